@@ -1,0 +1,11 @@
+//! Words that everybody shares: ids, units, limits, random numbers, and the traits behind which the outside
+//! world stands (disk, clock).
+//!
+//! Does not: know models, files' contents, users, or any other crate.
+
+pub mod disk;
+pub mod ids;
+pub mod rng;
+
+pub use ids::TokenId;
+pub use rng::Rng;
