@@ -1,3 +1,65 @@
-//! The project's own chores, run as `cargo xtask NAME`.
+//! The project's own chores, run as `cargo xtask NAME`: the gate, the tidy rules, the fuzzer, the build times.
+//!
+//! Is not a build system: everything that ships is built by plain `cargo build`.
 
-fn main() {}
+mod ci;
+mod tidy;
+mod times;
+mod workspace;
+
+use anyhow::{Result, bail};
+
+/// One chore: its name, what it does in a line, and the function that does it.
+struct Chore {
+    name: &'static str,
+    does: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+static CHORES: &[Chore] = &[
+    Chore {
+        name: "ci",
+        does: "the whole gate: format, clippy, tests (tidy is one of them), docs",
+        run: ci::run,
+    },
+    Chore { name: "tidy", does: "the rules of the tree alone, or those that are named", run: tidy::run },
+    Chore {
+        name: "times",
+        does: "measure a clean release build and the gate from an empty folder",
+        run: times::run,
+    },
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Err(error) = dispatch(&arguments) {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else {
+        bail!("which chore?\n{}", list());
+    };
+    match CHORES.iter().find(|chore| chore.name == name) {
+        Some(chore) => (chore.run)(rest),
+        None => bail!("no chore is called {name}\n{}", list()),
+    }
+}
+
+fn list() -> String {
+    CHORES.iter().map(|chore| format!("  cargo xtask {:<8} {}\n", chore.name, chore.does)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_chore_is_refused_with_the_list() {
+        let error = dispatch(&["bake".to_owned()]).expect_err("there is no such chore").to_string();
+        assert!(error.contains("bake") && error.contains("cargo xtask ci"), "{error}");
+        assert!(dispatch(&[]).is_err());
+    }
+}
