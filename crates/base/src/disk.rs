@@ -1,1 +1,337 @@
 //! The disk behind a trait, so that tests can inject faults and a later guard can seal what is written.
+//!
+//! Does not: know what the files mean, retry a failed write, or decide where anything lives. Errors are plain
+//! `std::io::Error`; the caller knows the path and the action and adds them.
+//!
+//! Source of the durability rules (write, fsync the file, rename, fsync the directory): POSIX.1-2017 `fsync`,
+//! `rename`, and T. Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014).
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// What Hearth asks of a disk. Every write goes through it.
+pub trait Disk: Send + Sync {
+    /// Opens a file for reading, following links.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Creates a file that must not exist, for the owner alone (0600). The file is locked while it is open,
+    /// so that [`Disk::remove_leftover`] can tell a living writer's file from a dead one's.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Creates one directory, for the owner alone (0700). One that exists is left as it is.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives a file a new name, replacing what had that name, in one step.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a file unless a living writer holds it; `false` when one does.
+    fn remove_leftover(&self, path: &Path) -> io::Result<bool>;
+
+    /// Removes a directory, which must be empty.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes names that were created, renamed or removed in this directory survive a power loss.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The entries of a directory, sorted by name, links not followed.
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
+
+    /// What is known of a file or directory without reading it, following links.
+    fn facts(&self, path: &Path) -> io::Result<Facts>;
+
+    /// Bytes that may still be written below this existing path; `None` where the system does not tell.
+    fn free_bytes(&self, path: &Path) -> io::Result<Option<u64>>;
+
+    /// Takes the one exclusive lock that this file stands for (created when missing, 0600), waiting at most
+    /// `wait`; then the error is `ErrorKind::WouldBlock`. A process that dies lets go.
+    fn lock(&self, path: &Path, wait: Duration) -> io::Result<Lock>;
+}
+
+/// A file that is being written. Dropping it closes it and makes nothing durable.
+pub trait WriteFile: Write + Send {
+    /// Makes the bytes written so far survive a power loss. After an error the bytes count as lost: writing
+    /// the file anew is the only way on, a second `sync` proves nothing.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Makes this empty file share the blocks of `source`, where the file system can
+    /// (`ErrorKind::Unsupported` or another error where it cannot; then nothing was written).
+    fn reflink(&mut self, source: &Path) -> io::Result<()>;
+}
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+#[must_use = "the lock is let go when this is dropped"]
+pub struct Lock {
+    _file: File,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name within its directory.
+    pub name: OsString,
+    /// What stands under the name.
+    pub kind: Kind,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A link (in a listing), device, pipe or socket.
+    Other,
+}
+
+/// What a disk knows of a file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What the path leads to.
+    pub kind: Kind,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// When it was last changed, in nanoseconds since 1970 (negative before, 0 where unknown).
+    pub modified_ns: i64,
+}
+
+/// The disk of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let file = open_private(path, OpenOptions::new().read(true).write(true).create_new(true))?;
+        file.lock()?;
+        Ok(Box::new(RealFile { file }))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        match create_private_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            other => other,
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_leftover(&self, path: &Path) -> io::Result<bool> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => fs::remove_file(path).map(|()| true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        // Only Unix lets a directory be opened and flushed; NTFS journals names by itself.
+        if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = fs::read_dir(path)?
+            .map(|entry| {
+                let entry = entry?;
+                Ok(Entry { name: entry.file_name(), kind: Kind::of(entry.file_type()?) })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn facts(&self, path: &Path) -> io::Result<Facts> {
+        let metadata = fs::metadata(path)?;
+        Ok(Facts {
+            kind: Kind::of(metadata.file_type()),
+            size_bytes: metadata.len(),
+            modified_ns: nanoseconds_since_1970(&metadata),
+        })
+    }
+
+    #[cfg(unix)]
+    fn free_bytes(&self, path: &Path) -> io::Result<Option<u64>> {
+        let facts = rustix::fs::statvfs(path)?;
+        Ok(Some(facts.f_bavail.saturating_mul(facts.f_frsize)))
+    }
+
+    #[cfg(not(unix))]
+    fn free_bytes(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
+    fn lock(&self, path: &Path, wait: Duration) -> io::Result<Lock> {
+        // Asking again every 5 ms costs nothing beside the fsyncs that the holder waits for.
+        const ASK_AGAIN: Duration = Duration::from_millis(5);
+        let file =
+            open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::WouldBlock) if start.elapsed() < wait => std::thread::sleep(ASK_AGAIN),
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Kind {
+    fn of(file_type: fs::FileType) -> Self {
+        if file_type.is_file() {
+            Self::File
+        } else if file_type.is_dir() {
+            Self::Directory
+        } else {
+            Self::Other
+        }
+    }
+}
+
+struct RealFile {
+    file: File,
+}
+
+impl Write for RealFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl WriteFile for RealFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reflink(&mut self, source: &Path) -> io::Result<()> {
+        Ok(rustix::fs::ioctl_ficlone(&self.file, File::open(source)?)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reflink(&mut self, _source: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Opens with mode 0600 from the first moment on, then sets it again: the umask can only have taken bits away.
+fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let file = options.mode(0o600).open(path)?;
+        if file.metadata()?.permissions().mode() & 0o777 != 0o600 {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(file)
+    }
+    #[cfg(not(unix))]
+    options.open(path)
+}
+
+fn create_private_dir(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        fs::DirBuilder::new().mode(0o700).create(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+    }
+    #[cfg(not(unix))]
+    fs::create_dir(path)
+}
+
+fn nanoseconds_since_1970(metadata: &fs::Metadata) -> i64 {
+    let Ok(modified) = metadata.modified() else { return 0 };
+    match modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_created_once_and_its_name_can_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let mut file = RealDisk.create_new(&a).unwrap();
+        file.write_all(b"words").unwrap();
+        file.sync().unwrap();
+        assert_eq!(RealDisk.create_new(&a).err().unwrap().kind(), io::ErrorKind::AlreadyExists);
+        drop(file);
+        RealDisk.rename(&a, &b).unwrap();
+        RealDisk.sync_dir(folder.path()).unwrap();
+        let mut text = String::new();
+        RealDisk.open(&b).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "words");
+        assert_eq!(RealDisk.facts(&b).unwrap().size_bytes, 5);
+        assert_eq!(RealDisk.list(folder.path()).unwrap(), [Entry { name: "b".into(), kind: Kind::File }]);
+    }
+
+    #[test]
+    fn a_living_writers_file_is_no_leftover() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("temp");
+        let file = RealDisk.create_new(&path).unwrap();
+        assert!(!RealDisk.remove_leftover(&path).unwrap());
+        drop(file);
+        assert!(RealDisk.remove_leftover(&path).unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_lock_has_one_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = RealDisk.lock(&path, Duration::ZERO).unwrap();
+        let refused = RealDisk.lock(&path, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        let _again = RealDisk.lock(&path, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_exists_is_kept_and_a_file_in_its_place_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d");
+        RealDisk.create_dir(&path).unwrap();
+        RealDisk.create_dir(&path).unwrap();
+        RealDisk.remove_dir(&path).unwrap();
+        drop(RealDisk.create_new(&path).unwrap());
+        assert_eq!(RealDisk.create_dir(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn free_space_is_told_on_unix() {
+        let free = RealDisk.free_bytes(&std::env::temp_dir()).unwrap();
+        assert_eq!(free.is_some(), cfg!(unix));
+    }
+}

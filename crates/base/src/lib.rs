@@ -3,6 +3,7 @@
 //!
 //! Does not: know models, files' contents, users, or any other crate.
 
+pub mod clock;
 pub mod disk;
 pub mod ids;
 pub mod rng;

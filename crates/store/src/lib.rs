@@ -1,0 +1,39 @@
+//! Models on disk: files named by their content, names and versions that point at them, crash-safe.
+//!
+//! Does not: know what is inside a model file, read the wall clock or the environment, or print. (Pulling over
+//! the network comes with `store::pull`, the only place that opens outgoing connections.)
+//!
+//! ```text
+//! models/blobs/sha256-<64 hex>                             a file's bytes, or a manifest; written once
+//! models/manifests/<host>/<namespace>/<name>/<tag>.json    a record: which manifest is current, and the older
+//! models/tmp/                                              drafts; locked while their writer lives
+//! models/lock                                              one writer at a time; readers never ask
+//! ```
+//!
+//! A write is acknowledged when it would survive a power loss: file, fsync, rename, fsync of the directory;
+//! blobs first, then the manifest, the record last. A reader therefore sees the old state or the new one.
+
+mod digest;
+mod draft;
+mod error;
+pub mod fuzz;
+mod import;
+mod layout;
+mod manifest;
+mod name;
+mod nearest;
+mod remove;
+mod store;
+mod verify;
+
+pub use digest::Digest;
+pub use error::{Error, Problem};
+pub use import::{ModelInfo, NewFile, Source};
+pub use manifest::{FileRef, Location, Manifest, Role};
+pub use name::ModelName;
+pub use remove::Removed;
+pub use store::{Listing, Model, Store};
+pub use verify::{FileCheck, Outcome, Progress};
+
+/// What a call of this crate gives, or why not.
+pub type Result<T> = std::result::Result<T, Error>;
