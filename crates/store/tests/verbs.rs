@@ -1,5 +1,7 @@
 //! Every verb of the store on a real disk, once as it should go and once as it should not.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
