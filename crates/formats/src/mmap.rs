@@ -1,0 +1,117 @@
+//! A file that the operating system shows as memory: read only, loaded page by page when it is touched.
+//!
+//! The one home of `unsafe` in this crate. Not for files that are being written.
+//!
+//! What happens when somebody changes the file meanwhile: overwritten bytes show up as other weights, and a
+//! file that was cut makes the system send SIGBUS on the first touch behind its new end. Both are outside what
+//! a process can prevent on Linux, so the store keeps its model files read-only and replaces them by rename
+//! (which leaves the mapped file as it was), and a job calls [`Mapped::check_unchanged`] before it begins.
+
+use std::fs::{File, Metadata};
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::error::Error;
+
+/// A read-only mapping of a whole file.
+pub struct Mapped {
+    map: Option<Mmap>,
+    file: File,
+    opened: Metadata,
+    label: Arc<str>,
+}
+
+impl Mapped {
+    /// Opens `path` for reading and maps all of it. `label` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::NotAFile`] for a directory, pipe or device (a pipe is not opened: that would
+    /// wait for its writer).
+    pub fn open(path: &Path, label: Arc<str>) -> Result<Self, Error> {
+        let io = |source| Error::Io { file: label.clone(), source };
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(Error::NotAFile { file: label.clone() });
+        }
+        let file = File::open(path).map_err(io)?;
+        let opened = file.metadata().map_err(io)?;
+        if !opened.is_file() {
+            return Err(Error::NotAFile { file: label.clone() });
+        }
+        let map = if opened.len() == 0 { None } else { Some(map_file(&file).map_err(io)?) };
+        Ok(Self { map, file, opened, label })
+    }
+
+    /// All bytes of the file as it was when it was opened.
+    pub fn as_slice(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or_default()
+    }
+
+    /// Whether length and time of change are still those of the moment when it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] when they are not, [`Error::Io`] when they cannot be read.
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        let now = self.file.metadata().map_err(|source| Error::Io { file: self.label.clone(), source })?;
+        if now.len() != self.opened.len() || now.modified().ok() != self.opened.modified().ok() {
+            return Err(Error::Changed { file: self.label.clone() });
+        }
+        Ok(())
+    }
+}
+
+#[allow(unsafe_code)]
+fn map_file(file: &File) -> std::io::Result<Mmap> {
+    // SAFETY: the mapping is private to reads and lives as long as the slices that borrow it. That nobody cuts
+    // or rewrites the file meanwhile is upheld by whoever owns the folder; the store writes models once and
+    // replaces them only by rename. What follows when a stranger does it is described at the top of this file.
+    unsafe { Mmap::map(file) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn open(path: &Path) -> Result<Mapped, Error> {
+        Mapped::open(path, "test.bin".into())
+    }
+
+    #[test]
+    fn a_file_shows_its_bytes_and_a_change_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        std::fs::write(&path, b"weights").unwrap();
+        let mapped = open(&path).unwrap();
+        assert_eq!(mapped.as_slice(), b"weights");
+        mapped.check_unchanged().unwrap();
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"more").unwrap();
+        assert!(matches!(mapped.check_unchanged(), Err(Error::Changed { .. })));
+        assert_eq!(mapped.as_slice(), b"weights");
+    }
+
+    #[test]
+    fn a_rename_over_the_file_leaves_the_mapping_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        std::fs::write(&path, b"old").unwrap();
+        let mapped = open(&path).unwrap();
+        std::fs::write(folder.path().join("new"), b"newer").unwrap();
+        std::fs::rename(folder.path().join("new"), &path).unwrap();
+        mapped.check_unchanged().unwrap();
+        assert_eq!(mapped.as_slice(), b"old");
+    }
+
+    #[test]
+    fn an_empty_file_a_folder_and_a_missing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("empty");
+        File::create(&path).unwrap();
+        assert_eq!(open(&path).unwrap().as_slice(), b"");
+        assert!(matches!(open(folder.path()), Err(Error::NotAFile { .. })));
+        assert!(matches!(open(&folder.path().join("none")), Err(Error::Io { .. })));
+    }
+}
