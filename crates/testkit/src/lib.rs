@@ -1,5 +1,9 @@
-//! What tests share: a disk that fails on demand, clocks that jump.
+//! What tests share: a disk that fails on demand, clocks that jump, damaged bytes, the shared data.
 //!
 //! Does not: ship. It is a development dependency only, so it may use anything and panics on misuse.
 
 pub mod clock;
+pub mod disk;
+pub mod fuzz;
+pub mod mutate;
+pub mod shared;
