@@ -1,0 +1,105 @@
+//! What can go wrong between strings and token ids, with the facts that a person needs to act.
+
+use base::TokenId;
+
+/// Every error of this crate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A vocabulary has no tokens, or lacks a list that its kind needs.
+    #[error("vocabulary: {field} is missing")]
+    MissingField {
+        /// Name of the field of `VocabularyParts`.
+        field: &'static str,
+    },
+    /// Two lists that belong together differ in length.
+    #[error("vocabulary: {field} has {found} entries, tokens has {expected}")]
+    LengthMismatch {
+        /// Name of the field of `VocabularyParts`.
+        field: &'static str,
+        /// Number of tokens.
+        expected: usize,
+        /// Number of entries found.
+        found: usize,
+    },
+    /// A list is longer than any real vocabulary's.
+    #[error("vocabulary: {field} has {found} entries, the limit is {limit}")]
+    TooMany {
+        /// Name of the list.
+        field: &'static str,
+        /// Number of entries found.
+        found: usize,
+        /// Largest number accepted.
+        limit: usize,
+    },
+    /// A token's text is longer than any real token's.
+    #[error("vocabulary: token {index} has {found} bytes, the limit is {limit}")]
+    TokenTooLong {
+        /// Index of the token.
+        index: usize,
+        /// Its length in bytes.
+        found: usize,
+        /// Largest length accepted.
+        limit: usize,
+    },
+    /// A score is not a finite number.
+    #[error("vocabulary: the score of token {index} is not finite")]
+    BadScore {
+        /// Index of the token.
+        index: usize,
+    },
+    /// An id points past the vocabulary.
+    #[error("vocabulary: {field} is {id}, but there are only {n_tokens} tokens")]
+    IdOutOfRange {
+        /// Name of the field.
+        field: &'static str,
+        /// The id.
+        id: TokenId,
+        /// Number of tokens.
+        n_tokens: usize,
+    },
+    /// A merge is not two texts divided by a space.
+    #[error("vocabulary: merge {index} is not two parts divided by a space: {merge:?}")]
+    BadMerge {
+        /// Index of the merge.
+        index: usize,
+        /// Its text.
+        merge: String,
+    },
+    /// A part or the result of a merge is no token.
+    #[error("vocabulary: merge {index} needs the token {token:?}, which is not there")]
+    MergeUnresolved {
+        /// Index of the merge.
+        index: usize,
+        /// The text that is no token.
+        token: String,
+    },
+    /// No pre-tokenizer has this name.
+    #[error("vocabulary: unknown pre-tokenizer {name:?}; the nearest known one is {nearest:?}")]
+    UnknownPreTokenizer {
+        /// The name that was asked for.
+        name: String,
+        /// The known name with the smallest edit distance.
+        nearest: &'static str,
+    },
+    /// A `tokenizer.json` cannot be read.
+    #[error("tokenizer.json: {reason}")]
+    BadTokenizerJson {
+        /// What its reader said.
+        reason: String,
+    },
+    /// A text is longer than the limit for one call.
+    #[error("text: {found} bytes, the limit is {limit}")]
+    TextTooLong {
+        /// Length in bytes.
+        found: usize,
+        /// Largest length accepted.
+        limit: usize,
+    },
+    /// A `tokenizer.json` pipeline failed on a text.
+    #[error("tokenizer: {reason}")]
+    EncodeFailed {
+        /// What the pipeline said.
+        reason: String,
+    },
+}

@@ -1,0 +1,20 @@
+//! Strings to token ids and back, and chat templates.
+//!
+//! A [`Tokenizer`] comes from plain vocabulary values ([`VocabularyParts`], which is what a GGUF file carries)
+//! or from a Hugging Face `tokenizer.json`. A [`Detokenizer`] turns ids back into text as they stream and never
+//! splits a character. A [`ChatTemplate`] renders a conversation inside a sandbox and marks which text is the
+//! template's own and which came from a person, so that [`Tokenizer::encode_segments`] reads special tokens only
+//! in the former.
+//!
+//! Does not: read files, know models or logits, sample, or look at the clock.
+
+mod detokenizer;
+mod error;
+mod stop;
+mod tokenizer;
+
+pub use detokenizer::{Begin, Detokenizer, ShowSpecial};
+pub use error::Error;
+pub use stop::StopStrings;
+pub use tokenizer::parts::{TokenType, VocabularyKind, VocabularyParts};
+pub use tokenizer::{MAX_TEXT_BYTES, Segment, Special, Tokenizer, Trust};
