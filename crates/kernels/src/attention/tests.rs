@@ -1,0 +1,192 @@
+//! Attention against its formula in f64, and rows alone against rows in company.
+
+use super::*;
+use crate::check::{assert_near, assert_same_bits, normal};
+use base::Rng;
+
+/// Sequences of some lengths, each with its blocks scattered over one pool.
+struct Case {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    tables: Vec<u32>,
+    rows: Vec<Row>,
+    queries: Vec<f32>,
+    n_heads: usize,
+    pages: Pages,
+    /// For each row, its sequence's keys and values in order, [tokens, K, d].
+    plain: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Case {
+    fn new(seed: u64, lengths: &[usize], n_heads: usize, pages: Pages) -> Self {
+        let mut rng = Rng::new(seed);
+        let Pages { n_key_heads, head_size, block_size } = pages;
+        let n_blocks: usize = lengths.iter().map(|length| length.div_ceil(block_size)).sum::<usize>() + 2;
+        let mut free: Vec<u32> = (0..n_blocks as u32).collect();
+        for i in (1..n_blocks).rev() {
+            free.swap(i, rng.below(i + 1));
+        }
+        // What no row sees is NaN, so that reading it would show.
+        let pool = vec![f32::NAN; n_blocks * n_key_heads * block_size * head_size];
+        let (mut keys, mut values) = (pool.clone(), pool);
+        let (mut tables, mut rows, mut plain) = (vec![7; 3], Vec::new(), Vec::new());
+        for &length in lengths {
+            let table_start = tables.len();
+            tables.extend(free.drain(..length.div_ceil(block_size)));
+            let slot =
+                |t: usize| tables[table_start + t / block_size] * block_size as u32 + (t % block_size) as u32;
+            let slots: Vec<u32> = (0..length).map(slot).collect();
+            let width = n_key_heads * head_size;
+            let (k, v) = (normal(&mut rng, length * width), normal(&mut rng, length * width));
+            crate::kv::kv_write(&k, &slots, &mut keys, pages);
+            crate::kv::kv_write(&v, &slots, &mut values, pages);
+            for n_visible in [length, length.div_ceil(2), length.saturating_sub(1)] {
+                rows.push(Row { table_start, n_visible });
+                plain.push((k.clone(), v.clone()));
+            }
+        }
+        let queries = normal(&mut rng, rows.len() * n_heads * head_size);
+        Self { keys, values, tables, rows, queries, n_heads, pages, plain }
+    }
+
+    fn cache(&self) -> Cache<'_> {
+        Cache { keys: &self.keys, values: &self.values, tables: &self.tables, pages: self.pages }
+    }
+
+    fn run(&self, body: Body) -> Vec<f32> {
+        let mut y = vec![f32::NAN; self.queries.len()];
+        attention_with(body, &self.queries, &self.cache(), &self.rows, 0.3, &mut y);
+        y
+    }
+
+    /// The formula, in f64, with two passes and no blocks.
+    fn expected(&self) -> Vec<f32> {
+        let Pages { n_key_heads, head_size, .. } = self.pages;
+        let mut y = Vec::new();
+        for (row, (keys, values)) in self.rows.iter().zip(&self.plain) {
+            for head in 0..self.n_heads {
+                let query = &self.queries[y.len()..y.len() + head_size];
+                let key_head = head / (self.n_heads / n_key_heads);
+                let at = |token: usize, i: usize| (token * n_key_heads + key_head) * head_size + i;
+                let score = |token| -> f64 {
+                    (0..head_size).map(|i| f64::from(query[i]) * f64::from(keys[at(token, i)])).sum::<f64>()
+                        * 0.3
+                };
+                let weights: Vec<f64> = (0..row.n_visible).map(|token| f64::exp(score(token))).collect();
+                let total: f64 = weights.iter().sum();
+                for i in 0..head_size {
+                    let sum: f64 = weights
+                        .iter()
+                        .enumerate()
+                        .map(|(t, weight)| weight * f64::from(values[at(t, i)]))
+                        .sum();
+                    y.push(if total == 0.0 { 0.0 } else { (sum / total) as f32 });
+                }
+            }
+        }
+        y
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let sizes = [1, 7, 8, 15, 16, 17, 64, 80, 128, 100];
+    let pages = |n_key_heads, head_size, block_size| Pages { n_key_heads, head_size, block_size };
+    let mut cases: Vec<Case> = (1..)
+        .zip(sizes)
+        .map(|(seed, size)| Case::new(seed, &[1, 33, 5], 6, pages(2, size, [1, 16, 5][size % 3])))
+        .collect();
+    cases.push(Case::new(20, &[0, 0], 3, pages(1, 8, 4)));
+    cases.push(Case::new(21, &[31, 32, 33, 64, 65, 700], 40, pages(2, 24, 16)));
+    cases
+}
+
+#[test]
+fn every_body_follows_the_formula() {
+    for (number, case) in cases().iter().enumerate() {
+        let expected = case.expected();
+        let mut vector: Option<Vec<f32>> = None;
+        for (isa, body) in ATTENTION.bodies_here() {
+            let context = format!("{isa}, case {number}, {:?}", case.pages);
+            let y = case.run(body);
+            assert_near(&y, &expected, (1e-5, 1e-5), &context);
+            if isa > Isa::Scalar {
+                assert_same_bits(&y, vector.get_or_insert_with(|| y.clone()), &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_is_the_same_alone_in_company_and_in_blocks_of_another_size() {
+    let lengths = [33, 1, 70, 200];
+    let case = |block_size| Case::new(5, &lengths, 4, Pages { n_key_heads: 2, head_size: 40, block_size });
+    let case_16 = case(16);
+    for (isa, body) in ATTENTION.bodies_here() {
+        let together = case_16.run(body);
+        for (index, row) in case_16.rows.iter().enumerate() {
+            let range = index * 160..(index + 1) * 160;
+            let mut alone = vec![0.0; 160];
+            attention_with(body, &case_16.queries[range.clone()], &case_16.cache(), &[*row], 0.3, &mut alone);
+            assert_same_bits(&alone, &together[range], &format!("{isa} row {index}"));
+        }
+        for n_threads in [1, 2, 3, 5] {
+            pool::set_active_threads(n_threads);
+            assert_same_bits(&case_16.run(body), &together, &format!("{isa} {n_threads} threads"));
+        }
+    }
+    pool::set_active_threads(2);
+}
+
+#[test]
+fn the_block_size_and_the_blocks_do_not_matter() {
+    let pages = |block_size| Pages { n_key_heads: 1, head_size: 12, block_size };
+    let mut rng = Rng::new(6);
+    let (keys, values) = (normal(&mut rng, 96 * 12), normal(&mut rng, 96 * 12));
+    let queries = normal(&mut rng, 24);
+    let row = Row { table_start: 0, n_visible: 90 };
+    for (isa, body) in ATTENTION.bodies_here() {
+        let mut first: Option<Vec<f32>> = None;
+        for block_size in [1, 3, 16, 48, 96] {
+            let tables: Vec<u32> = (0..96 / block_size as u32).collect();
+            let cache = Cache { keys: &keys, values: &values, tables: &tables, pages: pages(block_size) };
+            let mut y = vec![0.0; 24];
+            attention_with(body, &queries, &cache, &[row], 0.5, &mut y);
+            assert_same_bits(
+                &y,
+                first.get_or_insert_with(|| y.clone()),
+                &format!("{isa} blocks of {block_size}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn scores_that_are_not_finite_do_what_the_contract_says() {
+    let pages = Pages { n_key_heads: 1, head_size: 2, block_size: 4 };
+    let values = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0];
+    let row = [Row { table_start: 0, n_visible: 4 }];
+    let inf = f32::INFINITY;
+    for (isa, body) in ATTENTION.bodies_here() {
+        for (first_keys, expected) in [
+            ([-inf, -inf, 0.0, 0.0], [3.5, 35.0]),
+            ([0.0, 0.0, -inf, -inf], [1.5, 15.0]),
+            ([-inf; 4], [0.0, 0.0]),
+            ([0.0, inf, 0.0, 0.0], [f32::NAN; 2]),
+            ([0.0, 0.0, f32::NAN, 0.0], [f32::NAN; 2]),
+        ] {
+            let keys: Vec<f32> = first_keys.iter().flat_map(|key| [*key, 0.0]).collect();
+            let cache = Cache { keys: &keys, values: &values, tables: &[0], pages };
+            let mut y = [7.0; 2];
+            attention_with(body, &[1.0, 0.5], &cache, &row, 1.0, &mut y);
+            assert_near(&y, &expected, (1e-6, 0.0), &format!("{isa}, keys {first_keys:?}"));
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "no such block")]
+fn a_block_beyond_the_pool_is_a_bug() {
+    let pages = Pages { n_key_heads: 1, head_size: 2, block_size: 2 };
+    let cache = Cache { keys: &[0.0; 8], values: &[0.0; 8], tables: &[0, 2], pages };
+    attention(&[0.0; 2], &cache, &[Row { table_start: 0, n_visible: 3 }], 1.0, &mut [0.0; 2]);
+}

@@ -1,0 +1,58 @@
+//! Fast arithmetic on slices. Each kernel stands in a file of its own: its contract, a `scalar` body written to
+//! be read, a body per instruction set, the table from which one is chosen at run time, and a safe wrapper.
+//!
+//! Does not: know tensors, devices, autodiff, models or files; read environment variables; own memory that
+//! outlives a call (but for each thread's packing buffers, whose size is bounded).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`isa`] | which instruction set runs |
+//! | [`pool`] | the one thread pool of the process |
+//! | [`kernel`] | a contract and its bodies |
+//! | [`product`] | dense product x·Wᵀ and the two products of its backward pass |
+//! | [`rms_norm`] | root-mean-square normalisation |
+//! | [`softmax`] | softmax over rows |
+//! | [`swiglu`] | silu(gate) · up |
+//! | [`rope`] | rotary position embedding |
+//! | [`embedding`] | rows of a table by index |
+//! | [`attention`] | online-softmax attention over paged keys and values |
+//! | [`kv`] | writing new keys and values into their pages |
+//! | [`element`] | sums and products, element by element |
+//! | [`machine`] | loops that measure what this machine can do at most |
+//! | `lanes`, `lanes/…` | sixteen f32 lanes on AVX2 and AVX-512, and the exponential on them |
+//! | `disjoint` | one output slice shared by tasks that write different parts of it |
+//!
+//! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role, never
+//! on the other rows, the number of rows, where it stands or how many threads work. The AVX2 and AVX-512
+//! bodies also agree with each other bit for bit: both compute in sixteen lanes with the same trees of
+//! reduction. The scalar bodies round differently.
+
+#![allow(unsafe_code)]
+// The home of unsafe: every block says why it is sound.
+// Arrays that stand for registers are read best with the index that their loop unrolls over.
+#![allow(clippy::needless_range_loop)]
+
+pub mod attention;
+pub mod element;
+pub mod embedding;
+pub mod isa;
+pub mod kernel;
+pub mod kv;
+pub mod machine;
+pub mod pool;
+pub mod product;
+pub mod rms_norm;
+pub mod rope;
+pub mod softmax;
+pub mod swiglu;
+
+#[cfg(test)]
+mod check;
+mod disjoint;
+mod error;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
+pub use error::Error;
+pub use isa::Isa;
+pub use kernel::Kernel;

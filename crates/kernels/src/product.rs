@@ -1,0 +1,114 @@
+//! Dense products: `y = x · Wᵀ`, and the two of its backward pass, `g · W` and `gᵀ · x`.
+//!
+//! Not for quantised weights, and adds no bias. Two arithmetics, by the [`Role`] of the rows:
+//!
+//! - **Prompt**: packed tiles; each output is one chain of fused multiply-adds over k = 0, 1, 2, …, in the tile's
+//!   middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
+//! - **Generated**: each weight row is read once, for up to 32 rows of x; each output is sixteen chains, lane i over
+//!   k ≡ i (mod 16), added up over one tree. The error is at most (K/16 + 5) · 2⁻²⁴.
+//!
+//! So an output depends on its row of x, its row of W and the role, and on nothing else. The scalar bodies multiply
+//! and add in two roundings, in the same order. Weights of 16 bits are widened exactly; nothing else is rounded.
+//!
+//! Source of the blocking: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
+
+mod generated;
+mod prompt;
+mod tile;
+mod weights;
+
+pub use generated::GENERATED;
+pub use tile::PROMPT;
+pub use weights::Weights;
+
+use generated::Body;
+use prompt::{Operand, Size};
+use tile::Tile;
+
+/// Which arithmetic a row takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A row of a prompt, or of training: many at once.
+    Prompt,
+    /// A row that was generated or is being verified: few at once, limited by reading the weights.
+    Generated,
+}
+
+/// The sizes of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of x and y (M).
+    pub rows: usize,
+    /// The size that is summed over: columns of x and W (K).
+    pub inner: usize,
+    /// Rows of W, columns of y (N).
+    pub outer: usize,
+}
+
+/// `y = x · Wᵀ`.
+///
+/// # Shapes
+/// x [rows, inner], w [outer, inner], y [rows, outer], all row by row.
+///
+/// # Panics
+/// When the lengths do not fit the shape.
+pub fn product(role: Role, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
+    match role {
+        Role::Prompt => prompt_product(PROMPT.body(), x, w, y, shape),
+        Role::Generated => generated_product(GENERATED.body(), x, w, y, shape),
+    }
+}
+
+/// `dx = g · W`: the gradient of a product with respect to its input, in the arithmetic of [`Role::Prompt`].
+///
+/// # Shapes
+/// g [rows, outer], w [outer, inner], dx [rows, inner], for the same shape as the product's.
+///
+/// # Panics
+/// When the lengths do not fit the shape.
+pub fn product_backward_input(g: &[f32], w: Weights<'_>, dx: &mut [f32], shape: Shape) {
+    check_lengths("product_backward_input", (dx.len(), w.len(), g.len()), shape);
+    let Shape { rows, inner, outer } = shape;
+    let a = Operand::by_rows(Weights::F32(g), outer);
+    let b = Operand::by_columns(w, inner);
+    prompt::multiply(PROMPT.body(), a, b, dx, Size { m: rows, n: inner, k: outer });
+}
+
+/// `dW = gᵀ · x`: the gradient of a product with respect to its weights, in the arithmetic of [`Role::Prompt`].
+///
+/// # Shapes
+/// g [rows, outer], x [rows, inner], dw [outer, inner], for the same shape as the product's.
+///
+/// # Panics
+/// When the lengths do not fit the shape.
+pub fn product_backward_weights(g: &[f32], x: &[f32], dw: &mut [f32], shape: Shape) {
+    check_lengths("product_backward_weights", (x.len(), dw.len(), g.len()), shape);
+    let Shape { rows, inner, outer } = shape;
+    let a = Operand::by_columns(Weights::F32(g), outer);
+    let b = Operand::by_columns(Weights::F32(x), inner);
+    prompt::multiply(PROMPT.body(), a, b, dw, Size { m: outer, n: inner, k: rows });
+}
+
+fn prompt_product(tile: Tile, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
+    check_lengths("product", (x.len(), w.len(), y.len()), shape);
+    let Shape { rows, inner, outer } = shape;
+    let a = Operand::by_rows(Weights::F32(x), inner);
+    let b = Operand::by_rows(w, inner);
+    prompt::multiply(tile, a, b, y, Size { m: rows, n: outer, k: inner });
+}
+
+fn generated_product(body: Body, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
+    check_lengths("product", (x.len(), w.len(), y.len()), shape);
+    generated::multiply(body, x, w, y, shape);
+}
+
+fn check_lengths(name: &str, (x, w, y): (usize, usize, usize), shape: Shape) {
+    let Shape { rows, inner, outer } = shape;
+    let fits = rows.checked_mul(inner) == Some(x)
+        && outer.checked_mul(inner) == Some(w)
+        && rows.checked_mul(outer) == Some(y);
+    assert!(fits, "{name}: {x}, {w} and {y} elements do not fit {rows} rows, {inner} inner, {outer} outer");
+}
+
+#[cfg(test)]
+mod tests;
