@@ -30,6 +30,7 @@ pub mod gguf;
 pub mod llama2c;
 pub mod metadata;
 pub mod mmap;
+pub mod safetensors;
 
 pub use bytes::{ByteView, FileBytes};
 pub use dtype::Dtype;
@@ -50,6 +51,7 @@ pub struct Format {
 /// Every readable format; a new one is one file and one line here.
 pub static FORMATS: &[Format] = &[
     Format { kind: FileKind::Gguf, read: gguf::read },
+    Format { kind: FileKind::Safetensors, read: safetensors::read },
     Format { kind: FileKind::Llama2c, read: |file| llama2c::read(file).map(|checkpoint| checkpoint.file) },
 ];
 

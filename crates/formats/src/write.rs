@@ -3,9 +3,12 @@
 //! Holds no tensor: bytes go on to the writer as they come. Counts them, so that a file never says one thing
 //! and holds another. Does not know any format: `gguf::write` and `safetensors::write` give it the layout.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::{self, Write};
 
-use crate::error::{Error, Quoted};
+use crate::error::{Error, Place, Quoted};
+use crate::{Metadata, TensorSpec};
 
 /// One tensor's place in the data that follows a header.
 pub(crate) struct Section {
@@ -104,6 +107,54 @@ impl<W: Write> TensorWriter<W> {
 
 pub(crate) fn write_error(source: io::Error) -> Error {
     Error::Io { file: "writing".into(), source }
+}
+
+/// Names are there, short enough, and different.
+pub(crate) fn check_names(metadata: &Metadata, tensors: &[TensorSpec], limit: usize) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for tensor in tensors {
+        let field = format_args!("tensor {}", Quoted(&tensor.name));
+        check_name(metadata, &field, &tensor.name, limit)?;
+        if !seen.insert(&tensor.name) {
+            return Err(Error::Duplicate { at: place(metadata, &field) });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_name(
+    metadata: &Metadata,
+    field: &dyn Display,
+    name: &str,
+    limit: usize,
+) -> Result<(), Error> {
+    if name.is_empty() {
+        let at = place(metadata, field);
+        return Err(Error::Invalid { at, found: "an empty name".into(), expected: "a name" });
+    }
+    check_limit(metadata, field, name.len(), limit)
+}
+
+pub(crate) fn check_limit(
+    metadata: &Metadata,
+    field: &dyn Display,
+    claimed: usize,
+    limit: usize,
+) -> Result<(), Error> {
+    if claimed <= limit {
+        return Ok(());
+    }
+    Err(Error::Limit { at: place(metadata, field), claimed: claimed as u64, limit: limit as u64 })
+}
+
+pub(crate) fn place(metadata: &Metadata, field: &dyn Display) -> Place {
+    Place { file: metadata.label(), field: field.to_string(), offset: 0 }
+}
+
+pub(crate) fn shape_error(metadata: &Metadata, tensor: &TensorSpec, problem: &'static str) -> Error {
+    let at = place(metadata, &format_args!("tensor {}", Quoted(&tensor.name)));
+    let shape = tensor.shape.iter().map(|&size| size as u64).collect();
+    Error::Shape { at, shape, dtype: tensor.dtype, problem }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Writes the header of a GGUF file (version 3); the data is streamed behind it.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::read::check_alignment;
@@ -9,8 +8,10 @@ use super::{
     ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, MAX_DIMENSIONS, MAX_KEY, MAX_METADATA, MAX_NAME, MAX_TENSORS,
     VERSION, align_up,
 };
-use crate::error::{Error, Place, Quoted};
-use crate::write::{Section, TensorWriter, write_error};
+use crate::error::{Error, Quoted};
+use crate::write::{
+    Section, TensorWriter, check_limit, check_name, check_names, place, shape_error, write_error,
+};
 use crate::{Metadata, TensorSpec};
 
 /// Writes the header for `tensors` and gives back what takes their data, in the same order.
@@ -26,7 +27,8 @@ pub fn write<W: Write>(
     tensors: &[TensorSpec],
 ) -> Result<TensorWriter<W>, Error> {
     let alignment = check_metadata(metadata)?;
-    check_names(metadata, tensors)?;
+    check_limit(metadata, &"tensor count", tensors.len(), MAX_TENSORS)?;
+    check_names(metadata, tensors, MAX_NAME)?;
     let (sections, infos) = lay_out(metadata, tensors, alignment)?;
     let mut header: Vec<u8> = MAGIC.to_vec();
     header.extend(VERSION.to_le_bytes());
@@ -54,48 +56,6 @@ fn check_metadata(metadata: &Metadata) -> Result<u32, Error> {
         Some(value) => check_alignment(value, || place(metadata, &ALIGNMENT_KEY)),
         None => Ok(DEFAULT_ALIGNMENT),
     }
-}
-
-fn check_names(metadata: &Metadata, tensors: &[TensorSpec]) -> Result<(), Error> {
-    check_limit(metadata, &"tensor count", tensors.len(), MAX_TENSORS)?;
-    let mut seen = BTreeSet::new();
-    for tensor in tensors {
-        let field = format_args!("tensor {}", Quoted(&tensor.name));
-        check_name(metadata, &field, &tensor.name, MAX_NAME)?;
-        if !seen.insert(&tensor.name) {
-            return Err(Error::Duplicate { at: place(metadata, &field) });
-        }
-    }
-    Ok(())
-}
-
-fn check_name(
-    metadata: &Metadata,
-    field: &dyn std::fmt::Display,
-    name: &str,
-    limit: usize,
-) -> Result<(), Error> {
-    if name.is_empty() {
-        let at = place(metadata, field);
-        return Err(Error::Invalid { at, found: "an empty name".into(), expected: "a name" });
-    }
-    check_limit(metadata, field, name.len(), limit)
-}
-
-fn check_limit(
-    metadata: &Metadata,
-    field: &dyn std::fmt::Display,
-    claimed: usize,
-    limit: usize,
-) -> Result<(), Error> {
-    if claimed <= limit {
-        return Ok(());
-    }
-    Err(Error::Limit { at: place(metadata, field), claimed: claimed as u64, limit: limit as u64 })
-}
-
-fn place(metadata: &Metadata, field: &dyn std::fmt::Display) -> Place {
-    Place { file: metadata.label(), field: field.to_string(), offset: 0 }
 }
 
 /// Where each tensor's data goes, and the bytes that describe all of them.
@@ -143,10 +103,4 @@ fn check_tensor(metadata: &Metadata, tensor: &TensorSpec) -> Result<u64, Error> 
         return Err(shape_error(metadata, tensor, "a dimension of zero"));
     }
     tensor.size_bytes().map_err(|problem| shape_error(metadata, tensor, problem))
-}
-
-fn shape_error(metadata: &Metadata, tensor: &TensorSpec, problem: &'static str) -> Error {
-    let at = place(metadata, &format_args!("tensor {}", Quoted(&tensor.name)));
-    let shape = tensor.shape.iter().map(|&size| size as u64).collect();
-    Error::Shape { at, shape, dtype: tensor.dtype, problem }
 }
