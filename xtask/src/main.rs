@@ -3,6 +3,7 @@
 //! Is not a build system: everything that ships is built by plain `cargo build`.
 
 mod ci;
+mod fuzz;
 mod tidy;
 mod times;
 mod workspace;
@@ -23,6 +24,11 @@ static CHORES: &[Chore] = &[
         run: ci::run,
     },
     Chore { name: "tidy", does: "the rules of the tree alone, or those that are named", run: tidy::run },
+    Chore {
+        name: "fuzz",
+        does: "damaged bytes for every parser: [TARGET] [--seconds N] [--seed N]",
+        run: fuzz::run,
+    },
     Chore {
         name: "times",
         does: "measure a clean release build and the gate from an empty folder",

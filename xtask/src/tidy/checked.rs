@@ -3,13 +3,17 @@
 use super::source::Source;
 use super::{Finding, Tree};
 
-/// Kernel files (those that hold a `Kernel::new` table) without a test or without a row in a bench.
+const KERNELS: &str = "crates/kernels/src/";
+const FORMATS: &str = "crates/formats/src/";
+
+/// Kernels (modules that hold a `Kernel::new` table) without a test or without a row in a bench.
 pub fn kernels(tree: &Tree) -> Vec<Finding> {
-    let files = sources(tree, "crates/kernels/src/").filter(|source| ships(source, "Kernel::new"));
+    let files = sources(tree, KERNELS).filter(|source| ships(source, "Kernel::new"));
     let mut findings = Vec::new();
     for source in files {
-        let name = stem(&source.path);
-        if !source.has_tests() {
+        let name = module(&source.path, KERNELS);
+        let mut parts = sources(tree, KERNELS).filter(|part| module(&part.path, KERNELS) == name);
+        if !parts.any(Source::has_tests) {
             findings.push(Finding::new(&source.path, 1, "no test holds its bodies against `scalar`"));
         }
         if !sources(tree, "crates/kernels/benches/").any(|bench| names(bench, name)) {
@@ -47,18 +51,18 @@ pub fn families(tree: &Tree) -> Vec<Finding> {
 /// Modules of `formats` that read bytes (a public `read` or `parse`) and that no fuzz target names.
 pub fn formats(tree: &Tree) -> Vec<Finding> {
     let targets: Vec<&Source> = sources(tree, "crates/formats/src/fuzz").collect();
-    let readers = sources(tree, "crates/formats/src/").filter(|source| reads_bytes(source));
+    let readers = sources(tree, FORMATS).filter(|source| reads_bytes(source));
     let bare = readers.filter(|source| {
-        let name = format_name(&source.path);
+        let name = module(&source.path, FORMATS);
         !targets.iter().any(|target| names(target, name))
     });
     let text = |name| format!("no target in crates/formats/src/fuzz.rs names `{name}`");
-    bare.map(|source| Finding::new(&source.path, 1, text(format_name(&source.path)))).collect()
+    bare.map(|source| Finding::new(&source.path, 1, text(module(&source.path, FORMATS)))).collect()
 }
 
 fn reads_bytes(source: &Source) -> bool {
-    let is_target = source.path.starts_with("crates/formats/src/fuzz");
-    !is_target && ["pub fn read", "pub fn parse"].iter().any(|code| ships(source, code))
+    let is_reader = !["fuzz", "lib"].contains(&module(&source.path, FORMATS));
+    is_reader && ["pub fn read", "pub fn parse"].iter().any(|code| ships(source, code))
 }
 
 fn sources<'a>(tree: &'a Tree, folder: &'a str) -> impl Iterator<Item = &'a Source> {
@@ -92,9 +96,9 @@ fn stem(path: &str) -> &str {
     file.strip_suffix(".rs").unwrap_or(file)
 }
 
-/// `crates/formats/src/gguf/header.rs` is `gguf`: parts of a format are fuzzed with it.
-fn format_name(path: &str) -> &str {
-    let inside = path.strip_prefix("crates/formats/src/").unwrap_or(path);
+/// `crates/formats/src/gguf/header.rs` is `gguf`: the parts of a module are judged with it.
+fn module<'a>(path: &'a str, folder: &str) -> &'a str {
+    let inside = path.strip_prefix(folder).unwrap_or(path);
     stem(inside.split('/').next().unwrap_or(inside))
 }
 
@@ -116,6 +120,12 @@ mod tests {
         assert!(kernels(&tree(&[(path, TESTED), bench])).is_empty());
         assert_eq!(kernels(&tree(&[(path, TESTED)])).len(), 1);
         assert_eq!(kernels(&tree(&[(path, "static A: K = Kernel::new(\"a\");"), bench])).len(), 1);
+        let parts = [
+            ("crates/kernels/src/softmax/wide.rs", "static A: K = Kernel::new(\"a\");"),
+            (path, TESTED),
+            bench,
+        ];
+        assert!(kernels(&tree(&parts)).is_empty());
         assert!(kernels(&tree(&[("crates/kernels/src/pool.rs", "fn f() {}")])).is_empty());
     }
 
