@@ -1,0 +1,90 @@
+//! How the rows of a batch attend: over pages of keys and values, or within whole sequences as in training.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use ops::{KvPool, PoolShape, Spans, attention, causal_attention};
+
+use crate::Config;
+
+/// Pages of keys and values for every layer of a model.
+pub struct KvCache {
+    pools: Vec<Option<KvPool>>,
+    blocks: usize,
+    block: usize,
+}
+
+impl KvCache {
+    /// Room for `blocks` pages of `block` tokens each.
+    pub fn new(config: &Config, blocks: usize, block: usize, device: &Device) -> Self {
+        let shape = PoolShape { blocks, kv_heads: config.n_kv_heads, block, size: config.head_size };
+        Self {
+            pools: (0..config.n_layers).map(|_| Some(KvPool::new(shape, device))).collect(),
+            blocks,
+            block,
+        }
+    }
+
+    /// Bytes that one page takes over all layers.
+    pub fn block_bytes(config: &Config, block: usize) -> usize {
+        2 * size_of::<f32>() * config.n_layers * config.n_kv_heads * block * config.head_size
+    }
+
+    /// How many pages there are.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// Tokens a page.
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    /// Bytes of all keys and values.
+    pub fn size_bytes(&self) -> usize {
+        self.pools.iter().flatten().map(KvPool::size_bytes).sum()
+    }
+}
+
+/// How the rows of a batch attend.
+pub enum Attend<'a> {
+    /// Each row to its sequence so far; new keys and values are kept.
+    Pages {
+        /// Where keys and values are kept.
+        cache: &'a mut KvCache,
+        /// Which sequence each row belongs to.
+        spans: Arc<Spans>,
+    },
+    /// Each row to its own sequence up to itself; nothing is kept. The sequences are equally long.
+    Causal {
+        /// How many sequences the rows make.
+        sequences: usize,
+    },
+}
+
+impl Attend<'_> {
+    /// The position of each of `n_rows` rows in its sequence.
+    pub fn positions(&self, n_rows: usize) -> Vec<u32> {
+        match self {
+            Self::Pages { spans, .. } => spans.positions(),
+            Self::Causal { sequences } => {
+                let length = n_rows / sequences.max(&1);
+                (0..n_rows).map(|row| (row % length.max(1)) as u32).collect()
+            }
+        }
+    }
+
+    /// # Shapes
+    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]` → `[R, H, d]`.
+    pub(crate) fn attend(&mut self, layer: usize, qkv: [Tensor<3>; 3], scale: f32) -> Tensor<3> {
+        match self {
+            Self::Pages { cache, spans } => {
+                let pool = cache.pools[layer].take().expect("a pool is always put back");
+                let (output, pool) = attention::attention(qkv, pool, spans, scale);
+                cache.pools[layer] = Some(pool);
+                output
+            }
+            Self::Causal { sequences } => causal_attention::causal_attention(qkv, *sequences, scale),
+        }
+    }
+}

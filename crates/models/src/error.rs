@@ -1,0 +1,85 @@
+//! What can be wrong with a model file, as far as the model goes.
+
+/// What can be wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file says that it holds an architecture that no family covers.
+    #[error("{file}: architecture \"{found}\" is not known; the nearest that works is \"{nearest}\"")]
+    Architecture {
+        /// How errors name the file.
+        file: String,
+        /// What the file says.
+        found: String,
+        /// A known one with the most similar name.
+        nearest: &'static str,
+    },
+    /// The file says nothing about its architecture.
+    #[error("{file}: no architecture: metadata key \"{key}\" is missing")]
+    NoArchitecture {
+        /// How errors name the file.
+        file: String,
+        /// The key that would say it.
+        key: &'static str,
+    },
+    /// A size or setting is missing, or has no meaning.
+    #[error("{file}: {key}: {reason}")]
+    Setting {
+        /// How errors name the file.
+        file: String,
+        /// The metadata key.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tensor that the architecture needs is not there.
+    #[error("{file}: tensor \"{name}\" is missing")]
+    MissingTensor {
+        /// How errors name the file.
+        file: String,
+        /// The tensor's name.
+        name: String,
+    },
+    /// A tensor has another shape than the file's own sizes ask for.
+    #[error("{file}: tensor \"{name}\" has shape {found:?}, but the file's sizes ask for {expected:?}")]
+    Shape {
+        /// How errors name the file.
+        file: String,
+        /// The tensor's name.
+        name: String,
+        /// As the file has it.
+        found: Vec<usize>,
+        /// As its sizes ask for.
+        expected: Vec<usize>,
+    },
+    /// A tensor is stored in a way that cannot be computed with.
+    #[error("{file}: tensor \"{name}\" is stored as {found}, which cannot be computed with yet")]
+    Storage {
+        /// How errors name the file.
+        file: String,
+        /// The tensor's name.
+        name: String,
+        /// The storage's name.
+        found: String,
+    },
+    /// The file itself is broken.
+    #[error(transparent)]
+    File(#[from] formats::Error),
+}
+
+impl Error {
+    /// What to do next.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Architecture { .. } => {
+                "this version of Hearth runs the families that `hearth doctor` lists"
+            }
+            Self::NoArchitecture { .. } => "the file may hold only a vocabulary, or be a part of a model",
+            Self::Setting { .. } | Self::Shape { .. } | Self::MissingTensor { .. } => {
+                "the file is incomplete or was converted wrongly: fetch it again, or convert it again"
+            }
+            Self::Storage { .. } => "use a file with F32, F16 or BF16 weights",
+            Self::File(error) => error.hint(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Llama 2 and 3 and every model of the same blocks.
+//!
+//! Source: H. Touvron et al., "LLaMA" (2023) and "Llama 2" (2023); the GGUF specification for the names there.
+
+use ops::Layout;
+
+use crate::{Dialect, Family, Names};
+
+/// The Llama family.
+pub const LLAMA: Family = Family {
+    name: "llama",
+    gguf: Dialect {
+        architectures: &["llama"],
+        names: &Names {
+            embedding: "token_embd.weight",
+            norm: "output_norm.weight",
+            head: "output.weight",
+            rope_divisors: "rope_freqs.weight",
+            attention_norm: "blk.{}.attn_norm.weight",
+            queries: "blk.{}.attn_q.weight",
+            keys: "blk.{}.attn_k.weight",
+            values: "blk.{}.attn_v.weight",
+            attention_output: "blk.{}.attn_output.weight",
+            feed_forward_norm: "blk.{}.ffn_norm.weight",
+            gate: "blk.{}.ffn_gate.weight",
+            up: "blk.{}.ffn_up.weight",
+            down: "blk.{}.ffn_down.weight",
+        },
+        rope_layout: Layout::Interleaved,
+    },
+    hugging_face: Dialect {
+        architectures: &["LlamaForCausalLM"],
+        names: &Names {
+            embedding: "model.embed_tokens.weight",
+            norm: "model.norm.weight",
+            head: "lm_head.weight",
+            rope_divisors: "",
+            attention_norm: "model.layers.{}.input_layernorm.weight",
+            queries: "model.layers.{}.self_attn.q_proj.weight",
+            keys: "model.layers.{}.self_attn.k_proj.weight",
+            values: "model.layers.{}.self_attn.v_proj.weight",
+            attention_output: "model.layers.{}.self_attn.o_proj.weight",
+            feed_forward_norm: "model.layers.{}.post_attention_layernorm.weight",
+            gate: "model.layers.{}.mlp.gate_proj.weight",
+            up: "model.layers.{}.mlp.up_proj.weight",
+            down: "model.layers.{}.mlp.down_proj.weight",
+        },
+        rope_layout: Layout::Halves,
+    },
+};

@@ -1,0 +1,25 @@
+//! Model families as data on shared blocks.
+//!
+//! A file's metadata and tensor names become a [`Decoder`]: one definition that serves inference on every device
+//! and training. A family says what differs; sizes come from the file.
+//!
+//! Does not: know strings, people, how requests are put together, how weights are stored, or adapters.
+
+mod attend;
+mod config;
+mod decoder;
+mod error;
+pub mod families;
+mod family;
+mod load;
+mod probe;
+mod tensors;
+
+pub use attend::{Attend, KvCache};
+pub use config::Config;
+pub use decoder::{Decoder, Input};
+pub use error::Error;
+pub use family::{Dialect, Family, Names};
+pub use load::{load, recognise};
+pub use probe::{Part, Probe};
+pub use tensors::{Found, Tensors};

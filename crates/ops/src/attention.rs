@@ -1,0 +1,251 @@
+//! Attention of the rows of several sequences over keys and values that lie in pages.
+//!
+//! For a query `q` of a row that sees `S` tokens: `softmax(q · Kᵀ · scale) · V`, where `K` and `V` are the first
+//! `S` tokens of its sequence. Several query heads share one head of keys and values.
+//! Sources: A. Vaswani et al., "Attention Is All You Need" (2017), equation 1; J. Ainslie et al., "GQA" (2023);
+//! W. Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention" (2023).
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{Device, Tensor, TensorData};
+use kernels::attention as kernel;
+
+use crate::cost::Cost;
+use crate::host::{from_host, host, values_mut};
+use crate::value::Value;
+
+/// Consecutive tokens of one sequence within a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The blocks of the pool that hold the sequence, in order.
+    pub table: Arc<[u32]>,
+    /// Tokens of the sequence that stand in the pool already.
+    pub past: usize,
+    /// Rows of the batch that follow them.
+    pub rows: usize,
+}
+
+/// Which sequence each row of a batch belongs to: spans in the order of the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spans(pub Vec<Span>);
+
+impl Spans {
+    /// Rows of the batch.
+    pub fn rows(&self) -> usize {
+        self.0.iter().map(|span| span.rows).sum()
+    }
+
+    /// The position of each row in its sequence.
+    pub fn positions(&self) -> Vec<u32> {
+        self.0.iter().flat_map(|span| span.past as u32..(span.past + span.rows) as u32).collect()
+    }
+}
+
+/// Keys and values of one layer on backend `B`, each `[blocks, K, block, d]`.
+#[derive(ExtensionType)]
+pub struct PoolTensors<B: Backend> {
+    keys: FloatTensor<B>,
+    values: FloatTensor<B>,
+}
+
+/// What attention gives back: its output `[R, H, d]` and the pool with the new tokens in it.
+#[derive(ExtensionType)]
+pub struct Attended<B: Backend> {
+    output: FloatTensor<B>,
+    keys: FloatTensor<B>,
+    values: FloatTensor<B>,
+}
+
+/// The op; see [`attention`].
+#[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
+pub trait AttentionOp: Backend {
+    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, pool `[blocks, K, block, d]` → output `[R, H, d]` and the pool.
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        #[extension_type] pool: PoolTensors<Self>,
+        spans: Arc<Spans>,
+        scale: f32,
+    ) -> Attended<Self> {
+        let keys = write(Value::<Self>(pool.keys), Value(k), &spans);
+        let values = write(Value::<Self>(pool.values), Value(v), &spans);
+        let q = Value::<Self>(q);
+        let [_, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
+        let mut first = 0;
+        let mut outputs = Vec::new();
+        for span in &spans.0 {
+            let q = q.clone().slice(&[first..first + span.rows, 0..heads, 0..size]);
+            first += span.rows;
+            outputs.push(attend_span(q, gather(&keys, span), gather(&values, span), span, scale));
+        }
+        Attended { output: Value::concatenate(outputs, 0).0, keys: keys.0, values: values.0 }
+    }
+}
+
+/// Puts the rows `[R, K, d]` into their places in the pool `[blocks, K, block, d]`.
+fn write<B: Backend>(mut pool: Value<B>, rows: Value<B>, spans: &Spans) -> Value<B> {
+    let [_, heads, block, size] = pool.dims()[..] else { panic!("a pool is [blocks, K, block, d]") };
+    let mut row = 0;
+    for span in &spans.0 {
+        let mut position = span.past;
+        while position < span.past + span.rows {
+            let (page, offset) = (span.table[position / block] as usize, position % block);
+            let n = (block - offset).min(span.past + span.rows - position);
+            let part = rows.clone().slice(&[row..row + n, 0..heads, 0..size]); // [n, K, d]
+            let part = part.permute(&[1, 0, 2]).reshape([1, heads, n, size]);
+            pool = pool.slice_assign(&[page..page + 1, 0..heads, offset..offset + n, 0..size], part);
+            row += n;
+            position += n;
+        }
+    }
+    pool
+}
+
+/// The tokens that `span` sees, past and new, from the pool: `[K, S, d]`.
+fn gather<B: Backend>(pool: &Value<B>, span: &Span) -> Value<B> {
+    let [_, heads, block, size] = pool.dims()[..] else { panic!("a pool is [blocks, K, block, d]") };
+    let n_tokens = span.past + span.rows;
+    let n_blocks = n_tokens.div_ceil(block);
+    let ids: Vec<i32> = span.table[..n_blocks].iter().map(|&page| page as i32).collect();
+    let ids = B::int_from_data(TensorData::new(ids, [n_blocks]), &pool.0.device());
+    let pages = Value::<B>(B::float_select(pool.0.clone(), 0, ids)); // [n, K, block, d]
+    let tokens = pages.permute(&[1, 0, 2, 3]).reshape([heads, n_blocks * block, size]);
+    tokens.slice(&[0..heads, 0..n_tokens, 0..size])
+}
+
+/// Causal attention of one span: `q` `[n, H, d]`, `k` and `v` `[K, S, d]` → `[n, H, d]`.
+fn attend_span<B: Backend>(q: Value<B>, k: Value<B>, v: Value<B>, span: &Span, scale: f32) -> Value<B> {
+    let [n, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
+    let groups = k.dims()[0];
+    let scores = scores(q, k, span, scale); // [H, n, S]
+    let n_tokens = span.past + span.rows;
+    let weights = scores.softmax(2).reshape([groups, heads / groups * n, n_tokens]);
+    let mixed = weights.matmul(v).reshape([heads, n, size]);
+    mixed.permute(&[1, 0, 2]) // [n, H, d]
+}
+
+/// Scaled and masked scores of one span: `[H, n, S]`, `-inf` where a row may not look.
+fn scores<B: Backend>(q: Value<B>, k: Value<B>, span: &Span, scale: f32) -> Value<B> {
+    let [n, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
+    let (groups, n_tokens) = (k.dims()[0], span.past + span.rows);
+    let device = q.0.device();
+    let q = q.permute(&[1, 0, 2]).reshape([groups, heads / groups * n, size]);
+    let scores = q.matmul(k.transpose()).reshape([heads, n, n_tokens]).scale(scale);
+    let visible = |row: usize, token: usize| if token <= span.past + row { 0.0 } else { f32::NEG_INFINITY };
+    let mask: Vec<f32> = (0..n).flat_map(|row| (0..n_tokens).map(move |token| visible(row, token))).collect();
+    let mask = B::float_from_data(TensorData::new(mask, [1, n, n_tokens]), &device);
+    scores + Value(mask)
+}
+
+impl AttentionOp for Flex {
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        pool: PoolTensors<Self>,
+        spans: Arc<Spans>,
+        scale: f32,
+    ) -> Attended<Self> {
+        let PoolTensors { mut keys, mut values } = pool;
+        let (q, k, v) = (host(&q), host(&k), host(&v));
+        let (dims, pages) = (q.dims(), keys.shape().to_vec());
+        let pages = kernel::Pages { n_key_heads: pages[1], head_size: pages[3], block_size: pages[2] };
+        let tables = Tables::new(&spans, pages.block_size);
+        let mut output = vec![0.0; q.values().len()];
+        {
+            let (keys, values) = (values_mut(&mut keys), values_mut(&mut values));
+            kernels::kv::kv_write(k.values(), &tables.slots, keys, pages);
+            kernels::kv::kv_write(v.values(), &tables.slots, values, pages);
+            let cache = kernel::Cache { keys, values, tables: &tables.pages, pages };
+            kernel::attention(q.values(), &cache, &tables.rows, scale, &mut output);
+        }
+        Attended { output: from_host(output, dims), keys, values }
+    }
+}
+
+/// Spans laid out for the kernel: one entry a row.
+struct Tables {
+    pages: Vec<u32>,
+    rows: Vec<kernel::Row>,
+    slots: Vec<u32>,
+}
+
+impl Tables {
+    fn new(spans: &Spans, block: usize) -> Self {
+        let mut tables = Self { pages: Vec::new(), rows: Vec::new(), slots: Vec::new() };
+        for span in &spans.0 {
+            let table_start = tables.pages.len();
+            tables.pages.extend_from_slice(&span.table);
+            for position in span.past..span.past + span.rows {
+                tables.rows.push(kernel::Row { table_start, n_visible: position + 1 });
+                tables.slots.push(span.table[position / block] * block as u32 + (position % block) as u32);
+            }
+        }
+        tables
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl AttentionOp for crate::Gpu {}
+
+// Training does not page: see `causal_attention`. The definition is differentiable all the same.
+impl<B: AttentionOp, C: CheckpointStrategy> AttentionOp for Autodiff<B, C> {}
+
+/// The pages of keys and values of one layer.
+pub struct KvPool {
+    tensors: PoolTensors<Dispatch>,
+    dims: [usize; 4],
+}
+
+/// The size of a pool of keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolShape {
+    /// Pages.
+    pub blocks: usize,
+    /// Heads of keys and values, `K`.
+    pub kv_heads: usize,
+    /// Tokens a page.
+    pub block: usize,
+    /// Values a head, `d`.
+    pub size: usize,
+}
+
+impl KvPool {
+    /// An empty pool.
+    pub fn new(shape: PoolShape, device: &Device) -> Self {
+        let dims = [shape.blocks, shape.kv_heads, shape.block, shape.size];
+        let zeros = || Tensor::<4>::zeros(dims, device).into_dispatch();
+        Self { tensors: PoolTensors { keys: zeros(), values: zeros() }, dims }
+    }
+
+    /// Bytes of its keys and values.
+    pub fn size_bytes(&self) -> usize {
+        2 * size_of::<f32>() * self.dims.iter().product::<usize>()
+    }
+}
+
+/// Writes the new keys and values into the pool, then lets every row attend to its sequence up to itself.
+///
+/// # Shapes
+/// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, `H` a multiple of `K`, spans of `R` rows in all → `[R, H, d]`.
+pub fn attention(
+    [q, k, v]: [Tensor<3>; 3],
+    pool: KvPool,
+    spans: &Arc<Spans>,
+    scale: f32,
+) -> (Tensor<3>, KvPool) {
+    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+    let Attended { output, keys, values } =
+        Dispatch::attention(q, k, v, pool.tensors, Arc::clone(spans), scale);
+    let pool = KvPool { tensors: PoolTensors { keys, values }, dims: pool.dims };
+    (Tensor::from_dispatch(output), pool)
+}
+
+/// Work of one row that sees `n_visible` tokens with `heads` query heads of `size` values.
+pub fn cost(n_visible: usize, heads: usize, kv_heads: usize, size: usize) -> Cost {
+    Cost { flops: 4 * n_visible * heads * size, bytes: 8 * n_visible * kv_heads * size }
+}

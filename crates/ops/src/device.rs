@@ -1,0 +1,13 @@
+//! The devices that tensors live on.
+
+use burn::tensor::Device;
+
+/// The processor of this machine.
+pub fn cpu() -> Device {
+    Device::flex()
+}
+
+/// Whether tensors of `device` lie in this process's memory.
+pub fn is_cpu(device: &Device) -> bool {
+    device.clone().inner() == cpu()
+}

@@ -1,0 +1,159 @@
+//! The dense layer: `y = x · Wᵀ + b`, behind which storage, precision and (later) adapters live.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::Tensor;
+use kernels::product::{self, Role, Shape};
+
+use crate::cost::Cost;
+use crate::host::{from_host, host, weights};
+use crate::rows::Rows;
+use crate::value::Value;
+use crate::weight::{Weight, WeightTensor};
+
+/// The op; see [`Linear`].
+#[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
+pub trait LinearOp: Backend {
+    /// `x` `[R, K]`, `weight` `[N, K]` → `[R, N]`. On the CPU the first rows are computed as prompt rows, the
+    /// others as generated rows.
+    fn linear_rows(
+        x: FloatTensor<Self>,
+        #[extension_type] weight: WeightTensor<Self>,
+        _rows: Rows,
+    ) -> FloatTensor<Self> {
+        let WeightTensor::Dense(weight) = weight;
+        Value::<Self>(x).matmul(Value::<Self>(weight).to_f32().transpose()).0 // [R, N]
+    }
+
+    /// The gradient of [`LinearOp::linear_rows`] for `x`: `gradient` `[R, N]`, `weight` `[N, K]` → `[R, K]`.
+    fn linear_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        Value::<Self>(gradient).matmul(Value::<Self>(weight).to_f32()).0 // [R, K]
+    }
+
+    /// The gradient of [`LinearOp::linear_rows`] for the weight: `gradient` `[R, N]`, `x` `[R, K]` → `[N, K]`.
+    fn linear_weight_gradient(gradient: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Value::<Self>(gradient).transpose().matmul(Value::<Self>(x)).0 // [N, K]
+    }
+}
+
+impl LinearOp for Flex {
+    fn linear_rows(x: FloatTensor<Self>, weight: WeightTensor<Self>, rows: Rows) -> FloatTensor<Self> {
+        let WeightTensor::Dense(weight) = weight;
+        let (x, weight) = (host(&x), weights(&weight));
+        let (inner, outer) = (weight.dims()[1], weight.dims()[0]);
+        assert_eq!(x.dims(), [rows.total(), inner], "linear: x must be [R, K] for weight [{outer}, {inner}]");
+        let mut y = vec![0.0; rows.total() * outer];
+        let (prompt, generated) = x.values().split_at(rows.prompt * inner);
+        let (prompt_y, generated_y) = y.split_at_mut(rows.prompt * outer);
+        let shape = |rows| Shape { rows, inner, outer };
+        product::product(Role::Prompt, prompt, weight.view(), prompt_y, shape(rows.prompt));
+        product::product(Role::Generated, generated, weight.view(), generated_y, shape(rows.generated));
+        from_host(y, vec![rows.total(), outer])
+    }
+
+    fn linear_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (gradient, weight) = (host(&gradient), weights(&weight));
+        let [rows, outer, inner] = [gradient.dims()[0], weight.dims()[0], weight.dims()[1]];
+        let mut result = vec![0.0; rows * inner];
+        let shape = Shape { rows, inner, outer };
+        product::product_backward_input(gradient.values(), weight.view(), &mut result, shape);
+        from_host(result, vec![rows, inner])
+    }
+
+    fn linear_weight_gradient(gradient: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (gradient, x) = (host(&gradient), host(&x));
+        let [rows, outer, inner] = [gradient.dims()[0], gradient.dims()[1], x.dims()[1]];
+        let mut result = vec![0.0; outer * inner];
+        let shape = Shape { rows, inner, outer };
+        product::product_backward_weights(gradient.values(), x.values(), &mut result, shape);
+        from_host(result, vec![outer, inner])
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl LinearOp for crate::Gpu {}
+
+#[derive(Debug)]
+struct LinearBackward;
+
+impl<B: LinearOp> Backward<B, 2> for LinearBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, step: Parents<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight) = step.state;
+        let gradient = gradients.consume::<B>(&step.node);
+        let [x_node, weight_node] = step.parents;
+        if let Some(node) = x_node {
+            gradients.register::<B>(node.id, B::linear_input_gradient(gradient.clone(), weight));
+        }
+        if let Some(node) = weight_node {
+            gradients.register::<B>(node.id, B::linear_weight_gradient(gradient, x));
+        }
+    }
+}
+
+impl<B: LinearOp, C: CheckpointStrategy> LinearOp for Autodiff<B, C> {
+    fn linear_rows(x: FloatTensor<Self>, weight: WeightTensor<Self>, rows: Rows) -> FloatTensor<Self> {
+        let WeightTensor::Dense(weight) = weight;
+        let step = LinearBackward.prepare::<C>([x.node(), weight.node()]).compute_bound();
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        match step.stateful() {
+            OpsKind::Tracked(step) => {
+                let y = B::linear_rows(x.clone(), WeightTensor::Dense(weight.clone()), rows);
+                step.finish((x, weight), y)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::linear_rows(x, WeightTensor::Dense(weight), rows)),
+        }
+    }
+}
+
+/// A dense layer. A model only ever calls [`Linear::forward`].
+#[derive(Clone)]
+pub struct Linear {
+    weight: Weight,
+    bias: Option<Tensor<1>>,
+}
+
+impl Linear {
+    /// A layer `x · Wᵀ` over `weight` `[N, K]`.
+    pub fn new(weight: Weight) -> Self {
+        Self { weight, bias: None }
+    }
+
+    /// The same layer with `bias` `[N]` added to every row.
+    #[must_use]
+    pub fn with_bias(self, bias: Tensor<1>) -> Self {
+        Self { bias: Some(bias), ..self }
+    }
+
+    /// Outputs `N` and inputs `K`.
+    pub fn shape(&self) -> [usize; 2] {
+        self.weight.shape()
+    }
+
+    /// # Shapes
+    /// `x` `[R, K]` → `[R, N]`, where `R` is `rows.total()`.
+    pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
+        let y = linear(x, &self.weight, rows);
+        match &self.bias {
+            Some(bias) => y + bias.clone().unsqueeze(), // [R, N] + [1, N]
+            None => y,
+        }
+    }
+}
+
+/// `x · Wᵀ`.
+///
+/// # Shapes
+/// `x` `[R, K]`, `weight` `[N, K]` → `[R, N]`, where `R` is `rows.total()`.
+pub fn linear(x: Tensor<2>, weight: &Weight, rows: Rows) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::linear_rows(x.into_dispatch(), weight.dispatch(), rows))
+}
+
+/// Work of one call over `rows` rows, with `weight_bytes` bytes of weights.
+pub fn cost(rows: usize, [outer, inner]: [usize; 2], weight_bytes: usize) -> Cost {
+    Cost { flops: 2 * rows * outer * inner, bytes: weight_bytes + 4 * rows * (outer + inner) }
+}

@@ -1,0 +1,120 @@
+//! Root-mean-square normalisation: `y = x / sqrt(mean(x²) + ε) · w`.
+//!
+//! Source: B. Zhang and R. Sennrich, "Root Mean Square Layer Normalization" (2019), equation 4.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::Tensor;
+
+use crate::cost::Cost;
+use crate::host::{from_host, host};
+use crate::value::Value;
+
+/// The op; see [`rms_norm`].
+#[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
+pub trait RmsNormOp: Backend {
+    /// `x` `[R, D]`, `weight` `[D]` → `[R, D]`.
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
+        let (x, weight) = (Value::<Self>(x), Value::<Self>(weight));
+        let width = x.dims()[1];
+        let scale = inverse_rms(&x, epsilon);
+        (x * scale * weight.reshape([1, width])).0 // [R, D]
+    }
+
+    /// The gradient of [`RmsNormOp::rms_norm`] for `x`, given that of its output: both `[R, D]`.
+    fn rms_norm_input_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        let (x, weight) = (Value::<Self>(x), Value::<Self>(weight));
+        let width = x.dims()[1];
+        let scale = inverse_rms(&x, epsilon);
+        let weighted = Value::<Self>(gradient) * weight.reshape([1, width]); // [R, D]
+        let overlap = (weighted.clone() * x.clone()).mean(1); // [R, 1]
+        let cubed = scale.clone() * scale.clone() * scale.clone();
+        (weighted * scale - x * overlap * cubed).0 // [R, D]
+    }
+
+    /// The gradient of [`RmsNormOp::rms_norm`] for `weight`: `[D]`.
+    fn rms_norm_weight_gradient(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        let x = Value::<Self>(x);
+        let width = x.dims()[1];
+        let scale = inverse_rms(&x, epsilon);
+        (Value::<Self>(gradient) * x * scale).sum(0).reshape([width]).0 // [D]
+    }
+}
+
+/// `1 / sqrt(mean(x²) + ε)` of each row: `[R, 1]`.
+fn inverse_rms<B: Backend>(x: &Value<B>, epsilon: f32) -> Value<B> {
+    (x.clone() * x.clone()).mean(1).shift(epsilon).sqrt().reciprocal()
+}
+
+impl RmsNormOp for Flex {
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
+        let (x, weight) = (host(&x), host(&weight));
+        let mut y = vec![0.0; x.values().len()];
+        kernels::rms_norm::rms_norm(x.values(), weight.values(), epsilon, &mut y);
+        from_host(y, x.dims())
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl RmsNormOp for crate::Gpu {}
+
+#[derive(Debug)]
+struct RmsNormBackward {
+    epsilon: f32,
+}
+
+impl<B: RmsNormOp> Backward<B, 2> for RmsNormBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, step: Parents<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight) = step.state;
+        let gradient = gradients.consume::<B>(&step.node);
+        let [x_node, weight_node] = step.parents;
+        if let Some(node) = x_node {
+            let for_x = B::rms_norm_input_gradient(x.clone(), weight, gradient.clone(), self.epsilon);
+            gradients.register::<B>(node.id, for_x);
+        }
+        if let Some(node) = weight_node {
+            gradients.register::<B>(node.id, B::rms_norm_weight_gradient(x, gradient, self.epsilon));
+        }
+    }
+}
+
+impl<B: RmsNormOp, C: CheckpointStrategy> RmsNormOp for Autodiff<B, C> {
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
+        let step = RmsNormBackward { epsilon }.prepare::<C>([x.node(), weight.node()]).compute_bound();
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        match step.stateful() {
+            OpsKind::Tracked(step) => {
+                let y = B::rms_norm(x.clone(), weight.clone(), epsilon);
+                step.finish((x, weight), y)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::rms_norm(x, weight, epsilon)),
+        }
+    }
+}
+
+/// Root-mean-square normalisation of every row.
+///
+/// # Shapes
+/// `x` `[R, D]`, `weight` `[D]` → `[R, D]`.
+pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rms_norm(x.into_dispatch(), weight.into_dispatch(), epsilon))
+}
+
+/// Work of one call over `rows` rows of width `width`.
+pub fn cost(rows: usize, width: usize) -> Cost {
+    Cost { flops: 4 * rows * width, bytes: 4 * (2 * rows * width + width) }
+}

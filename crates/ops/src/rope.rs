@@ -1,0 +1,163 @@
+//! Rotary position embedding: pairs of a head's values are turned by an angle that grows with the position.
+//!
+//! For a pair `(a, b)` and an angle `t`: `(a·cos t − b·sin t, a·sin t + b·cos t)`. The angle of pair `i` at
+//! position `p` is `p · θ^(−2i/d)`.
+//! Source: J. Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021), equation 15.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::{Device, Tensor, TensorData};
+use kernels::rope::Heads;
+pub use kernels::rope::Layout;
+
+use crate::cost::Cost;
+use crate::host::{from_host, host};
+use crate::value::Value;
+
+/// The op; see [`rope`].
+#[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
+pub trait RopeOp: Backend {
+    /// `x` `[R, H, d]`, `cos` and `sin` `[R, p]` with `2p ≤ d` → `[R, H, d]`; values from `2p` on stay.
+    fn rope(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        layout: Layout,
+    ) -> FloatTensor<Self> {
+        let x = Value::<Self>(x);
+        let [rows, heads, size] = x.dims()[..] else { panic!("rope: x must be [R, H, d]") };
+        let cos = Value::<Self>(cos);
+        let pairs = cos.dims()[1];
+        let cos = cos.reshape([rows, 1, pairs]);
+        let sin = Value::<Self>(sin).reshape([rows, 1, pairs]);
+        let turned = x.clone().slice(&[0..rows, 0..heads, 0..2 * pairs]);
+        let turned = match layout {
+            Layout::Halves => {
+                let a = turned.clone().slice(&[0..rows, 0..heads, 0..pairs]);
+                let b = turned.slice(&[0..rows, 0..heads, pairs..2 * pairs]);
+                let (a, b) = turn(a, b, cos, sin);
+                Value::concatenate(vec![a, b], 2)
+            }
+            Layout::Interleaved => {
+                let split = turned.reshape([rows, heads, pairs, 2]);
+                let part = |half: usize| {
+                    let values = split.clone().slice(&[0..rows, 0..heads, 0..pairs, half..half + 1]);
+                    values.reshape([rows, heads, pairs])
+                };
+                let (a, b) = turn(part(0), part(1), cos, sin);
+                let column = |values: Value<Self>| values.reshape([rows, heads, pairs, 1]);
+                let both = Value::concatenate(vec![column(a), column(b)], 3);
+                both.reshape([rows, heads, 2 * pairs])
+            }
+        };
+        if 2 * pairs == size {
+            return turned.0; // [R, H, d]
+        }
+        let rest = x.slice(&[0..rows, 0..heads, 2 * pairs..size]);
+        Value::concatenate(vec![turned, rest], 2).0 // [R, H, d]
+    }
+}
+
+fn turn<B: Backend>(a: Value<B>, b: Value<B>, cos: Value<B>, sin: Value<B>) -> (Value<B>, Value<B>) {
+    let first = a.clone() * cos.clone() - b.clone() * sin.clone();
+    let second = a * sin + b * cos;
+    (first, second)
+}
+
+impl RopeOp for Flex {
+    fn rope(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        layout: Layout,
+    ) -> FloatTensor<Self> {
+        let (x, cos, sin) = (host(&x), host(&cos), host(&sin));
+        let dims = x.dims();
+        let (n_heads, head_size, rotary_size) = (dims[1], dims[2], 2 * cos.dims()[1]);
+        let mut y = x.values().to_vec();
+        let heads = Heads { n_heads, head_size, rotary_size, layout };
+        kernels::rope::rope(&mut y, cos.values(), sin.values(), heads);
+        from_host(y, dims)
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl RopeOp for crate::Gpu {}
+
+#[derive(Debug)]
+struct RopeBackward {
+    layout: Layout,
+}
+
+impl<B: RopeOp> Backward<B, 1> for RopeBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, step: Parents<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (cos, sin) = step.state;
+        let gradient = gradients.consume::<B>(&step.node);
+        let [node] = step.parents;
+        if let Some(node) = node {
+            // A turn is undone by the turn of the opposite angle, and its transpose is its inverse.
+            let gradient = B::rope(gradient, cos, B::float_neg(sin), self.layout);
+            gradients.register::<B>(node.id, gradient);
+        }
+    }
+}
+
+impl<B: RopeOp, C: CheckpointStrategy> RopeOp for Autodiff<B, C> {
+    fn rope(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        layout: Layout,
+    ) -> FloatTensor<Self> {
+        let step = RopeBackward { layout }.prepare::<C>([x.node()]).compute_bound();
+        let (x, cos, sin) = (x.into_primitive(), cos.into_primitive(), sin.into_primitive());
+        match step.stateful() {
+            OpsKind::Tracked(step) => {
+                let y = B::rope(x, cos.clone(), sin.clone(), layout);
+                step.finish((cos, sin), y)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::rope(x, cos, sin, layout)),
+        }
+    }
+}
+
+/// Cosine and sine of every angle of a batch, made once for all layers.
+#[derive(Clone)]
+pub struct Angles {
+    cos: Tensor<2>,
+    sin: Tensor<2>,
+}
+
+impl Angles {
+    /// The angles `position · frequency`.
+    ///
+    /// # Shapes
+    /// `positions` `R`, `frequencies` (radians a token) `p` → two tables `[R, p]`.
+    pub fn new(positions: &[u32], frequencies: &[f32], device: &Device) -> Self {
+        let shape = [positions.len(), frequencies.len()];
+        let mut cos = vec![0.0; shape[0] * shape[1]];
+        let mut sin = cos.clone();
+        kernels::rope::rope_table(positions, frequencies, 1.0, &mut cos, &mut sin);
+        let table = |values| Tensor::from_data(TensorData::new(values, shape), device);
+        Self { cos: table(cos), sin: table(sin) }
+    }
+}
+
+/// Turns every head of every row by the angles of its position.
+///
+/// # Shapes
+/// `x` `[R, H, d]`, angles `[R, p]` with `2p ≤ d` → `[R, H, d]`.
+pub fn rope(x: Tensor<3>, angles: &Angles, layout: Layout) -> Tensor<3> {
+    let (cos, sin) = (angles.cos.clone().into_dispatch(), angles.sin.clone().into_dispatch());
+    Tensor::from_dispatch(Dispatch::rope(x.into_dispatch(), cos, sin, layout))
+}
+
+/// Work of one call over `values` values.
+pub fn cost(values: usize) -> Cost {
+    Cost { flops: 3 * values, bytes: 8 * values }
+}

@@ -1,0 +1,116 @@
+//! A float tensor of any backend with readable operators, for the definitions of ops.
+//!
+//! Does not: choose arithmetic. Every method is one Burn primitive, so that a definition written with it runs on
+//! every device and is differentiable.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{FloatDType, Shape, Slice};
+
+/// A float tensor of backend `B`.
+#[derive(Clone)]
+pub(crate) struct Value<B: Backend>(pub FloatTensor<B>);
+
+impl<B: Backend> Value<B> {
+    pub fn dims(&self) -> Vec<usize> {
+        self.0.shape().to_vec()
+    }
+
+    pub fn reshape<const N: usize>(self, dims: [usize; N]) -> Self {
+        Self(B::float_reshape(self.0, Shape::from(dims)))
+    }
+
+    pub fn permute(self, axes: &[usize]) -> Self {
+        Self(B::float_permute(self.0, axes))
+    }
+
+    /// Swaps the last two dimensions.
+    pub fn transpose(self) -> Self {
+        Self(B::float_transpose(self.0))
+    }
+
+    pub fn matmul(self, right: Self) -> Self {
+        Self(B::float_matmul(self.0, right.0))
+    }
+
+    pub fn slice(self, ranges: &[std::ops::Range<usize>]) -> Self {
+        let slices: Vec<Slice> = ranges.iter().map(|range| Slice::from(range.clone())).collect();
+        Self(B::float_slice(self.0, &slices))
+    }
+
+    pub fn slice_assign(self, ranges: &[std::ops::Range<usize>], values: Self) -> Self {
+        let slices: Vec<Slice> = ranges.iter().map(|range| Slice::from(range.clone())).collect();
+        Self(B::float_slice_assign(self.0, &slices, values.0))
+    }
+
+    pub fn concatenate(parts: Vec<Self>, dim: usize) -> Self {
+        Self(B::float_cat(parts.into_iter().map(|part| part.0).collect(), dim))
+    }
+
+    pub fn to_f32(self) -> Self {
+        Self(B::float_cast(self.0, FloatDType::F32))
+    }
+
+    pub fn scale(self, factor: f32) -> Self {
+        Self(B::float_mul_scalar(self.0, factor.into()))
+    }
+
+    pub fn shift(self, offset: f32) -> Self {
+        Self(B::float_add_scalar(self.0, offset.into()))
+    }
+
+    pub fn negate(self) -> Self {
+        Self(B::float_neg(self.0))
+    }
+
+    pub fn exp(self) -> Self {
+        Self(B::float_exp(self.0))
+    }
+
+    pub fn reciprocal(self) -> Self {
+        Self(B::float_recip(self.0))
+    }
+
+    pub fn sqrt(self) -> Self {
+        Self(B::float_sqrt(self.0))
+    }
+
+    pub fn sum(self, dim: usize) -> Self {
+        Self(B::float_sum_dim(self.0, dim))
+    }
+
+    pub fn mean(self, dim: usize) -> Self {
+        Self(B::float_mean_dim(self.0, dim))
+    }
+
+    pub fn max(self, dim: usize) -> Self {
+        Self(B::float_max_dim(self.0, dim))
+    }
+
+    /// Softmax along `dim`: `exp(x - max) / sum(exp(x - max))`.
+    pub fn softmax(self, dim: usize) -> Self {
+        let largest = Self(B::float_detach(self.clone().max(dim).0));
+        let weights = (self - largest).exp();
+        weights.clone() / weights.sum(dim)
+    }
+
+    /// `1 / (1 + exp(-x))`.
+    pub fn sigmoid(self) -> Self {
+        self.negate().exp().shift(1.0).reciprocal()
+    }
+}
+
+macro_rules! operator {
+    ($trait:ident, $method:ident, $primitive:ident) => {
+        impl<B: Backend> std::ops::$trait for Value<B> {
+            type Output = Self;
+            fn $method(self, right: Self) -> Self {
+                Self(B::$primitive(self.0, right.0))
+            }
+        }
+    };
+}
+operator!(Add, add, float_add);
+operator!(Sub, sub, float_sub);
+operator!(Mul, mul, float_mul);
+operator!(Div, div, float_div);
