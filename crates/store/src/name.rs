@@ -216,5 +216,4 @@ fn is_device(part: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "name_tests.rs"]
 mod tests;

@@ -91,8 +91,7 @@ enum Operation {
 impl FaultyDisk {
     /// A disk below `root`, an existing folder whose whole content counts as durable.
     pub fn new(root: &Path, plan: Option<Plan>) -> Self {
-        let state =
-            State { plan, n_operations: 0, struck: false, is_dead: false, shadow: Shadow::of(root) };
+        let state = State { plan, n_operations: 0, struck: false, is_dead: false, shadow: Shadow::of(root) };
         Self { shared: Arc::new(Mutex::new(state)), free_bytes: None, can_reflink: false }
     }
 
@@ -111,6 +110,13 @@ impl FaultyDisk {
     /// Whether the fault has come.
     pub fn struck(&self) -> bool {
         self.state().struck
+    }
+
+    /// Takes the power away now, between two operations.
+    pub fn cut_power(&self, survives: Survives, seed: u64) {
+        let mut state = self.state();
+        state.is_dead = true;
+        state.shadow.lose_power(survives, seed);
     }
 
     /// How many operations there were that could have failed as planned; all, without a plan.

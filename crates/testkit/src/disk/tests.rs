@@ -52,12 +52,7 @@ fn bytes_that_were_not_synced_can_go() {
     for seed in 0..20 {
         let folder = quick_folder().unwrap();
         std::fs::write(folder.path().join("file"), "old").unwrap();
-        let lost = Plan {
-            fault: Fault::PowerLoss(Survives::Names),
-            at: 4,
-            lasting: Lasting::Once,
-            seed,
-        };
+        let lost = Plan { fault: Fault::PowerLoss(Survives::Names), at: 4, lasting: Lasting::Once, seed };
         let disk = FaultyDisk::new(folder.path(), Some(lost));
         replace(&disk, folder.path(), |_| (), true);
         seen.insert(found(folder.path(), "file").unwrap());
