@@ -26,6 +26,7 @@ mod sniff;
 mod tensors;
 mod write;
 
+pub mod fuzz;
 pub mod gguf;
 pub mod llama2c;
 pub mod metadata;

@@ -127,6 +127,7 @@ impl<'de> Deserialize<'de> for Header<'de> {
 pub(super) struct OverLimit {
     pub field: &'static str,
     pub offset: usize,
+    pub claimed: usize,
     pub limit: usize,
 }
 
@@ -156,14 +157,20 @@ pub(super) fn scan(header: &[u8], max_text: usize) -> Result<Vec<u32>, OverLimit
                     ends
                 });
                 let end = end.map_or(header.len(), |(end, _)| end);
-                if end.saturating_sub(offset) > max_text {
-                    return Err(OverLimit { field: "header: a text", offset, limit: max_text });
+                let length = end.saturating_sub(offset).saturating_sub(1);
+                if length > max_text {
+                    return Err(OverLimit {
+                        field: "header: a text",
+                        offset,
+                        claimed: length,
+                        limit: max_text,
+                    });
                 }
             }
             _ => {}
         }
         if keys.len() > MAX_TENSORS {
-            return Err(OverLimit { field: "tensor count", offset, limit: MAX_TENSORS });
+            return Err(OverLimit { field: "tensor count", offset, claimed: keys.len(), limit: MAX_TENSORS });
         }
     }
     Ok(keys)
@@ -187,9 +194,9 @@ mod tests {
 
     #[test]
     fn the_scan_bounds_texts() {
-        assert!(scan(br#"{"abc":"defg"}"#, 5).is_ok());
-        let over = scan(br#"{"abc":"defgh"}"#, 5).err().unwrap();
-        assert_eq!(over.offset, 7);
+        assert!(scan(br#"{"abc":"defgh"}"#, 5).is_ok());
+        let over = scan(br#"{"abc":"defghi"}"#, 5).err().unwrap();
+        assert_eq!((over.offset, over.claimed), (7, 6));
         assert!(scan(br#"{"abcdefgh"#, 5).is_err());
     }
 }

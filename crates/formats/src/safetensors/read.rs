@@ -30,7 +30,7 @@ pub fn read(file: &FileBytes) -> Result<TensorFile, Error> {
     let text = cursor.take(length, &"header")?;
     let keys = scan(text, MAX_TEXT).map_err(|over| Error::Limit {
         at: cursor.place(&over.field, over.offset.saturating_add(LENGTH_BYTES)),
-        claimed: over.limit.saturating_add(1) as u64,
+        claimed: over.claimed as u64,
         limit: over.limit as u64,
     })?;
     let header: Header =
