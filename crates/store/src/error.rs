@@ -118,6 +118,12 @@ pub enum Error {
         /// What it must be and is not.
         rule: &'static str,
     },
+    /// A model must have at least one file.
+    #[error("cannot import \"{name}\": no file is given")]
+    NoFiles {
+        /// The name that it was to have.
+        name: String,
+    },
     /// What was to be imported breaks a limit.
     #[error("cannot import: {what} is over the limit of {limit}")]
     TooLarge {
@@ -203,6 +209,7 @@ impl Error {
             Self::FutureVersion { .. } => "use the newer Hearth that wrote it; nothing was changed".into(),
             Self::Changed { .. } => "import the file again to use what it holds now".into(),
             Self::BadSource { .. } => "give the path of a plain file that nobody is writing".into(),
+            Self::NoFiles { .. } => "give the path of the model's file".into(),
             Self::TooLarge { .. } => "import less under one name".into(),
             Self::Io { .. } => "check the disk (`hearth doctor`), then try again; nothing was lost".into(),
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::draft::{Draft, hash_file};
 use crate::manifest::{self, MAX_FILES};
-use crate::store::check_writable;
+use crate::write::check_writable;
 use crate::{Digest, Error, FileRef, Location, Manifest, Model, ModelName, Result, Role, Store};
 
 /// Room that an import leaves free, so that the records of other models can still be written.
@@ -58,7 +58,7 @@ impl Store {
     /// `now_ms` is the time of day, in milliseconds since 1970, for showing only.
     ///
     /// # Errors
-    /// [`Error::BadSource`], [`Error::TooLarge`], [`Error::DiskFull`] and the others of a write. After an error
+    /// [`Error::NoFiles`], [`Error::BadSource`], [`Error::TooLarge`], [`Error::DiskFull`] and the others of a write. After an error
     /// the name stands for what it stood for before.
     pub fn import(
         &self,
@@ -68,6 +68,9 @@ impl Store {
         now_ms: u64,
     ) -> Result<Model> {
         check_writable(name)?;
+        if files.is_empty() {
+            return Err(Error::NoFiles { name: name.to_string() });
+        }
         self.check_files(&files)?;
         let drafts = self.drafts_for(&files)?;
         let mut taken = Vec::with_capacity(files.len());
@@ -80,9 +83,6 @@ impl Store {
     /// Everything that can be refused before the first byte is written.
     fn check_files(&self, files: &[NewFile<'_>]) -> Result<()> {
         const MAX_FORMAT_BYTES: usize = 64;
-        if files.is_empty() {
-            return Err(Error::TooLarge { what: "the wish for a model without files", limit: 0 });
-        }
         if files.len() > MAX_FILES {
             return Err(Error::TooLarge { what: "the number of files", limit: MAX_FILES as u64 });
         }

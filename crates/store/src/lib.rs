@@ -12,6 +12,21 @@
 //!
 //! A write is acknowledged when it would survive a power loss: file, fsync, rename, fsync of the directory;
 //! blobs first, then the manifest, the record last. A reader therefore sees the old state or the new one.
+//!
+//! ```
+//! use store::{ModelInfo, ModelName, NewFile, Role, Source, Store};
+//! # let home = tempfile::tempdir().unwrap();
+//! # let home = home.path();
+//! let store = Store::open(std::sync::Arc::new(base::disk::RealDisk), home)?;
+//! let name = ModelName::parse("anna/poems:small")?;
+//! let weights = NewFile { role: Role::Model, format: "gguf".into(), source: Source::Bytes(b"GGUF...") };
+//! store.import(&name, vec![weights], ModelInfo::default(), 1_700_000_000_000)?;
+//!
+//! let model = store.get(&name)?;
+//! let path = store.locate(model.manifest.file(Role::Model).expect("it was just imported"))?;
+//! assert_eq!(std::fs::read(path).unwrap(), b"GGUF...");
+//! # Ok::<(), store::Error>(())
+//! ```
 
 mod digest;
 mod draft;
@@ -22,9 +37,11 @@ mod layout;
 mod manifest;
 mod name;
 mod nearest;
+mod read;
 mod remove;
 mod store;
 mod verify;
+mod write;
 
 pub use digest::Digest;
 pub use error::{Error, Problem};

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::store::check_writable;
+use crate::write::check_writable;
 use crate::{Digest, Error, Location, ModelName, Result, Store};
 
 /// What was collected.

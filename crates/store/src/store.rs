@@ -1,19 +1,18 @@
-//! The store: finding and reading models, and what every write begins and ends with.
+//! The store: finding models and their files, and giving them further names.
 //!
 //! Not a cache: every call reads the disk, so that two processes on one home always agree.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::disk::{Disk, Kind, Lock};
+use base::disk::{Disk, Kind};
 use serde::Serialize;
 
-use crate::draft::{Draft, hash_file};
+use crate::draft::hash_file;
 use crate::layout::Layout;
-use crate::manifest::{self, Record};
-use crate::nearest::nearest;
+use crate::write::check_writable;
 use crate::{Digest, Error, FileRef, Location, Manifest, ModelName, Problem, Result};
 
 /// How long a writer waits for another one before it gives up.
@@ -26,7 +25,7 @@ const MAX_READS: usize = 8;
 pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) layout: Layout,
-    lock_wait: Duration,
+    pub(crate) lock_wait: Duration,
 }
 
 /// A model that was found: its name, the version, and what it consists of.
@@ -157,195 +156,4 @@ impl Store {
         let versions = self.write_record(to, model.digest)?;
         Ok(Model { name: to.clone(), versions, ..model })
     }
-
-    /// Reads a model once. The outer error is final; an inner [`Error::FileMissing`] may be a writer's doing.
-    fn read_model(&self, name: &ModelName) -> Result<Result<Model>> {
-        let Some(record) = self.read_record(name)? else { return Err(self.not_found(name)) };
-        let digest = name.digest().unwrap_or(record.current);
-        if !record.versions.contains(&digest) {
-            return Err(Error::VersionNotFound { name: record.name.to_string(), digest });
-        }
-        Ok(self.read_manifest(&digest).map(|manifest| Model {
-            name: record.name,
-            digest,
-            manifest,
-            versions: record.versions,
-        }))
-    }
-
-    pub(crate) fn read_record(&self, name: &ModelName) -> Result<Option<Record>> {
-        let path = self.layout.record(name);
-        let Some(bytes) = self.read_text(&path)? else { return Ok(None) };
-        Record::from_json(&bytes, name, &path).map(Some)
-    }
-
-    /// Reads a manifest and checks it against its digest.
-    pub(crate) fn read_manifest(&self, digest: &Digest) -> Result<Manifest> {
-        let path = self.layout.blob(digest);
-        let Some(bytes) = self.read_text(&path)? else { return Err(Error::FileMissing { path }) };
-        let found = Digest::of(&bytes);
-        if found != *digest {
-            return Err(Error::corrupt(&path, Problem::WrongHash { found }));
-        }
-        Manifest::from_json(&bytes, &path)
-    }
-
-    /// Reads a small file whole; `None` when there is none.
-    fn read_text(&self, path: &Path) -> Result<Option<Vec<u8>>> {
-        let failed = |error| Error::io("read", path, error);
-        match self.disk.facts(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-            Ok(facts) if facts.kind != Kind::File || facts.size_bytes > manifest::MAX_TEXT_BYTES => {
-                let rule = "it must be a plain file of at most 4 MiB";
-                return Err(Error::corrupt(path, Problem::BreaksRule { rule }));
-            }
-            Ok(_) => {}
-        }
-        let mut bytes = Vec::new();
-        match self.disk.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-            Ok(file) => file.take(manifest::MAX_TEXT_BYTES).read_to_end(&mut bytes).map_err(failed)?,
-        };
-        Ok(Some(bytes))
-    }
-
-    /// The names of all records; an error for a record whose path is no name.
-    pub(crate) fn record_names(&self) -> Result<Vec<Result<ModelName>>> {
-        let mut names = Vec::new();
-        for host in self.folders_in(&self.layout.manifests)? {
-            for namespace in self.folders_in(&host)? {
-                for model in self.folders_in(&namespace)? {
-                    self.names_in(&model, &mut names)?;
-                }
-            }
-        }
-        Ok(names)
-    }
-
-    fn names_in(&self, folder: &Path, names: &mut Vec<Result<ModelName>>) -> Result<()> {
-        for entry in self.entries(folder)?.into_iter().filter(|entry| entry.kind == Kind::File) {
-            let path = folder.join(entry.name);
-            if path.extension().is_some_and(|extension| extension == "json") {
-                names.push(name_of_record(&path, &self.layout));
-            }
-        }
-        Ok(())
-    }
-
-    fn folders_in(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let entries = self.entries(folder)?.into_iter();
-        Ok(entries
-            .filter(|entry| entry.kind == Kind::Directory)
-            .map(|entry| folder.join(entry.name))
-            .collect())
-    }
-
-    pub(crate) fn entries(&self, folder: &Path) -> Result<Vec<base::disk::Entry>> {
-        match self.disk.list(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other.map_err(|error| Error::io("list", folder, error)),
-        }
-    }
-
-    pub(crate) fn not_found(&self, name: &ModelName) -> Error {
-        let here = self.record_names().unwrap_or_default().into_iter().flatten().map(|name| name.to_string());
-        let wanted = name.without_digest().to_string();
-        Error::NotFound { nearest: nearest(&wanted, here), name: wanted }
-    }
-
-    /// Makes the folders, takes the one writer's lock and removes what dead writers left.
-    pub(crate) fn begin_write(&self) -> Result<Lock> {
-        let layout = &self.layout;
-        self.ensure_home()?;
-        self.ensure_folder(&layout.models)?;
-        let lock = self.disk.lock(&layout.lock, self.lock_wait).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => {
-                let waited_ms = u64::try_from(self.lock_wait.as_millis()).unwrap_or(u64::MAX);
-                Error::Locked { path: layout.lock.clone(), waited_ms }
-            }
-            _ => Error::io("lock", &layout.lock, error),
-        })?;
-        for folder in [&layout.drafts, &layout.blobs, &layout.manifests] {
-            self.ensure_folder(folder)?;
-        }
-        Draft::remove_leftovers(&*self.disk, &layout.drafts)?;
-        Ok(lock)
-    }
-
-    /// Points a name at a manifest, durably. The caller holds the lock, and the manifest is durable.
-    /// Gives the versions that the record now keeps.
-    pub(crate) fn write_record(&self, name: &ModelName, current: Digest) -> Result<Vec<Digest>> {
-        let before = match self.read_record(name) {
-            Err(Error::Corrupt { .. }) => None, // What cannot be read is replaced: so an import mends it.
-            other => other?,
-        };
-        let folders = self.layout.record_folders(name);
-        for folder in &folders {
-            self.ensure_folder(folder)?;
-        }
-        let record = Record::after(before, name, current);
-        let path = self.layout.record(name);
-        let mut draft = Draft::create(&*self.disk, &self.layout.drafts)?;
-        draft.fill(&mut &*manifest::to_json(&record), &path)?;
-        draft.publish(&path)?;
-        self.sync_folder(&folders[2])?;
-        Ok(record.versions)
-    }
-
-    pub(crate) fn sync_folder(&self, folder: &Path) -> Result<()> {
-        self.disk.sync_dir(folder).map_err(|error| Error::io("make durable", folder, error))
-    }
-
-    /// Makes a folder and its name durable. The name is synced also where the folder exists: the process that
-    /// made it may have died before it did so.
-    fn ensure_folder(&self, folder: &Path) -> Result<()> {
-        self.disk.create_dir(folder).map_err(|error| Error::io("create", folder, error))?;
-        match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => self.sync_folder(parent),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes the home and what is missing above it.
-    fn ensure_home(&self) -> Result<()> {
-        let mut missing = Vec::new();
-        for folder in self.layout.home.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
-            match self.disk.facts(folder) {
-                Ok(_) => break,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(folder),
-                Err(error) => return Err(Error::io("look at", folder, error)),
-            }
-        }
-        missing.iter().rev().try_for_each(|folder| self.ensure_folder(folder))
-    }
-}
-
-/// A name that is written to must not ask for a version.
-pub(crate) fn check_writable(name: &ModelName) -> Result<()> {
-    match name.digest() {
-        None => Ok(()),
-        Some(_) => Err(Error::BadName {
-            given: name.to_string(),
-            rule: "a version (@sha256:…) can be read, but not written or removed",
-        }),
-    }
-}
-
-/// The name that a record's path stands for: four parts that are a name and fold to themselves.
-fn name_of_record(path: &Path, layout: &Layout) -> Result<ModelName> {
-    let problem = Problem::BreaksRule { rule: "its path is not host/namespace/name/tag.json in lower case" };
-    let parts: Option<Vec<&str>> = path
-        .strip_prefix(&layout.manifests)
-        .ok()
-        .and_then(|path| path.iter().map(|part| part.to_str()).collect());
-    let name = match parts.as_deref() {
-        Some([host, namespace, model, file]) => {
-            let tag = file.strip_suffix(".json").unwrap_or(file);
-            ModelName::parse(&format!("{host}/{namespace}/{model}:{tag}")).ok()
-        }
-        _ => None,
-    };
-    name.filter(|name| layout.record(name) == path).ok_or_else(|| Error::corrupt(path, problem))
 }

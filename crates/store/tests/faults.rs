@@ -25,12 +25,15 @@ const FAULTS: [Fault; 8] = [
 /// What a home holds: for each name, the bytes of its files. In-place files are among them.
 type State = BTreeMap<String, Vec<Vec<u8>>>;
 
+/// A name with what it stands for after a verb (nothing: it is gone).
+type Change = (&'static str, Option<Vec<Vec<u8>>>);
+
 /// A verb with what it leaves behind.
 struct Verb {
     name: &'static str,
     run: fn(&Store, &Path) -> Result<(), Error>,
-    /// The names that it changes, with what they stand for afterwards (nothing: gone).
-    after: fn() -> Vec<(&'static str, Option<Vec<Vec<u8>>>)>,
+    /// The names that it changes.
+    after: fn() -> Vec<Change>,
     /// Whether a failure may be swallowed, because the answer carries it.
     answers_with_faults: bool,
 }
@@ -349,6 +352,20 @@ fn the_first_import_into_a_home_that_is_not_there_survives_every_power_loss() {
             first(store).unwrap();
         }
     }
+}
+
+#[test]
+fn a_read_only_home_can_be_read() {
+    let folder = quick_folder().unwrap();
+    set_up(folder.path());
+    let plan = Plan { fault: Fault::ReadOnly, at: 0, lasting: Lasting::FromThenOn, seed: 0 };
+    let disk = Arc::new(FaultyDisk::new(folder.path(), Some(plan)));
+    let store = Store::open(disk.clone(), &folder.path().join("home")).unwrap();
+    assert_eq!(read_state(&store), before());
+    assert!(!disk.struck(), "reading writes nothing, not even a lock");
+    let error = store.remove(&name("gone")).unwrap_err();
+    assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
+    assert!(error.hint().contains("HEARTH_HOME"));
 }
 
 #[test]

@@ -212,7 +212,8 @@ fn a_source_must_be_a_plain_file() {
     let source = Source::Reader { reader: &mut endless, at_most_bytes: 5_000_000 };
     let error = store.import(&name("a"), vec![new_file(source)], ModelInfo::default(), 1).unwrap_err();
     assert!(matches!(error, Error::TooLarge { limit: 5_000_000, .. }), "{error}");
-    assert!(store.import(&name("a"), Vec::new(), ModelInfo::default(), 1).is_err());
+    let error = store.import(&name("a"), Vec::new(), ModelInfo::default(), 1).unwrap_err();
+    assert!(matches!(error, Error::NoFiles { .. }), "{error}");
     assert_eq!(n_files_below(&home), 1, "only the lock is left");
 }
 
