@@ -64,7 +64,8 @@ struct Kind {
 
 const ARCHIVE: &str = "unpack it first, then give the model file that was inside";
 
-/// In the order in which they are tried: sure signs first, plausible headers last.
+/// In the order in which they are tried. Formats that begin with a number come before those with a magic of two
+/// bytes: a safetensors header of 640 bytes begins like a pickle, and so does a checkpoint of width 640.
 static KINDS: &[Kind] = &[
     Kind { kind: FileKind::Empty, matches: <[u8]>::is_empty, name: "empty", hint: "fetch the file again" },
     Kind {
@@ -72,6 +73,24 @@ static KINDS: &[Kind] = &[
         matches: |bytes| bytes.starts_with(b"GGUF"),
         name: "a GGUF file",
         hint: "import it as it is",
+    },
+    Kind {
+        kind: FileKind::Safetensors,
+        matches: is_safetensors,
+        name: "a safetensors file",
+        hint: "import it as it is",
+    },
+    Kind {
+        kind: FileKind::Llama2c,
+        matches: llama2c::looks_like_checkpoint,
+        name: "a llama2.c checkpoint",
+        hint: "import it together with its tokenizer file",
+    },
+    Kind {
+        kind: FileKind::Llama2cTokenizer,
+        matches: llama2c::looks_like_tokenizer,
+        name: "a llama2.c tokenizer",
+        hint: "give the checkpoint as the model, and this file as its tokenizer",
     },
     Kind {
         kind: FileKind::OldGgml,
@@ -152,28 +171,10 @@ static KINDS: &[Kind] = &[
         hint: "the download gave a page in place of the file: use the direct link, signed in where it asks for it",
     },
     Kind {
-        kind: FileKind::Safetensors,
-        matches: is_safetensors,
-        name: "a safetensors file",
-        hint: "import it as it is",
-    },
-    Kind {
         kind: FileKind::Json,
         matches: |bytes| matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]),
         name: "JSON text",
         hint: "give the model file itself; settings and indexes beside it are found on their own",
-    },
-    Kind {
-        kind: FileKind::Llama2c,
-        matches: llama2c::looks_like_checkpoint,
-        name: "a llama2.c checkpoint",
-        hint: "import it together with its tokenizer file",
-    },
-    Kind {
-        kind: FileKind::Llama2cTokenizer,
-        matches: llama2c::looks_like_tokenizer,
-        name: "a llama2.c tokenizer",
-        hint: "give the checkpoint as the model, and this file as its tokenizer",
     },
     Kind {
         kind: FileKind::Onnx,
@@ -260,6 +261,12 @@ mod tests {
         check(b"\x02\0\0\0\0\0\0\0{}", FileKind::Safetensors);
         check(b" {\"a\": 1}", FileKind::Json);
         check(b"\x08\x07\x12\x07pytorch", FileKind::Onnx);
+        check(b"\x80\x02\0\0\0\0\0\0{", FileKind::Safetensors);
+        check(b"\x1f\x8b\0\0\0\0\0\0{", FileKind::Safetensors);
+        let header = [640i32, 1728, 6, 8, 8, 32_000, 256].map(i32::to_le_bytes).concat();
+        check(&header, FileKind::Llama2c);
+        let tokens = [b"\x7b\0\0\0".as_slice(), &b"\0\0\0\0\x01\0\0\0a".repeat(3)].concat();
+        check(&tokens, FileKind::Llama2cTokenizer);
         check(b"hello", FileKind::Unknown);
         check(&[0; 300], FileKind::Unknown);
         let mut tar = vec![0; 512];
