@@ -9,16 +9,16 @@ use std::time::Duration;
 use testkit::fuzz::{self, Plan, Target};
 use testkit::shared::root;
 
-/// The targets of all crates.
-static CRATES: &[&[Target]] = &[store::fuzz::TARGETS];
-
 /// In the gate each target gets so many cases, and no more than this time.
 const GATE_CASES: u64 = 3_000;
 const GATE_SECONDS: u64 = 2;
 const GATE_SEED: u64 = 1;
 
-fn targets() -> impl Iterator<Item = Target> {
-    CRATES.iter().flat_map(|targets| targets.iter().copied())
+/// The targets of all crates; a crate is one line here.
+fn targets() -> Vec<Target> {
+    let formats = formats::fuzz::TARGETS.iter().map(|target| (target.name, target.run));
+    let store = store::fuzz::TARGETS.iter().copied();
+    formats.chain(store).collect()
 }
 
 fn corpus_folder(target: &str) -> PathBuf {
@@ -72,8 +72,8 @@ fn every_target_survives_damaged_files() {
     }
     let only = std::env::var("HEARTH_FUZZ_TARGET").ok();
     let chosen: Vec<Target> =
-        targets().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)).collect();
-    let names: Vec<&str> = targets().map(|(name, _)| name).collect();
+        targets().into_iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)).collect();
+    let names: Vec<&str> = targets().iter().map(|(name, _)| *name).collect();
     let mut failures = Vec::new();
     if chosen.is_empty() {
         failures.push(format!("no target is called {only:?}; there are {names:?}"));
@@ -93,8 +93,10 @@ fn every_target_survives_damaged_files() {
 /// Runs one file through the target that its folder is named for, without a net: a panic shows its place.
 fn replay(path: &Path) {
     let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
-    let (_, target) =
-        targets().find(|(name, _)| *name == folder).expect("the file lies in its target's folder");
+    let (_, target) = targets()
+        .into_iter()
+        .find(|(name, _)| *name == folder)
+        .expect("the file lies in its target's folder");
     let bytes = std::fs::read(root().join(path)).expect("the file can be read");
     target(&bytes);
     assert_eq!(fuzz::judge(target, &bytes), None);
@@ -111,7 +113,7 @@ fn every_target_has_a_name_of_its_own_and_a_corpus() {
 
 #[test]
 fn every_corpus_has_its_target() {
-    let known: BTreeSet<&str> = targets().map(|(name, _)| name).collect();
+    let known: BTreeSet<&str> = targets().iter().map(|(name, _)| *name).collect();
     for entry in std::fs::read_dir(root().join("fuzz/corpus")).expect("the corpus is kept").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         assert!(!entry.path().is_dir() || known.contains(name.as_str()), "fuzz/corpus/{name} has no target");
