@@ -12,9 +12,12 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     let Some(claims) = tree.text(CLAIMS) else {
         return vec![Finding::new(CLAIMS, 1, "the list of claims is missing")];
     };
-    let mut tests = Tests::default();
-    tree.sources.iter().for_each(|source| tests.visit_file(&source.file));
-    judge(claims, &tests.names)
+    let tests = tree.sources.iter().flat_map(|source| {
+        let mut tests = Tests::default();
+        tests.visit_file(&source.file);
+        tests.names.into_iter().map(|name| format!("{}::{name}", source.crate_name()))
+    });
+    judge(claims, &tests.collect())
 }
 
 #[derive(Default)]
@@ -43,16 +46,18 @@ fn judge(claims: &str, tests: &BTreeSet<String>) -> Vec<Finding> {
         if named.is_empty() {
             findings.push(Finding::new(CLAIMS, at + 1, format!("`{}` names no test", cells[0])));
         }
-        let unknown = named.iter().filter(|name| !tests.contains(**name));
+        let unknown = named.iter().filter(|name| !tests.contains(*name));
         findings
             .extend(unknown.map(|name| Finding::new(CLAIMS, at + 1, format!("no test is called `{name}`"))));
     }
     findings
 }
 
-/// The last word of each path between backticks: `` `store::blob::tests::a_full_disk` `` is `a_full_disk`.
-fn names(cell: &str) -> Vec<&str> {
-    cell.split('`').skip(1).step_by(2).filter_map(|path| path.rsplit("::").next()).collect()
+/// Crate and test of each path between backticks: `` `store::blob::tests::a_full_disk` `` is `store::a_full_disk`.
+fn names(cell: &str) -> Vec<String> {
+    let paths = cell.split('`').skip(1).step_by(2);
+    let ends = paths.filter_map(|path| Some((path.split_once("::")?.0, path.rsplit_once("::")?.1)));
+    ends.map(|(home, name)| format!("{home}::{name}")).collect()
 }
 
 #[cfg(test)]
@@ -61,11 +66,13 @@ mod tests {
 
     #[test]
     fn a_claim_without_a_living_test_is_caught() {
-        let tests = BTreeSet::from(["a_full_disk".to_owned()]);
+        let tests = BTreeSet::from(["store::a_full_disk".to_owned()]);
         let table = |cell: &str| format!("| claim | test |\n|---|---|\n| nothing is lost | {cell} |\n");
         assert!(judge(&table("`store::tests::a_full_disk`"), &tests).is_empty());
-        assert_eq!(judge(&table("`a_full_disk`, `a_gone_one`"), &tests).len(), 1);
+        assert_eq!(judge(&table("`store::a_full_disk`, `store::a_gone_one`"), &tests).len(), 1);
         assert_eq!(judge(&table(""), &tests)[0].line, 3);
+        assert_eq!(judge(&table("`text::tests::a_full_disk`"), &tests).len(), 1);
+        assert_eq!(judge(&table("`a_full_disk`"), &tests).len(), 1);
         assert_eq!(judge(&table("later"), &tests).len(), 1);
     }
 
