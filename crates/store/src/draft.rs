@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::disk::{Disk, WriteFile};
+use base::disk::{Disk, Entry, Kind, WriteFile};
 
 use crate::digest::{Hasher, for_each_chunk};
 use crate::{Digest, Error, Result};
@@ -38,7 +38,10 @@ impl<'a> Draft<'a> {
 
     /// Removes the drafts of dead writers. The caller holds the store's lock.
     pub(crate) fn remove_leftovers(disk: &dyn Disk, folder: &Path) -> Result<()> {
-        for entry in disk.list(folder).map_err(|error| Error::io("list", folder, error))? {
+        let is_draft =
+            |entry: &Entry| entry.kind == Kind::File && entry.name.as_encoded_bytes().starts_with(b"draft-");
+        let entries = disk.list(folder).map_err(|error| Error::io("list", folder, error))?;
+        for entry in entries.into_iter().filter(is_draft) {
             let path = folder.join(entry.name);
             match disk.remove_leftover(&path) {
                 Ok(_) => {}

@@ -202,7 +202,9 @@ impl Error {
             Self::Permission { .. } => {
                 "give this folder to the user who runs hearth, or set HEARTH_HOME to one of your own".into()
             }
-            Self::Locked { .. } => "wait for it to end (`hearth ps` shows what runs), then try again".into(),
+            Self::Locked { .. } => {
+                "wait for its import or removal to end, then try again; reading needs no waiting".into()
+            }
             Self::Corrupt { .. } | Self::FileMissing { .. } => {
                 "import the model again under the same name, or remove it with `hearth rm NAME`".into()
             }

@@ -110,7 +110,8 @@ pub enum Role {
 pub enum Location {
     /// In the store, under its digest.
     Blob,
-    /// Where the person keeps it; never copied, changed or removed.
+    /// Where the person keeps it; never copied, changed or removed. Only an import on this machine may say so:
+    /// a manifest that comes from elsewhere must be refused when it does.
     InPlace {
         /// The absolute path.
         path: PathBuf,

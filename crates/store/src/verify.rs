@@ -57,7 +57,7 @@ pub enum Outcome {
 }
 
 impl Store {
-    /// Checks every file of one model. `progress` is called at least once per file and per MiB.
+    /// Checks every file of one model. `progress` is called at least once per file and per 256 KiB.
     ///
     /// # Errors
     /// Those of [`Store::get`]; what is wrong with a file is in the answer.

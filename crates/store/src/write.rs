@@ -39,14 +39,13 @@ impl Store {
             Err(Error::Corrupt { .. }) => None, // What cannot be read is replaced: so an import mends it.
             other => other?,
         };
-        let folders = self.layout.record_folders(name);
+        let record = Record::after(before, name, current);
+        let (path, folders) = (self.layout.record(name), self.layout.record_folders(name));
+        let mut draft = Draft::create(&*self.disk, &self.layout.drafts)?;
+        draft.fill(&mut &*manifest::to_json(&record), &path)?;
         for folder in &folders {
             self.ensure_folder(folder)?;
         }
-        let record = Record::after(before, name, current);
-        let path = self.layout.record(name);
-        let mut draft = Draft::create(&*self.disk, &self.layout.drafts)?;
-        draft.fill(&mut &*manifest::to_json(&record), &path)?;
         draft.publish(&path)?;
         self.sync_folder(&folders[2])?;
         Ok(record.versions)

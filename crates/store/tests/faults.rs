@@ -297,8 +297,10 @@ fn check_all(verbs: impl Iterator<Item = &'static Verb>, reflinks: bool) -> BTre
     for verb in verbs {
         for fault in FAULTS {
             for lasting in [Lasting::Once, Lasting::FromThenOn] {
-                if matches!(fault, Fault::PowerLoss(_)) && lasting == Lasting::FromThenOn {
-                    continue; // A power loss always lasts.
+                // A power loss always lasts, and to a writer lasting refusals look like a read-only disk.
+                if matches!(fault, Fault::PowerLoss(_) | Fault::Permission) && lasting == Lasting::FromThenOn
+                {
+                    continue;
                 }
                 let struck = |at: &u64| {
                     let plan = Plan { fault, at: *at, lasting, seed: 1_000 + at };
