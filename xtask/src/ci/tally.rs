@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 const SKIPPED: &str = "skipped: ";
+const MISSING: &str = ": ../shared is not here";
 
 /// What the tests came to.
 #[derive(Default, Debug, PartialEq, Eq)]
@@ -17,7 +18,9 @@ pub struct Tally {
     passed: usize,
     failed: usize,
     ignored: usize,
-    skipped: BTreeSet<String>,
+    /// The number of the test program and the name of the test in it.
+    skipped: BTreeSet<(usize, String)>,
+    program: usize,
     broken: bool,
 }
 
@@ -39,15 +42,20 @@ impl Tally {
             self.passed += count(counts, " passed");
             self.failed += count(counts, " failed");
             self.ignored += count(counts, " ignored");
-        } else if line.starts_with(SKIPPED) {
-            self.add_skip_log(line);
+        } else if line.starts_with("running ") {
+            self.program += 1;
+        } else if let Some(name) = skipped_name(line) {
+            self.skipped.insert((self.program, name.to_owned()));
         }
     }
 
-    /// Takes in the lines that the tests left in the file named by `HEARTH_SKIP_LOG`.
+    /// Takes in the lines that tests left in the file named by `HEARTH_SKIP_LOG`, where stdout did not tell.
     pub fn add_skip_log(&mut self, text: &str) {
-        let names = text.lines().filter_map(|line| line.strip_prefix(SKIPPED)?.split_once(": "));
-        self.skipped.extend(names.map(|(name, _)| name.to_owned()));
+        for name in text.lines().filter_map(skipped_name) {
+            if self.skipped.iter().all(|(_, known)| known != name) {
+                self.skipped.insert((usize::MAX, name.to_owned()));
+            }
+        }
     }
 
     /// Whether the gate may go on: all green, and no more skipped than what the machine excuses.
@@ -56,7 +64,7 @@ impl Tally {
         let run = whole.saturating_sub(self.skipped());
         let share = (run * 100).checked_div(whole).unwrap_or(0);
         println!("tests run: {run} of {whole} ({share} %)");
-        for name in &self.skipped {
+        for (_, name) in &self.skipped {
             println!("skipped: {name}");
         }
         if self.failed > 0 || self.broken {
@@ -75,6 +83,10 @@ impl Tally {
         }
         Ok(())
     }
+}
+
+fn skipped_name(line: &str) -> Option<&str> {
+    line.strip_prefix(SKIPPED)?.strip_suffix(MISSING)
 }
 
 fn count(counts: &str, word: &str) -> usize {
@@ -133,6 +145,12 @@ test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
         let mut tally = tally(PRINTED);
         tally.add_skip_log("skipped: b: ../shared is not here\n");
         assert_eq!(tally.to_string(), "3 passed, 2 failed, 2 skipped");
+    }
+
+    #[test]
+    fn tests_of_one_name_in_two_programs_are_two() {
+        let text = "running 1 test\nskipped: a: ../shared is not here\ntest result: ok. 1 passed; 0 failed; 0 ignored\n";
+        assert_eq!(tally(&text.repeat(2)).to_string(), "0 passed, 0 failed, 2 skipped");
     }
 
     #[test]
