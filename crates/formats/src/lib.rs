@@ -42,15 +42,15 @@ pub use tensors::{TensorEntry, TensorFile, TensorSpec};
 pub use write::TensorWriter;
 
 /// One format that Hearth reads models from.
-pub struct Format {
+struct Format {
     /// What [`sniff`] says of such a file.
-    pub kind: FileKind,
+    kind: FileKind,
     /// Reads and checks the header; tensors stay where they are.
-    pub read: fn(&FileBytes) -> Result<TensorFile, Error>,
+    read: fn(&FileBytes) -> Result<TensorFile, Error>,
 }
 
 /// Every readable format; a new one is one file and one line here.
-pub static FORMATS: &[Format] = &[
+static FORMATS: &[Format] = &[
     Format { kind: FileKind::Gguf, read: gguf::read },
     Format { kind: FileKind::Safetensors, read: safetensors::read },
     Format { kind: FileKind::Llama2c, read: |file| llama2c::read(file).map(|checkpoint| checkpoint.file) },

@@ -94,6 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_is_seen_though_the_time_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        std::fs::write(&path, b"weights").unwrap();
+        let mapped = open(&path).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(3).unwrap();
+        file.set_modified(mapped.opened.modified().unwrap()).unwrap();
+        assert!(matches!(mapped.check_unchanged(), Err(Error::Changed { .. })));
+    }
+
+    #[test]
     fn a_rename_over_the_file_leaves_the_mapping_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.bin");

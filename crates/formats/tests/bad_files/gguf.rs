@@ -74,6 +74,12 @@ pub fn nested(depth: usize) -> Vec<u8> {
     file.u32(U8).u64(1).filled()
 }
 
+/// Each key's lists are few enough, together they are not.
+fn two_keys_of_lists() -> Vec<u8> {
+    let lists = |file: Gguf, key| file.key(key, ARRAY).u32(ARRAY).u64(40_000).raw(&[0; 12 * 40_000]);
+    lists(lists(Gguf::new(0, 2), "a"), "b").0
+}
+
 pub fn headers() -> Vec<Case> {
     let version = |version: u32| Gguf(b"GGUF".to_vec()).u32(version).filled();
     vec![
@@ -178,6 +184,11 @@ pub fn metadata() -> Vec<Case> {
         ),
         ("lists four deep", nested(4), "metadata key \"k\": depth of lists: 5 is over the limit of 4"),
         ("lists 300 deep", nested(300), "metadata key \"k\": depth of lists: 5 is over the limit of 4"),
+        (
+            "lists over the budget of a file",
+            two_keys_of_lists(),
+            "metadata key \"b\": 40000 is over the limit of 25536",
+        ),
         ("65537 lists", list(ARRAY, 65_537).filled(), "metadata key \"k\": 65537 is over the limit of 65536"),
         (
             "lists behind the end",
