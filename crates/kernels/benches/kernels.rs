@@ -1,2 +1,254 @@
-//! Every kernel and body against what this machine can do at most.
-fn main() {}
+//! Every kernel and body against what this machine can do at most, as a Markdown table.
+//!
+//! `cargo bench -p kernels [-- NAME]` runs the rows whose name contains NAME. Not a comparison with other programs.
+//! The limits are measured in the same run: multiply-adds in registers for each instruction set, and reading memory.
+//! A row stands under the limit that it meets first; "below" is the speed relative to the body below.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use base::Rng;
+use kernels::attention::{Cache, Pages, Row, attention};
+use kernels::element::add_assign;
+use kernels::embedding::embedding;
+use kernels::isa::{self, Isa};
+use kernels::product::{Role, Shape, Weights, product, product_backward_input, product_backward_weights};
+use kernels::rms_norm::rms_norm;
+use kernels::rope::{Heads, Layout, rope};
+use kernels::softmax::softmax;
+use kernels::swiglu::swiglu;
+use kernels::{machine, pool};
+
+const N_THREADS: usize = 2;
+const N_RUNS: usize = 7;
+const BODIES: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
+
+/// What a row is a share of.
+#[derive(Clone, Copy, PartialEq)]
+enum Limit {
+    /// Floating-point operations of one call, against multiply-adds in registers.
+    Arithmetic(f64),
+    /// Bytes from memory of one call, against reading memory.
+    Memory(f64),
+}
+
+struct Bench {
+    filter: String,
+    bandwidth: f64,
+}
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    pool::set_active_threads(N_THREADS);
+    println!("## This machine\n\n| limit | 1 thread | {N_THREADS} threads |\n|---|---|---|");
+    let bandwidth = report_machine();
+    println!("\n## Kernels on {N_THREADS} threads, median of {N_RUNS}\n");
+    println!(
+        "| kernel | body | time | rate | of the limit | below | why not twice |\n|---|---|---|---|---|---|---|"
+    );
+    let bench = Bench { filter, bandwidth };
+    products(&bench);
+    rows(&bench);
+    attentions(&bench);
+}
+
+/// Prints the limits; returns the bandwidth of all threads in bytes per second.
+fn report_machine() -> f64 {
+    for isa in BODIES.into_iter().filter(|isa| *isa <= isa::detected()) {
+        let (one, all) = (peak(isa, 1), peak(isa, N_THREADS));
+        println!("| f32 multiply-add, {isa} | {:.0} GFLOP/s | {:.0} GFLOP/s |", one / 1e9, all / 1e9);
+    }
+    // Larger than any cache, and touched, so that it is memory and not the zero page.
+    let memory = vec![1.0f32; 1 << 28];
+    let rate = |n_threads| {
+        let seconds = median(3, || {
+            black_box(machine::read(&memory, n_threads));
+        });
+        memory.len() as f64 * 4.0 / seconds
+    };
+    let (one, all) = (rate(1), rate(N_THREADS));
+    println!("| read 1 GiB of anonymous memory | {:.1} GB/s | {:.1} GB/s |", one / 1e9, all / 1e9);
+    all
+}
+
+/// Floating-point operations per second of the register-only loop, median of five runs of about 10 ms.
+fn peak(isa: Isa, n_threads: usize) -> f64 {
+    const ROUNDS: u64 = 500_000;
+    let operations = machine::multiply_add(isa, n_threads, ROUNDS) as f64;
+    operations
+        / median(5, || {
+            machine::multiply_add(isa, n_threads, ROUNDS);
+        })
+}
+
+/// The median time of a call in seconds.
+fn median(n_runs: usize, mut work: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..n_runs)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[n_runs / 2]
+}
+
+impl Bench {
+    /// One row of the table for each body; `why` says why a body may be less than twice as fast as the one below.
+    fn row(&self, name: &str, limit: Limit, why: &str, mut work: impl FnMut()) {
+        if !name.contains(&self.filter) {
+            return;
+        }
+        let mut below: Option<f64> = None;
+        for isa in BODIES.into_iter().filter(|isa| *isa <= isa::detected()) {
+            isa::limit(isa);
+            // As many calls as take about 20 ms, after one that warms up.
+            work();
+            let once = median(1, &mut work);
+            let n_calls = (Duration::from_millis(20).as_secs_f64() / once).ceil().clamp(1.0, 1e6);
+            let mut peaks = Vec::new();
+            let seconds = median(N_RUNS, || {
+                peaks.push(if matches!(limit, Limit::Arithmetic(_)) { Some(isa) } else { None });
+                (0..n_calls as usize).for_each(|_| work());
+            }) / n_calls;
+            let (rate, unit, most) = match limit {
+                Limit::Arithmetic(operations) => (operations / seconds, "GFLOP/s", peak(isa, N_THREADS)),
+                Limit::Memory(bytes) => (bytes / seconds, "GB/s", self.bandwidth),
+            };
+            let times = below.map_or("".into(), |below| format!("{:.1} x", below / seconds));
+            let reason = if below.is_some_and(|below| below / seconds < 2.0) { why } else { "" };
+            let (time, share) = (format!("{:.1} µs", seconds * 1e6), 100.0 * rate / most);
+            println!(
+                "| {name} | {isa} | {time} | {:.1} {unit} | {share:.0} % | {times} | {reason} |",
+                rate / 1e9
+            );
+            below = Some(seconds);
+        }
+        isa::limit(Isa::Amx);
+    }
+}
+
+fn numbers(seed: u64, length: usize) -> Vec<f32> {
+    let mut rng = Rng::new(seed);
+    (0..length).map(|_| rng.uniform() as f32 - 0.5).collect()
+}
+
+const WIDER: &str = "the wider registers lower the clock or share the units";
+const READING: &str = "limited by memory";
+
+fn products(bench: &Bench) {
+    let n = 2048;
+    let (x, w) = (numbers(1, n * n), numbers(2, n * n));
+    let halves: Vec<u16> = w.iter().map(|w| (w.to_bits() >> 16) as u16).collect();
+    let mut y = vec![0.0; n * n];
+    let shape = Shape { rows: n, inner: n, outer: n };
+    let all = Limit::Arithmetic(2.0 * (n * n * n) as f64);
+    bench.row("product prompt f32 2048x2048x2048", all, WIDER, || {
+        product(Role::Prompt, &x, Weights::F32(&w), &mut y, shape);
+    });
+    bench.row("product prompt bf16 2048x2048x2048", all, WIDER, || {
+        product(Role::Prompt, &x, Weights::Bf16(&halves), &mut y, shape);
+    });
+    bench.row("product backward input f32 2048x2048x2048", all, WIDER, || {
+        product_backward_input(&x, Weights::F32(&w), &mut y, shape);
+    });
+    bench.row("product backward weights f32 2048x2048x2048", all, WIDER, || {
+        product_backward_weights(&x, &w, &mut y, shape);
+    });
+    for (rows, inner, outer) in [(512, 288, 768), (64, 2048, 2048), (16, 2048, 2048)] {
+        let shape = Shape { rows, inner, outer };
+        let limit = Limit::Arithmetic(2.0 * (rows * inner * outer) as f64);
+        let (x, w, y) = (&x[..rows * inner], Weights::F32(&w[..inner * outer]), &mut y[..rows * outer]);
+        bench.row(&format!("product prompt f32 {rows}x{inner}x{outer}"), limit, "packing", || {
+            product(Role::Prompt, x, w, y, shape);
+        });
+    }
+    generated(bench);
+}
+
+fn generated(bench: &Bench) {
+    // 1 GiB of f32 weights, 512 MiB of 16-bit ones, so that they come from memory.
+    let (inner, outer) = (4096, 65536);
+    let w = vec![0.5f32; inner * outer];
+    let bits = vec![0x3c00u16; inner * outer];
+    let x = numbers(3, 32 * inner);
+    let mut y = vec![0.0; 32 * outer];
+    for (kind, weights, bytes) in
+        [("f32", Weights::F32(&w), 4), ("bf16", Weights::Bf16(&bits), 2), ("f16", Weights::F16(&bits), 2)]
+    {
+        for rows in [1, 4, 32] {
+            let shape = Shape { rows, inner, outer };
+            let limit = match rows {
+                32 => Limit::Arithmetic(2.0 * (rows * inner * outer) as f64),
+                _ => Limit::Memory((inner * outer * bytes) as f64),
+            };
+            bench.row(&format!("product generated {kind} {rows}x{inner}x{outer}"), limit, READING, || {
+                product(Role::Generated, &x[..rows * inner], weights, &mut y[..rows * outer], shape);
+            });
+        }
+    }
+    let (inner, outer) = (288, 768);
+    let limit = Limit::Memory((inner * outer * 4) as f64);
+    bench.row("product generated f32 1x288x768 (in cache)", limit, "handing out tasks", || {
+        let shape = Shape { rows: 1, inner, outer };
+        product(Role::Generated, &x[..inner], Weights::F32(&w[..inner * outer]), &mut y[..outer], shape);
+    });
+}
+
+/// Kernels that go over rows of 4096, 256 MiB of each operand in all, so that they come from memory.
+fn rows(bench: &Bench) {
+    let (n_rows, width) = (16 * 1024, 4096);
+    let size = n_rows * width;
+    let (x, up) = (vec![0.5f32; size], vec![0.25f32; size]);
+    let mut y = vec![0.0; size];
+    let bytes = |n_operands: usize| Limit::Memory((n_operands * size * 4) as f64);
+    bench.row("rms_norm 16384x4096", bytes(2), READING, || rms_norm(&x, &up[..width], 1e-5, &mut y));
+    bench.row("softmax 16384x4096", bytes(2), READING, || softmax(&x, width, &mut y));
+    bench.row("swiglu 16384x4096", bytes(3), READING, || swiglu(&x, &up, &mut y));
+    bench.row("add_assign 16384x4096", bytes(3), "one body; limited by memory", || add_assign(&mut y, &x));
+    for layout in [Layout::Interleaved, Layout::Halves] {
+        let heads = Heads { n_heads: 32, head_size: 128, rotary_size: 128, layout };
+        let (cosines, sines) = (&x[..n_rows * 64], &up[..n_rows * 64]);
+        bench.row(&format!("rope {layout:?} 16384x32x128"), bytes(2), READING, || {
+            rope(&mut y, cosines, sines, heads);
+        });
+    }
+    let ids: Vec<u32> = (0..n_rows as u32).map(|i| i.wrapping_mul(40503) % n_rows as u32).collect();
+    bench.row("embedding f32 16384x4096", bytes(2), "one body; limited by memory", || {
+        embedding(Weights::F32(&x), width, &ids, &mut y);
+    });
+    // The same over what fits the caches: 64 rows.
+    let size = 64 * width;
+    let (x, up, y) = (&x[..size], &up[..size], &mut y[..size]);
+    let limit = |per_element: f64| Limit::Arithmetic(per_element * size as f64);
+    bench.row("rms_norm 64x4096 (in cache)", limit(4.0), "loads and stores", || {
+        rms_norm(x, &up[..width], 1e-5, y)
+    });
+    bench.row("softmax 64x4096 (in cache)", limit(30.0), "loads and stores", || softmax(x, width, y));
+    bench.row("swiglu 64x4096 (in cache)", limit(30.0), "division", || swiglu(x, up, y));
+}
+
+fn attentions(bench: &Bench) {
+    let pages = Pages { n_key_heads: 8, head_size: 128, block_size: 16 };
+    let n_tokens = 4096;
+    let size = n_tokens * 8 * 128;
+    let (keys, values) = (numbers(5, size), numbers(6, size));
+    let tables: Vec<u32> = (0..n_tokens as u32 / 16).collect();
+    let cache = Cache { keys: &keys, values: &values, tables: &tables, pages };
+    for (name, n_heads, n_rows) in [("grouped", 32, 64), ("plain", 8, 64), ("grouped", 32, 1)] {
+        let rows: Vec<Row> =
+            (0..n_rows).map(|row| Row { table_start: 0, n_visible: n_tokens - n_rows + row + 1 }).collect();
+        let q = numbers(7, n_rows * n_heads * 128);
+        let mut y = vec![0.0; q.len()];
+        let limit = Limit::Arithmetic(4.0 * (n_rows * n_heads * 128 * n_tokens) as f64);
+        bench.row(
+            &format!("attention {name} {n_rows} rows, {n_heads}x128, 4096 tokens"),
+            limit,
+            "loads",
+            || {
+                attention(&q, &cache, &rows, 0.1, &mut y);
+            },
+        );
+    }
+}

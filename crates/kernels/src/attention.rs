@@ -84,12 +84,17 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// Where token `token` stands in both pools.
+    /// Where the tokens from `start` on stand in both pools; fills `places`.
     #[inline(always)]
-    fn place(&self, token: usize) -> usize {
+    fn places(&self, start: usize, places: &mut [usize]) {
         let Pages { n_key_heads, head_size, block_size } = self.pages;
-        let block = self.table[token / block_size] as usize;
-        ((block * n_key_heads + self.head) * block_size + token % block_size) * head_size
+        let (mut block, mut skipped, mut places) = (start / block_size, start % block_size, places);
+        while !places.is_empty() {
+            let (here, rest) = places.split_at_mut((block_size - skipped).min(places.len()));
+            let first = (self.table[block] as usize * n_key_heads + self.head) * block_size + skipped;
+            here.iter_mut().zip(first..).for_each(|(place, token)| *place = token * head_size);
+            (block, skipped, places) = (block + 1, 0, rest);
+        }
     }
 }
 
@@ -120,13 +125,14 @@ const WORK_PER_TASK: usize = 128 * 1024;
 /// q [R, H, d], rows [R], y [R, H, d], with H a multiple of K; query head h reads key-value head h / (H/K).
 ///
 /// # Panics
-/// When the lengths do not fit together, or a table or a block lies outside its slice.
+/// When the lengths do not fit together, a table or a block lies outside its slice, or the scale is not positive.
 pub fn attention(q: &[f32], cache: &Cache<'_>, rows: &[Row], scale: f32, y: &mut [f32]) {
     attention_with(ATTENTION.body(), q, cache, rows, scale, y);
 }
 
 fn attention_with(body: Body, q: &[f32], cache: &Cache<'_>, rows: &[Row], scale: f32, y: &mut [f32]) {
     assert_eq!(q.len(), y.len(), "attention: q and y differ in length");
+    assert!(scale > 0.0, "attention: scale {scale}");
     if y.is_empty() {
         return;
     }
@@ -179,7 +185,9 @@ fn scalar(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
         let (mut greatest, mut sum) = (f32::NEG_INFINITY, 0.0);
         y.fill(0.0);
         for token in 0..view.n_visible {
-            let place = view.place(token);
+            let mut place = [0];
+            view.places(token, &mut place);
+            let [place] = place;
             let key = &view.keys[place..place + size];
             let score = scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>();
             let before = greatest;
@@ -219,27 +227,37 @@ mod x86 {
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
         // SAFETY: this function has the features, its caller the pools.
-        unsafe { body::<Avx2>(view, queries, scale, y) }
+        unsafe { body::<Avx2, 4>(view, queries, scale, y) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
         // SAFETY: as above.
-        unsafe { body::<Avx512>(view, queries, scale, y) }
+        unsafe { body::<Avx512, 8>(view, queries, scale, y) }
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes>(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
+    unsafe fn body<V: Lanes, const CHAINS: usize>(
+        view: View<'_>,
+        queries: &[f32],
+        scale: f32,
+        y: &mut [f32],
+    ) {
         let stretch = view.pages.head_size * HEADS_AT_ONCE;
         for (queries, y) in queries.chunks(stretch).zip(y.chunks_mut(stretch)) {
             // SAFETY: the caller's promises.
-            unsafe { heads::<V>(view, queries, scale, y) };
+            unsafe { heads::<V, CHAINS>(view, queries, scale, y) };
         }
     }
 
     /// Up to sixteen heads, so that a group of tokens is read from the caches once for all of them.
     #[inline(always)]
-    unsafe fn heads<V: Lanes>(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
+    unsafe fn heads<V: Lanes, const CHAINS: usize>(
+        view: View<'_>,
+        queries: &[f32],
+        scale: f32,
+        y: &mut [f32],
+    ) {
         let size = view.pages.head_size;
         let mut greatest = [f32::NEG_INFINITY; HEADS_AT_ONCE];
         let mut sums = [0.0; HEADS_AT_ONCE];
@@ -247,16 +265,14 @@ mod x86 {
         for start in (0..view.n_visible).step_by(TOKENS_AT_ONCE) {
             let n_tokens = TOKENS_AT_ONCE.min(view.n_visible - start);
             let mut places = [0; TOKENS_AT_ONCE];
-            for (token, place) in places[..n_tokens].iter_mut().enumerate() {
-                *place = view.place(start + token);
-            }
-            let places = &places[..n_tokens];
+            let places = &mut places[..n_tokens];
+            view.places(start, places);
             for (head, (query, y)) in queries.chunks_exact(size).zip(y.chunks_exact_mut(size)).enumerate() {
                 // SAFETY: the places were taken from blocks that the wrapper has checked.
                 unsafe {
                     let mut weights = scores::<V>(view.keys, places, query, scale);
                     let keep = weigh::<V>(&mut weights, &mut greatest[head], &mut sums[head]);
-                    accumulate::<V>(view.values, places, &weights, keep, y);
+                    accumulate::<V, CHAINS>(view.values, places, &weights, keep, y);
                 }
             }
         }
@@ -273,21 +289,48 @@ mod x86 {
         query: &[f32],
         scale: f32,
     ) -> [f32; TOKENS_AT_ONCE] {
-        let size = query.len();
         let mut scores = [f32::NEG_INFINITY; TOKENS_AT_ONCE];
-        // SAFETY: `size` elements stand at every place.
+        // SAFETY: as many elements as the query has stand at every place.
         unsafe {
-            for (score, place) in scores.iter_mut().zip(places) {
-                let key = keys.as_ptr().add(*place);
-                let mut sum = V::splat(0.0);
-                for start in (0..size).step_by(LANES) {
-                    let q: V = load_up_to(query.as_ptr(), start, size);
-                    sum = q.mul_add(load_up_to(key, start, size), sum);
-                }
-                *score = scale * sum.sum();
+            let mut fours = places.chunks_exact(4);
+            let mut to = scores.as_mut_ptr();
+            for four in &mut fours {
+                let [a, b, c, d] = std::array::from_fn(|i| keys.as_ptr().add(four[i]));
+                V::store_sums(dots::<V, 4>(query, [a, b, c, d]), to);
+                to = to.add(4);
+            }
+            for place in fours.remainder() {
+                *to = dots::<V, 1>(query, [keys.as_ptr().add(*place)])[0].sum();
+                to = to.add(1);
             }
         }
+        // Behind the tokens this stays minus infinity: the scale is checked to be positive.
+        scores.iter_mut().for_each(|score| *score *= scale);
         scores
+    }
+
+    /// The products of a query with N keys, not yet added up across lanes.
+    #[inline(always)]
+    unsafe fn dots<V: Lanes, const N: usize>(query: &[f32], keys: [*const f32; N]) -> [V; N] {
+        let (size, query) = (query.len(), query.as_ptr());
+        let whole = size - size % LANES;
+        // SAFETY: `size` elements stand at every key.
+        unsafe {
+            let mut sums = [V::splat(0.0); N];
+            for start in (0..whole).step_by(LANES) {
+                let q = V::load(query.add(start));
+                for i in 0..N {
+                    sums[i] = q.mul_add(V::load(keys[i].add(start)), sums[i]);
+                }
+            }
+            if whole < size {
+                let q = V::load_first(query.add(whole), size - whole);
+                for i in 0..N {
+                    sums[i] = q.mul_add(V::load_first(keys[i].add(whole), size - whole), sums[i]);
+                }
+            }
+            sums
+        }
     }
 
     /// Turns scores into weights; returns by how much everything before is scaled down.
@@ -313,35 +356,31 @@ mod x86 {
 
     /// `y = y · keep + Σ weight · value`, one chain over the tokens for each element.
     #[inline(always)]
-    unsafe fn accumulate<V: Lanes>(
+    unsafe fn accumulate<V: Lanes, const CHAINS: usize>(
         values: &[f32],
         places: &[usize],
         weights: &[f32; TOKENS_AT_ONCE],
         keep: f32,
         y: &mut [f32],
     ) {
-        const CHAINS: usize = 4;
         let size = y.len();
+        let whole = size - size % LANES;
         // SAFETY: `size` elements stand at every place, and no lane goes beyond.
         unsafe {
             let mut start = 0;
-            while start + CHAINS * LANES <= size {
-                let to = y.as_mut_ptr().add(start);
-                let mut sums = [V::splat(0.0); CHAINS];
-                for chain in 0..CHAINS {
-                    sums[chain] = V::load(to.add(chain * LANES)).mul(V::splat(keep));
-                }
-                for (place, weight) in places.iter().zip(weights) {
-                    let value = values.as_ptr().add(place + start);
-                    for chain in 0..CHAINS {
-                        sums[chain] =
-                            V::splat(*weight).mul_add(V::load(value.add(chain * LANES)), sums[chain]);
-                    }
-                }
-                for chain in 0..CHAINS {
-                    sums[chain].store(to.add(chain * LANES));
-                }
+            while start + CHAINS * LANES <= whole {
+                chains::<V, CHAINS>(
+                    values.as_ptr().add(start),
+                    places,
+                    weights,
+                    keep,
+                    y.as_mut_ptr().add(start),
+                );
                 start += CHAINS * LANES;
+            }
+            while start + 4 * LANES <= whole {
+                chains::<V, 4>(values.as_ptr().add(start), places, weights, keep, y.as_mut_ptr().add(start));
+                start += 4 * LANES;
             }
             while start < size {
                 let mut sum = load_up_to::<V, f32>(y.as_ptr(), start, size).mul(V::splat(keep));
@@ -351,6 +390,33 @@ mod x86 {
                 }
                 store_up_to(sum, y.as_mut_ptr(), start, size);
                 start += LANES;
+            }
+        }
+    }
+
+    /// [`accumulate`] for N vectors of a head side by side.
+    #[inline(always)]
+    unsafe fn chains<V: Lanes, const N: usize>(
+        values: *const f32,
+        places: &[usize],
+        weights: &[f32; TOKENS_AT_ONCE],
+        keep: f32,
+        y: *mut f32,
+    ) {
+        // SAFETY: N vectors stand at every place and at `y`.
+        unsafe {
+            let mut sums = [V::splat(0.0); N];
+            for i in 0..N {
+                sums[i] = V::load(y.add(i * LANES)).mul(V::splat(keep));
+            }
+            for (place, weight) in places.iter().zip(weights) {
+                let (value, weight) = (values.add(*place), V::splat(*weight));
+                for i in 0..N {
+                    sums[i] = weight.mul_add(V::load(value.add(i * LANES)), sums[i]);
+                }
+            }
+            for i in 0..N {
+                sums[i].store(y.add(i * LANES));
             }
         }
     }

@@ -40,6 +40,11 @@ impl<'a, T> Disjoint<'a, T> {
         self.length
     }
 
+    /// Where the slice starts, for asking the cache only.
+    pub fn address(&self) -> *const T {
+        self.start
+    }
+
     /// The address of element `index`; reading or writing through it has the same duty as [`Self::part`].
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub fn at(&self, index: usize) -> *mut T {

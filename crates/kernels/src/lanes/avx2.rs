@@ -47,6 +47,29 @@ pub(super) unsafe fn sum(eight: __m256) -> f32 {
     }
 }
 
+/// The sums of four times eight lanes, each over the same tree, to four places.
+///
+/// # Safety
+/// Needs AVX2, and four writable elements.
+#[inline(always)]
+pub(super) unsafe fn store_sums([a, b, c, d]: [__m256; 4], to: *mut f32) {
+    // SAFETY: the caller promises AVX2 and the room.
+    unsafe {
+        let join =
+            |a, b| _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+        // a and b, c and d: four lanes of each; then two lanes of each as a a c c, b b d d.
+        let (ab, cd) = (join(a, b), join(c, d));
+        let lower = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+        let upper = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
+        let two = _mm256_add_ps(lower, upper);
+        // a c a c, b d b d.
+        let even = _mm256_permute_ps::<0b10_00_10_00>(two);
+        let one = _mm256_add_ps(even, _mm256_permute_ps::<0b11_01_11_01>(two));
+        let (ac, bd) = (_mm256_castps256_ps128(one), _mm256_extractf128_ps::<1>(one));
+        _mm_storeu_ps(to, _mm_unpacklo_ps(ac, bd));
+    }
+}
+
 /// The greatest of eight lanes over the same tree.
 ///
 /// # Safety
@@ -223,6 +246,15 @@ impl Lanes for Avx2 {
     unsafe fn sum(self) -> f32 {
         // SAFETY: see above.
         unsafe { sum(_mm256_add_ps(self.0, self.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_sums(four: [Self; 4], to: *mut f32) {
+        // SAFETY: see above; four elements are written.
+        unsafe {
+            let halve = |v: Self| _mm256_add_ps(v.0, v.1);
+            store_sums([halve(four[0]), halve(four[1]), halve(four[2]), halve(four[3])], to);
+        }
     }
 
     #[inline(always)]

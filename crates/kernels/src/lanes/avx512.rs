@@ -155,6 +155,16 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn store_sums(four: [Self; 4], to: *mut f32) {
+        // SAFETY: see above; four elements are written.
+        unsafe {
+            let halve =
+                |v: Self| _mm256_add_ps(_mm512_castps512_ps256(v.0), _mm512_extractf32x8_ps::<1>(v.0));
+            super::avx2::store_sums([halve(four[0]), halve(four[1]), halve(four[2]), halve(four[3])], to);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn greatest(self) -> f32 {
         // SAFETY: see above.
         unsafe {

@@ -70,9 +70,26 @@ unsafe fn scalar(k: usize, a: *const f32, b: *const f32, tile: *mut f32, stride:
     }
 }
 
+/// Asks the first cache for the line at an address, which need not be valid.
+#[inline(always)]
+pub(super) fn fetch(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Start;
+    use super::{Start, fetch};
+
+    /// How many steps of k ahead a panel is fetched; behind its end stands the next one.
+    const A_AHEAD: usize = 16;
+    const B_AHEAD: usize = 8;
+
     use crate::lanes::{Avx2, Avx512, LANES, Lanes};
 
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -115,6 +132,10 @@ mod x86 {
             }
             let (mut a, mut b) = (a, b);
             for _ in 0..k {
+                fetch(a.wrapping_add(A_AHEAD * ROWS));
+                for vector in 0..VECTORS {
+                    fetch(b.wrapping_add((B_AHEAD * VECTORS + vector) * LANES));
+                }
                 let mut columns = [V::splat(0.0); VECTORS];
                 for vector in 0..VECTORS {
                     columns[vector] = V::load(b.add(vector * LANES));
