@@ -72,22 +72,26 @@ impl Row {
     }
 }
 
-/// One key-value head of the cache, as one sequence sees it.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
-    keys: &'a [f32],
-    values: &'a [f32],
+/// Some rows of one sequence over one key-value head of the cache: what one task computes.
+pub struct Stretch<'a> {
+    cache: &'a Cache<'a>,
     table: &'a [u32],
     head: usize,
-    pages: Pages,
-    n_visible: usize,
+    rows: &'a [Row],
+    /// The rows' queries, [R, H, d], of which the head's group is taken.
+    queries: &'a [f32],
+    /// Where the results of the rows go, [R, H, d].
+    y: Disjoint<'a, f32>,
+    /// Where in `y` the first of the rows starts.
+    y_start: usize,
+    scale: f32,
 }
 
-impl View<'_> {
+impl<'a> Stretch<'a> {
     /// Where the tokens from `start` on stand in both pools; fills `places`.
     #[inline(always)]
     fn places(&self, start: usize, places: &mut [usize]) {
-        let Pages { n_key_heads, head_size, block_size } = self.pages;
+        let Pages { n_key_heads, head_size, block_size } = self.cache.pages;
         let (mut block, mut skipped, mut places) = (start / block_size, start % block_size, places);
         while !places.is_empty() {
             let (here, rest) = places.split_at_mut((block_size - skipped).min(places.len()));
@@ -96,12 +100,30 @@ impl View<'_> {
             (block, skipped, places) = (block + 1, 0, rest);
         }
     }
+
+    /// Elements of a row, of all heads.
+    fn row_size(&self) -> usize {
+        self.queries.len() / self.rows.len()
+    }
+
+    /// The queries of row `row` that share the key-value head, and where their results go, [G, d] each.
+    ///
+    /// # Safety
+    /// No other part of these results is in use.
+    #[inline(always)]
+    unsafe fn group(&self, row: usize) -> (&'a [f32], &'a mut [f32]) {
+        let group = self.row_size() / self.cache.pages.n_key_heads;
+        let start = row * self.row_size() + self.head * group;
+        let to = self.y_start + start;
+        // SAFETY: a row and a head belong to one task only.
+        (&self.queries[start..start + group], unsafe { self.y.part(to..to + group) })
+    }
 }
 
-/// Attention of a group of query heads over their key-value head: queries [G, d], scale, y [G, d].
-pub type Body = unsafe fn(View<'_>, &[f32], f32, &mut [f32]);
+/// Attention of a stretch of rows for the query heads of one key-value head.
+pub type Body = unsafe fn(&Stretch<'_>);
 
-/// The bodies for one row and one group of heads.
+/// The bodies for a stretch of rows and one group of heads.
 pub static ATTENTION: Kernel<Body> = Kernel::new(
     "attention",
     &[
@@ -116,8 +138,14 @@ pub static ATTENTION: Kernel<Body> = Kernel::new(
 /// How many tokens' scores are taken together.
 pub const TOKENS_AT_ONCE: usize = 32;
 
-/// Multiply-adds that one task makes at least.
-const WORK_PER_TASK: usize = 128 * 1024;
+/// Rows of one sequence that a task takes at most: they read each group of tokens from the first cache.
+const ROWS_AT_ONCE: usize = 16;
+
+/// Tasks wanted, so that threads end together.
+const TASKS_WANTED: usize = 16;
+
+/// Multiply-adds below which a call is not worth sharing: about 10 µs of one core.
+const SMALL: usize = 256 * 1024;
 
 /// Attention of every row and head.
 ///
@@ -137,23 +165,49 @@ fn attention_with(body: Body, q: &[f32], cache: &Cache<'_>, rows: &[Row], scale:
         return;
     }
     check(q.len(), cache, rows);
-    let pages = cache.pages;
-    let group_size = q.len() / rows.len() / pages.n_key_heads;
-    let n_visible: usize = rows.iter().map(|row| row.n_visible).sum();
-    let work = (n_visible / rows.len()).max(1) * group_size * 2;
+    let n_key_heads = cache.pages.n_key_heads;
+    let row_size = q.len() / rows.len();
+    let stretches = stretches(rows, n_key_heads);
     let output = Disjoint::new(y);
-    pool::run_ranges(rows.len() * pages.n_key_heads, WORK_PER_TASK.div_ceil(work), &|tasks| {
+    let n_visible: usize = rows.iter().map(|row| row.n_visible).sum();
+    let n_tasks = stretches.len() * n_key_heads;
+    let grain = if 2 * n_visible * row_size < SMALL { n_tasks } else { 1 };
+    pool::run_ranges(n_tasks, grain, &|tasks| {
         for task in tasks {
-            let (row, head) = (rows[task / pages.n_key_heads], task % pages.n_key_heads);
-            let table = &cache.tables[row.table(pages.block_size)];
-            let (keys, values) = (cache.keys, cache.values);
-            let view = View { keys, values, table, head, pages, n_visible: row.n_visible };
-            let range = task * group_size..(task + 1) * group_size;
-            // SAFETY: groups of heads do not overlap; the table holds only bodies that this machine can run; `check`
-            // has seen that every block lies inside both pools.
-            unsafe { body(view, &q[range.clone()], scale, output.part(range)) };
+            let range = stretches[task / n_key_heads].clone();
+            let elements = range.start * row_size..range.end * row_size;
+            let longest = rows[range.clone()].iter().max_by_key(|row| row.n_visible);
+            let longest = longest.expect("a stretch has rows");
+            let stretch = Stretch {
+                cache,
+                table: &cache.tables[longest.table(cache.pages.block_size)],
+                head: task % n_key_heads,
+                rows: &rows[range],
+                queries: &q[elements.clone()],
+                y: output,
+                y_start: elements.start,
+                scale,
+            };
+            // SAFETY: stretches and heads do not overlap; the table holds only bodies that this machine can run;
+            // `check` has seen that every block lies inside both pools.
+            unsafe { body(&stretch) };
         }
     });
+}
+
+/// Cuts rows into stretches of one sequence each.
+fn stretches(rows: &[Row], n_key_heads: usize) -> Vec<Range<usize>> {
+    let most = (rows.len() * n_key_heads / TASKS_WANTED).clamp(1, ROWS_AT_ONCE);
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        match stretches.last_mut() {
+            Some(last) if last.len() < most && rows[last.start].table_start == row.table_start => {
+                last.end += 1
+            }
+            _ => stretches.push(index..index + 1),
+        }
+    }
+    stretches
 }
 
 fn check(n_queries: usize, cache: &Cache<'_>, rows: &[Row]) {
@@ -179,28 +233,36 @@ fn check(n_queries: usize, cache: &Cache<'_>, rows: &[Row]) {
     }
 }
 
-fn scalar(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
-    let size = view.pages.head_size;
-    for (query, y) in queries.chunks_exact(size).zip(y.chunks_exact_mut(size)) {
-        let (mut greatest, mut sum) = (f32::NEG_INFINITY, 0.0);
-        y.fill(0.0);
-        for token in 0..view.n_visible {
-            let mut place = [0];
-            view.places(token, &mut place);
-            let [place] = place;
-            let key = &view.keys[place..place + size];
-            let score = scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>();
-            let before = greatest;
-            greatest = greatest.max(score);
-            let shift = finite_shift(greatest);
-            let (keep, weight) = ((before - shift).exp(), (score - shift).exp());
-            sum = sum * keep + weight;
-            for (y, value) in y.iter_mut().zip(&view.values[place..place + size]) {
-                *y = *y * keep + weight * value;
-            }
+fn scalar(stretch: &Stretch<'_>) {
+    let size = stretch.cache.pages.head_size;
+    for (index, row) in stretch.rows.iter().enumerate() {
+        // SAFETY: the row and the head are this task's alone.
+        let (queries, y) = unsafe { stretch.group(index) };
+        for (query, y) in queries.chunks_exact(size).zip(y.chunks_exact_mut(size)) {
+            scalar_head(stretch, row.n_visible, query, y);
         }
-        finish(y, sum);
     }
+}
+
+fn scalar_head(stretch: &Stretch<'_>, n_visible: usize, query: &[f32], y: &mut [f32]) {
+    let (mut greatest, mut sum) = (f32::NEG_INFINITY, 0.0);
+    y.fill(0.0);
+    for token in 0..n_visible {
+        let mut place = [0];
+        stretch.places(token, &mut place);
+        let elements = place[0]..place[0] + query.len();
+        let key = &stretch.cache.keys[elements.clone()];
+        let score = stretch.scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>();
+        let before = greatest;
+        greatest = greatest.max(score);
+        let shift = finite_shift(greatest);
+        let (keep, weight) = ((before - shift).exp(), (score - shift).exp());
+        sum = sum * keep + weight;
+        for (y, value) in y.iter_mut().zip(&stretch.cache.values[elements]) {
+            *y = *y * keep + weight * value;
+        }
+    }
+    finish(y, sum);
 }
 
 /// What is subtracted from scores: their greatest, unless nothing has counted yet.
@@ -218,66 +280,78 @@ fn finish(y: &mut [f32], sum: f32) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{TOKENS_AT_ONCE, View, finish, finite_shift};
+    use std::ops::Range;
+
+    use super::{ROWS_AT_ONCE, Stretch, TOKENS_AT_ONCE, finish, finite_shift};
     use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp, load_up_to, store_up_to};
 
     /// Heads whose running maxima and sums are kept beside one another.
     const HEADS_AT_ONCE: usize = 16;
 
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn avx2(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
+    pub unsafe fn avx2(stretch: &Stretch<'_>) {
         // SAFETY: this function has the features, its caller the pools.
-        unsafe { body::<Avx2, 4>(view, queries, scale, y) }
+        unsafe { body::<Avx2, 4>(stretch) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
-    pub unsafe fn avx512(view: View<'_>, queries: &[f32], scale: f32, y: &mut [f32]) {
+    pub unsafe fn avx512(stretch: &Stretch<'_>) {
         // SAFETY: as above.
-        unsafe { body::<Avx512, 8>(view, queries, scale, y) }
+        unsafe { body::<Avx512, 8>(stretch) }
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes, const CHAINS: usize>(
-        view: View<'_>,
-        queries: &[f32],
-        scale: f32,
-        y: &mut [f32],
-    ) {
-        let stretch = view.pages.head_size * HEADS_AT_ONCE;
-        for (queries, y) in queries.chunks(stretch).zip(y.chunks_mut(stretch)) {
+    unsafe fn body<V: Lanes, const CHAINS: usize>(stretch: &Stretch<'_>) {
+        let pages = stretch.cache.pages;
+        let group = stretch.row_size() / pages.n_key_heads;
+        let step = pages.head_size * HEADS_AT_ONCE;
+        for first in (0..group).step_by(step) {
             // SAFETY: the caller's promises.
-            unsafe { heads::<V, CHAINS>(view, queries, scale, y) };
+            unsafe { heads::<V, CHAINS>(stretch, first..group.min(first + step)) };
         }
     }
 
-    /// Up to sixteen heads, so that a group of tokens is read from the caches once for all of them.
+    /// Up to sixteen heads of up to sixteen rows, so that a group of tokens is read once for all of them.
     #[inline(always)]
-    unsafe fn heads<V: Lanes, const CHAINS: usize>(
-        view: View<'_>,
-        queries: &[f32],
-        scale: f32,
-        y: &mut [f32],
-    ) {
-        let size = view.pages.head_size;
-        let mut greatest = [f32::NEG_INFINITY; HEADS_AT_ONCE];
-        let mut sums = [0.0; HEADS_AT_ONCE];
-        y.fill(0.0);
-        for start in (0..view.n_visible).step_by(TOKENS_AT_ONCE) {
-            let n_tokens = TOKENS_AT_ONCE.min(view.n_visible - start);
+    unsafe fn heads<V: Lanes, const CHAINS: usize>(stretch: &Stretch<'_>, part: Range<usize>) {
+        let size = stretch.cache.pages.head_size;
+        let (keys, values) = (stretch.cache.keys, stretch.cache.values);
+        let mut greatest = [[f32::NEG_INFINITY; HEADS_AT_ONCE]; ROWS_AT_ONCE];
+        let mut sums = [[0.0; HEADS_AT_ONCE]; ROWS_AT_ONCE];
+        let longest = stretch.rows.iter().map(|row| row.n_visible).max().unwrap_or(0);
+        for row in 0..stretch.rows.len() {
+            // SAFETY: the row and the head are this task's alone.
+            unsafe { stretch.group(row).1[part.clone()].fill(0.0) };
+        }
+        for start in (0..longest).step_by(TOKENS_AT_ONCE) {
             let mut places = [0; TOKENS_AT_ONCE];
-            let places = &mut places[..n_tokens];
-            view.places(start, places);
-            for (head, (query, y)) in queries.chunks_exact(size).zip(y.chunks_exact_mut(size)).enumerate() {
-                // SAFETY: the places were taken from blocks that the wrapper has checked.
+            let places = &mut places[..TOKENS_AT_ONCE.min(longest - start)];
+            stretch.places(start, places);
+            for (index, row) in stretch.rows.iter().enumerate() {
+                let n_tokens = TOKENS_AT_ONCE.min(row.n_visible.saturating_sub(start));
+                if n_tokens == 0 {
+                    continue;
+                }
+                let places = &places[..n_tokens];
+                // SAFETY: the row and the head are this task's alone, and the places were taken from blocks that
+                // the wrapper has checked.
                 unsafe {
-                    let mut weights = scores::<V>(view.keys, places, query, scale);
-                    let keep = weigh::<V>(&mut weights, &mut greatest[head], &mut sums[head]);
-                    accumulate::<V, CHAINS>(view.values, places, &weights, keep, y);
+                    let (queries, y) = stretch.group(index);
+                    let queries = queries[part.clone()].chunks_exact(size);
+                    for (head, (query, y)) in queries.zip(y[part.clone()].chunks_exact_mut(size)).enumerate()
+                    {
+                        let mut weights = scores::<V>(keys, places, query, stretch.scale);
+                        let keep =
+                            weigh::<V>(&mut weights, &mut greatest[index][head], &mut sums[index][head]);
+                        accumulate::<V, CHAINS>(values, places, &weights, keep, y);
+                    }
                 }
             }
         }
-        for (sum, y) in sums.into_iter().zip(y.chunks_exact_mut(size)) {
-            finish(y, sum);
+        for (row, sums) in sums.iter().enumerate().take(stretch.rows.len()) {
+            // SAFETY: as above.
+            let y = unsafe { &mut stretch.group(row).1[part.clone()] };
+            y.chunks_exact_mut(size).zip(sums).for_each(|(y, sum)| finish(y, *sum));
         }
     }
 
