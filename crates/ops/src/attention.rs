@@ -47,16 +47,16 @@ impl Spans {
 /// Keys and values of one layer on backend `B`, each `[blocks, K, block, d]`.
 #[derive(ExtensionType)]
 pub struct PoolTensors<B: Backend> {
-    keys: FloatTensor<B>,
-    values: FloatTensor<B>,
+    pub(crate) keys: FloatTensor<B>,
+    pub(crate) values: FloatTensor<B>,
 }
 
 /// What attention gives back: its output `[R, H, d]` and the pool with the new tokens in it.
 #[derive(ExtensionType)]
 pub struct Attended<B: Backend> {
-    output: FloatTensor<B>,
-    keys: FloatTensor<B>,
-    values: FloatTensor<B>,
+    pub(crate) output: FloatTensor<B>,
+    pub(crate) keys: FloatTensor<B>,
+    pub(crate) values: FloatTensor<B>,
 }
 
 /// The op; see [`attention`].
@@ -71,19 +71,29 @@ pub trait AttentionOp: Backend {
         spans: Arc<Spans>,
         scale: f32,
     ) -> Attended<Self> {
-        let keys = write(Value::<Self>(pool.keys), Value(k), &spans);
-        let values = write(Value::<Self>(pool.values), Value(v), &spans);
-        let q = Value::<Self>(q);
-        let [_, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
-        let mut first = 0;
-        let mut outputs = Vec::new();
-        for span in &spans.0 {
-            let q = q.clone().slice(&[first..first + span.rows, 0..heads, 0..size]);
-            first += span.rows;
-            outputs.push(attend_span(q, gather(&keys, span), gather(&values, span), span, scale));
-        }
-        Attended { output: Value::concatenate(outputs, 0).0, keys: keys.0, values: values.0 }
+        definition::<Self>([q, k, v], pool, &spans, scale)
     }
+}
+
+/// Writing and attending, span by span, in Burn primitives.
+pub(crate) fn definition<B: Backend>(
+    [q, k, v]: [FloatTensor<B>; 3],
+    pool: PoolTensors<B>,
+    spans: &Spans,
+    scale: f32,
+) -> Attended<B> {
+    let keys = write(Value::<B>(pool.keys), Value(k), spans);
+    let values = write(Value::<B>(pool.values), Value(v), spans);
+    let q = Value::<B>(q);
+    let [_, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
+    let mut first = 0;
+    let mut outputs = Vec::new();
+    for span in &spans.0 {
+        let q = q.clone().slice(&[first..first + span.rows, 0..heads, 0..size]);
+        first += span.rows;
+        outputs.push(attend_span(q, gather(&keys, span), gather(&values, span), span, scale));
+    }
+    Attended { output: Value::concatenate(outputs, 0).0, keys: keys.0, values: values.0 }
 }
 
 /// Puts the rows `[R, K, d]` into their places in the pool `[blocks, K, block, d]`.
@@ -132,13 +142,10 @@ fn attend_span<B: Backend>(q: Value<B>, k: Value<B>, v: Value<B>, span: &Span, s
 fn scores<B: Backend>(q: Value<B>, k: Value<B>, span: &Span, scale: f32) -> Value<B> {
     let [n, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
     let (groups, n_tokens) = (k.dims()[0], span.past + span.rows);
-    let device = q.0.device();
     let q = q.permute(&[1, 0, 2]).reshape([groups, heads / groups * n, size]);
     let scores = q.matmul(k.transpose()).reshape([heads, n, n_tokens]).scale(scale);
-    let visible = |row: usize, token: usize| if token <= span.past + row { 0.0 } else { f32::NEG_INFINITY };
-    let mask: Vec<f32> = (0..n).flat_map(|row| (0..n_tokens).map(move |token| visible(row, token))).collect();
-    let mask = B::float_from_data(TensorData::new(mask, [1, n, n_tokens]), &device);
-    scores + Value(mask)
+    let mask = scores.causal_mask(n, span.past).reshape([1, n, n_tokens]);
+    scores + mask
 }
 
 impl AttentionOp for Flex {

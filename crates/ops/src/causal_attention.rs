@@ -4,8 +4,8 @@
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Tensor, TensorData};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::Tensor;
 
 use crate::cost::Cost;
 use crate::value::Value;
@@ -21,26 +21,32 @@ pub trait CausalAttentionOp: Backend {
         sequences: usize,
         scale: f32,
     ) -> FloatTensor<Self> {
-        let device = q.device();
-        let (q, k, v) = (Value::<Self>(q), Value::<Self>(k), Value::<Self>(v));
-        let [rows, heads, size] = q.dims()[..] else { panic!("causal_attention: q must be [R, H, d]") };
-        let (groups, length) = (k.dims()[1], rows / sequences);
-        let by_head = |x: Value<Self>, heads| {
-            let x = x.reshape([sequences, length, heads, size]);
-            x.permute(&[0, 2, 1, 3]) // [B, heads, T, d]
-        };
-        let q = by_head(q, heads).reshape([sequences, groups, heads / groups * length, size]);
-        let k = by_head(k, groups); // [B, K, T, d]
-        let v = by_head(v, groups); // [B, K, T, d]
-        let scores = q.matmul(k.transpose()).reshape([sequences, heads, length, length]).scale(scale);
-        let visible = |row: usize, token: usize| if token <= row { 0.0 } else { f32::NEG_INFINITY };
-        let mask: Vec<f32> = (0..length).flat_map(|row| (0..length).map(move |t| visible(row, t))).collect();
-        let mask = Self::float_from_data(TensorData::new(mask, [1, 1, length, length]), &device);
-        let weights = (scores + Value(mask)).softmax(3);
-        let weights = weights.reshape([sequences, groups, heads / groups * length, length]);
-        let mixed = weights.matmul(v).reshape([sequences, heads, length, size]);
-        mixed.permute(&[0, 2, 1, 3]).reshape([rows, heads, size]).0 // [B·T, H, d]
+        definition::<Self>([q, k, v], sequences, scale)
     }
+}
+
+/// `softmax(q · Kᵀ · scale) · V` under a causal mask, in Burn primitives.
+pub(crate) fn definition<B: Backend>(
+    [q, k, v]: [FloatTensor<B>; 3],
+    sequences: usize,
+    scale: f32,
+) -> FloatTensor<B> {
+    let (q, k, v) = (Value::<B>(q), Value::<B>(k), Value::<B>(v));
+    let [rows, heads, size] = q.dims()[..] else { panic!("causal_attention: q must be [R, H, d]") };
+    let (groups, length) = (k.dims()[1], rows / sequences);
+    let by_head = |x: Value<B>, heads| {
+        let x = x.reshape([sequences, length, heads, size]);
+        x.permute(&[0, 2, 1, 3]) // [B, heads, T, d]
+    };
+    let q = by_head(q, heads).reshape([sequences, groups, heads / groups * length, size]);
+    let k = by_head(k, groups); // [B, K, T, d]
+    let v = by_head(v, groups); // [B, K, T, d]
+    let scores = q.matmul(k.transpose()).reshape([sequences, heads, length, length]).scale(scale);
+    let mask = scores.causal_mask(length, 0).reshape([1, 1, length, length]);
+    let weights = (scores + mask).softmax(3);
+    let weights = weights.reshape([sequences, groups, heads / groups * length, length]);
+    let mixed = weights.matmul(v).reshape([sequences, heads, length, size]);
+    mixed.permute(&[0, 2, 1, 3]).reshape([rows, heads, size]).0 // [B·T, H, d]
 }
 
 impl CausalAttentionOp for Flex {}

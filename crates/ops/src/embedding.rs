@@ -15,9 +15,14 @@ use crate::weight::{Weight, WeightTensor};
 pub trait EmbeddingOp: Backend {
     /// `table` `[V, D]`, `ids` `[R]`, each below `V` → `[R, D]` in f32.
     fn embedding(#[extension_type] table: WeightTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
-        let WeightTensor::Dense(table) = table;
-        Value::<Self>(Self::float_select(table, 0, ids)).to_f32().0 // [R, D]
+        definition::<Self>(table, ids)
     }
+}
+
+/// Rows of a table in Burn primitives.
+pub(crate) fn definition<B: Backend>(table: WeightTensor<B>, ids: IntTensor<B>) -> FloatTensor<B> {
+    let WeightTensor::Dense(table) = table;
+    Value::<B>(B::float_select(table, 0, ids)).widened().0 // [R, D]
 }
 
 impl EmbeddingOp for Flex {

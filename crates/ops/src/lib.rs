@@ -20,6 +20,11 @@ pub mod swiglu;
 mod value;
 mod weight;
 
+#[cfg(test)]
+mod tests;
+
+pub use burn::tensor::{Device, Tensor};
+
 pub use attention::{KvPool, PoolShape, Span, Spans};
 pub use linear::Linear;
 pub use rope::{Angles, Layout};
@@ -57,4 +62,4 @@ impl<B> Ops for B where
 
 /// A GPU behind Burn's CubeCL backends.
 #[cfg(feature = "gpu")]
-pub(crate) type Gpu = burn::backend::Wgpu;
+pub(crate) type Gpu = burn::backend::Cube;

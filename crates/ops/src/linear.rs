@@ -24,19 +24,24 @@ pub trait LinearOp: Backend {
         #[extension_type] weight: WeightTensor<Self>,
         _rows: Rows,
     ) -> FloatTensor<Self> {
-        let WeightTensor::Dense(weight) = weight;
-        Value::<Self>(x).matmul(Value::<Self>(weight).to_f32().transpose()).0 // [R, N]
+        definition::<Self>(x, weight)
     }
 
     /// The gradient of [`LinearOp::linear_rows`] for `x`: `gradient` `[R, N]`, `weight` `[N, K]` → `[R, K]`.
     fn linear_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Value::<Self>(gradient).matmul(Value::<Self>(weight).to_f32()).0 // [R, K]
+        Value::<Self>(gradient).matmul(Value::<Self>(weight).widened()).0 // [R, K]
     }
 
     /// The gradient of [`LinearOp::linear_rows`] for the weight: `gradient` `[R, N]`, `x` `[R, K]` → `[N, K]`.
     fn linear_weight_gradient(gradient: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         Value::<Self>(gradient).transpose().matmul(Value::<Self>(x)).0 // [N, K]
     }
+}
+
+/// `x · Wᵀ` in Burn primitives.
+pub(crate) fn definition<B: Backend>(x: FloatTensor<B>, weight: WeightTensor<B>) -> FloatTensor<B> {
+    let WeightTensor::Dense(weight) = weight;
+    Value::<B>(x).matmul(Value::<B>(weight).widened().transpose()).0 // [R, N]
 }
 
 impl LinearOp for Flex {

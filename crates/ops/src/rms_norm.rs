@@ -18,10 +18,7 @@ use crate::value::Value;
 pub trait RmsNormOp: Backend {
     /// `x` `[R, D]`, `weight` `[D]` → `[R, D]`.
     fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
-        let (x, weight) = (Value::<Self>(x), Value::<Self>(weight));
-        let width = x.dims()[1];
-        let scale = inverse_rms(&x, epsilon);
-        (x * scale * weight.reshape([1, width])).0 // [R, D]
+        definition::<Self>(x, weight, epsilon)
     }
 
     /// The gradient of [`RmsNormOp::rms_norm`] for `x`, given that of its output: both `[R, D]`.
@@ -51,6 +48,18 @@ pub trait RmsNormOp: Backend {
         let scale = inverse_rms(&x, epsilon);
         (Value::<Self>(gradient) * x * scale).sum(0).reshape([width]).0 // [D]
     }
+}
+
+/// The formula in Burn primitives.
+pub(crate) fn definition<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    epsilon: f32,
+) -> FloatTensor<B> {
+    let (x, weight) = (Value::<B>(x), Value::<B>(weight));
+    let width = x.dims()[1];
+    let scale = inverse_rms(&x, epsilon);
+    (x * scale * weight.reshape([1, width])).0 // [R, D]
 }
 
 /// `1 / sqrt(mean(x²) + ε)` of each row: `[R, 1]`.

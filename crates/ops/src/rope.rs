@@ -27,38 +27,48 @@ pub trait RopeOp: Backend {
         sin: FloatTensor<Self>,
         layout: Layout,
     ) -> FloatTensor<Self> {
-        let x = Value::<Self>(x);
-        let [rows, heads, size] = x.dims()[..] else { panic!("rope: x must be [R, H, d]") };
-        let cos = Value::<Self>(cos);
-        let pairs = cos.dims()[1];
-        let cos = cos.reshape([rows, 1, pairs]);
-        let sin = Value::<Self>(sin).reshape([rows, 1, pairs]);
-        let turned = x.clone().slice(&[0..rows, 0..heads, 0..2 * pairs]);
-        let turned = match layout {
-            Layout::Halves => {
-                let a = turned.clone().slice(&[0..rows, 0..heads, 0..pairs]);
-                let b = turned.slice(&[0..rows, 0..heads, pairs..2 * pairs]);
-                let (a, b) = turn(a, b, cos, sin);
-                Value::concatenate(vec![a, b], 2)
-            }
-            Layout::Interleaved => {
-                let split = turned.reshape([rows, heads, pairs, 2]);
-                let part = |half: usize| {
-                    let values = split.clone().slice(&[0..rows, 0..heads, 0..pairs, half..half + 1]);
-                    values.reshape([rows, heads, pairs])
-                };
-                let (a, b) = turn(part(0), part(1), cos, sin);
-                let column = |values: Value<Self>| values.reshape([rows, heads, pairs, 1]);
-                let both = Value::concatenate(vec![column(a), column(b)], 3);
-                both.reshape([rows, heads, 2 * pairs])
-            }
-        };
-        if 2 * pairs == size {
-            return turned.0; // [R, H, d]
-        }
-        let rest = x.slice(&[0..rows, 0..heads, 2 * pairs..size]);
-        Value::concatenate(vec![turned, rest], 2).0 // [R, H, d]
+        definition::<Self>(x, cos, sin, layout)
     }
+}
+
+/// The turn in Burn primitives.
+pub(crate) fn definition<B: Backend>(
+    x: FloatTensor<B>,
+    cos: FloatTensor<B>,
+    sin: FloatTensor<B>,
+    layout: Layout,
+) -> FloatTensor<B> {
+    let x = Value::<B>(x);
+    let [rows, heads, size] = x.dims()[..] else { panic!("rope: x must be [R, H, d]") };
+    let cos = Value::<B>(cos);
+    let pairs = cos.dims()[1];
+    let cos = cos.reshape([rows, 1, pairs]);
+    let sin = Value::<B>(sin).reshape([rows, 1, pairs]);
+    let turned = x.clone().slice(&[0..rows, 0..heads, 0..2 * pairs]);
+    let turned = match layout {
+        Layout::Halves => {
+            let a = turned.clone().slice(&[0..rows, 0..heads, 0..pairs]);
+            let b = turned.slice(&[0..rows, 0..heads, pairs..2 * pairs]);
+            let (a, b) = turn(a, b, cos, sin);
+            Value::concatenate(vec![a, b], 2)
+        }
+        Layout::Interleaved => {
+            let split = turned.reshape([rows, heads, pairs, 2]);
+            let part = |half: usize| {
+                let values = split.clone().slice(&[0..rows, 0..heads, 0..pairs, half..half + 1]);
+                values.reshape([rows, heads, pairs])
+            };
+            let (a, b) = turn(part(0), part(1), cos, sin);
+            let column = |values: Value<B>| values.reshape([rows, heads, pairs, 1]);
+            let both = Value::concatenate(vec![column(a), column(b)], 3);
+            both.reshape([rows, heads, 2 * pairs])
+        }
+    };
+    if 2 * pairs == size {
+        return turned.0; // [R, H, d]
+    }
+    let rest = x.slice(&[0..rows, 0..heads, 2 * pairs..size]);
+    Value::concatenate(vec![turned, rest], 2).0 // [R, H, d]
 }
 
 fn turn<B: Backend>(a: Value<B>, b: Value<B>, cos: Value<B>, sin: Value<B>) -> (Value<B>, Value<B>) {

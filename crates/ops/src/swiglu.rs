@@ -18,8 +18,7 @@ use crate::value::Value;
 pub trait SwigluOp: Backend {
     /// `gate` and `up` `[R, F]` → `[R, F]`.
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        let gate = Value::<Self>(gate);
-        (gate.clone() * gate.sigmoid() * Value::<Self>(up)).0
+        definition::<Self>(gate, up)
     }
 
     /// The gradients of [`SwigluOp::swiglu`] for `gate` and `up`, all `[R, F]`.
@@ -35,6 +34,12 @@ pub trait SwigluOp: Backend {
         let slope = sigmoid.clone() + silu.clone() * sigmoid.negate().shift(1.0);
         ((gradient.clone() * up * slope).0, (gradient * silu).0)
     }
+}
+
+/// The formula in Burn primitives.
+pub(crate) fn definition<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
+    let gate = Value::<B>(gate);
+    (gate.clone() * gate.sigmoid() * Value::<B>(up)).0 // [R, F]
 }
 
 impl SwigluOp for Flex {

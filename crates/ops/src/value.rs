@@ -5,7 +5,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{FloatDType, Shape, Slice};
+use burn::tensor::{DType, FloatDType, Shape, Slice, TensorData};
 
 /// A float tensor of backend `B`.
 #[derive(Clone)]
@@ -16,8 +16,8 @@ impl<B: Backend> Value<B> {
         self.0.shape().to_vec()
     }
 
-    pub fn reshape<const N: usize>(self, dims: [usize; N]) -> Self {
-        Self(B::float_reshape(self.0, Shape::from(dims)))
+    pub fn reshape(self, dims: impl Into<Shape>) -> Self {
+        Self(B::float_reshape(self.0, dims.into()))
     }
 
     pub fn permute(self, axes: &[usize]) -> Self {
@@ -47,8 +47,22 @@ impl<B: Backend> Value<B> {
         Self(B::float_cat(parts.into_iter().map(|part| part.0).collect(), dim))
     }
 
-    pub fn to_f32(self) -> Self {
-        Self(B::float_cast(self.0, FloatDType::F32))
+    /// The same numbers in f32, where they were narrower.
+    pub fn widened(self) -> Self {
+        match self.0.dtype() {
+            DType::F32 | DType::F64 => self,
+            _ => Self(B::float_cast(self.0, FloatDType::F32)),
+        }
+    }
+
+    /// What to add to the scores of `n` rows that follow `past` tokens, in the type of `self`: 0 where row `i` sees
+    /// token `j` (`j ≤ past + i`), else `-inf`: `[n, past + n]`.
+    pub fn causal_mask(&self, n: usize, past: usize) -> Self {
+        let n_tokens = past + n;
+        let visible = |row: usize, token: usize| if token <= past + row { 0.0 } else { f32::NEG_INFINITY };
+        let mask = (0..n).flat_map(|row| (0..n_tokens).map(move |token| visible(row, token))).collect();
+        let data = TensorData::new::<f32, _>(mask, [n, n_tokens]).convert_dtype(self.0.dtype());
+        Self(B::float_from_data(data, &self.0.device()))
     }
 
     pub fn scale(self, factor: f32) -> Self {
@@ -87,9 +101,14 @@ impl<B: Backend> Value<B> {
         Self(B::float_max_dim(self.0, dim))
     }
 
+    /// The same numbers, through which no gradient flows.
+    pub fn detached(self) -> Self {
+        Self(B::float_detach(self.0))
+    }
+
     /// Softmax along `dim`: `exp(x - max) / sum(exp(x - max))`.
     pub fn softmax(self, dim: usize) -> Self {
-        let largest = Self(B::float_detach(self.clone().max(dim).0));
+        let largest = self.clone().max(dim).detached();
         let weights = (self - largest).exp();
         weights.clone() / weights.sum(dim)
     }

@@ -1,0 +1,376 @@
+//! The table of the check: a line for each op and for each way to call it that takes another path.
+
+use std::sync::Arc;
+
+use burn::backend::Dispatch;
+use burn::tensor::{Device, Int, Tensor, TensorData, bf16, f16};
+
+use super::{Call, Case};
+use crate::attention::{Attended, PoolTensors, Span, Spans};
+use crate::value::Value;
+use crate::weight::{Lent, Storage, Weight, WeightTensor};
+use crate::{Layout, Rows};
+
+type Values<'a> = &'a [Value<Dispatch>];
+
+const fn case(
+    name: &'static str,
+    operands: &'static [&'static [usize]],
+    differentiable: usize,
+    op: Call,
+    definition: Call,
+) -> Case {
+    Case { name, operands, differentiable, op, definition }
+}
+
+const EPSILON: f32 = 1e-5;
+const SCALE: f32 = 0.4;
+/// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
+const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
+const LONG_QKV: &[&[usize]] = &[&[73, 6, 64], &[73, 2, 64], &[73, 2, 64]];
+const ALONE_QKV: &[&[usize]] = &[&[12, 4, 6], &[12, 4, 6], &[12, 4, 6]];
+
+pub(super) static CASES: &[Case] = &[
+    case("rms_norm", &[&[5, 67], &[67]], 2, op::rms_norm, definition::rms_norm),
+    case("rms_norm, one row", &[&[1, 576], &[576]], 2, op::rms_norm, definition::rms_norm),
+    case("softmax", &[&[5, 67]], 1, op::softmax, definition::softmax),
+    case("swiglu", &[&[5, 67], &[5, 67]], 2, op::swiglu, definition::swiglu),
+    case("linear, prompt", &[&[9, 67], &[33, 67]], 2, op::linear::<9, 0>, definition::linear),
+    case("linear, generated", &[&[9, 67], &[33, 67]], 2, op::linear::<0, 9>, definition::linear),
+    case("linear, both roles", &[&[9, 67], &[33, 67]], 2, op::linear::<5, 4>, definition::linear),
+    case("linear, bf16, prompt", &[&[9, 67], &[33, 67]], 1, op::linear_bf16::<9, 0>, definition::linear_bf16),
+    case(
+        "linear, bf16, both roles",
+        &[&[9, 67], &[33, 67]],
+        1,
+        op::linear_bf16::<8, 1>,
+        definition::linear_bf16,
+    ),
+    case("linear, f16, prompt", &[&[9, 67], &[33, 67]], 1, op::linear_f16::<9, 0>, definition::linear_f16),
+    case(
+        "linear, f16, both roles",
+        &[&[9, 67], &[33, 67]],
+        1,
+        op::linear_f16::<1, 8>,
+        definition::linear_f16,
+    ),
+    case("linear, larger", &[&[70, 300], &[130, 300]], 2, op::linear::<38, 32>, definition::linear),
+    case("embedding", &[&[7, 19]], 1, op::embedding, definition::embedding),
+    case("embedding, bf16", &[&[7, 19]], 0, op::embedding_bf16, definition::embedding_bf16),
+    case("embedding, f16", &[&[7, 19]], 0, op::embedding_f16, definition::embedding_f16),
+    case("rope, halves", &[&[3, 2, 16], &[3, 8], &[3, 8]], 1, op::rope_halves, definition::rope_halves),
+    case(
+        "rope, halves, partial",
+        &[&[3, 2, 16], &[3, 5], &[3, 5]],
+        1,
+        op::rope_halves,
+        definition::rope_halves,
+    ),
+    case("rope, interleaved", &[&[3, 2, 16], &[3, 8], &[3, 8]], 1, op::rope_pairs, definition::rope_pairs),
+    case(
+        "rope, interleaved, partial",
+        &[&[3, 2, 16], &[3, 5], &[3, 5]],
+        1,
+        op::rope_pairs,
+        definition::rope_pairs,
+    ),
+    case("attention", SHORT_QKV, 3, op::attention, definition::attention),
+    case("attention, long", LONG_QKV, 0, op::attention_long, definition::attention_long),
+    case("causal_attention", SHORT_QKV, 3, op::causal_attention, definition::causal_attention),
+    case("causal_attention is paged", SHORT_QKV, 3, op::causal_attention, definition::causal_over_pages),
+    case("causal_attention, heads alone", ALONE_QKV, 3, op::causal_attention, definition::causal_attention),
+];
+
+/// Tokens of several sequences, step by step, and the pages on which they lie.
+struct Steps {
+    blocks: usize,
+    block: usize,
+    /// For each step its spans: block table, tokens before, rows.
+    steps: &'static [&'static [(&'static [u32], usize, usize)]],
+}
+
+/// Two prompts; then one goes on by a generated token, the other by a piece of prompt that crosses into its second
+/// page, beside a new sequence. Tables are neither sorted nor without gaps, some longer than needed.
+const SHORT: Steps = Steps {
+    blocks: 8,
+    block: 4,
+    steps: &[&[(&[5, 1], 0, 6), (&[2], 0, 3)], &[(&[5, 1, 4], 6, 1), (&[2, 7], 3, 4), (&[0], 0, 2)]],
+};
+/// A prompt of more tokens than the kernel takes at once, then generated tokens behind two unequal pasts.
+const LONG: Steps = Steps {
+    blocks: 9,
+    block: 16,
+    steps: &[&[(&[3, 0, 8, 5], 0, 50), (&[7, 2], 0, 20)], &[(&[3, 0, 8, 5], 50, 1), (&[7, 2], 20, 2)]],
+};
+/// Two sequences of eight new tokens, as in training.
+const FRESH: Steps = Steps { blocks: 4, block: 4, steps: &[&[(&[3, 1], 0, 8), (&[0, 2], 0, 8)]] };
+
+impl Steps {
+    fn spans(&self, step: usize) -> Arc<Spans> {
+        let span = |&(table, past, rows): &(&[u32], usize, usize)| Span { table: table.into(), past, rows };
+        Arc::new(Spans(self.steps[step].iter().map(span).collect()))
+    }
+
+    /// Runs every step; the outputs of all rows, and the pool at the end.
+    fn run(&self, x: Values<'_>, attend: Attend) -> (Value<Dispatch>, [Value<Dispatch>; 2]) {
+        let (heads, size) = (x[1].dims()[1], x[1].dims()[2]);
+        let zeros = || {
+            let zeros = vec![0.0; self.blocks * heads * self.block * size];
+            constant(zeros, &[self.blocks, heads, self.block, size], &x[0])
+        };
+        let (mut keys, mut values, mut first, mut outputs) = (zeros(), zeros(), 0, Vec::new());
+        for step in 0..self.steps.len() {
+            let spans = self.spans(step);
+            let rows = first..first + spans.rows();
+            let part = |x: &Value<Dispatch>| {
+                let dims = x.dims();
+                x.clone().slice(&[rows.clone(), 0..dims[1], 0..dims[2]]).0
+            };
+            first += spans.rows();
+            let pool = PoolTensors { keys: keys.0, values: values.0 };
+            let attended = attend([part(&x[0]), part(&x[1]), part(&x[2])], pool, spans);
+            outputs.push(Value(attended.output));
+            (keys, values) = (Value(attended.keys), Value(attended.values));
+        }
+        (Value::concatenate(outputs, 0), [keys, values])
+    }
+
+    /// Outputs and pool, one after the other.
+    fn all(&self, x: Values<'_>, attend: Attend) -> Value<Dispatch> {
+        let (output, [keys, values]) = self.run(x, attend);
+        let flat = |x: Value<Dispatch>| {
+            let length: usize = x.dims().iter().product();
+            x.reshape([length])
+        };
+        Value::concatenate(vec![flat(output), flat(keys), flat(values)], 0)
+    }
+}
+
+type Primitive = burn::backend::tensor::FloatTensor<Dispatch>;
+type Attend = fn([Primitive; 3], PoolTensors<Dispatch>, Arc<Spans>) -> Attended<Dispatch>;
+
+fn device_of(value: &Value<Dispatch>) -> Device {
+    Tensor::<1>::from_dispatch(value.clone().reshape([value.dims().iter().product::<usize>()]).0).device()
+}
+
+/// Numbers that have no gradient, on the device and in the type of `like`.
+fn constant(numbers: Vec<f64>, shape: &[usize], like: &Value<Dispatch>) -> Value<Dispatch> {
+    use burn::backend::TensorMetadata;
+    let (device, dtype, length) = (device_of(like), like.0.dtype(), numbers.len());
+    let data = TensorData::new(numbers, [length]).convert_dtype(dtype);
+    Value(Tensor::<1>::from_data(data, (&device, dtype)).into_dispatch()).reshape(shape)
+}
+
+/// The bytes of a matrix in `storage`.
+fn bytes_of(value: &Value<Dispatch>, storage: Storage) -> Vec<u8> {
+    let numbers = numbers_of(value).into_iter().map(|number| number as f32);
+    match storage {
+        Storage::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
+        Storage::Bf16 => numbers.flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
+        Storage::F16 => numbers.flat_map(|number| f16::from_f32(number).to_le_bytes()).collect(),
+    }
+}
+
+fn numbers_of(value: &Value<Dispatch>) -> Vec<f64> {
+    let length: usize = value.dims().iter().product();
+    Tensor::<1>::from_dispatch(value.clone().reshape([length]).0).into_data().iter::<f64>().collect()
+}
+
+/// A matrix as a model file would hold it.
+fn stored(value: &Value<Dispatch>, storage: Storage) -> Weight {
+    let [rows, columns] = value.dims()[..] else { panic!("a weight is a matrix") };
+    let bytes = Lent::new(bytes_of(value, storage));
+    Weight::new(bytes, [rows, columns], storage, &device_of(value)).unwrap()
+}
+
+/// The numbers that are left of a matrix when `storage` has rounded them, in its own type.
+fn rounded(value: &Value<Dispatch>, round: fn(f32) -> f32) -> Value<Dispatch> {
+    let numbers = numbers_of(value).into_iter().map(|number| f64::from(round(number as f32))).collect();
+    constant(numbers, &value.dims(), value)
+}
+
+fn through_bf16(number: f32) -> f32 {
+    bf16::from_f32(number).to_f32()
+}
+
+fn through_f16(number: f32) -> f32 {
+    f16::from_f32(number).to_f32()
+}
+
+/// Row 3 twice, the last row, the first.
+fn ids(device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::from([3, 6, 0, 3]), device)
+}
+
+/// The ops as the library offers them.
+pub(super) mod op {
+    use super::*;
+
+    fn matrix(value: &Value<Dispatch>) -> Tensor<2> {
+        Tensor::from_dispatch(value.0.clone())
+    }
+
+    pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
+        let weight = Tensor::from_dispatch(x[1].0.clone());
+        Value(crate::rms_norm::rms_norm(matrix(&x[0]), weight, EPSILON).into_dispatch())
+    }
+
+    pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::softmax::softmax(matrix(&x[0])).into_dispatch())
+    }
+
+    pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::swiglu::swiglu(matrix(&x[0]), matrix(&x[1])).into_dispatch())
+    }
+
+    fn linear_with(x: Values<'_>, weight: &Weight, rows: Rows) -> Value<Dispatch> {
+        Value(crate::linear::linear(matrix(&x[0]), weight, rows).into_dispatch())
+    }
+
+    pub fn linear<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
+        let weight = Weight::from_tensor(matrix(&x[1]));
+        linear_with(x, &weight, Rows { prompt: PROMPT, generated: GENERATED })
+    }
+
+    pub fn linear_bf16<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(x, &stored(&x[1], Storage::Bf16), Rows { prompt: PROMPT, generated: GENERATED })
+    }
+
+    pub fn linear_f16<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(x, &stored(&x[1], Storage::F16), Rows { prompt: PROMPT, generated: GENERATED })
+    }
+
+    pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
+        let table = Weight::from_tensor(matrix(&x[0]));
+        Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
+    }
+
+    pub fn embedding_bf16(x: Values<'_>) -> Value<Dispatch> {
+        let table = stored(&x[0], Storage::Bf16);
+        Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
+    }
+
+    pub fn embedding_f16(x: Values<'_>) -> Value<Dispatch> {
+        let table = stored(&x[0], Storage::F16);
+        Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
+    }
+
+    fn rope(x: Values<'_>, layout: Layout) -> Value<Dispatch> {
+        use crate::rope::RopeOp;
+        Value(Dispatch::rope(x[0].0.clone(), x[1].0.clone(), x[2].0.clone(), layout))
+    }
+
+    pub fn rope_halves(x: Values<'_>) -> Value<Dispatch> {
+        rope(x, Layout::Halves)
+    }
+
+    pub fn rope_pairs(x: Values<'_>) -> Value<Dispatch> {
+        rope(x, Layout::Interleaved)
+    }
+
+    fn attend(
+        [q, k, v]: [Primitive; 3],
+        pool: PoolTensors<Dispatch>,
+        spans: Arc<Spans>,
+    ) -> Attended<Dispatch> {
+        use crate::attention::AttentionOp;
+        Dispatch::attention(q, k, v, pool, spans, SCALE)
+    }
+
+    pub fn attention(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, attend)
+    }
+
+    pub fn attention_long(x: Values<'_>) -> Value<Dispatch> {
+        LONG.all(x, attend)
+    }
+
+    pub fn causal_attention(x: Values<'_>) -> Value<Dispatch> {
+        let [q, k, v] = [0, 1, 2].map(|index: usize| Tensor::from_dispatch(x[index].0.clone()));
+        Value(crate::causal_attention::causal_attention([q, k, v], 2, SCALE).into_dispatch())
+    }
+}
+
+/// What each of them means, in Burn primitives.
+mod definition {
+    use super::*;
+
+    pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::rms_norm::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), EPSILON))
+    }
+
+    pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::softmax::definition::<Dispatch>(x[0].0.clone()))
+    }
+
+    pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::swiglu::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
+    }
+
+    fn linear_with(x: &Value<Dispatch>, weight: Value<Dispatch>) -> Value<Dispatch> {
+        Value(crate::linear::definition::<Dispatch>(x.0.clone(), WeightTensor::Dense(weight.0)))
+    }
+
+    pub fn linear(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(&x[0], x[1].clone())
+    }
+
+    pub fn linear_bf16(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(&x[0], rounded(&x[1], through_bf16))
+    }
+
+    pub fn linear_f16(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(&x[0], rounded(&x[1], through_f16))
+    }
+
+    fn embedding_from(table: Value<Dispatch>) -> Value<Dispatch> {
+        let ids = ids(&device_of(&table)).into_dispatch();
+        Value(crate::embedding::definition::<Dispatch>(WeightTensor::Dense(table.0), ids))
+    }
+
+    pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
+        embedding_from(x[0].clone())
+    }
+
+    pub fn embedding_bf16(x: Values<'_>) -> Value<Dispatch> {
+        embedding_from(rounded(&x[0], through_bf16))
+    }
+
+    pub fn embedding_f16(x: Values<'_>) -> Value<Dispatch> {
+        embedding_from(rounded(&x[0], through_f16))
+    }
+
+    fn rope(x: Values<'_>, layout: Layout) -> Value<Dispatch> {
+        let [x, cos, sin] = [0, 1, 2].map(|index: usize| x[index].0.clone());
+        Value(crate::rope::definition::<Dispatch>(x, cos, sin, layout))
+    }
+
+    pub fn rope_halves(x: Values<'_>) -> Value<Dispatch> {
+        rope(x, Layout::Halves)
+    }
+
+    pub fn rope_pairs(x: Values<'_>) -> Value<Dispatch> {
+        rope(x, Layout::Interleaved)
+    }
+
+    fn attend(qkv: [Primitive; 3], pool: PoolTensors<Dispatch>, spans: Arc<Spans>) -> Attended<Dispatch> {
+        crate::attention::definition::<Dispatch>(qkv, pool, &spans, SCALE)
+    }
+
+    pub fn attention(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, attend)
+    }
+
+    pub fn attention_long(x: Values<'_>) -> Value<Dispatch> {
+        LONG.all(x, attend)
+    }
+
+    pub fn causal_attention(x: Values<'_>) -> Value<Dispatch> {
+        let qkv = [0, 1, 2].map(|index: usize| x[index].0.clone());
+        Value(crate::causal_attention::definition::<Dispatch>(qkv, 2, SCALE))
+    }
+
+    pub fn causal_over_pages(x: Values<'_>) -> Value<Dispatch> {
+        FRESH.run(x, attend).0
+    }
+}
