@@ -12,6 +12,7 @@ mod error;
 pub mod families;
 mod family;
 mod load;
+pub mod parameters;
 mod probe;
 mod tensors;
 
