@@ -18,7 +18,8 @@ const GATE_SEED: u64 = 1;
 fn targets() -> Vec<Target> {
     let formats = formats::fuzz::TARGETS.iter().map(|target| (target.name, target.run));
     let store = store::fuzz::TARGETS.iter().copied();
-    formats.chain(store).collect()
+    let text = text::fuzz::TARGETS.iter().copied();
+    formats.chain(store).chain(text).collect()
 }
 
 fn corpus_folder(target: &str) -> PathBuf {

@@ -102,4 +102,61 @@ pub enum Error {
         /// What the pipeline said.
         reason: String,
     },
+    /// A chat template is longer than any real one.
+    #[error("template: {found} bytes, the limit is {limit}")]
+    TemplateTooLong {
+        /// Length in bytes.
+        found: usize,
+        /// Largest length accepted.
+        limit: usize,
+    },
+    /// A chat template is no Jinja.
+    #[error("template: line {line}: {reason}")]
+    TemplateSyntax {
+        /// Line of the template.
+        line: usize,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A chat template uses a statement that could reach outside it.
+    #[error("template: it uses {what:?}, which chat templates may not")]
+    TemplateRefused {
+        /// The statement.
+        what: &'static str,
+    },
+    /// A chat template rejects the conversation by itself.
+    #[error("the model's template says: {message}")]
+    TemplateRaised {
+        /// Its words.
+        message: String,
+    },
+    /// A chat template does what its language does not allow.
+    #[error("template: line {line}: {reason}")]
+    TemplateFailed {
+        /// Line of the template.
+        line: usize,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A chat template runs longer than any real one; it may never end.
+    #[error("template: stopped after {limit} instructions")]
+    TemplateFuel {
+        /// Instructions that it was allowed.
+        limit: u64,
+    },
+    /// A chat template looks at or builds more than any real one.
+    #[error("template: stopped, because it does too much work for this conversation")]
+    TemplateWork,
+    /// A chat template builds a string, or an output, longer than any real one.
+    #[error("template: stopped, because it makes too long a text for this conversation")]
+    TemplateOutputTooLong,
+    /// A conversation's values are nested deeper than a template may look.
+    #[error("conversation: its values are nested more than {limit} deep")]
+    ConversationTooDeep {
+        /// Deepest nesting accepted.
+        limit: usize,
+    },
+    /// A conversation has more different letters than can be told apart.
+    #[error("conversation: more than 131,000 different letters")]
+    TooManyLetters,
 }

@@ -10,11 +10,14 @@
 
 mod detokenizer;
 mod error;
+pub mod fuzz;
 mod stop;
+mod template;
 mod tokenizer;
 
 pub use detokenizer::{Begin, Detokenizer, ShowSpecial};
 pub use error::Error;
 pub use stop::StopStrings;
+pub use template::{ChatTemplate, CivilTime, Conversation, Message, Rendered};
 pub use tokenizer::parts::{TokenType, VocabularyKind, VocabularyParts};
 pub use tokenizer::{MAX_TEXT_BYTES, Segment, Special, Tokenizer, Trust};

@@ -11,12 +11,14 @@ use base::TokenId;
 
 use crate::{Begin, Detokenizer, Error, ShowSpecial};
 use byte_bpe::ByteBpe;
+use json::JsonModel;
 use parts::{TokenType, VocabularyKind, VocabularyParts};
 use special::{SpecialTokens, Stretch};
 use spm::Spm;
 use wordpiece::WordPiece;
 
 mod byte_bpe;
+mod json;
 mod merge;
 pub mod parts;
 mod pretokenizer;
@@ -113,6 +115,7 @@ enum Model {
     Spm(Spm),
     WordPiece(WordPiece),
     ByteBpe(Box<ByteBpe>),
+    Json(Box<JsonModel>),
 }
 
 impl Tokenizer {
@@ -137,7 +140,7 @@ impl Tokenizer {
         let eos = if is_bert { parts.sep.or(parts.eos) } else { parts.eos };
         let adds_bos = match &model {
             Model::ByteBpe(model) => model.adds_bos(),
-            Model::Spm(_) | Model::WordPiece(_) => true,
+            Model::Spm(_) | Model::WordPiece(_) | Model::Json(_) => true,
         };
         let first_space = if adds_space || is_bert { FirstSpace::Added } else { FirstSpace::Own };
         let by_text = parts
@@ -160,6 +163,59 @@ impl Tokenizer {
             add_eos: parts.add_eos.unwrap_or(is_bert) && eos.is_some(),
             first_space,
         })
+    }
+
+    /// Reads a Hugging Face `tokenizer.json`. Its post-processor tells the begin and end tokens that are added to a
+    /// text; other ends stand in other files: [`Tokenizer::with_ends`] adds them.
+    ///
+    /// # Errors
+    /// [`Error::BadTokenizerJson`] with what is wrong, or a limit that the file exceeds.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
+        let read = json::read(bytes)?;
+        let special = SpecialTokens::new(&read.tokens, &read.types);
+        let by_text = read.tokens.iter().enumerate().filter(|(_, text)| !text.is_empty());
+        let by_text = by_text.map(|(id, text)| (text.as_str().into(), id as u32)).collect();
+        let token = |((text, bytes), token_type): ((&String, Vec<u8>), TokenType)| {
+            let is_end = token_type == TokenType::Control && END_NAMES.contains(&text.as_str());
+            Token { bytes: bytes.into(), token_type, is_end }
+        };
+        let tokenizer = Self {
+            model: Model::Json(Box::new(read.model)),
+            special,
+            tokens: read.tokens.iter().zip(read.bytes).zip(read.types).map(token).collect(),
+            by_text,
+            bos: None,
+            eos: None,
+            add_bos: read.bos.is_some(),
+            add_eos: read.eos.is_some(),
+            first_space: read.first_space,
+        };
+        tokenizer.with_ends(read.bos.map(TokenId), read.eos.map(TokenId), &[])
+    }
+
+    /// The same tokenizer with these begin and end tokens, where they are given, and further tokens that end a
+    /// generation.
+    ///
+    /// # Errors
+    /// [`Error::IdOutOfRange`] for an id that is no token.
+    pub fn with_ends(
+        mut self,
+        bos: Option<TokenId>,
+        eos: Option<TokenId>,
+        ends: &[TokenId],
+    ) -> Result<Self, Error> {
+        let n_tokens = self.tokens.len();
+        let named = [("bos", bos), ("eos", eos)].into_iter().filter_map(|(field, id)| Some((field, id?)));
+        for (field, id) in named.chain(ends.iter().map(|id| ("ends", *id))) {
+            if id.index() >= n_tokens {
+                return Err(Error::IdOutOfRange { field, id, n_tokens });
+            }
+        }
+        (self.bos, self.eos) = (bos.or(self.bos), eos.or(self.eos));
+        for end in eos.iter().chain(ends) {
+            self.tokens[end.index()].is_end = true;
+        }
+        Ok(self)
     }
 
     /// Token ids of a text, without begin or end tokens.
@@ -198,16 +254,20 @@ impl Tokenizer {
 
     fn encode_trusting(&self, text: &str, trusted: &[Range<usize>]) -> Result<Vec<TokenId>, Error> {
         check_length(text.len())?;
+        let stretches = self.special.cut(text, trusted);
         let mut ids = Vec::new();
-        for stretch in self.special.cut(text, trusted) {
-            match stretch {
-                Stretch::Token(id) => ids.push(id),
-                Stretch::Text(range) => match &self.model {
-                    Model::Spm(model) => model.encode(&text[range], &mut ids),
-                    Model::WordPiece(model) => model.encode(&text[range], &mut ids),
-                    Model::ByteBpe(model) => model.encode(&text[range], &mut ids),
-                },
-            }
+        let encode = |text: &str, ids: &mut Vec<u32>| match &self.model {
+            Model::Spm(model) => model.encode(text, ids),
+            Model::WordPiece(model) => model.encode(text, ids),
+            Model::ByteBpe(model) => model.encode(text, ids),
+            Model::Json(_) => {}
+        };
+        match &self.model {
+            Model::Json(model) => ids = model.encode(text, stretches)?,
+            _ => stretches.into_iter().for_each(|stretch| match stretch {
+                Stretch::Token(id, _) => ids.push(id),
+                Stretch::Text(range) => encode(&text[range], &mut ids),
+            }),
         }
         Ok(ids.into_iter().map(TokenId).collect())
     }

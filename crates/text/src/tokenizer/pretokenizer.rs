@@ -373,7 +373,8 @@ mod tests {
 
     /// Splits as the published regular expressions do: matches and the gaps between them are pieces.
     fn split_by_regexes(regexes: &[Regex], text: &str) -> Vec<Range<usize>> {
-        let mut pieces = vec![0..text.len()];
+        let whole = 0..text.len();
+        let mut pieces = vec![whole];
         for regex in regexes {
             let mut finer = Vec::new();
             for piece in pieces {

@@ -12,7 +12,7 @@ use super::parts::TokenType;
 /// A stretch of the text: a token already, or text for the algorithm.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stretch {
-    Token(u32),
+    Token(u32, Range<usize>),
     Text(Range<usize>),
 }
 
@@ -66,7 +66,7 @@ impl SpecialTokens {
                 continue;
             }
             stretches.extend((gap < start).then_some(Stretch::Text(gap..start)));
-            stretches.push(Stretch::Token(id));
+            stretches.push(Stretch::Token(id, start..end));
             (gap, from) = (end, end);
         }
         stretches.extend((gap < text.len()).then_some(Stretch::Text(gap..text.len())));
@@ -89,10 +89,10 @@ mod tests {
         };
         use Stretch::{Text, Token};
         check("", &[], &[]);
-        check("a<s>b", &[0..5], &[Text(0..1), Token(0), Text(4..5)]);
+        check("a<s>b", &[0..5], &[Text(0..1), Token(0, 1..4), Text(4..5)]);
         check("a<s>b", &[], &[Text(0..5)]);
-        check("<s>>tab", &[0..7], &[Token(1), Token(2)]);
-        check("<s>tab<s>", &[6..9], &[Text(0..3), Token(2), Token(0)]);
+        check("<s>>tab", &[0..7], &[Token(1, 0..4), Token(2, 4..7)]);
+        check("<s>tab<s>", &[6..9], &[Text(0..3), Token(2, 3..6), Token(0, 6..9)]);
         // Half trusted is not trusted, whichever half.
         check("<s>", &[0..2], &[Text(0..3)]);
         check("<s>", &[1..3], &[Text(0..3)]);

@@ -13,16 +13,6 @@ pub enum Value {
     List(Vec<Value>),
 }
 
-/// A file of the shared data, or `None` after saying that it is not here.
-pub fn shared(test: &str, path: &str) -> Option<PathBuf> {
-    let full = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
-    if !full.exists() {
-        println!("skipped: {test}: ../shared is not here");
-        return None;
-    }
-    Some(full)
-}
-
 struct Reader {
     bytes: Vec<u8>,
     at: usize,

@@ -1,0 +1,118 @@
+//! Functions that survive any bytes, for the fuzzer and the gate.
+//!
+//! Each reads its bytes as a stranger's file or stream; a panic, a hang or a failed check is a finding. The kept
+//! corpus lies in `fuzz/corpus/<name>/`.
+
+use base::TokenId;
+
+use crate::{
+    Begin, ChatTemplate, Conversation, Detokenizer, Message, ShowSpecial, Special, StopStrings, TokenType,
+    Tokenizer, VocabularyKind, VocabularyParts,
+};
+
+/// A name and the function that must survive any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets by name.
+pub static TARGETS: &[Target] = &[
+    ("text_tokenizer_json", tokenizer_json),
+    ("text_vocabulary", vocabulary),
+    ("text_template", template),
+    ("text_detokenizer", detokenizer),
+];
+
+/// Text with what tokenizers stumble over.
+const SAMPLE: &str = "Hello,  wörld's 1234\n\t<|im_end|>👩‍👩‍👧 \u{301}x </s> ▁";
+
+/// The bytes are a `tokenizer.json`.
+fn tokenizer_json(bytes: &[u8]) {
+    if let Ok(tokenizer) = Tokenizer::from_json(bytes) {
+        exercise(&tokenizer);
+    }
+}
+
+/// The bytes are a vocabulary: lines of `kind`, ids and flags, then tokens and merges.
+fn vocabulary(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.split('\n');
+    let head: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+    let field = |place: usize| head.get(place).copied().unwrap_or_default();
+    let kind = match field(0) {
+        "bert" => VocabularyKind::WordPiece,
+        "gpt2" => VocabularyKind::ByteBpe,
+        _ => VocabularyKind::Spm,
+    };
+    let id = |place: usize| field(place).parse().ok().map(TokenId);
+    let mut parts = VocabularyParts {
+        pre_tokenizer: field(1).to_owned(),
+        bos: id(2),
+        eos: id(3),
+        unk: id(4),
+        sep: id(5),
+        cls: id(6),
+        ends: id(7).into_iter().collect(),
+        ..VocabularyParts::new(kind, Vec::new())
+    };
+    for line in lines {
+        match line.split_once('\t') {
+            None => parts.merges.push(line.to_owned()),
+            Some((numbers, token)) => {
+                let (token_type, score) = numbers.split_once(' ').unwrap_or((numbers, "0"));
+                parts.token_types.push(TokenType::from_gguf(token_type.parse().unwrap_or(1)));
+                parts.scores.extend(score.parse::<f32>());
+                parts.tokens.push(token.to_owned());
+            }
+        }
+    }
+    if let Ok(tokenizer) = Tokenizer::from_parts(parts) {
+        exercise(&tokenizer);
+    }
+}
+
+/// Every id that comes out is a token, and streaming gives what decoding gives.
+fn exercise(tokenizer: &Tokenizer) {
+    for special in [Special::Plain, Special::Parse] {
+        let Ok(ids) = tokenizer.encode(SAMPLE, special) else { continue };
+        assert!(ids.iter().all(|id| id.index() < tokenizer.len()));
+        stream(tokenizer, &ids);
+    }
+}
+
+fn stream(tokenizer: &Tokenizer, ids: &[TokenId]) {
+    let mut detokenizer = Detokenizer::new(Begin::Text, ShowSpecial::No);
+    let mut text: String = ids.iter().map(|id| detokenizer.push(tokenizer, *id)).collect();
+    text.push_str(&detokenizer.finish());
+    assert_eq!(text, tokenizer.decode(ids));
+}
+
+/// The bytes are a template, and after a zero byte what a person says.
+fn template(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (source, said) = text.split_once('\0').unwrap_or((&text, "Hi <|im_end|>"));
+    let Ok(template) = ChatTemplate::new(source) else { return };
+    let messages = [Message::new("system", "Be <kind>"), Message::new("user", said)];
+    let conversation = Conversation { messages: &messages, bos_token: "<s>", ..Conversation::default() };
+    if let Ok(rendered) = template.render(&conversation) {
+        assert!(rendered.text().len() <= (1 << 20) + 16 * text.len() + 4096);
+    }
+}
+
+/// The bytes are a stream of byte tokens; the first ones also choose a stop string.
+fn detokenizer(bytes: &[u8]) {
+    let mut parts = VocabularyParts::new(VocabularyKind::Spm, Vec::new());
+    parts.tokens =
+        (0..=255).map(|byte| format!("<0x{byte:02X}>")).chain(["▁a".into(), "</s>".into()]).collect();
+    parts.scores = vec![0.0; parts.tokens.len()];
+    parts.eos = Some(TokenId(257));
+    let tokenizer = Tokenizer::from_parts(parts).expect("this vocabulary is valid");
+    let ids: Vec<TokenId> =
+        bytes.iter().map(|byte| TokenId(u32::from(*byte) + u32::from(*byte % 37 == 0) * 2)).collect();
+    stream(&tokenizer, &ids);
+    let text = tokenizer.decode(&ids);
+    let stop: String = text.chars().skip(2).take(3).collect();
+    let mut stops = StopStrings::new([stop.clone()]);
+    let mut shown: String = text.chars().map(|letter| stops.push(letter.encode_utf8(&mut [0; 4]))).collect();
+    shown.push_str(&stops.finish());
+    let end = if stop.is_empty() { text.len() } else { text.find(&stop).unwrap_or(text.len()) };
+    assert_eq!(shown, text[..end]);
+}

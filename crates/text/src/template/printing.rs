@@ -1,0 +1,234 @@
+//! Template values as text: what `{{ value }}` prints, Python's `repr` inside lists, and `tojson`.
+//!
+//! Sources: Python's `str`, `repr` and `json.dumps`, with the arguments that the `transformers` library passes
+//! (`ensure_ascii=False`, keys in the order given, no HTML escapes).
+
+use minijinja::Value;
+use minijinja::value::ValueKind;
+
+use super::scope::{Call, Fail, MAX_DEPTH, Scope, fail};
+
+/// What `{{ value }}` prints.
+pub(crate) fn text(scope: &Scope, value: &Value) -> Result<String, Fail> {
+    if let Some(text) = value.as_str() {
+        scope.charge(text.len())?;
+        return Ok(text.to_owned());
+    }
+    if value.is_undefined() {
+        return Ok(String::new());
+    }
+    let mut out = String::new();
+    repr(scope, value, 0, &mut out)?;
+    Ok(out)
+}
+
+fn repr(scope: &Scope, value: &Value, depth: usize, out: &mut String) -> Result<(), Fail> {
+    if depth > MAX_DEPTH {
+        return Err(fail("values are nested too deeply".into()));
+    }
+    scope.charge(1)?;
+    match value.kind() {
+        ValueKind::None => out.push_str("None"),
+        ValueKind::Undefined => out.push_str("Undefined"),
+        ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
+        ValueKind::Number => out.push_str(&value.to_string()),
+        ValueKind::String => quoted(scope, value.as_str().unwrap_or_default(), out)?,
+        ValueKind::Seq | ValueKind::Iterable => {
+            out.push('[');
+            for (place, item) in scope.items(value)?.iter().enumerate() {
+                out.push_str(if place > 0 { ", " } else { "" });
+                repr(scope, item, depth + 1, out)?;
+            }
+            out.push(']');
+        }
+        ValueKind::Map => {
+            out.push('{');
+            for (place, key) in scope.items(value)?.iter().enumerate() {
+                out.push_str(if place > 0 { ", " } else { "" });
+                repr(scope, key, depth + 1, out)?;
+                out.push_str(": ");
+                repr(scope, &value.get_item(key)?, depth + 1, out)?;
+            }
+            out.push('}');
+        }
+        other => return Err(fail(format!("{other} cannot be printed"))),
+    }
+    Ok(())
+}
+
+/// Python's quotes: single, unless only that one occurs inside.
+fn quoted(scope: &Scope, text: &str, out: &mut String) -> Result<(), Fail> {
+    scope.charge_string(text.len())?;
+    let twins = &scope.twins;
+    let has = |quote: char| text.chars().any(|letter| twins.letter(letter) == quote);
+    let quote = if has('\'') && !has('"') { '"' } else { '\'' };
+    out.push(quote);
+    for marked in text.chars() {
+        let letter = twins.letter(marked);
+        let escape = match letter {
+            '\n' => 'n',
+            '\r' => 'r',
+            '\t' => 't',
+            '\\' => '\\',
+            _ if letter == quote => quote,
+            _ => {
+                out.push(marked);
+                continue;
+            }
+        };
+        out.extend([twins.like(marked, '\\'), twins.like(marked, escape)]);
+    }
+    out.push(quote);
+    Ok(())
+}
+
+/// How `tojson` lays out.
+struct Layout {
+    indent: Option<String>,
+    item: String,
+    key: String,
+    is_ascii: bool,
+    sorts: bool,
+}
+
+/// The filter `tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+pub(crate) fn tojson(call: &Call<'_>) -> Result<Value, Fail> {
+    let named = |name: &str| call.argument(usize::MAX, name).filter(|value| !value.is_none());
+    let indent = match call.argument(1, "indent").or_else(|| named("indent")).filter(|value| !value.is_none())
+    {
+        None => None,
+        Some(value) => Some(match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => " ".repeat(call.integer(1, "indent")?.unwrap_or(0).clamp(0, 64) as usize),
+        }),
+    };
+    let mut separators = (if indent.is_some() { "," } else { ", " }.to_owned(), ": ".to_owned());
+    if let Some(given) = named("separators") {
+        let part = |place| {
+            call.scope
+                .items(&given)
+                .map(|parts| parts.get(place).and_then(|p| call.scope.plain(p).map(String::from)))
+        };
+        separators = (part(0)?.unwrap_or(separators.0), part(1)?.unwrap_or(separators.1));
+    }
+    let is_set = |name: &str| named(name).is_some_and(|value| value.is_true());
+    let layout = Layout {
+        indent,
+        item: separators.0,
+        key: separators.1,
+        is_ascii: is_set("ensure_ascii"),
+        sorts: is_set("sort_keys"),
+    };
+    let mut out = String::new();
+    json(call.scope, call.subject()?, &layout, 0, &mut out)?;
+    Ok(Value::from(out))
+}
+
+fn json(scope: &Scope, value: &Value, layout: &Layout, depth: usize, out: &mut String) -> Result<(), Fail> {
+    if depth > MAX_DEPTH {
+        return Err(fail("values are nested too deeply".into()));
+    }
+    scope.charge(1)?;
+    match value.kind() {
+        ValueKind::None => out.push_str("null"),
+        ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
+        ValueKind::Number => out.push_str(&number(value)),
+        ValueKind::String => json_string(scope, value.as_str().unwrap_or_default(), layout, out)?,
+        ValueKind::Seq | ValueKind::Iterable => {
+            let items = scope.items(value)?;
+            out.push('[');
+            for (place, item) in items.iter().enumerate() {
+                next(scope, layout, depth + 1, place, out)?;
+                json(scope, item, layout, depth + 1, out)?;
+            }
+            close(scope, layout, depth, items.is_empty(), ']', out)?;
+        }
+        ValueKind::Map => {
+            let mut keys = scope.items(value)?;
+            if layout.sorts {
+                keys.sort_by_cached_key(|key| scope.plain(key).map(String::from));
+            }
+            out.push('{');
+            for (place, key) in keys.iter().enumerate() {
+                next(scope, layout, depth + 1, place, out)?;
+                match key.as_str() {
+                    Some(text) => json_string(scope, text, layout, out)?,
+                    None => json_string(scope, &text(scope, key)?, layout, out)?,
+                }
+                out.push_str(&layout.key);
+                json(scope, &value.get_item(key)?, layout, depth + 1, out)?;
+            }
+            close(scope, layout, depth, keys.is_empty(), '}', out)?;
+        }
+        other => return Err(fail(format!("{other} has no JSON"))),
+    }
+    Ok(())
+}
+
+fn number(value: &Value) -> String {
+    match f64::try_from(value.clone()) {
+        Ok(float) if !value.is_integer() && float.is_nan() => "NaN".into(),
+        Ok(float) if !value.is_integer() && float.is_infinite() => {
+            if float > 0.0 { "Infinity" } else { "-Infinity" }.into()
+        }
+        _ => value.to_string(),
+    }
+}
+
+/// Before an element: the separator, and a new line where the layout has lines.
+fn next(scope: &Scope, layout: &Layout, depth: usize, place: usize, out: &mut String) -> Result<(), Fail> {
+    out.push_str(if place > 0 { &layout.item } else { "" });
+    new_line(scope, layout, depth, out)
+}
+
+fn close(
+    scope: &Scope,
+    layout: &Layout,
+    depth: usize,
+    is_empty: bool,
+    bracket: char,
+    out: &mut String,
+) -> Result<(), Fail> {
+    if !is_empty {
+        new_line(scope, layout, depth, out)?;
+    }
+    out.push(bracket);
+    Ok(())
+}
+
+fn new_line(scope: &Scope, layout: &Layout, depth: usize, out: &mut String) -> Result<(), Fail> {
+    if let Some(indent) = &layout.indent {
+        scope.charge_string(indent.len() * depth)?;
+        out.push('\n');
+        (0..depth).for_each(|_| out.push_str(indent));
+    }
+    Ok(())
+}
+
+fn json_string(scope: &Scope, text: &str, layout: &Layout, out: &mut String) -> Result<(), Fail> {
+    scope.charge_string(text.len())?;
+    out.push('"');
+    for marked in text.chars() {
+        let letter = scope.twins.letter(marked);
+        let escape = match letter {
+            '"' => "\\\"".into(),
+            '\\' => "\\\\".into(),
+            '\n' => "\\n".into(),
+            '\r' => "\\r".into(),
+            '\t' => "\\t".into(),
+            '\u{8}' => "\\b".into(),
+            '\u{C}' => "\\f".into(),
+            '\0'..='\u{1F}' => format!("\\u{:04x}", u32::from(letter)),
+            _ if layout.is_ascii && !letter.is_ascii() => {
+                letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+            }
+            _ => {
+                out.push(marked);
+                continue;
+            }
+        };
+        out.extend(escape.chars().map(|one| scope.twins.like(marked, one)));
+    }
+    out.push('"');
+    Ok(())
+}
