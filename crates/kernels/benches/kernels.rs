@@ -5,7 +5,7 @@
 //! A row stands under the limit that it meets first; "below" is the speed relative to the body below.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base::Rng;
 use kernels::attention::{Cache, Pages, Row, attention};
@@ -20,7 +20,7 @@ use kernels::swiglu::swiglu;
 use kernels::{machine, pool};
 
 const N_THREADS: usize = 2;
-const N_RUNS: usize = 7;
+const N_RUNS: usize = 5;
 const BODIES: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
 
 /// What a row is a share of.
@@ -34,68 +34,66 @@ enum Limit {
 
 struct Bench {
     filter: String,
-    bandwidth: f64,
+    /// Larger than any cache, and touched, so that it is memory and not the zero page.
+    memory: Vec<f32>,
 }
 
 fn main() {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     pool::set_active_threads(N_THREADS);
+    let bench = Bench { filter, memory: vec![1.0; 1 << 27] };
     println!("## This machine\n\n| limit | 1 thread | {N_THREADS} threads |\n|---|---|---|");
-    let bandwidth = report_machine();
+    bench.machine();
     println!("\n## Kernels on {N_THREADS} threads, median of {N_RUNS}\n");
     println!(
         "| kernel | body | time | rate | of the limit | below | why not twice |\n|---|---|---|---|---|---|---|"
     );
-    let bench = Bench { filter, bandwidth };
     products(&bench);
     rows(&bench);
     attentions(&bench);
 }
 
-/// Prints the limits; returns the bandwidth of all threads in bytes per second.
-fn report_machine() -> f64 {
-    for isa in BODIES.into_iter().filter(|isa| *isa <= isa::detected()) {
-        let (one, all) = (peak(isa, 1), peak(isa, N_THREADS));
-        println!("| f32 multiply-add, {isa} | {:.0} GFLOP/s | {:.0} GFLOP/s |", one / 1e9, all / 1e9);
-    }
-    // Larger than any cache, and touched, so that it is memory and not the zero page.
-    let memory = vec![1.0f32; 1 << 28];
-    let rate = |n_threads| {
-        let seconds = median(3, || {
-            black_box(machine::read(&memory, n_threads));
-        });
-        memory.len() as f64 * 4.0 / seconds
-    };
-    let (one, all) = (rate(1), rate(N_THREADS));
-    println!("| read 1 GiB of anonymous memory | {:.1} GB/s | {:.1} GB/s |", one / 1e9, all / 1e9);
-    all
+/// Floating-point operations per second of the register-only loop, over about 20 ms.
+fn arithmetic(isa: Isa, n_threads: usize) -> f64 {
+    let start = Instant::now();
+    let operations = machine::multiply_add(isa, n_threads, 1_000_000);
+    operations as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Floating-point operations per second of the register-only loop, median of five runs of about 10 ms.
-fn peak(isa: Isa, n_threads: usize) -> f64 {
-    const ROUNDS: u64 = 500_000;
-    let operations = machine::multiply_add(isa, n_threads, ROUNDS) as f64;
-    operations
-        / median(5, || {
-            machine::multiply_add(isa, n_threads, ROUNDS);
-        })
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
-/// The median time of a call in seconds.
-fn median(n_runs: usize, mut work: impl FnMut()) -> f64 {
-    let mut times: Vec<f64> = (0..n_runs)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[n_runs / 2]
+fn seconds(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
 }
 
 impl Bench {
-    /// One row of the table for each body; `why` says why a body may be less than twice as fast as the one below.
+    fn machine(&self) {
+        let medians = |measure: &dyn Fn(usize) -> f64| {
+            [1, N_THREADS].map(|n_threads| median((0..N_RUNS).map(|_| measure(n_threads)).collect()) / 1e9)
+        };
+        for isa in BODIES.into_iter().filter(|isa| *isa <= isa::detected()) {
+            let [one, all] = medians(&|n_threads| arithmetic(isa, n_threads));
+            println!("| f32 multiply-add, {isa} | {one:.0} GFLOP/s | {all:.0} GFLOP/s |");
+        }
+        let [one, all] = medians(&|n_threads| self.bandwidth(n_threads));
+        println!("| read 512 MiB of anonymous memory | {one:.1} GB/s | {all:.1} GB/s |");
+    }
+
+    /// Bytes read per second.
+    fn bandwidth(&self, n_threads: usize) -> f64 {
+        let time = seconds(|| {
+            black_box(machine::read(&self.memory, n_threads));
+        });
+        self.memory.len() as f64 * 4.0 / time
+    }
+
+    /// One row of the table for each body; `why` says why a body may be less than twice as fast as the one below. The
+    /// limit is measured between the runs, so that both see the machine in the same state.
     fn row(&self, name: &str, limit: Limit, why: &str, mut work: impl FnMut()) {
         if !name.contains(&self.filter) {
             return;
@@ -105,25 +103,28 @@ impl Bench {
             isa::limit(isa);
             // As many calls as take about 20 ms, after one that warms up.
             work();
-            let once = median(1, &mut work);
-            let n_calls = (Duration::from_millis(20).as_secs_f64() / once).ceil().clamp(1.0, 1e6);
-            let mut peaks = Vec::new();
-            let seconds = median(N_RUNS, || {
-                peaks.push(if matches!(limit, Limit::Arithmetic(_)) { Some(isa) } else { None });
-                (0..n_calls as usize).for_each(|_| work());
-            }) / n_calls;
-            let (rate, unit, most) = match limit {
-                Limit::Arithmetic(operations) => (operations / seconds, "GFLOP/s", peak(isa, N_THREADS)),
-                Limit::Memory(bytes) => (bytes / seconds, "GB/s", self.bandwidth),
+            let n_calls = (0.02 / seconds(&mut work)).ceil().clamp(1.0, 1e6);
+            let (mut times, mut shares) = (Vec::new(), Vec::new());
+            for _ in 0..N_RUNS {
+                let time = seconds(|| (0..n_calls as usize).for_each(|_| work())) / n_calls;
+                shares.push(match limit {
+                    Limit::Arithmetic(operations) => operations / time / arithmetic(isa, N_THREADS),
+                    Limit::Memory(bytes) => bytes / time / self.bandwidth(N_THREADS),
+                });
+                times.push(time);
+            }
+            let time = median(times);
+            let (rate, unit) = match limit {
+                Limit::Arithmetic(operations) => (operations / time / 1e9, "GFLOP/s"),
+                Limit::Memory(bytes) => (bytes / time / 1e9, "GB/s"),
             };
-            let times = below.map_or("".into(), |below| format!("{:.1} x", below / seconds));
-            let reason = if below.is_some_and(|below| below / seconds < 2.0) { why } else { "" };
-            let (time, share) = (format!("{:.1} µs", seconds * 1e6), 100.0 * rate / most);
+            let times = below.map_or("".into(), |below| format!("{:.1} x", below / time));
+            let reason = if below.is_some_and(|below| below / time < 2.0) { why } else { "" };
+            let (micros, share) = (time * 1e6, 100.0 * median(shares));
             println!(
-                "| {name} | {isa} | {time} | {:.1} {unit} | {share:.0} % | {times} | {reason} |",
-                rate / 1e9
+                "| {name} | {isa} | {micros:.1} µs | {rate:.1} {unit} | {share:.0} % | {times} | {reason} |"
             );
-            below = Some(seconds);
+            below = Some(time);
         }
         isa::limit(Isa::Amx);
     }
@@ -134,7 +135,7 @@ fn numbers(seed: u64, length: usize) -> Vec<f32> {
     (0..length).map(|_| rng.uniform() as f32 - 0.5).collect()
 }
 
-const WIDER: &str = "the wider registers lower the clock or share the units";
+const WIDER: &str = "the peaks themselves differ by less";
 const READING: &str = "limited by memory";
 
 fn products(bench: &Bench) {
@@ -160,7 +161,7 @@ fn products(bench: &Bench) {
         let shape = Shape { rows, inner, outer };
         let limit = Limit::Arithmetic(2.0 * (rows * inner * outer) as f64);
         let (x, w, y) = (&x[..rows * inner], Weights::F32(&w[..inner * outer]), &mut y[..rows * outer]);
-        bench.row(&format!("product prompt f32 {rows}x{inner}x{outer}"), limit, "packing", || {
+        bench.row(&format!("product prompt f32 {rows}x{inner}x{outer}"), limit, "packing; memory", || {
             product(Role::Prompt, x, w, y, shape);
         });
     }
@@ -168,8 +169,8 @@ fn products(bench: &Bench) {
 }
 
 fn generated(bench: &Bench) {
-    // 1 GiB of f32 weights, 512 MiB of 16-bit ones, so that they come from memory.
-    let (inner, outer) = (4096, 65536);
+    // 512 MiB of f32 weights, 256 MiB of 16-bit ones, so that they come from memory.
+    let (inner, outer) = (4096, 32768);
     let w = vec![0.5f32; inner * outer];
     let bits = vec![0x3c00u16; inner * outer];
     let x = numbers(3, 32 * inner);
@@ -183,7 +184,8 @@ fn generated(bench: &Bench) {
                 32 => Limit::Arithmetic(2.0 * (rows * inner * outer) as f64),
                 _ => Limit::Memory((inner * outer * bytes) as f64),
             };
-            bench.row(&format!("product generated {kind} {rows}x{inner}x{outer}"), limit, READING, || {
+            let why = if rows == 32 { "x comes from the second cache" } else { READING };
+            bench.row(&format!("product generated {kind} {rows}x{inner}x{outer}"), limit, why, || {
                 product(Role::Generated, &x[..rows * inner], weights, &mut y[..rows * outer], shape);
             });
         }
@@ -196,26 +198,26 @@ fn generated(bench: &Bench) {
     });
 }
 
-/// Kernels that go over rows of 4096, 256 MiB of each operand in all, so that they come from memory.
+/// Kernels that go over rows of 4096, 128 MiB of each operand in all, so that they come from memory.
 fn rows(bench: &Bench) {
-    let (n_rows, width) = (16 * 1024, 4096);
+    let (n_rows, width) = (8 * 1024, 4096);
     let size = n_rows * width;
     let (x, up) = (vec![0.5f32; size], vec![0.25f32; size]);
     let mut y = vec![0.0; size];
     let bytes = |n_operands: usize| Limit::Memory((n_operands * size * 4) as f64);
-    bench.row("rms_norm 16384x4096", bytes(2), READING, || rms_norm(&x, &up[..width], 1e-5, &mut y));
-    bench.row("softmax 16384x4096", bytes(2), READING, || softmax(&x, width, &mut y));
-    bench.row("swiglu 16384x4096", bytes(3), READING, || swiglu(&x, &up, &mut y));
-    bench.row("add_assign 16384x4096", bytes(3), "one body; limited by memory", || add_assign(&mut y, &x));
+    bench.row("rms_norm 8192x4096", bytes(2), READING, || rms_norm(&x, &up[..width], 1e-5, &mut y));
+    bench.row("softmax 8192x4096", bytes(2), READING, || softmax(&x, width, &mut y));
+    bench.row("swiglu 8192x4096", bytes(3), READING, || swiglu(&x, &up, &mut y));
+    bench.row("add_assign 8192x4096", bytes(3), "one body; limited by memory", || add_assign(&mut y, &x));
     for layout in [Layout::Interleaved, Layout::Halves] {
         let heads = Heads { n_heads: 32, head_size: 128, rotary_size: 128, layout };
         let (cosines, sines) = (&x[..n_rows * 64], &up[..n_rows * 64]);
-        bench.row(&format!("rope {layout:?} 16384x32x128"), bytes(2), READING, || {
+        bench.row(&format!("rope {layout:?} 8192x32x128"), bytes(2), READING, || {
             rope(&mut y, cosines, sines, heads);
         });
     }
     let ids: Vec<u32> = (0..n_rows as u32).map(|i| i.wrapping_mul(40503) % n_rows as u32).collect();
-    bench.row("embedding f32 16384x4096", bytes(2), "one body; limited by memory", || {
+    bench.row("embedding f32 8192x4096", bytes(2), "one body; limited by memory", || {
         embedding(Weights::F32(&x), width, &ids, &mut y);
     });
     // The same over what fits the caches: 64 rows.
@@ -245,7 +247,7 @@ fn attentions(bench: &Bench) {
         bench.row(
             &format!("attention {name} {n_rows} rows, {n_heads}x128, 4096 tokens"),
             limit,
-            "loads",
+            "exponentials; loads from the second cache",
             || {
                 attention(&q, &cache, &rows, 0.1, &mut y);
             },

@@ -150,7 +150,7 @@ const SMALL: usize = 256 * 1024;
 /// Attention of every row and head.
 ///
 /// # Shapes
-/// q [R, H, d], rows [R], y [R, H, d], with H a multiple of K; query head h reads key-value head h / (H/K).
+/// `q [R, H, d]`, `rows [R]`, `y [R, H, d]`, with H a multiple of K; query head h reads key-value head h / (H/K).
 ///
 /// # Panics
 /// When the lengths do not fit together, a table or a block lies outside its slice, or the scale is not positive.
@@ -422,7 +422,8 @@ mod x86 {
             let (low, high) = (exp(low.sub(V::splat(shift))), exp(high.sub(V::splat(shift))));
             low.store(to);
             high.store(to.add(LANES));
-            let keep = exp(V::splat(before - shift)).greatest();
+            // Mostly nothing greater has come; the exponential of zero is exactly one.
+            let keep = if before == shift { 1.0 } else { exp(V::splat(before - shift)).greatest() };
             *sum = *sum * keep + low.add(high).sum();
             keep
         }

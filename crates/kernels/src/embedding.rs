@@ -13,7 +13,7 @@ const ELEMENTS_PER_TASK: usize = 32 * 1024;
 /// Copies row `ids[r]` of `table` to row `r` of `y`.
 ///
 /// # Shapes
-/// table [V, width], ids [R], y [R, width].
+/// `table [V, width]`, `ids [R]`, `y [R, width]`.
 ///
 /// # Panics
 /// When the lengths do not fit together or an id is not below V: the caller checks ids against its vocabulary.

@@ -13,7 +13,7 @@ const ELEMENTS_PER_TASK: usize = 32 * 1024;
 /// once for keys and once for values.
 ///
 /// # Shapes
-/// rows [R, K, d], slots [R], pool [blocks, K, block size, d].
+/// `rows [R, K, d]`, `slots [R]`, `pool [blocks, K, block size, d]`.
 ///
 /// # Panics
 /// When the lengths do not fit together, a slot lies outside the pool or two slots are the same.

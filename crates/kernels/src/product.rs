@@ -48,7 +48,7 @@ pub struct Shape {
 /// `y = x · Wᵀ`.
 ///
 /// # Shapes
-/// x [rows, inner], w [outer, inner], y [rows, outer], all row by row.
+/// `x [rows, inner]`, `w [outer, inner]`, `y [rows, outer]`, all row by row.
 ///
 /// # Panics
 /// When the lengths do not fit the shape.
@@ -62,7 +62,7 @@ pub fn product(role: Role, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shap
 /// `dx = g · W`: the gradient of a product with respect to its input, in the arithmetic of [`Role::Prompt`].
 ///
 /// # Shapes
-/// g [rows, outer], w [outer, inner], dx [rows, inner], for the same shape as the product's.
+/// `g [rows, outer]`, `w [outer, inner]`, `dx [rows, inner]`, for the same shape as the product's.
 ///
 /// # Panics
 /// When the lengths do not fit the shape.
@@ -77,7 +77,7 @@ pub fn product_backward_input(g: &[f32], w: Weights<'_>, dx: &mut [f32], shape: 
 /// `dW = gᵀ · x`: the gradient of a product with respect to its weights, in the arithmetic of [`Role::Prompt`].
 ///
 /// # Shapes
-/// g [rows, outer], x [rows, inner], dw [outer, inner], for the same shape as the product's.
+/// `g [rows, outer]`, `x [rows, inner]`, `dw [outer, inner]`, for the same shape as the product's.
 ///
 /// # Panics
 /// When the lengths do not fit the shape.

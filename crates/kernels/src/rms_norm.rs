@@ -30,7 +30,7 @@ const ELEMENTS_PER_TASK: usize = 16 * 1024;
 /// Normalises every row of `x` by its root mean square and multiplies by `weight`. An empty `weight` gives nothing.
 ///
 /// # Shapes
-/// x [R, D], weight [D], y [R, D].
+/// `x [R, D]`, `weight [D]`, `y [R, D]`.
 ///
 /// # Panics
 /// When the lengths do not fit together.

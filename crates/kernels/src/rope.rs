@@ -32,7 +32,7 @@ pub struct Heads {
     pub layout: Layout,
 }
 
-/// Turns one head's rotary elements: x [n], cosines [n/2], sines [n/2].
+/// Turns one head's rotary elements: `x [n]`, cosines [n/2], sines [n/2].
 pub type Body = unsafe fn(&mut [f32], &[f32], &[f32]);
 
 /// The bodies for [`Layout::Interleaved`].
@@ -68,7 +68,7 @@ const ELEMENTS_PER_TASK: usize = 16 * 1024;
 /// computed in f64 and rounded once.
 ///
 /// # Shapes
-/// positions [R], inv_freq [n/2] in radians per position, cosines and sines [R, n/2].
+/// `positions [R]`, `inv_freq [n/2]` in radians per position, cosines and `sines [R, n/2]`.
 ///
 /// # Panics
 /// When the lengths do not fit together.
@@ -93,7 +93,7 @@ pub fn rope_table(
 /// Turns every head of every row of `x` in place by the row's angles.
 ///
 /// # Shapes
-/// x [R, H, d], cosines and sines [R, n/2] with n the rotary size.
+/// `x [R, H, d]`, cosines and `sines [R, n/2]` with n the rotary size.
 ///
 /// # Panics
 /// When the lengths do not fit together, or the rotary size is odd or above d.

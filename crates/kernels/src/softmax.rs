@@ -30,7 +30,7 @@ const ELEMENTS_PER_TASK: usize = 8 * 1024;
 /// Softmax of every row of `x`.
 ///
 /// # Shapes
-/// x [R, columns], y [R, columns].
+/// `x [R, columns]`, `y [R, columns]`.
 ///
 /// # Panics
 /// When the lengths do not fit together.

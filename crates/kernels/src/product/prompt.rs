@@ -76,23 +76,34 @@ impl<'a> Operand<'a> {
 
 /// Writes element k of each of the first `n_rows` rows side by side at `k · width`, for k below `length`.
 fn interleave(rows: &[[f32; PACK_BLOCK]; 4], to: &mut [f32], width: usize, length: usize, n_rows: usize) {
-    let mut k = 0;
-    #[cfg(target_arch = "x86_64")]
-    if n_rows == 4 {
-        // Each step writes four elements behind `(k + 3) · width`, which lie inside while the last row's do.
-        assert!(length == 0 || (length - 1) * width + 4 <= to.len(), "the panel holds the rows");
-        while k + 4 <= length {
-            // SAFETY: k + 4 is at most the length of the rows, and the assertion covers the writes; SSE is part of
-            // every x86-64.
-            unsafe { transpose_4x4(rows, k, to.as_mut_ptr().add(k * width), width) };
-            k += 4;
-        }
-    }
-    for k in k..length {
+    let n_done = if n_rows == 4 { interleave_fours(rows, to, width, length) } else { 0 };
+    for k in n_done..length {
         for (to, row) in to[k * width..][..n_rows].iter_mut().zip(rows) {
             *to = row[k];
         }
     }
+}
+
+/// [`interleave`] for as many k as vectors of four cover; returns how many that were.
+#[cfg(target_arch = "x86_64")]
+fn interleave_fours(rows: &[[f32; PACK_BLOCK]; 4], to: &mut [f32], width: usize, length: usize) -> usize {
+    let n_done = length - length % 4;
+    // The last write is that of the last k.
+    assert!(
+        length <= PACK_BLOCK && (n_done == 0 || (n_done - 1) * width + 4 <= to.len()),
+        "the panel has room"
+    );
+    for k in (0..n_done).step_by(4) {
+        // SAFETY: the assertion covers the reads up to k + 3 and the four writes at each of them; SSE is part of
+        // every x86-64.
+        unsafe { transpose_4x4(rows, k, to.as_mut_ptr().add(k * width), width) };
+    }
+    n_done
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn interleave_fours(_: &[[f32; PACK_BLOCK]; 4], _: &mut [f32], _: usize, _: usize) -> usize {
+    0
 }
 
 /// Four elements of four rows, from `k` on, as four columns `width` apart.
