@@ -6,6 +6,8 @@
 //! template's own and which came from a person, so that [`Tokenizer::encode_segments`] reads special tokens only
 //! in the former.
 //!
+//! Trust is decided by the letter, not by the word: no list of forbidden texts stands anywhere.
+//!
 //! Does not: read files, know models or logits, sample, or look at the clock.
 
 mod detokenizer;

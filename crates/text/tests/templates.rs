@@ -26,7 +26,6 @@ fn render_with(template: &ChatTemplate, messages: &[Message], tools: Option<Json
         // One template of the collection asks for these two.
         variables: serde_json::from_value(json!({"datetime": "today", "functions": "none"})).unwrap(),
         now: Some(NOW),
-        ..Conversation::default()
     };
     template.render(&conversation).map(|rendered| rendered.text())
 }
