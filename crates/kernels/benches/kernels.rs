@@ -1,8 +1,9 @@
 //! Every kernel and body against what this machine can do at most, as a Markdown table.
 //!
-//! `cargo bench -p kernels [-- NAME]` runs the rows whose name contains NAME. Not a comparison with other programs.
-//! The limits are measured in the same run: multiply-adds in registers for each instruction set, and reading memory.
-//! A row stands under the limit that it meets first; "below" is the speed relative to the body below.
+//! `cargo bench -p kernels [-- NAME]` runs the rows whose name contains NAME. Not a comparison with other
+//! programs. The limits are measured in the same run: multiply-adds in registers for each instruction set,
+//! and reading memory. A row stands under the limit that it meets first; "below" is the speed relative to the
+//! body below.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -92,8 +93,8 @@ impl Bench {
         self.memory.len() as f64 * 4.0 / time
     }
 
-    /// One row of the table for each body; `why` says why a body may be less than twice as fast as the one below. The
-    /// limit is measured between the runs, so that both see the machine in the same state.
+    /// One row of the table for each body; `why` says why a body may be less than twice as fast as the one
+    /// below. The limit is measured between the runs, so that both see the machine in the same state.
     fn row(&self, name: &str, limit: Limit, why: &str, mut work: impl FnMut()) {
         if !name.contains(&self.filter) {
             return;

@@ -1,15 +1,16 @@
-//! Attention over paged keys and values: `y = softmax(scale · q · Kᵀ) · V` for each row and head, over the tokens that
-//! the row sees, with grouped heads.
+//! Attention over paged keys and values: `y = softmax(scale · q · Kᵀ) · V` for each row and head, over the
+//! tokens that the row sees, with grouped heads.
 //!
-//! Does not write keys and values ([`crate::kv`]), rotate them ([`crate::rope`]) or know sequences: a row names its
-//! block table and how many tokens it sees (its position + 1 where it is causal). Source: M. Milakov and N. Gimelshein,
-//! "Online normalizer calculation for softmax" (2018); W. Kwon and others, "Efficient Memory Management for Large
-//! Language Model Serving with PagedAttention" (2023).
+//! Does not write keys and values ([`crate::kv`]), rotate them ([`crate::rope`]) or know sequences: a row
+//! names its block table and how many tokens it sees (its position + 1 where it is causal). Source: M.
+//! Milakov and N. Gimelshein, "Online normalizer calculation for softmax" (2018); W. Kwon and others,
+//! "Efficient Memory Management for Large Language Model Serving with PagedAttention" (2023).
 //!
-//! A row walks its tokens in order, in groups of [`TOKENS_AT_ONCE`] from its first token, so its bits depend on its
-//! query and the tokens that it sees: not on the other rows, the threads, the block size or where blocks lie. A score
-//! of minus infinity counts nothing; NaN or plus infinity makes its head NaN; a row that sees nothing gives zeros.
-//! Largest error against exact arithmetic: 1e-5 of the largest value seen, for scores up to 80.
+//! A row walks its tokens in order, in groups of [`TOKENS_AT_ONCE`] from its first token, so its bits depend
+//! on its query and the tokens that it sees: not on the other rows, the threads, the block size or where
+//! blocks lie. A score of minus infinity counts nothing; NaN or plus infinity makes its head NaN; a row that
+//! sees nothing gives zeros. Largest error against exact arithmetic: 1e-5 of the largest value seen, for
+//! scores up to 80.
 
 use std::ops::Range;
 
@@ -150,10 +151,12 @@ const SMALL: usize = 256 * 1024;
 /// Attention of every row and head.
 ///
 /// # Shapes
-/// `q [R, H, d]`, `rows [R]`, `y [R, H, d]`, with H a multiple of K; query head h reads key-value head h / (H/K).
+/// `q [R, H, d]`, `rows [R]`, `y [R, H, d]`, with H a multiple of K; query head h reads key-value head h /
+/// (H/K).
 ///
 /// # Panics
-/// When the lengths do not fit together, a table or a block lies outside its slice, or the scale is not positive.
+/// When the lengths do not fit together, a table or a block lies outside its slice, or the scale is not
+/// positive.
 pub fn attention(q: &[f32], cache: &Cache<'_>, rows: &[Row], scale: f32, y: &mut [f32]) {
     attention_with(ATTENTION.body(), q, cache, rows, scale, y);
 }
@@ -188,8 +191,8 @@ fn attention_with(body: Body, q: &[f32], cache: &Cache<'_>, rows: &[Row], scale:
                 y_start: elements.start,
                 scale,
             };
-            // SAFETY: stretches and heads do not overlap; the table holds only bodies that this machine can run;
-            // `check` has seen that every block lies inside both pools.
+            // SAFETY: stretches and heads do not overlap; the table holds only bodies that this machine can
+            // run; `check` has seen that every block lies inside both pools.
             unsafe { body(&stretch) };
         }
     });
@@ -333,8 +336,8 @@ mod x86 {
                     continue;
                 }
                 let places = &places[..n_tokens];
-                // SAFETY: the row and the head are this task's alone, and the places were taken from blocks that
-                // the wrapper has checked.
+                // SAFETY: the row and the head are this task's alone, and the places were taken from blocks
+                // that the wrapper has checked.
                 unsafe {
                     let (queries, y) = stretch.group(index);
                     let queries = queries[part.clone()].chunks_exact(size);

@@ -13,8 +13,8 @@ pub(crate) struct Disjoint<'a, T> {
     owner: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it hands out `&mut` parts of a slice of sendable elements; that parts taken by different threads do not
-// overlap is the promise of each caller of `part`.
+// SAFETY: it hands out `&mut` parts of a slice of sendable elements; that parts taken by different threads do
+// not overlap is the promise of each caller of `part`.
 unsafe impl<T: Send> Send for Disjoint<'_, T> {}
 // SAFETY: as above; sharing the struct itself reads only its address and length.
 unsafe impl<T: Send> Sync for Disjoint<'_, T> {}

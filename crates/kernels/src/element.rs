@@ -1,5 +1,5 @@
-//! Sums and products, element by element. Plain loops that the compiler turns into vector code: memory is their
-//! limit, so they have one body.
+//! Sums and products, element by element. Plain loops that the compiler turns into vector code: memory is
+//! their limit, so they have one body.
 //!
 //! Not a general expression: only what a decoder needs between its kernels.
 

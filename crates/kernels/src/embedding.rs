@@ -1,7 +1,7 @@
 //! Rows of a table by index: `y[r] = table[ids[r]]`, widened exactly to f32.
 //!
-//! Not a search and not a product with one-hot rows; no scaling. Nothing is rounded, so every body gives the same
-//! bits; the work is one copy, limited by memory.
+//! Not a search and not a product with one-hot rows; no scaling. Nothing is rounded, so every body gives the
+//! same bits; the work is one copy, limited by memory.
 
 use crate::disjoint::Disjoint;
 use crate::pool;
@@ -16,7 +16,8 @@ const ELEMENTS_PER_TASK: usize = 32 * 1024;
 /// `table [V, width]`, `ids [R]`, `y [R, width]`.
 ///
 /// # Panics
-/// When the lengths do not fit together or an id is not below V: the caller checks ids against its vocabulary.
+/// When the lengths do not fit together or an id is not below V: the caller checks ids against its
+/// vocabulary.
 pub fn embedding(table: Weights<'_>, width: usize, ids: &[u32], y: &mut [f32]) {
     assert_eq!(
         Some(y.len()),

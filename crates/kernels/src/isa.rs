@@ -1,7 +1,7 @@
 //! Which instruction set runs: what the machine has, and a lower one that a person or a test may force.
 //!
-//! Reads no environment variable: `cli` and `testkit` read `HEARTH_ISA` and call [`limit`].
-//! Source for AMX: Intel SDM volume 1 chapter 18 (CPUID leaf 7, XCR0) and Linux `Documentation/arch/x86/xstate.rst`
+//! Reads no environment variable: `cli` and `testkit` read `HEARTH_ISA` and call [`limit`]. Source for AMX:
+//! Intel SDM volume 1 chapter 18 (CPUID leaf 7, XCR0) and Linux `Documentation/arch/x86/xstate.rst`
 //! (permission by `arch_prctl`); the standard library's detection of AMX is unstable.
 
 use std::fmt;
@@ -59,8 +59,8 @@ impl FromStr for Isa {
 /// The highest that may be used, as [`limit`] set it.
 static LIMIT: AtomicU8 = AtomicU8::new(Isa::Amx as u8);
 
-/// The highest instruction set that this machine has and its system allows. Asked once; where there is AMX, the
-/// first call asks the system for its permission, so make it before other threads start.
+/// The highest instruction set that this machine has and its system allows. Asked once; where there is AMX,
+/// the first call asks the system for its permission, so make it before other threads start.
 pub fn detected() -> Isa {
     static DETECTED: OnceLock<Isa> = OnceLock::new();
     *DETECTED.get_or_init(detect)

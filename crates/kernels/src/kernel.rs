@@ -1,6 +1,7 @@
 //! A kernel: one contract and its bodies, one for each instruction set that has its own.
 //!
-//! Holds no arithmetic. A body is usually an `unsafe fn`, because it may use only what its instruction set has.
+//! Holds no arithmetic. A body is usually an `unsafe fn`, because it may use only what its instruction set
+//! has.
 
 use crate::isa::{self, Isa};
 

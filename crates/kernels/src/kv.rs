@@ -1,6 +1,7 @@
 //! Writing new keys and values into their pages.
 //!
-//! Does not choose the slots: `infer` owns the blocks. A copy, so every body would give the same bits; there is one.
+//! Does not choose the slots: `infer` owns the blocks. A copy, so every body would give the same bits; there
+//! is one.
 
 use crate::attention::Pages;
 use crate::disjoint::Disjoint;
@@ -9,8 +10,8 @@ use crate::pool;
 /// Elements that one task copies at least.
 const ELEMENTS_PER_TASK: usize = 32 * 1024;
 
-/// Copies row r of `rows` into slot `slots[r]` (block · block size + place in the block) of a pool of pages. Called
-/// once for keys and once for values.
+/// Copies row r of `rows` into slot `slots[r]` (block · block size + place in the block) of a pool of pages.
+/// Called once for keys and once for values.
 ///
 /// # Shapes
 /// `rows [R, K, d]`, `slots [R]`, `pool [blocks, K, block size, d]`.

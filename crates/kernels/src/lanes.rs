@@ -1,5 +1,5 @@
-//! Sixteen f32 lanes, on AVX2 as two registers and on AVX-512 as one, so that one body serves both and both give
-//! the same bits: the same lanes, the same fused operations, the same trees of reduction.
+//! Sixteen f32 lanes, on AVX2 as two registers and on AVX-512 as one, so that one body serves both and both
+//! give the same bits: the same lanes, the same fused operations, the same trees of reduction.
 //!
 //! Not a general vector library: only what the kernels use.
 
@@ -17,9 +17,9 @@ pub(crate) const LANES: usize = 16;
 /// Sixteen f32 values.
 ///
 /// # Safety
-/// Every method may be called only on a machine that has the instruction set of the type, and should be inlined
-/// into a function with its `target_feature`. Pointers must be good for sixteen elements, or for the `n` of a
-/// `_first` method; they need no alignment.
+/// Every method may be called only on a machine that has the instruction set of the type, and should be
+/// inlined into a function with its `target_feature`. Pointers must be good for sixteen elements, or for the
+/// `n` of a `_first` method; they need no alignment.
 pub(crate) trait Lanes: Copy {
     /// All lanes `value`.
     unsafe fn splat(value: f32) -> Self;

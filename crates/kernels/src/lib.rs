@@ -1,5 +1,6 @@
-//! Fast arithmetic on slices. Each kernel stands in a file of its own: its contract, a `scalar` body written to
-//! be read, a body per instruction set, the table from which one is chosen at run time, and a safe wrapper.
+//! Fast arithmetic on slices. Each kernel stands in a file of its own: its contract, a `scalar` body written
+//! to be read, a body per instruction set, the table from which one is chosen at run time, and a safe
+//! wrapper.
 //!
 //! Does not: know tensors, devices, autodiff, models or files; read environment variables; own memory that
 //! outlives a call (but for each thread's packing buffers, whose size is bounded).
@@ -22,10 +23,10 @@
 //! | `lanes`, `lanes/…` | sixteen f32 lanes on AVX2 and AVX-512, and the exponential on them |
 //! | `disjoint` | one output slice shared by tasks that write different parts of it |
 //!
-//! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role, never
-//! on the other rows, the number of rows, where it stands or how many threads work. The AVX2 and AVX-512
-//! bodies also agree with each other bit for bit: both compute in sixteen lanes with the same trees of
-//! reduction. The scalar bodies round differently.
+//! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role,
+//! never on the other rows, the number of rows, where it stands or how many threads work. The AVX2 and
+//! AVX-512 bodies also agree with each other bit for bit: both compute in sixteen lanes with the same trees
+//! of reduction. The scalar bodies round differently.
 
 #![allow(unsafe_code)]
 // The home of unsafe: every block says why it is sound.

@@ -1,5 +1,5 @@
-//! Loops that measure what this machine can do at most: multiply-adds that touch no memory, and reads that do nothing
-//! else.
+//! Loops that measure what this machine can do at most: multiply-adds that touch no memory, and reads that do
+//! nothing else.
 //!
 //! Holds no clock: the caller times a call and divides. Shares of a peak in the benches are shares of these.
 
@@ -59,8 +59,8 @@ pub static READ: Kernel<Read> = Kernel::new(
 /// Floats of one task of [`read`]: 1 MiB.
 const READ_TASK: usize = 256 * 1024;
 
-/// Reads all of `values` (but for a rest of less than 64) once on `n_threads` threads of the pool; returns their sum,
-/// in no order that counts, so that the reads cannot be left out.
+/// Reads all of `values` (but for a rest of less than 64) once on `n_threads` threads of the pool; returns
+/// their sum, in no order that counts, so that the reads cannot be left out.
 pub fn read(values: &[f32], n_threads: usize) -> f32 {
     let body = READ.body();
     let before = pool::active_threads();

@@ -1,11 +1,11 @@
-//! The one thread pool of the process. A caller hands it tasks numbered from 0, takes part itself, and comes back
-//! when all are done; several callers may do so at once.
+//! The one thread pool of the process. A caller hands it tasks numbered from 0, takes part itself, and comes
+//! back when all are done; several callers may do so at once.
 //!
-//! Not a scheduler of jobs or requests, and no task may wait for another. What a task computes must not depend on
-//! who runs it: the pool promises no order and no placement.
+//! Not a scheduler of jobs or requests, and no task may wait for another. What a task computes must not
+//! depend on who runs it: the pool promises no order and no placement.
 //!
-//! Workers look for the next work for a few tens of microseconds before they sleep, because a model's forward pass
-//! comes back that often; with more threads than cores they sleep at once.
+//! Workers look for the next work for a few tens of microseconds before they sleep, because a model's forward
+//! pass comes back that often; with more threads than cores they sleep at once.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -18,7 +18,8 @@ use std::thread::{self, Thread};
 /// Who goes first when several callers want the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Work that nobody is waiting for: training, indexing. Its threads turn to interactive work at the next task.
+    /// Work that nobody is waiting for: training, indexing. Its threads turn to interactive work at the next
+    /// task.
     Batch,
     /// Work that somebody is waiting for; the default.
     Interactive,
@@ -35,7 +36,8 @@ thread_local! {
     static IS_IN_TASK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The pool of the process, with as many threads as the machine offers until [`set_active_threads`] says otherwise.
+/// The pool of the process, with as many threads as the machine offers until [`set_active_threads`] says
+/// otherwise.
 pub fn global() -> &'static Pool {
     static GLOBAL: OnceLock<Pool> = OnceLock::new();
     GLOBAL.get_or_init(|| Pool::new(n_cores()))
@@ -110,7 +112,8 @@ struct Job {
 }
 
 impl Pool {
-    /// A pool in which `n_threads` threads take part, the caller included. Workers start when they are first needed.
+    /// A pool in which `n_threads` threads take part, the caller included. Workers start when they are first
+    /// needed.
     pub fn new(n_threads: usize) -> Self {
         let shared = Shared {
             open: Mutex::new(Vec::new()),
@@ -135,8 +138,8 @@ impl Pool {
         self.shared.tell(open);
     }
 
-    /// Runs `task(0)` to `task(n_tasks - 1)`, each once, on this thread and the workers, and returns when all are
-    /// done. A call from inside a task runs its tasks one after the other on the same thread.
+    /// Runs `task(0)` to `task(n_tasks - 1)`, each once, on this thread and the workers, and returns when all
+    /// are done. A call from inside a task runs its tasks one after the other on the same thread.
     ///
     /// # Panics
     /// With the first panic of a task, after the tasks in flight have ended; the remaining ones are skipped.
@@ -280,8 +283,8 @@ impl Shared {
 
 impl Job {
     fn new(n_tasks: usize, task: &(dyn Fn(usize) + Sync)) -> Self {
-        // SAFETY: only the lifetime changes. `run_one` calls the task only between claiming an index and counting
-        // it done, and `Pool::run`, which holds the borrow, waits until all indices are counted.
+        // SAFETY: only the lifetime changes. `run_one` calls the task only between claiming an index and
+        // counting it done, and `Pool::run`, which holds the borrow, waits until all indices are counted.
         let task = unsafe {
             std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync + 'static)>(
                 task,
@@ -315,7 +318,8 @@ impl Job {
         if !self.has_panicked.load(Ordering::Relaxed) {
             self.run_task(index);
         }
-        // The last one to finish wakes the caller; from here on only the job itself may be touched, not the task.
+        // The last one to finish wakes the caller; from here on only the job itself may be touched, not the
+        // task.
         if self.n_done.fetch_add(1, Ordering::AcqRel) + 1 == self.n_tasks {
             self.caller.unpark();
         }
@@ -323,7 +327,8 @@ impl Job {
     }
 
     fn run_task(&self, index: usize) {
-        // SAFETY: `index` is claimed and not yet counted as done, so the borrow behind the pointer still lives.
+        // SAFETY: `index` is claimed and not yet counted as done, so the borrow behind the pointer still
+        // lives.
         let task = unsafe { &*self.task.0 };
         let restore = Restore { cell: &IS_IN_TASK, before: IS_IN_TASK.replace(true) };
         let outcome = catch_unwind(AssertUnwindSafe(|| task(index)));
@@ -456,8 +461,8 @@ mod tests {
 
     #[test]
     fn interactive_work_is_taken_before_batch_work() {
-        // One worker; a batch caller holds it with many small tasks. Once the interactive job is open, no thread
-        // begins a batch task until all interactive tasks are claimed.
+        // One worker; a batch caller holds it with many small tasks. Once the interactive job is open, no
+        // thread begins a batch task until all interactive tasks are claimed.
         let pool = Pool::new(2);
         let order = Mutex::new(Vec::new());
         let has_opened = AtomicBool::new(false);

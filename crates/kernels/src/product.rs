@@ -2,15 +2,17 @@
 //!
 //! Not for quantised weights, and adds no bias. Two arithmetics, by the [`Role`] of the rows:
 //!
-//! - **Prompt**: packed tiles; each output is one chain of fused multiply-adds over k = 0, 1, 2, …, in the tile's
-//!   middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
-//! - **Generated**: each weight row is read once, for up to 32 rows of x; each output is sixteen chains, lane i over
-//!   k ≡ i (mod 16), added up over one tree. The error is at most (K/16 + 5) · 2⁻²⁴.
+//! - **Prompt**: packed tiles; each output is one chain of fused multiply-adds over k = 0, 1, 2, …, in the
+//!   tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
+//! - **Generated**: each weight row is read once, for up to 32 rows of x; each output is sixteen chains, lane
+//!   i over k ≡ i (mod 16), added up over one tree. The error is at most (K/16 + 5) · 2⁻²⁴.
 //!
-//! So an output depends on its row of x, its row of W and the role, and on nothing else. The scalar bodies multiply
-//! and add in two roundings, in the same order. Weights of 16 bits are widened exactly; nothing else is rounded.
+//! So an output depends on its row of x, its row of W and the role, and on nothing else. The scalar bodies
+//! multiply and add in two roundings, in the same order. Weights of 16 bits are widened exactly; nothing else
+//! is rounded.
 //!
-//! Source of the blocking: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
+//! Source of the blocking: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
+//! (2008).
 
 mod generated;
 mod prompt;
@@ -74,7 +76,8 @@ pub fn product_backward_input(g: &[f32], w: Weights<'_>, dx: &mut [f32], shape: 
     prompt::multiply(PROMPT.body(), a, b, dx, Size { m: rows, n: inner, k: outer });
 }
 
-/// `dW = gᵀ · x`: the gradient of a product with respect to its weights, in the arithmetic of [`Role::Prompt`].
+/// `dW = gᵀ · x`: the gradient of a product with respect to its weights, in the arithmetic of
+/// [`Role::Prompt`].
 ///
 /// # Shapes
 /// `g [rows, outer]`, `x [rows, inner]`, `dw [outer, inner]`, for the same shape as the product's.

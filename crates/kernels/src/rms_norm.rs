@@ -1,8 +1,8 @@
 //! Root-mean-square normalisation of rows: `y[i] = x[i] · weight[i] / sqrt(mean(x²) + epsilon)`.
 //!
-//! Not a layer norm: no mean is subtracted, no bias added. Source: B. Zhang and R. Sennrich, "Root Mean Square Layer
-//! Normalization" (2019). Largest relative error against exact arithmetic: 2e-6 up to D = 16384 (the sum of squares
-//! has no cancellation; the vector bodies add in sixteen lanes).
+//! Not a layer norm: no mean is subtracted, no bias added. Source: B. Zhang and R. Sennrich, "Root Mean
+//! Square Layer Normalization" (2019). Largest relative error against exact arithmetic: 2e-6 up to D = 16384
+//! (the sum of squares has no cancellation; the vector bodies add in sixteen lanes).
 
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
@@ -27,7 +27,8 @@ pub static RMS_NORM: Kernel<Body> = Kernel::new(
 /// Elements that one task handles at least, so that handing it out costs little.
 const ELEMENTS_PER_TASK: usize = 16 * 1024;
 
-/// Normalises every row of `x` by its root mean square and multiplies by `weight`. An empty `weight` gives nothing.
+/// Normalises every row of `x` by its root mean square and multiplies by `weight`. An empty `weight` gives
+/// nothing.
 ///
 /// # Shapes
 /// `x [R, D]`, `weight [D]`, `y [R, D]`.
@@ -46,8 +47,8 @@ pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) {
     pool::run_ranges(x.len() / width, ELEMENTS_PER_TASK.div_ceil(width), &|rows| {
         for row in rows {
             let range = row * width..(row + 1) * width;
-            // SAFETY: rows do not overlap, and the table holds only bodies that this machine can run; all three
-            // slices are `width` long.
+            // SAFETY: rows do not overlap, and the table holds only bodies that this machine can run; all
+            // three slices are `width` long.
             unsafe { body(&x[range.clone()], weight, epsilon, output.part(range)) };
         }
     });

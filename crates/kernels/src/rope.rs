@@ -1,9 +1,9 @@
 //! Rotary position embedding: turns each pair of a head's elements by an angle that grows with the position.
 //!
-//! Knows nothing of how frequencies are scaled for long contexts: `inv_freq` comes ready. Source: J. Su and others,
-//! "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021). With a pair (a, b) and its cosine c and
-//! sine s: a' = a·c − b·s, b' = b·c + a·s. Largest error: 2 ULP of the larger of the two terms. The backward pass is
-//! the same with the sines negated.
+//! Knows nothing of how frequencies are scaled for long contexts: `inv_freq` comes ready. Source: J. Su and
+//! others, "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021). With a pair (a, b) and its
+//! cosine c and sine s: a' = a·c − b·s, b' = b·c + a·s. Largest error: 2 ULP of the larger of the two terms.
+//! The backward pass is the same with the sines negated.
 
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
@@ -64,8 +64,8 @@ const ELEMENTS_PER_TASK: usize = 16 * 1024;
 
 /// The cosines and sines of `position · inv_freq`, times `amplitude` (1 but for YaRN).
 ///
-/// The angle is rounded to f32 before its cosine is taken, as the reference implementations do; cosine and sine are
-/// computed in f64 and rounded once.
+/// The angle is rounded to f32 before its cosine is taken, as the reference implementations do; cosine and
+/// sine are computed in f64 and rounded once.
 ///
 /// # Shapes
 /// `positions [R]`, `inv_freq [n/2]` in radians per position, cosines and `sines [R, n/2]`.
@@ -123,8 +123,8 @@ pub fn rope(x: &mut [f32], cosines: &[f32], sines: &[f32], heads: Heads) {
             let (c, s) = (&cosines[row * half..][..half], &sines[row * half..][..half]);
             for head in 0..n_heads {
                 let start = row * width + head * head_size;
-                // SAFETY: heads do not overlap, the table holds only bodies that this machine can run, and the
-                // lengths are n, n/2 and n/2.
+                // SAFETY: heads do not overlap, the table holds only bodies that this machine can run, and
+                // the lengths are n, n/2 and n/2.
                 unsafe { body(output.part(start..start + rotary_size), c, s) };
             }
         }

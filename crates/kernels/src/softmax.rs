@@ -1,8 +1,9 @@
 //! Softmax over the last axis: `y[i] = exp(x[i] - max) / Σ exp(x[j] - max)`.
 //!
-//! Not a log-softmax, takes no temperature. A row whose every value is minus infinity (everything masked) gives
-//! zeros; a row that holds NaN or plus infinity gives NaN throughout. Largest relative error against exact
-//! arithmetic: 4e-6 up to 131072 columns (exponential within 1.1 ULP, sums in sixteen lanes of positive terms).
+//! Not a log-softmax, takes no temperature. A row whose every value is minus infinity (everything masked)
+//! gives zeros; a row that holds NaN or plus infinity gives NaN throughout. Largest relative error against
+//! exact arithmetic: 4e-6 up to 131072 columns (exponential within 1.1 ULP, sums in sixteen lanes of positive
+//! terms).
 
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
@@ -45,8 +46,8 @@ pub fn softmax(x: &[f32], columns: usize, y: &mut [f32]) {
     pool::run_ranges(x.len() / columns, ELEMENTS_PER_TASK.div_ceil(columns), &|rows| {
         for row in rows {
             let range = row * columns..(row + 1) * columns;
-            // SAFETY: rows do not overlap, and the table holds only bodies that this machine can run; both slices
-            // are `columns` long.
+            // SAFETY: rows do not overlap, and the table holds only bodies that this machine can run; both
+            // slices are `columns` long.
             unsafe { body(&x[range.clone()], output.part(range)) };
         }
     });

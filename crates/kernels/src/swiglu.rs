@@ -1,9 +1,9 @@
 //! The gate of a SwiGLU block: `y[i] = silu(gate[i]) · up[i]` with `silu(g) = g / (1 + exp(-g))`.
 //!
-//! Not the whole block: the three products around it are [`crate::product`]. Source: N. Shazeer, "GLU Variants
-//! Improve Transformer" (2020). Largest error against exact arithmetic: 4 ULP
-//! for gates above -88; below, where exp(-g) overflows, -0 instead of less than 1e-36.
-//! silu(-∞) is NaN (0 · ∞), as the formula says.
+//! Not the whole block: the three products around it are [`crate::product`]. Source: N. Shazeer, "GLU
+//! Variants Improve Transformer" (2020). Largest error against exact arithmetic: 4 ULP for gates above -88;
+//! below, where exp(-g) overflows, -0 instead of less than 1e-36. silu(-∞) is NaN (0 · ∞), as the formula
+//! says.
 
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;

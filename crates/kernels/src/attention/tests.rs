@@ -40,7 +40,8 @@ impl Case {
             let (k, v) = (normal(&mut rng, length * width), normal(&mut rng, length * width));
             crate::kv::kv_write(&k, &slots, &mut keys, pages);
             crate::kv::kv_write(&v, &slots, &mut values, pages);
-            // Enough rows for more than one stretch, out of order, some of which see nothing of a group of tokens.
+            // Enough rows for more than one stretch, out of order, some of which see nothing of a group of
+            // tokens.
             let many = (0..40).map(|i| length.saturating_sub(i * 7 % 40)).filter(|_| length == 200);
             for n_visible in [length, length.div_ceil(2), length.saturating_sub(1)].into_iter().chain(many) {
                 rows.push(Row { table_start, n_visible });

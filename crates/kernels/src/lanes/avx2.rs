@@ -8,7 +8,8 @@ use super::Lanes;
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256, __m256);
 
-/// Which of sixteen lanes are among the first `n`: read at offset 16 - n, a run of set masks, then clear ones.
+/// Which of sixteen lanes are among the first `n`: read at offset 16 - n, a run of set masks, then clear
+/// ones.
 static FIRST: [i32; 32] = {
     let mut masks = [0; 32];
     let mut lane = 0;
@@ -100,8 +101,8 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, n: usize) -> Self {
-        // SAFETY: see above; a masked-out element is not read, and the address of the upper half is not followed
-        // where its mask is clear.
+        // SAFETY: see above; a masked-out element is not read, and the address of the upper half is not
+        // followed where its mask is clear.
         unsafe {
             let (low, high) = first(n);
             Self(_mm256_maskload_ps(from, low), _mm256_maskload_ps(from.wrapping_add(8), high))

@@ -1,10 +1,10 @@
-//! The exponential of sixteen lanes, within 1.1 ULP of the true value: each test run looks at every 1009th f32, an
-//! ignored test at all of them.
+//! The exponential of sixteen lanes, within 1.1 ULP of the true value: each test run looks at every 1009th
+//! f32, an ignored test at all of them.
 //!
-//! exp(x) = 2^n · exp(r) with n = round(x / ln 2) and r = x - n·ln 2 in [-0.35, 0.35], ln 2 in two parts (W. J. Cody
-//! and W. Waite, "Software Manual for the Elementary Functions", 1980); exp(r) by its Taylor polynomial of degree 7,
-//! whose next term is below 6e-9. 2^n is applied in two steps, so that results below the normal range are rounded
-//! once, as they should be. Not for f64, and no other function.
+//! exp(x) = 2^n · exp(r) with n = round(x / ln 2) and r = x - n·ln 2 in [-0.35, 0.35], ln 2 in two parts (W.
+//! J. Cody and W. Waite, "Software Manual for the Elementary Functions", 1980); exp(r) by its Taylor
+//! polynomial of degree 7, whose next term is below 6e-9. 2^n is applied in two steps, so that results below
+//! the normal range are rounded once, as they should be. Not for f64, and no other function.
 
 use super::Lanes;
 

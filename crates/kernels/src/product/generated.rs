@@ -1,7 +1,7 @@
 //! The generated product: dot products of few rows with every row of the weights, each weight read once.
 //!
-//! Not for many rows: nothing is packed. Each output is sixteen chains over k, lane i over k ≡ i (mod 16), added up
-//! over the tree (i, i+8), (i, i+4), (i, i+2), (i, i+1), whichever rows are computed beside it.
+//! Not for many rows: nothing is packed. Each output is sixteen chains over k, lane i over k ≡ i (mod 16),
+//! added up over the tree (i, i+8), (i, i+4), (i, i+2), (i, i+1), whichever rows are computed beside it.
 
 use std::ops::Range;
 
@@ -58,7 +58,8 @@ pub(super) fn multiply(body: Body, x: &[f32], w: Weights<'_>, y: &mut [f32], sha
         let part = unsafe { output.part(first * shape.outer..(first + rows) * shape.outer) };
         let y = Disjoint::new(part);
         pool::run_ranges(shape.outer, grain, &|range| {
-            // SAFETY: the table holds only bodies that this machine can run; the columns are this task's alone.
+            // SAFETY: the table holds only bodies that this machine can run; the columns are this task's
+            // alone.
             unsafe { body(x, w, &Columns { y, shape: Shape { rows, ..shape }, range }) };
         });
     }

@@ -1,7 +1,8 @@
-//! The prompt product: cuts two operands into panels that fit the caches, packs them, and multiplies tile by tile.
+//! The prompt product: cuts two operands into panels that fit the caches, packs them, and multiplies tile by
+//! tile.
 //!
-//! Holds no arithmetic but the order of k: blocks of k follow one another, each going on where the last one stopped.
-//! Which task, thread or tile computes an output changes no bit of it.
+//! Holds no arithmetic but the order of k: blocks of k follow one another, each going on where the last one
+//! stopped. Which task, thread or tile computes an output changes no bit of it.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -11,14 +12,14 @@ use super::weights::Weights;
 use crate::disjoint::Disjoint;
 use crate::pool;
 
-/// The block of k. Longer blocks read and write the outputs less often; at 512 a panel of a (28 kB at most) stays in
-/// a first-level cache of 48 kB while those of b (64 kB at most) stream from the second, fetched ahead. Of 224, 256,
-/// 384 and 512, the last was the fastest at 2048³ on AVX2 and as fast as 384 on AVX-512.
+/// The block of k. Longer blocks read and write the outputs less often; at 512 a panel of a (28 kB at most)
+/// stays in a first-level cache of 48 kB while those of b (64 kB at most) stream from the second, fetched
+/// ahead. Of 224, 256, 384 and 512, the last was the fastest at 2048³ on AVX2 and as fast as 384 on AVX-512.
 const K_BLOCK: usize = 512;
 /// Elements of a row that are packed at a time: what is written meanwhile, 16 kB, stays in the first cache.
 const PACK_BLOCK: usize = 128;
-/// Rows and columns packed at once: with `K_BLOCK` 4 MB each, whatever the operands' size. A multiple of every
-/// tile's rows (4, 6, 14) and columns (16, 32).
+/// Rows and columns packed at once: with `K_BLOCK` 4 MB each, whatever the operands' size. A multiple of
+/// every tile's rows (4, 6, 14) and columns (16, 32).
 const M_BLOCK: usize = 2016;
 const N_BLOCK: usize = 2048;
 /// Rows and columns of one task: its panels and its outputs fit a second-level cache of 2 MB.
@@ -29,7 +30,8 @@ const TASKS_WANTED: usize = 16;
 /// Multiply-adds below which a product is not worth sharing: about 10 µs of one core.
 const SMALL: usize = 512 * 1024;
 
-/// One operand: element (outer, inner) stands at `outer · outer_stride + inner · inner_stride`; inner is summed over.
+/// One operand: element (outer, inner) stands at `outer · outer_stride + inner · inner_stride`; inner is
+/// summed over.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a> {
     values: Weights<'a>,
@@ -94,8 +96,8 @@ fn interleave_fours(rows: &[[f32; PACK_BLOCK]; 4], to: &mut [f32], width: usize,
         "the panel has room"
     );
     for k in (0..n_done).step_by(4) {
-        // SAFETY: the assertion covers the reads up to k + 3 and the four writes at each of them; SSE is part of
-        // every x86-64.
+        // SAFETY: the assertion covers the reads up to k + 3 and the four writes at each of them; SSE is part
+        // of every x86-64.
         unsafe { transpose_4x4(rows, k, to.as_mut_ptr().add(k * width), width) };
     }
     n_done
@@ -255,8 +257,8 @@ impl Block {
         });
     }
 
-    /// Asks for the outputs of a tile while the one before it is computed: they come from far away, and a tile that
-    /// continues its sums begins by reading them.
+    /// Asks for the outputs of a tile while the one before it is computed: they come from far away, and a
+    /// tile that continues its sums begins by reading them.
     fn fetch_tile(&self, (a, b): (usize, usize), output: Disjoint<'_, f32>, stride: usize) {
         let first_row = self.rows.start + a * self.tile.rows;
         let last_row = self.rows.end.min(first_row + self.tile.rows);
@@ -284,8 +286,8 @@ impl Block {
         let b_panel = panels.b.as_ptr().cast::<f32>().wrapping_add(b * tile_columns * k);
         if rows.len() == tile_rows && columns.len() == tile_columns {
             let first = output.at(rows.start * stride + columns.start);
-            // SAFETY: `pack` made both panels with this k; the tile's rows lie inside the output, and no other task
-            // writes them.
+            // SAFETY: `pack` made both panels with this k; the tile's rows lie inside the output, and no
+            // other task writes them.
             return unsafe { body(k, a_panel, b_panel, first, stride, start) };
         }
         let mut edge = [0.0f32; MAX_TILE];

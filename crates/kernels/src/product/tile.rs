@@ -1,7 +1,7 @@
 //! The innermost part of a prompt product: one tile of outputs from two packed panels.
 //!
-//! Knows neither edges nor blocks: panels are padded, and `prompt` cuts. Each output is one chain of multiply-adds
-//! over k, continued from what the tile holds, so that cutting k into blocks changes no bit.
+//! Knows neither edges nor blocks: panels are padded, and `prompt` cuts. Each output is one chain of
+//! multiply-adds over k, continued from what the tile holds, so that cutting k into blocks changes no bit.
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
@@ -15,8 +15,8 @@ pub enum Start {
     Tile,
 }
 
-/// Multiplies two panels: k, the panel of a [k, rows], the panel of b [k, columns], the tile's first element, the
-/// distance between the tile's rows, and where the sums start.
+/// Multiplies two panels: k, the panel of a [k, rows], the panel of b [k, columns], the tile's first element,
+/// the distance between the tile's rows, and where the sums start.
 ///
 /// # Safety
 /// The panels hold k·rows and k·columns elements and lie on 64 bytes; the tile's rows are writable.
@@ -32,8 +32,8 @@ pub struct Tile {
 
 /// The tiles of the prompt product.
 ///
-/// Sixteen AVX2 registers hold 6 x 2 sums, two vectors of b and one of a; 32 AVX-512 registers hold 14 x 2 sums, two
-/// vectors of b and one of a: the more sums, the fewer loads per multiply-add.
+/// Sixteen AVX2 registers hold 6 x 2 sums, two vectors of b and one of a; 32 AVX-512 registers hold 14 x 2
+/// sums, two vectors of b and one of a: the more sums, the fewer loads per multiply-add.
 pub static PROMPT: Kernel<Tile> = Kernel::new(
     "product (prompt)",
     &[
