@@ -64,7 +64,7 @@ impl Learned {
 }
 
 fn floats(data: TensorData) -> Vec<f32> {
-    data.into_vec().expect("what learns is f32, by construction")
+    data.try_into_vec().expect("what learns is f32, by construction")
 }
 
 /// A tensor with its name in files and its shape, outermost first.
