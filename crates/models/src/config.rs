@@ -78,10 +78,10 @@ impl Config {
     pub fn from_hugging_face(config: &Value, dialect: &Dialect, file: &str) -> Result<Self, Error> {
         let size = |name: &str| config.get(name).and_then(Value::as_u64);
         let real = |name: &str| config.get(name).and_then(Value::as_f64).map(|value| value as f32);
-        if let Some(scaling) = config.get("rope_scaling").filter(|scaling| !scaling.is_null()) {
-            let (key, reason) = ("rope_scaling".into(), format!("{scaling} is not known"));
-            return Err(Error::Setting { file: file.into(), key, reason });
-        }
+        let theta = match rope_base(config) {
+            Ok(inner) => inner.or(real("rope_theta")),
+            Err((key, reason)) => return Err(Error::Setting { file: file.into(), key: key.into(), reason }),
+        };
         let raw = Raw {
             vocabulary: size("vocab_size"),
             width: size("hidden_size"),
@@ -92,10 +92,28 @@ impl Config {
             feed_forward: size("intermediate_size"),
             context: size("max_position_embeddings"),
             epsilon: real("rms_norm_eps"),
-            theta: real("rope_theta"),
+            theta,
             rope_dims: None,
         };
         raw.check(file, dialect.rope_layout, &|name| name.to_owned())
+    }
+}
+
+/// The base of the rotary angles in a `config.json` of today, where it stands in `rope_parameters`; older files have
+/// `rope_theta` at the top, and `rope_scaling`. A scaling that is not known is the key and what is wrong with it.
+fn rope_base(config: &Value) -> Result<Option<f32>, (&'static str, String)> {
+    let present = |key| config.get(key).filter(|value| !value.is_null());
+    for key in ["rope_parameters", "rope_scaling"] {
+        let Some(rope) = present(key) else { continue };
+        let kind = rope.get("rope_type").or(rope.get("type")).and_then(Value::as_str);
+        if kind != Some("default") {
+            return Err((key, format!("{rope} is not known")));
+        }
+    }
+    match present("rope_parameters").map(|rope| rope.get("rope_theta").and_then(Value::as_f64)) {
+        Some(None) => Err(("rope_parameters", "has no rope_theta".into())),
+        Some(Some(theta)) => Ok(Some(theta as f32)),
+        None => Ok(None),
     }
 }
 
@@ -169,4 +187,38 @@ impl Raw {
 pub(crate) fn frequencies(theta: f32, dims: usize) -> Vec<f32> {
     let exponent = |pair: usize| -2.0 * pair as f64 / dims as f64;
     (0..dims / 2).map(|pair| f64::from(theta).powf(exponent(pair)) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::families::LLAMA;
+
+    fn read(rope: &str) -> Result<Config, Error> {
+        let sizes = r#""vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 8, "max_position_embeddings": 16"#;
+        let config = serde_json::from_str(&format!("{{{sizes}{rope}}}")).unwrap();
+        Config::from_hugging_face(&config, &LLAMA.hugging_face, "config.json")
+    }
+
+    #[test]
+    fn the_base_of_the_angles_is_found_in_old_and_new_settings() {
+        let base = |rope: &str| read(rope).unwrap().frequencies;
+        assert_eq!(base(""), frequencies(10_000.0, 4));
+        assert_eq!(base(r#", "rope_theta": 500.0, "rope_scaling": null"#), frequencies(500.0, 4));
+        let new = r#", "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}"#;
+        assert_eq!(base(new), frequencies(500.0, 4));
+    }
+
+    #[test]
+    fn a_scaling_that_is_not_known_is_refused() {
+        for rope in [
+            r#", "rope_scaling": {"type": "linear", "factor": 2.0}"#,
+            r#", "rope_parameters": {"rope_theta": 500.0, "rope_type": "llama3", "factor": 8.0}"#,
+            r#", "rope_parameters": {"full_attention": {"rope_theta": 500.0, "rope_type": "default"}}"#,
+            r#", "rope_parameters": {"rope_type": "default"}"#,
+        ] {
+            assert!(matches!(read(rope), Err(Error::Setting { .. })), "{rope}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! A row in a batch has the bits of the row alone: whatever its neighbours, the pieces in which its sequence came,
 //! where its pages lie, and how many threads work.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use base::rng::Rng;
