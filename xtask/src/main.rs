@@ -4,6 +4,7 @@
 
 mod ci;
 mod fuzz;
+mod gpu;
 mod tidy;
 mod times;
 mod workspace;
@@ -29,6 +30,7 @@ static CHORES: &[Chore] = &[
         does: "damaged bytes for every parser: [TARGET] [--seconds N] [--seed N]",
         run: fuzz::run,
     },
+    Chore { name: "gpu", does: "the checks of ops and models on a software Vulkan: [TEST]", run: gpu::run },
     Chore {
         name: "times",
         does: "measure a clean release build and the gate from an empty folder",
