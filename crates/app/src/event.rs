@@ -1,0 +1,210 @@
+//! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The model is loaded and the prompt is counted; generation begins.
+    Started(Started),
+    /// More text of the answer. Never splits a character.
+    Text {
+        /// The piece.
+        text: String,
+    },
+    /// One generated token, when detail was asked for.
+    Token(Token),
+    /// The answer is complete.
+    Finished(Finished),
+    /// A model was brought into the store, or copied.
+    Stored(Model),
+    /// The models that there are.
+    Models {
+        /// In the order of their names.
+        models: Vec<Model>,
+        /// What is wrong with those that cannot be read.
+        broken: Vec<crate::Failure>,
+    },
+    /// Everything about one model.
+    Details(Box<Details>),
+    /// A model is gone.
+    Removed {
+        /// Its name.
+        model: String,
+        /// Bytes that became free.
+        freed_bytes: u64,
+    },
+    /// One file of a model was read again.
+    Verified {
+        /// The model's name.
+        model: String,
+        /// The file's digest.
+        digest: String,
+        /// `ok`, or what is wrong.
+        outcome: String,
+        /// Whether it is as it should be.
+        intact: bool,
+    },
+    /// Every file was read again.
+    AllVerified {
+        /// How many files there were.
+        n_files: usize,
+        /// How many of them are not as they should be.
+        n_damaged: usize,
+    },
+    /// Some of the work is done.
+    Progress {
+        /// What is being done.
+        what: String,
+        /// Bytes done.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
+    /// The job came to nothing.
+    Failed(crate::Failure),
+}
+
+impl Event {
+    /// Whether nothing follows this event.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
+            Self::Verified { .. } => false,
+            Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
+            Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
+        }
+    }
+}
+
+/// The model is loaded and the prompt is counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The model's full name.
+    pub model: String,
+    /// Tokens that the model can hold.
+    pub context: usize,
+    /// Tokens of the prompt.
+    pub n_prompt_tokens: usize,
+    /// The tokens themselves, when they were asked for.
+    pub prompt_tokens: Vec<Piece>,
+    /// The seed of the random numbers, given or drawn.
+    pub seed: u64,
+}
+
+/// A token and its text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Its id.
+    pub id: u32,
+    /// Its text, special tokens by their names, incomplete characters as U+FFFD.
+    pub text: String,
+}
+
+/// One generated token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    /// The token.
+    pub piece: Piece,
+    /// Natural logarithm of its probability before sampling changed it.
+    pub log_probability: f32,
+    /// The most likely tokens, best first.
+    pub alternatives: Vec<Alternative>,
+    /// What each layer would have said, the first layer first, when it was asked for.
+    pub lens: Vec<LayerView>,
+}
+
+/// A token that could have been chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// The token.
+    pub piece: Piece,
+    /// Natural logarithm of its probability.
+    pub log_probability: f32,
+}
+
+/// What a layer would have said, had it been the last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerView {
+    /// The layer, counted from 0.
+    pub layer: usize,
+    /// Its most likely token.
+    pub best: Alternative,
+    /// Natural logarithm of the probability that it gives to the token that was chosen.
+    pub chosen_log_probability: f32,
+}
+
+/// The answer is complete.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Why it ended.
+    pub reason: Reason,
+    /// Tokens of the prompt.
+    pub n_prompt_tokens: usize,
+    /// Tokens of the answer.
+    pub n_generated_tokens: usize,
+    /// Milliseconds to load the model; 0 when it was loaded already.
+    pub load_ms: f64,
+    /// Milliseconds for the prompt, up to the first token.
+    pub prompt_ms: f64,
+    /// Milliseconds for the tokens after the first.
+    pub generate_ms: f64,
+    /// Time by kind of layer, the longest first, when it was asked for.
+    pub timing: Vec<Timing>,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The model ended it, or a stop text came.
+    Stop,
+    /// It reached the number of tokens asked for, or the end of the context.
+    Length,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+/// Time that one kind of layer took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The kind of layer.
+    pub kind: String,
+    /// Milliseconds for the prompt.
+    pub prompt_ms: f64,
+    /// Milliseconds for the generated tokens.
+    pub generate_ms: f64,
+}
+
+/// A model in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its name, as short as it can be written.
+    pub name: String,
+    /// The digest of its manifest or file.
+    pub digest: String,
+    /// Bytes of all its files.
+    pub size_bytes: u64,
+    /// When it came, in milliseconds since 1970; 0 for the model in the box.
+    pub created_ms: u64,
+    /// Its architecture, where the file says one.
+    pub architecture: String,
+}
+
+/// Everything about one model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// What lists show.
+    pub model: Model,
+    /// How many weights it has.
+    pub n_parameters: u64,
+    /// Sizes and settings by name, in the words of the glossary.
+    pub sizes: Vec<(String, String)>,
+    /// What the file says about itself, shortened where long.
+    pub metadata: Vec<(String, String)>,
+    /// Its tensors: name, shape, storage, bytes.
+    pub tensors: Vec<(String, Vec<usize>, String, u64)>,
+    /// Its chat template; empty where it has none.
+    pub chat_template: String,
+}

@@ -1,0 +1,82 @@
+//! Every error of every crate as a failure: one code each, the text of the error, its next step.
+
+use crate::Failure;
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        use store::Error as E;
+        let code = match &error {
+            E::NotFound { .. } | E::VersionNotFound { .. } => "model_not_found",
+            E::DiskFull { .. } => "disk_full",
+            E::ReadOnly { .. } => "read_only",
+            E::Permission { .. } => "permission_denied",
+            E::Locked { .. } => "locked",
+            E::Corrupt { .. } | E::FileMissing { .. } | E::Changed { .. } => "damaged_store",
+            E::FutureVersion { .. } => "future_version",
+            E::BadName { .. } | E::BadDigest { .. } => "bad_name",
+            _ => "store",
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<formats::Error> for Failure {
+    fn from(error: formats::Error) -> Self {
+        use formats::Error as E;
+        let code = match &error {
+            E::Io { .. } | E::NotAFile { .. } => "cannot_read",
+            E::WrongKind { .. } => "wrong_kind",
+            E::Changed { .. } => "file_changed",
+            _ => "bad_file",
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<models::Error> for Failure {
+    fn from(error: models::Error) -> Self {
+        use models::Error as E;
+        let code = match error {
+            E::File(error) => return error.into(),
+            E::Architecture { .. } | E::NoArchitecture { .. } => "unknown_architecture",
+            E::Storage { .. } => "unsupported_storage",
+            _ => "bad_file",
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<infer::Error> for Failure {
+    fn from(error: infer::Error) -> Self {
+        use infer::Error as E;
+        let code = match &error {
+            E::TooLong { .. } => "prompt_too_long",
+            E::EmptyPrompt => "empty_prompt",
+            E::Setting { .. } => "bad_setting",
+            E::Full { .. } => "busy",
+            E::Token { .. } => "vocabulary_mismatch",
+            E::NotFinite { .. } => "damaged_weights",
+            _ => "inference",
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<text::Error> for Failure {
+    fn from(error: text::Error) -> Self {
+        use text::Error as E;
+        let (code, hint) = match &error {
+            E::TextTooLong { .. } => ("prompt_too_long", "shorten the prompt"),
+            E::TemplateTooLong { .. }
+            | E::TemplateFailed { .. }
+            | E::TemplateFuel { .. }
+            | E::TemplateWork
+            | E::TemplateOutputTooLong => {
+                ("bad_template", "use `--raw` to go without the model's chat template")
+            }
+            E::ConversationTooDeep { .. } | E::TooManyLetters => ("bad_prompt", "simplify the conversation"),
+            _ => ("bad_vocabulary", "fetch the model again, or convert it again"),
+        };
+        Self::new(code, error.to_string(), hint)
+    }
+}

@@ -1,0 +1,92 @@
+//! The front: takes jobs in, gives each a seed and the time, and hands it to the worker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use base::clock::Clock;
+use base::disk::RealDisk;
+use kernels::Isa;
+use store::Store;
+
+use crate::Failure;
+use crate::clock::RealClock;
+use crate::job::Job;
+use crate::running::{Reporter, Running};
+use crate::worker::{self, Device, Task};
+
+/// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The folder of everything that Hearth keeps.
+    pub home: PathBuf,
+    /// Threads that compute; as many as there are processors when absent.
+    pub n_threads: Option<usize>,
+    /// The highest instruction set to use; what the processor has when absent.
+    pub isa: Option<String>,
+    /// `cpu` (the default) or `gpu`.
+    pub device: Option<String>,
+}
+
+/// The program: jobs go in, events come out.
+pub struct App {
+    tasks: Sender<Task>,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl App {
+    /// Opens the home folder, which need not be there yet, and starts the worker.
+    ///
+    /// # Errors
+    /// A setting that has no meaning, or a home that cannot be used.
+    pub fn open(settings: Settings) -> Result<Self, Failure> {
+        if let Some(isa) = &settings.isa {
+            let isa: Isa = isa.parse().map_err(|error: kernels::Error| {
+                Failure::new("bad_setting", error.to_string(), "use scalar, avx2, avx512 or amx")
+            })?;
+            kernels::isa::limit(isa);
+        }
+        if let Some(n_threads) = settings.n_threads {
+            kernels::pool::set_active_threads(n_threads);
+        }
+        let device = Device::parse(settings.device.as_deref().unwrap_or("cpu"))?;
+        let store = Arc::new(Store::open(Arc::new(RealDisk), &settings.home)?);
+        let tasks = worker::start(store.clone(), device)?;
+        Ok(Self { tasks, store, clock: Arc::new(RealClock) })
+    }
+
+    /// Starts a job. Any number may run at once; answers of one model are computed together.
+    pub fn run(&self, job: Job) -> Running {
+        let (running, reporter) = Running::new();
+        match job {
+            Job::Generate(mut generate) => {
+                generate.sampling.seed.get_or_insert_with(draw_seed);
+                let task = Task { generate, reporter };
+                if let Err(returned) = self.tasks.send(task) {
+                    returned.0.reporter.tell(crate::Event::Failed(Failure::internal()));
+                }
+            }
+            job => self.run_library(job, reporter),
+        }
+        running
+    }
+
+    fn run_library(&self, job: Job, reporter: Reporter) {
+        let (store, now_ms) = (self.store.clone(), self.clock.now_unix_ms());
+        let on_its_own = reporter.clone();
+        let started = std::thread::Builder::new().name("library".into()).spawn(move || {
+            worker::library::run(&store, job, now_ms, &on_its_own);
+        });
+        if let Err(error) = started {
+            let hint = "close other programs, then try again";
+            reporter.tell(crate::Event::Failed(Failure::new("no_thread", error.to_string(), hint)));
+        }
+    }
+}
+
+/// A seed that nobody chose: short enough to be typed again.
+fn draw_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() & 0xffff_ffff
+}

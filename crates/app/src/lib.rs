@@ -1,0 +1,22 @@
+//! A job comes in, events go out.
+//!
+//! The only place where the crates are wired together: the front admits a job, the worker reads model files and
+//! computes; every error becomes a code, a cause and a next step.
+//!
+//! Does not: print, parse arguments, speak HTTP.
+
+mod clock;
+pub mod event;
+mod failure;
+mod failures;
+mod front;
+pub mod job;
+mod running;
+mod starter;
+mod worker;
+
+pub use event::Event;
+pub use failure::Failure;
+pub use front::{App, Settings};
+pub use job::Job;
+pub use running::{Canceller, Running};

@@ -1,0 +1,91 @@
+//! A job that runs: its events as they come, and a way to end it early.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::{Event, Failure};
+
+/// Ends a job early, from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Canceller(Arc<AtomicBool>);
+
+impl Canceller {
+    /// Asks the job to end; what it made so far stays.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the job was asked to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The events of a running job; the last one is its end or its failure.
+pub struct Running {
+    events: Receiver<Event>,
+    canceller: Canceller,
+    is_over: bool,
+}
+
+/// The other end: where a job puts its events.
+#[derive(Clone)]
+pub(crate) struct Reporter {
+    events: Sender<Event>,
+    canceller: Canceller,
+}
+
+impl Running {
+    pub(crate) fn new() -> (Self, Reporter) {
+        let (sender, receiver) = channel();
+        let canceller = Canceller::default();
+        let reporter = Reporter { events: sender, canceller: canceller.clone() };
+        (Self { events: receiver, canceller, is_over: false }, reporter)
+    }
+
+    /// Asks the job to end.
+    pub fn cancel(&self) {
+        self.canceller.cancel();
+    }
+
+    /// A handle that can end this job from another thread.
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+}
+
+impl Iterator for Running {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        if self.is_over {
+            return None;
+        }
+        let event = self.events.recv().unwrap_or_else(|_| Event::Failed(Failure::internal()));
+        self.is_over = event.is_last();
+        Some(event)
+    }
+}
+
+impl Drop for Running {
+    /// Nobody listens any more: the job need not go on.
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.canceller.cancel();
+        }
+    }
+}
+
+impl Reporter {
+    /// Tells an event. That nobody listens any more is not an error: the job ends at its next step.
+    pub fn tell(&self, event: Event) {
+        if self.events.send(event).is_err() {
+            self.canceller.cancel();
+        }
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.canceller.is_cancelled()
+    }
+}

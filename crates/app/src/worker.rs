@@ -1,0 +1,139 @@
+//! The worker: reads model files and computes. It is told everything by value and knows no person.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+
+use store::Store;
+
+use crate::job::Generate;
+use crate::running::Reporter;
+use crate::{Event, Failure};
+use loaded::Loaded;
+
+mod convert;
+mod inspect;
+pub(crate) mod library;
+mod live;
+mod loaded;
+mod open;
+mod vocabulary;
+
+/// One answer to compute.
+pub(crate) struct Task {
+    pub generate: Generate,
+    pub reporter: Reporter,
+}
+
+/// Where models compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Device {
+    Cpu,
+    #[cfg(feature = "gpu")]
+    Gpu,
+}
+
+impl Device {
+    pub fn parse(name: &str) -> Result<Self, Failure> {
+        match name {
+            "cpu" => Ok(Self::Cpu),
+            #[cfg(feature = "gpu")]
+            "gpu" => Ok(Self::Gpu),
+            #[cfg(not(feature = "gpu"))]
+            "gpu" => Err(Failure::new(
+                "bad_setting",
+                "this build of Hearth has no GPU support",
+                "build it with `--features gpu`, or leave the device at cpu",
+            )),
+            other => {
+                let message = format!("there is no device \"{other}\"");
+                Err(Failure::new("bad_setting", message, "use cpu or gpu"))
+            }
+        }
+    }
+
+    fn tensors(self) -> ops::Device {
+        match self {
+            Self::Cpu => ops::device::cpu(),
+            #[cfg(feature = "gpu")]
+            Self::Gpu => ops::device::gpu(),
+        }
+    }
+}
+
+/// Starts the thread that computes answers; it ends when nobody can send it tasks any more.
+pub(crate) fn start(store: Arc<Store>, device: Device) -> Result<Sender<Task>, Failure> {
+    let (sender, tasks) = channel();
+    let worker = Worker { tasks, store, device, loaded: Vec::new() };
+    let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
+    match started {
+        Ok(_) => Ok(sender),
+        Err(error) => {
+            let hint = "close other programs, then try again";
+            Err(Failure::new("no_thread", error.to_string(), hint))
+        }
+    }
+}
+
+struct Worker {
+    tasks: Receiver<Task>,
+    store: Arc<Store>,
+    device: Device,
+    loaded: Vec<Loaded>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while self.take_tasks() {
+            let mut index = 0;
+            while index < self.loaded.len() {
+                let model = &mut self.loaded[index];
+                if catch_unwind(AssertUnwindSafe(|| model.step())).is_ok() {
+                    index += 1;
+                } else {
+                    // A bug of ours: the answers of this model end, the others go on.
+                    self.loaded.swap_remove(index).fail(&Failure::internal());
+                }
+            }
+        }
+    }
+
+    /// Takes in what was asked; waits when there is nothing to compute. False when nobody can ask any more.
+    fn take_tasks(&mut self) -> bool {
+        loop {
+            let next = if self.loaded.iter().any(Loaded::is_busy) {
+                self.tasks.try_recv()
+            } else {
+                self.tasks.recv().map_err(|_| TryRecvError::Disconnected)
+            };
+            match next {
+                Ok(task) => self.begin(task),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return self.loaded.iter().any(Loaded::is_busy),
+            }
+        }
+    }
+
+    fn begin(&mut self, task: Task) {
+        let reporter = task.reporter.clone();
+        let begun = catch_unwind(AssertUnwindSafe(|| self.submit(task)));
+        if let Err(failure) = begun.unwrap_or_else(|_| Err(Failure::internal())) {
+            reporter.tell(Event::Failed(failure));
+        }
+    }
+
+    fn submit(&mut self, task: Task) -> Result<(), Failure> {
+        let source = open::find(&self.store, &task.generate.model)?;
+        let position = self.loaded.iter().position(|loaded| loaded.source.key == source.key);
+        if let Some(position) = position {
+            return self.loaded[position].submit(task, 0.0);
+        }
+        // One model at a time, besides those that are answering.
+        self.loaded.retain(Loaded::is_busy);
+        let started = std::time::Instant::now();
+        let loaded = Loaded::new(source, self.device.tensors())?;
+        self.loaded.push(loaded);
+        let load_ms = started.elapsed().as_secs_f64() * 1e3;
+        self.loaded.last_mut().expect("it was just put there").submit(task, load_ms)
+    }
+}

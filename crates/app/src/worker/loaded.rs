@@ -1,0 +1,217 @@
+//! A model that is ready: its weights, its vocabulary, and the answers that it is giving.
+
+use std::sync::Arc;
+
+use base::TokenId;
+use formats::TensorFile;
+use infer::{Engine, Event as Step, Limits, LocalModel, Request, SequenceId};
+use ops::Device;
+use text::{ChatTemplate, Conversation, Segment, Special, Tokenizer};
+
+use super::inspect::Inspector;
+use super::live::{Live, Prepared};
+use super::open::Source;
+use super::{Task, vocabulary};
+use crate::Failure;
+use crate::job::{Message, Prompt, Sampling};
+
+/// Bytes that keys and values may take, at most.
+const CACHE_BYTES: usize = 2 << 30;
+/// Alternatives that may be asked for.
+const MAX_ALTERNATIVES: usize = 100;
+
+/// A model that is ready.
+pub(crate) struct Loaded {
+    pub source: Source,
+    engine: Engine<LocalModel>,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    ends: Arc<[TokenId]>,
+    live: Vec<Live>,
+}
+
+impl Loaded {
+    /// Reads the model file of `source`.
+    pub fn new(source: Source, device: Device) -> Result<Self, Failure> {
+        let file = formats::gguf::read(&source.file)?;
+        let decoder = models::load(&file, &device)?;
+        let tokenizer = vocabulary::read(file.metadata(), &source.name)?;
+        check_fit(&tokenizer, decoder.config().vocabulary, &source.name)?;
+        let template = template(&file, &tokenizer)?;
+        let ids = (0..).map(TokenId).take(tokenizer.len());
+        // A model that begins another text has ended this one.
+        let ends = ids.filter(|&id| tokenizer.is_end(id) || tokenizer.bos() == Some(id)).collect();
+        let engine = Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default());
+        Ok(Self { source, engine, tokenizer, template, ends, live: Vec::new() })
+    }
+
+    /// Whether an answer is being given.
+    pub fn is_busy(&self) -> bool {
+        !self.live.is_empty()
+    }
+
+    /// Takes a task in.
+    pub fn submit(&mut self, task: Task, load_ms: f64) -> Result<(), Failure> {
+        let prompt = self.encode(&task.generate.prompt)?;
+        let room = self.engine.context().saturating_sub(prompt.len());
+        let sampling = &task.generate.sampling;
+        let request = Request {
+            prompt: prompt.clone(),
+            sampling: settings(sampling),
+            ends: self.ends.clone(),
+            max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
+            alternatives: task.generate.detail.alternatives.min(MAX_ALTERNATIVES),
+        };
+        let id = self.engine.submit(request)?;
+        let context = self.engine.context();
+        let prompt =
+            Prepared { tokens: &prompt, tokenizer: &self.tokenizer, model: &self.source.name, context };
+        let live = Live::begin(id, task, &prompt, load_ms);
+        self.live.push(live);
+        Ok(())
+    }
+
+    /// Advances every answer by one step.
+    pub fn step(&mut self) {
+        for index in (0..self.live.len()).rev() {
+            if self.live[index].is_cancelled() {
+                let live = self.live.swap_remove(index);
+                self.engine.cancel(live.id);
+                live.finish(crate::event::Reason::Cancelled);
+            }
+        }
+        if self.live.is_empty() {
+            return;
+        }
+        let mut inspector = Inspector::for_all(self.live.iter().map(|live| live.detail));
+        let events = match &mut inspector {
+            Some(inspector) => self.engine.step(Some(inspector)),
+            None => self.engine.step(None),
+        };
+        if let Some(inspector) = &inspector {
+            self.live.iter_mut().for_each(|live| live.time(inspector));
+        }
+        for event in events {
+            self.tell(event, inspector.as_ref());
+        }
+    }
+
+    fn tell(&mut self, event: Step, inspector: Option<&Inspector>) {
+        match event {
+            Step::Token { id, choice, place } => {
+                let Some(index) = self.index(id) else { return };
+                let live = &mut self.live[index];
+                let lens = match inspector {
+                    Some(inspector) if live.detail.lens => {
+                        inspector.lens(self.engine.model().decoder(), place, choice.chosen.token)
+                    }
+                    _ => Vec::new(),
+                };
+                live.token(&self.tokenizer, &choice, &lens);
+                if live.is_stopped() {
+                    self.engine.cancel(id);
+                    self.live.swap_remove(index).finish(crate::event::Reason::Stop);
+                }
+            }
+            Step::Finished { id, reason } => {
+                let Some(index) = self.index(id) else { return };
+                self.live.swap_remove(index).finish(match reason {
+                    infer::Reason::End => crate::event::Reason::Stop,
+                    infer::Reason::Length => crate::event::Reason::Length,
+                });
+            }
+            Step::Failed { id, error } => {
+                let Some(index) = self.index(id) else { return };
+                self.live.swap_remove(index).fail(error.into());
+            }
+        }
+    }
+
+    /// Ends every answer with the same failure.
+    pub fn fail(self, failure: &Failure) {
+        for live in self.live {
+            live.fail(failure.clone());
+        }
+    }
+
+    fn index(&self, id: SequenceId) -> Option<usize> {
+        self.live.iter().position(|live| live.id == id)
+    }
+
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>, Failure> {
+        let (tokens, begins_itself) = match prompt {
+            Prompt::Raw(text) => (self.tokenizer.encode(text, Special::Parse)?, false),
+            Prompt::Chat(messages) => {
+                let segments = self.render(messages)?;
+                let tokens = self.tokenizer.encode_segments(&segments)?;
+                let begins_itself = tokens.first().copied() == self.tokenizer.bos();
+                (tokens, begins_itself)
+            }
+        };
+        let bos = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() && !begins_itself);
+        Ok(bos.into_iter().chain(tokens).collect())
+    }
+
+    /// The conversation as the model wants to see it. A model without a template was made to continue texts, so
+    /// it is given the messages one after the other.
+    fn render(&self, messages: &[Message]) -> Result<Vec<Segment>, Failure> {
+        let Some(template) = &self.template else {
+            let texts: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
+            return Ok(vec![Segment { text: texts.join("\n"), trust: text::Trust::Untrusted }]);
+        };
+        let messages: Vec<text::Message> =
+            messages.iter().map(|message| text::Message::new(&message.role, &message.content)).collect();
+        let special = |id: Option<TokenId>| id.map(|id| self.tokenizer.token_text(id)).unwrap_or_default();
+        let (bos, eos) = (special(self.tokenizer.bos()), special(self.tokenizer.eos()));
+        let conversation = Conversation {
+            messages: &messages,
+            add_generation_prompt: true,
+            bos_token: &bos,
+            eos_token: &eos,
+            ..Conversation::default()
+        };
+        Ok(template.render(&conversation)?.segments)
+    }
+}
+
+/// # Errors
+/// When the vocabulary has more tokens than the model: ids could have no row of weights.
+pub(crate) fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failure> {
+    if tokenizer.len() <= rows {
+        return Ok(());
+    }
+    let message =
+        format!("{name}: the vocabulary has {} tokens, but the model {rows} rows for them", tokenizer.len());
+    Err(Failure::new(
+        "vocabulary_mismatch",
+        message,
+        "import the model with the vocabulary that belongs to it",
+    ))
+}
+
+fn template(file: &TensorFile, tokenizer: &Tokenizer) -> Result<Option<ChatTemplate>, Failure> {
+    match file.metadata().find::<&str>("tokenizer.chat_template")? {
+        Some(source) => Ok(Some(ChatTemplate::new(source)?)),
+        None if tokenizer.find("<|im_start|>").is_some() => Ok(Some(ChatTemplate::default())),
+        None => Ok(None),
+    }
+}
+
+fn settings(sampling: &Sampling) -> infer::Sampling {
+    infer::Sampling {
+        temperature: sampling.temperature,
+        top_k: sampling.top_k,
+        top_p: sampling.top_p,
+        min_p: sampling.min_p,
+        repetition_penalty: sampling.repetition_penalty,
+        presence_penalty: sampling.presence_penalty,
+        frequency_penalty: sampling.frequency_penalty,
+        logit_bias: sampling.logit_bias.iter().map(|(&id, &bias)| (TokenId(id), bias)).collect(),
+        seed: sampling.seed.unwrap_or_default(),
+    }
+}
+
+/// Text of a token for people.
+pub(crate) fn piece(tokenizer: &Tokenizer, id: TokenId) -> crate::event::Piece {
+    crate::event::Piece { id: id.0, text: tokenizer.token_text(id).into_owned() }
+}

@@ -1,0 +1,74 @@
+//! From a plan to the rows of one forward pass: prompt rows first, then generated rows.
+
+use std::sync::Arc;
+
+use ops::{Rows, Span, Spans};
+
+use crate::SequenceId;
+use crate::plan::Plan;
+use crate::sequence::Sequence;
+
+/// The rows of one forward pass.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// One token a row.
+    pub ids: Vec<u32>,
+    /// Which rows are of which role.
+    pub rows: Rows,
+    /// Which sequence each row belongs to, and where its pages are.
+    pub spans: Arc<Spans>,
+    /// Rows whose logits are wanted, ascending.
+    pub wanted: Vec<usize>,
+    /// The sequence of each wanted row.
+    pub owners: Vec<SequenceId>,
+}
+
+impl Batch {
+    /// Lays out `plan`, for which every planned sequence has its pages already.
+    pub(crate) fn new(plan: &Plan, sequences: &[Sequence]) -> Self {
+        let mut batch = Self::default();
+        let mut spans = Spans::default();
+        for role in [Role::Prompt, Role::Generated] {
+            for planned in &plan.planned {
+                let found = sequences.iter().find(|sequence| sequence.id == planned.id);
+                let sequence = found.expect("a plan is made of the sequences that there are");
+                let (from, to) = role.part(sequence, planned.from, planned.from + planned.rows);
+                if from >= to {
+                    continue;
+                }
+                batch.ids.extend(sequence.tokens[from..to].iter().map(|token| token.0));
+                spans.0.push(Span { table: sequence.table.as_slice().into(), past: from, rows: to - from });
+                *role.count(&mut batch.rows) += to - from;
+                if to == sequence.tokens.len() {
+                    batch.wanted.push(batch.ids.len() - 1);
+                    batch.owners.push(sequence.id);
+                }
+            }
+        }
+        batch.spans = Arc::new(spans);
+        batch
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Prompt,
+    Generated,
+}
+
+impl Role {
+    /// The part of the tokens `from..to` that has this role.
+    fn part(self, sequence: &Sequence, from: usize, to: usize) -> (usize, usize) {
+        match self {
+            Self::Prompt => (from, to.min(sequence.n_prompt)),
+            Self::Generated => (from.max(sequence.n_prompt), to),
+        }
+    }
+
+    fn count(self, rows: &mut Rows) -> &mut usize {
+        match self {
+            Self::Prompt => &mut rows.prompt,
+            Self::Generated => &mut rows.generated,
+        }
+    }
+}

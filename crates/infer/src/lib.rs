@@ -1,0 +1,30 @@
+//! Many sequences, one loop: plan → batch → forward → sample → commit.
+//!
+//! The scheduler knows no phases. A sequence has tokens, and a count of those whose keys and values are in the
+//! cache; a step hands out rows. Long prompts in pieces, many people at once and recomputing after a preemption
+//! all fall out of that.
+//!
+//! Does not: know people, names of models, files or HTTP; read a clock; wait for anything.
+
+mod answer;
+mod batch;
+mod blocks;
+mod engine;
+mod error;
+mod model;
+mod plan;
+mod sample;
+mod sequence;
+
+pub use answer::Answer;
+pub use batch::Batch;
+pub use blocks::Blocks;
+pub use engine::{Engine, Event, Place, Reason};
+pub use error::Error;
+pub use model::{LocalModel, Model};
+pub use plan::{Limits, Plan, Planned, View, plan};
+pub use sample::{Choice, Likely, Sampler, Sampling};
+pub use sequence::{Request, SequenceId};
+
+/// Tokens a page of keys and values holds.
+pub const BLOCK: usize = 32;

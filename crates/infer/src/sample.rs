@@ -1,0 +1,247 @@
+//! From logits to one token.
+//!
+//! In this order: bias, penalties, temperature, top-k, top-p, min-p, then one draw. What is reported as a token's
+//! probability is the model's own, before any of them.
+//!
+//! Sources: A. Holtzman et al., "The Curious Case of Neural Text Degeneration" (2019) for top-p; M. Nguyen et al.,
+//! "Min-p Sampling" (2024); N. Keskar et al., "CTRL" (2019) for the repetition penalty.
+
+use std::collections::{BTreeMap, HashMap};
+
+use base::{Rng, TokenId};
+
+use crate::Error;
+
+/// How to choose tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Divides the logits; 0 takes the best token always.
+    pub temperature: f32,
+    /// Keep the best `top_k`; 0 keeps all.
+    pub top_k: usize,
+    /// Keep the best whose probabilities sum to this.
+    pub top_p: f32,
+    /// Drop those less likely than this share of the best one's probability.
+    pub min_p: f32,
+    /// Positive logits of tokens that occurred are divided by it, negative ones multiplied.
+    pub repetition_penalty: f32,
+    /// Subtracted from the logits of tokens that were generated.
+    pub presence_penalty: f32,
+    /// Subtracted from the logits of tokens for each time that they were generated.
+    pub frequency_penalty: f32,
+    /// Added to single logits.
+    pub logit_bias: BTreeMap<TokenId, f32>,
+    /// Starts the random numbers.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    /// The best token always.
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: BTreeMap::new(),
+            seed: 0,
+        }
+    }
+}
+
+impl Sampling {
+    /// # Errors
+    /// [`Error::Setting`] for the first setting that has no meaning.
+    pub fn check(&self) -> Result<(), Error> {
+        let rules: [(&'static str, f32, bool, &'static str); 6] = [
+            ("temperature", self.temperature, (0.0..=100.0).contains(&self.temperature), "between 0 and 100"),
+            ("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
+            ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "between 0 and 1"),
+            (
+                "repetition_penalty",
+                self.repetition_penalty,
+                self.repetition_penalty > 0.0 && self.repetition_penalty <= 100.0,
+                "above 0 and at most 100",
+            ),
+            (
+                "presence_penalty",
+                self.presence_penalty,
+                self.presence_penalty.abs() <= 100.0,
+                "between -100 and 100",
+            ),
+            (
+                "frequency_penalty",
+                self.frequency_penalty,
+                self.frequency_penalty.abs() <= 100.0,
+                "between -100 and 100",
+            ),
+        ];
+        for (setting, value, holds, wanted) in rules {
+            if !holds {
+                return Err(Error::Setting { setting, value: value.to_string(), wanted });
+            }
+        }
+        match self.logit_bias.iter().find(|(_, bias)| bias.is_nan()) {
+            Some((token, bias)) => {
+                let value = format!("{bias} for token {token}");
+                Err(Error::Setting { setting: "logit_bias", value, wanted: "a number" })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A token and the natural logarithm of its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likely {
+    /// The token.
+    pub token: TokenId,
+    /// Natural logarithm of its probability.
+    pub log_probability: f32,
+}
+
+/// A chosen token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The token, with the model's own probability.
+    pub chosen: Likely,
+    /// The most likely tokens by the model itself, best first.
+    pub alternatives: Vec<Likely>,
+}
+
+/// Chooses the tokens of one sequence.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    sampling: Sampling,
+    rng: Rng,
+    seen: HashMap<TokenId, Seen>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    in_answer: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    token: TokenId,
+    logit: f32,
+}
+
+impl Sampler {
+    /// A sampler for a sequence that begins with `prompt`.
+    pub fn new(sampling: Sampling, prompt: &[TokenId]) -> Self {
+        let seen = prompt.iter().map(|&token| (token, Seen::default())).collect();
+        Self { rng: Rng::new(sampling.seed), sampling, seen }
+    }
+
+    /// Chooses a token from a row of logits `[V]`; `None` when one of them is not a number.
+    pub fn choose(&mut self, logits: &[f32], n_alternatives: usize) -> Option<Choice> {
+        if logits.is_empty() || logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
+            return None;
+        }
+        let total = log_sum_exp(logits);
+        if !total.is_finite() {
+            return None;
+        }
+        let token = self.draw(logits);
+        self.seen.entry(token).or_default().in_answer += 1;
+        let likely = |token: TokenId| Likely {
+            token,
+            log_probability: (f64::from(logits[token.index()]) - total) as f32,
+        };
+        let best = best(candidates(logits), n_alternatives);
+        let alternatives = best.into_iter().map(|candidate| likely(candidate.token)).collect();
+        Some(Choice { chosen: likely(token), alternatives })
+    }
+
+    fn draw(&mut self, logits: &[f32]) -> TokenId {
+        let mut candidates = candidates(logits);
+        self.bias_and_penalise(&mut candidates);
+        if self.sampling.temperature == 0.0 {
+            return best(candidates, 1)[0].token;
+        }
+        let candidates = self.filter(candidates);
+        let largest = candidates[0].logit;
+        let weights: Vec<f64> = candidates.iter().map(|c| self.weight(c.logit, largest)).collect();
+        let mut rest = self.rng.uniform() * weights.iter().sum::<f64>();
+        for (candidate, weight) in candidates.iter().zip(weights) {
+            rest -= weight;
+            if rest < 0.0 {
+                return candidate.token;
+            }
+        }
+        candidates[0].token
+    }
+
+    fn weight(&self, logit: f32, largest: f32) -> f64 {
+        ((f64::from(logit) - f64::from(largest)) / f64::from(self.sampling.temperature)).exp()
+    }
+
+    fn bias_and_penalise(&self, candidates: &mut [Candidate]) {
+        let sampling = &self.sampling;
+        for (token, bias) in &sampling.logit_bias {
+            if let Some(candidate) = candidates.get_mut(token.index()) {
+                candidate.logit += bias;
+            }
+        }
+        for (token, seen) in &self.seen {
+            let Some(candidate) = candidates.get_mut(token.index()) else { continue };
+            let logit = &mut candidate.logit;
+            let penalty = sampling.repetition_penalty;
+            *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+            if seen.in_answer > 0 {
+                *logit -= sampling.presence_penalty + sampling.frequency_penalty * seen.in_answer as f32;
+            }
+        }
+    }
+
+    /// The candidates that top-k, top-p and min-p leave, the best first.
+    fn filter(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let sampling = &self.sampling;
+        let top_k = if sampling.top_k == 0 { candidates.len() } else { sampling.top_k };
+        let mut kept = best(candidates, top_k);
+        let largest = kept[0].logit;
+        if sampling.top_p < 1.0 {
+            let total: f64 = kept.iter().map(|c| self.weight(c.logit, largest)).sum();
+            let mut sum = 0.0;
+            let enough = kept.iter().position(|c| {
+                sum += self.weight(c.logit, largest);
+                sum >= f64::from(sampling.top_p) * total
+            });
+            kept.truncate(enough.map_or(kept.len(), |last| last + 1));
+        }
+        if sampling.min_p > 0.0 {
+            kept.retain(|c| self.weight(c.logit, largest) >= f64::from(sampling.min_p));
+        }
+        kept
+    }
+}
+
+fn candidates(logits: &[f32]) -> Vec<Candidate> {
+    logits.iter().zip(0..).map(|(&logit, id)| Candidate { token: TokenId(id), logit }).collect()
+}
+
+/// The `n` largest, the best first; of equals the one with the lower id.
+fn best(mut candidates: Vec<Candidate>, n: usize) -> Vec<Candidate> {
+    let order = |a: &Candidate, b: &Candidate| b.logit.total_cmp(&a.logit).then(a.token.cmp(&b.token));
+    let n = n.min(candidates.len());
+    if n == 0 {
+        return Vec::new();
+    }
+    if n < candidates.len() {
+        candidates.select_nth_unstable_by(n - 1, order);
+        candidates.truncate(n);
+    }
+    candidates.sort_unstable_by(order);
+    candidates
+}
+
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp()).sum();
+    f64::from(largest) + sum.ln()
+}
