@@ -1,10 +1,16 @@
-//! The project's own chores, run as `cargo xtask NAME`: the gate, the tidy rules, the fuzzer, the build times.
+//! The project's own chores, run as `cargo xtask NAME`: the gate, the tidy rules, the fuzzer, the build times,
+//! and the model in the box.
 //!
 //! Is not a build system: everything that ships is built by plain `cargo build`.
 
 mod ci;
 mod fuzz;
 mod gpu;
+#[cfg(any(test, feature = "starter"))]
+mod starter;
+#[cfg(not(any(test, feature = "starter")))]
+#[path = "starter/relaunch.rs"]
+mod starter;
 mod tidy;
 mod times;
 mod workspace;
@@ -35,6 +41,11 @@ static CHORES: &[Chore] = &[
         name: "times",
         does: "measure a clean release build and the gate from an empty folder",
         run: times::run,
+    },
+    Chore {
+        name: "starter",
+        does: "make the model in the box: [--out FILE] [--minutes N] [--resume] …",
+        run: starter::run,
     },
 ];
 

@@ -1,10 +1,10 @@
-//! The weights of a decoder as tensors that learn: made at random or from values, read, replaced, and put together
-//! to a [`Decoder`] whose forward pass then writes the tape.
+//! The weights of a decoder as tensors that learn: made at random or from values, read, replaced, and put
+//! together to a [`Decoder`] whose forward pass then writes the tape.
 //!
 //! Does not: compute a loss, step, or write files. Source of the starting sizes: A. Radford et al., "Language
-//! Models are Unsupervised Multitask Learners" (GPT-2, 2019), section 2.3, for the division of what is added to the
-//! stream by the root of the number of additions; Y. LeCun et al., "Efficient BackProp" (1998), section 4.6, for
-//! one over the root of the inputs.
+//! Models are Unsupervised Multitask Learners" (GPT-2, 2019), section 2.3, for the division of what is added
+//! to the stream by the root of the number of additions; Y. LeCun et al., "Efficient BackProp" (1998),
+//! section 4.6, for one over the root of the inputs.
 
 use base::Rng;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};

@@ -41,7 +41,7 @@ static TABLE: &[Place] = &[
     place("server", 6, &["base", "app"]),
     place("cli", 7, &["base", "app", "server"]),
     place("testkit", DEVELOPMENT, BELOW_APP),
-    place("xtask", DEVELOPMENT, &[]),
+    place("xtask", DEVELOPMENT, &["base", "formats", "models", "ops", "text"]),
 ];
 
 /// What `app`, which does all the wiring, may use.
