@@ -92,10 +92,10 @@ pub fn made_up_word(rng: &mut Rng) -> String {
     const ENDS: &[&str] = &["", "n", "r", "l", "x", "m", "ck", "nd"];
     let mut word = String::new();
     for _ in 0..2 {
-        word.push_str(*pick(rng, STARTS));
-        word.push_str(*pick(rng, MIDDLES));
+        word.push_str(pick::<&str>(rng, STARTS));
+        word.push_str(pick::<&str>(rng, MIDDLES));
     }
-    word.push_str(*pick(rng, ENDS));
+    word.push_str(pick::<&str>(rng, ENDS));
     word
 }
 
