@@ -1,0 +1,103 @@
+//! `hearth list`: the models that there are.
+
+use app::event::Model;
+use app::{Event, Job};
+use clap::ArgMatches;
+
+use super::Command;
+use crate::outcome::{Exit, Stop};
+use crate::session::Session;
+use crate::terminal::table::{Side, table};
+use crate::terminal::units;
+
+pub const COMMAND: Command = Command { name: "list", build, run };
+
+/// Hexadecimal digits of a digest that tell models apart.
+const DIGEST_DIGITS: usize = 12;
+
+fn build(command: clap::Command) -> clap::Command {
+    command.about("List the models on this machine").visible_alias("ls")
+}
+
+fn run(_: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+    let now_ms = session.world.now_ms;
+    session.follow(Job::List, &mut |console, event| match event {
+        Event::Models { models, broken } => {
+            console.print(&listing(models, now_ms))?;
+            broken.iter().for_each(|failure| console.warn(failure));
+            Ok(())
+        }
+        _ => Ok(()),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The models as a table.
+fn listing(models: &[Model], now_ms: u64) -> String {
+    let headings = [
+        ("NAME", Side::Left),
+        ("DIGEST", Side::Left),
+        ("SIZE", Side::Right),
+        ("CREATED", Side::Left),
+        ("ARCHITECTURE", Side::Left),
+    ];
+    let row = |model: &Model| {
+        vec![
+            model.name.clone(),
+            short(&model.digest),
+            units::bytes(model.size_bytes),
+            units::age(now_ms, model.created_ms),
+            model.architecture.clone(),
+        ]
+    };
+    table(&headings, &models.iter().map(row).collect::<Vec<_>>())
+}
+
+/// The beginning of a digest, without the name of its algorithm.
+pub fn short(digest: &str) -> String {
+    let digits = digest.rsplit(':').next().unwrap_or(digest);
+    digits.chars().take(DIGEST_DIGITS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted::{Script, model};
+    use app::Failure;
+    use expect_test::expect;
+
+    fn models() -> Event {
+        let day_ms = 86_400_000;
+        let mut models = vec![model("starter"), model("stories260k"), model("team/größer:q8\x1b[2J")];
+        models[0].created_ms = 0;
+        models[1].created_ms = Script::NOW_MS - 3 * day_ms;
+        models[2].size_bytes = 4_370_000_000;
+        models[2].created_ms = Script::NOW_MS - 400 * day_ms;
+        Event::Models {
+            models,
+            broken: vec![Failure::new("damaged_store", "`old`: no manifest", "hearth rm old")],
+        }
+    }
+
+    #[test]
+    fn a_table_of_models() {
+        let told = Script::new([models()]).run(&["ls"]);
+        assert_eq!(told.jobs, [Job::List]);
+        expect![[r#"
+            NAME                DIGEST          SIZE  CREATED     ARCHITECTURE
+            starter             0123456789ab  1.1 MB  built in    llama
+            stories260k         0123456789ab  1.1 MB  3 days ago  llama
+            team/größer:q8␛[2J  0123456789ab  4.4 GB  2025-10-16  llama
+        "#]]
+        .assert_eq(&told.out);
+        assert_eq!(told.err, "warning: `old`: no manifest\nhint: hearth rm old\n");
+    }
+
+    #[test]
+    fn the_same_as_json() {
+        let told = Script::new([models()]).run(&["list", "--json"]);
+        let event: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+        assert_eq!(event["models"][1]["name"], "stories260k");
+        assert!(!told.out.contains('\x1b'));
+    }
+}

@@ -1,0 +1,212 @@
+//! `hearth run`: a model answers a prompt, or chats.
+
+use app::job::{Generate, Sampling};
+use app::{Event, Job};
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::Command;
+use crate::chat::{self, Chat};
+use crate::outcome::{Exit, Stop};
+use crate::session::Session;
+use crate::{knobs, prompt, statistics};
+
+pub const COMMAND: Command = Command { name: "run", build, run };
+
+const AFTER_HELP: &str = "\
+With a prompt, the answer goes to stdout. Without one, a text that is piped in is the prompt; at a \
+terminal a chat begins, and /help lists its commands. A chat is kept in memory only.
+
+Words on a command line can be seen by other people on the same machine: pipe in what is private.
+
+  hearth run
+  hearth run starter \"Tell me a story.\"
+  cat notes.txt | hearth run starter \"Summarise:\" -
+  hearth run starter --raw --temperature 0 --max-tokens 40 \"Once upon\"";
+
+fn build(command: clap::Command) -> clap::Command {
+    command
+        .about("Let a model answer a prompt, or chat with it")
+        .visible_alias("chat")
+        .arg(super::model_argument().default_value("starter"))
+        .args(prompt::arguments())
+        .arg(
+            Arg::new("stats")
+                .long("stats")
+                .visible_alias("verbose")
+                .action(ArgAction::SetTrue)
+                .help("Say on stderr how many tokens there were and how long they took"),
+        )
+        .args(knobs::arguments())
+        .after_help(AFTER_HELP)
+}
+
+fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+    session.set_device(matches.get_one::<String>("device").cloned());
+    let sampling = knobs::sampling(matches, Sampling::default());
+    let model = super::text(matches, "model");
+    match prompt::text(matches, session)? {
+        Some(text) => {
+            let prompt = prompt::prompt(matches, text);
+            let job = Generate { model, prompt, sampling, detail: Default::default() };
+            answer(matches, session, job)
+        }
+        None => chat::chat(session, chat_of(matches, model, sampling)),
+    }
+}
+
+fn chat_of(matches: &ArgMatches, model: String, sampling: Sampling) -> Chat {
+    let form = if matches.get_flag("raw") { chat::Form::Raw } else { chat::Form::Chat };
+    let told = if matches.get_flag("stats") { chat::Told::Statistics } else { chat::Told::Answers };
+    let system = matches.get_one::<String>("system").cloned();
+    Chat::new(model, sampling).form(form).told(told).system(system)
+}
+
+/// Streams the answer and ends it with a line break.
+fn answer(matches: &ArgMatches, session: &mut Session, job: Generate) -> Result<Exit, Stop> {
+    let mut started = None;
+    session.follow(Job::Generate(job), &mut |console, event| {
+        match event {
+            Event::Started(event) => started = Some(event.clone()),
+            Event::Text { text } => console.stream(text)?,
+            Event::Finished(finished) => {
+                console.print("\n")?;
+                if matches.get_flag("stats") {
+                    console.say(&statistics::line(started.as_ref(), finished));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted::{Script, answer as events};
+    use app::job::{Detail, Prompt};
+    use std::collections::BTreeMap;
+
+    fn generate(words: &[&str]) -> Generate {
+        let told = Script::new(events(&[])).run(words);
+        assert_eq!(told.exit, Exit::Done, "{}", told.err);
+        let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
+        job.clone()
+    }
+
+    #[test]
+    fn every_flag_reaches_the_job() {
+        let words = [
+            "run",
+            "tiny",
+            "two",
+            "words",
+            "--raw",
+            "--temperature",
+            "0",
+            "--top-k",
+            "5",
+            "--top-p",
+            "0.5",
+            "--min-p",
+            "0.1",
+            "--repetition-penalty",
+            "1.5",
+            "--presence-penalty",
+            "-1",
+            "--frequency-penalty",
+            "0.25",
+            "--max-tokens",
+            "7",
+            "--seed",
+            "9",
+            "--stop",
+            "END",
+            "--stop",
+            "\n\n",
+            "--seed",
+            "10",
+        ];
+        let expected = Sampling {
+            temperature: 0.0,
+            top_k: 5,
+            top_p: 0.5,
+            min_p: 0.1,
+            repetition_penalty: 1.5,
+            presence_penalty: -1.0,
+            frequency_penalty: 0.25,
+            logit_bias: BTreeMap::new(),
+            seed: Some(10),
+            max_tokens: Some(7),
+            stop: vec!["END".into(), "\n\n".into()],
+        };
+        let job = generate(&words);
+        assert_eq!(job.sampling, expected);
+        assert_eq!((job.model.as_str(), job.detail), ("tiny", Detail::default()));
+        assert_eq!(job.prompt, Prompt::Raw("two words".into()));
+    }
+
+    #[test]
+    fn a_prompt_is_a_conversation_and_an_empty_one_is_a_prompt() {
+        let user = prompt::message("user", "hi");
+        let system = prompt::message("system", "be brief");
+        assert_eq!(generate(&["run", "m", "hi"]).prompt, Prompt::Chat(vec![user.clone()]));
+        let words = ["chat", "m", "hi", "--system", "be brief"];
+        assert_eq!(generate(&words).prompt, Prompt::Chat(vec![system, user]));
+        assert_eq!(generate(&["run", "m", "--raw", ""]).prompt, Prompt::Raw(String::new()));
+        assert_eq!(Script::new([]).run(&["run", "m", "--raw", "--system", "x", "y"]).exit, Exit::Usage);
+    }
+
+    #[test]
+    fn what_is_piped_in_is_the_prompt_or_its_dash() {
+        let piped = |words: &[&str]| {
+            let told = Script::new(events(&[])).piped("a text\n").run(words);
+            let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
+            (job.model.clone(), job.prompt.clone())
+        };
+        assert_eq!(piped(&["run", "--raw"]), ("starter".into(), Prompt::Raw("a text".into())));
+        let joined = Prompt::Raw("Summarise: a text".into());
+        assert_eq!(piped(&["run", "m", "--raw", "Summarise:", "-"]).1, joined);
+        assert_eq!(piped(&["run", "m", "--raw", ""]).1, Prompt::Raw(String::new()));
+    }
+
+    #[test]
+    fn a_file_gets_the_bytes_and_a_terminal_no_escapes() {
+        let script = || Script::new(events(&["Once", " upon\x1b[2J", " a\r"]));
+        let told = script().run(&["run", "m", "x"]);
+        assert_eq!((told.out.as_str(), told.err.as_str()), ("Once upon\x1b[2J a\r\n", ""));
+        let told = script().on_terminal().run(&["run", "m", "x"]);
+        assert_eq!((told.out.as_str(), told.err.as_str()), ("Once upon␛[2J a␍\n", ""));
+    }
+
+    #[test]
+    fn statistics_only_when_asked_for() {
+        let told = Script::new(events(&["a"])).run(&["run", "m", "x", "--stats"]);
+        let expected = "3 prompt tokens in 6.0 ms (500/s); 41 answer tokens in 80.0 ms (500/s); \
+                        loaded in 12.0 ms; ended by the model; seed 42\n";
+        assert_eq!((told.out.as_str(), told.err.as_str()), ("a\n", expected));
+    }
+
+    #[test]
+    fn json_is_the_events_themselves() {
+        let told = Script::new(events(&["a", "b\u{9b}"])).run(&["run", "m", "x", "--json"]);
+        let read: Vec<Event> = told.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(read, events(&["a", "b\u{9b}"]));
+        assert!(!told.out.contains('\u{9b}'));
+    }
+
+    #[test]
+    fn ctrl_c_keeps_what_was_made() {
+        let told = Script::new(events(&["Once", " upon", " a"])).interrupted_after(3).run(&["run", "m", "x"]);
+        assert_eq!(told.exit, Exit::Interrupted);
+        assert_eq!((told.out.as_str(), told.err.as_str()), ("Once upon\n", "Stopped.\n"));
+    }
+
+    #[test]
+    fn a_reader_who_leaves_stops_the_job_quietly() {
+        let told = Script::new(events(&["Once", " upon", " a"])).closed_after(1).run(&["run", "m", "x"]);
+        assert_eq!((told.exit, told.err.as_str()), (Exit::Done, ""));
+        assert!(told.is_cancelled);
+    }
+}

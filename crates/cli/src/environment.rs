@@ -1,0 +1,105 @@
+//! The process's environment, read here and nowhere else.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use app::{Failure, Settings};
+
+use crate::terminal::paint::Color;
+
+/// The variables, for help pages.
+pub const VARIABLES: &[(&str, &str)] = &[
+    ("HEARTH_HOME", "where models are kept (default: ~/.hearth)"),
+    ("HEARTH_THREADS", "how many threads compute (default: one for each core)"),
+    ("HEARTH_ISA", "limit the instruction set: scalar, avx2, avx512, amx (default: the best)"),
+    ("NO_COLOR", "no colours, when set and not empty"),
+];
+
+/// Reads a variable; absent where it is not set or empty.
+pub fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The settings that `read` tells, usually from the environment.
+pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Failure> {
+    let home = match read("HEARTH_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => person(&read)?.join(".hearth"),
+    };
+    let n_threads = match text(&read, "HEARTH_THREADS")? {
+        Some(count) => Some(threads(&count)?),
+        None => None,
+    };
+    Ok(Settings { home, n_threads, isa: text(&read, "HEARTH_ISA")?, device: None })
+}
+
+/// Colours unless somebody said no, or the terminal knows none.
+pub fn color(read: impl Fn(&str) -> Option<OsString>) -> Color {
+    let is_dumb = read("TERM").is_some_and(|term| term == "dumb");
+    if is_dumb || read("NO_COLOR").is_some() { Color::Off } else { Color::On }
+}
+
+/// The folder of the person who calls.
+fn person(read: &impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Failure> {
+    let home = read("HOME").or_else(|| read("USERPROFILE")).map(PathBuf::from);
+    home.ok_or_else(|| {
+        let hint = "set HEARTH_HOME to the folder where models are to be kept";
+        Failure::new("no_home", "neither HEARTH_HOME nor HOME is set", hint)
+    })
+}
+
+fn text(read: &impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<String>, Failure> {
+    let value = read(name).map(OsString::into_string).transpose();
+    value.map_err(|value| {
+        let message = format!("{name} is not text: {}", value.to_string_lossy());
+        Failure::new("bad_setting", message, format!("unset {name}"))
+    })
+}
+
+fn threads(count: &str) -> Result<usize, Failure> {
+    const MOST: usize = 4096;
+    match count.parse() {
+        Ok(count @ 1..=MOST) => Ok(count),
+        _ => {
+            let message = format!("HEARTH_THREADS is `{count}`");
+            let hint = format!("set it to a number from 1 to {MOST}, or unset it");
+            Err(Failure::new("bad_setting", message, hint))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
+        let pairs: Vec<_> = pairs.iter().map(|(n, v)| (n.to_string(), OsString::from(v))).collect();
+        move |name| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    #[test]
+    fn the_home_is_named_or_in_the_persons_folder() {
+        let settings = |pairs: &[_]| settings(from(pairs));
+        assert_eq!(settings(&[("HOME", "/h")]).unwrap().home, PathBuf::from("/h/.hearth"));
+        assert_eq!(settings(&[("HOME", "/h"), ("HEARTH_HOME", "/x")]).unwrap().home, PathBuf::from("/x"));
+        assert_eq!(settings(&[]).unwrap_err().code, "no_home");
+    }
+
+    #[test]
+    fn threads_and_instruction_set() {
+        let settings = |name, value| settings(from(&[("HOME", "/h"), (name, value)]));
+        assert_eq!(settings("HEARTH_THREADS", "3").unwrap().n_threads, Some(3));
+        assert_eq!(settings("HEARTH_ISA", "avx2").unwrap().isa.as_deref(), Some("avx2"));
+        for wrong in ["0", "-1", "many", "99999999999999999999", "5000"] {
+            assert_eq!(settings("HEARTH_THREADS", wrong).unwrap_err().code, "bad_setting", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_color_and_dumb_terminals() {
+        assert_eq!(color(from(&[("NO_COLOR", "1"), ("TERM", "xterm")])), Color::Off);
+        assert_eq!(color(from(&[("TERM", "dumb")])), Color::Off);
+        assert_eq!(color(from(&[("TERM", "xterm")])), Color::On);
+    }
+}

@@ -1,0 +1,213 @@
+//! The knobs of sampling: one table for the flags of `run` and `explain` and for `/set` in a chat.
+
+use app::job::Sampling;
+use clap::{Arg, ArgAction, ArgMatches};
+
+/// Something that can be turned.
+pub struct Knob {
+    /// As in `--name` and `/set name`.
+    pub name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    set: fn(&mut Sampling, &str) -> Result<(), String>,
+    restore: fn(&mut Sampling, &Sampling),
+    show: fn(&Sampling) -> String,
+}
+
+pub static KNOBS: &[Knob] = &[
+    Knob {
+        name: "temperature",
+        value: "NUMBER",
+        help: "How bold the choice of words is; 0 always takes the likeliest",
+        set: |sampling, text| number(text, 0.0, 100.0).map(|value| sampling.temperature = value),
+        restore: |sampling, from| sampling.temperature = from.temperature,
+        show: |sampling| sampling.temperature.to_string(),
+    },
+    Knob {
+        name: "top-k",
+        value: "COUNT",
+        help: "Choose among this many likeliest tokens; 0 for all",
+        set: |sampling, text| count(text).map(|value| sampling.top_k = value),
+        restore: |sampling, from| sampling.top_k = from.top_k,
+        show: |sampling| sampling.top_k.to_string(),
+    },
+    Knob {
+        name: "top-p",
+        value: "SHARE",
+        help: "Choose among the likeliest tokens that make up this share; 1 for all",
+        set: |sampling, text| number(text, 0.0, 1.0).map(|value| sampling.top_p = value),
+        restore: |sampling, from| sampling.top_p = from.top_p,
+        show: |sampling| sampling.top_p.to_string(),
+    },
+    Knob {
+        name: "min-p",
+        value: "SHARE",
+        help: "Drop tokens less likely than this share of the likeliest; 0 for none",
+        set: |sampling, text| number(text, 0.0, 1.0).map(|value| sampling.min_p = value),
+        restore: |sampling, from| sampling.min_p = from.min_p,
+        show: |sampling| sampling.min_p.to_string(),
+    },
+    Knob {
+        name: "repetition-penalty",
+        value: "FACTOR",
+        help: "Above 1, tokens that occurred become less likely",
+        set: |sampling, text| number(text, 0.01, 100.0).map(|value| sampling.repetition_penalty = value),
+        restore: |sampling, from| sampling.repetition_penalty = from.repetition_penalty,
+        show: |sampling| sampling.repetition_penalty.to_string(),
+    },
+    Knob {
+        name: "presence-penalty",
+        value: "NUMBER",
+        help: "Taken from the score of tokens that the answer holds",
+        set: |sampling, text| number(text, -100.0, 100.0).map(|value| sampling.presence_penalty = value),
+        restore: |sampling, from| sampling.presence_penalty = from.presence_penalty,
+        show: |sampling| sampling.presence_penalty.to_string(),
+    },
+    Knob {
+        name: "frequency-penalty",
+        value: "NUMBER",
+        help: "Taken from the score of tokens for each time that the answer holds them",
+        set: |sampling, text| number(text, -100.0, 100.0).map(|value| sampling.frequency_penalty = value),
+        restore: |sampling, from| sampling.frequency_penalty = from.frequency_penalty,
+        show: |sampling| sampling.frequency_penalty.to_string(),
+    },
+    Knob {
+        name: "max-tokens",
+        value: "COUNT",
+        help: "Tokens of the answer at most; as many as fit when absent",
+        set: |sampling, text| count(text).map(|value| sampling.max_tokens = Some(value)),
+        restore: |sampling, from| sampling.max_tokens = from.max_tokens,
+        show: |sampling| or_dash(sampling.max_tokens),
+    },
+    Knob {
+        name: "seed",
+        value: "NUMBER",
+        help: "The same seed gives the same answer; drawn when absent",
+        set: |sampling, text| whole(text).map(|value| sampling.seed = Some(value)),
+        restore: |sampling, from| sampling.seed = from.seed,
+        show: |sampling| or_dash(sampling.seed),
+    },
+    Knob {
+        name: "stop",
+        value: "TEXT",
+        help: "End the answer before this text; may be given again",
+        set: |sampling, text| stop(sampling, text),
+        restore: |sampling, from| sampling.stop.clone_from(&from.stop),
+        show: |sampling| or_dash((!sampling.stop.is_empty()).then(|| format!("{:?}", sampling.stop))),
+    },
+];
+
+/// One flag for each knob.
+pub fn arguments() -> impl Iterator<Item = Arg> {
+    KNOBS.iter().map(|knob| {
+        let check = |text: &str| {
+            (knob.set)(&mut Sampling::default(), text)?;
+            Ok::<String, String>(text.to_owned())
+        };
+        Arg::new(knob.name)
+            .long(knob.name)
+            .value_name(knob.value)
+            .help(knob.help)
+            .value_parser(check)
+            .allow_negative_numbers(true)
+            .action(ArgAction::Append)
+            .help_heading("Sampling")
+    })
+}
+
+/// `sampling`, with what the flags say. Of a flag given twice the last counts.
+pub fn sampling(matches: &ArgMatches, mut sampling: Sampling) -> Sampling {
+    for knob in KNOBS {
+        for text in matches.get_many::<String>(knob.name).into_iter().flatten() {
+            (knob.set)(&mut sampling, text).expect("the parser tried it");
+        }
+    }
+    sampling
+}
+
+/// Turns the knob called `name`; without a value, back to `from`. Says what is wrong otherwise.
+pub fn turn(sampling: &mut Sampling, name: &str, value: &str, from: &Sampling) -> Result<(), String> {
+    let name = name.trim_start_matches('-').replace('_', "-");
+    let Some(knob) = KNOBS.iter().find(|knob| knob.name == name) else {
+        let names: Vec<_> = KNOBS.iter().map(|knob| knob.name).collect();
+        return Err(format!("there is no knob `{name}`; there are {}", names.join(", ")));
+    };
+    if value.is_empty() {
+        (knob.restore)(sampling, from);
+        return Ok(());
+    }
+    (knob.set)(sampling, value).map_err(|error| format!("{name}: {error}"))
+}
+
+/// Every knob with its value.
+pub fn values(sampling: &Sampling) -> Vec<(String, String)> {
+    KNOBS.iter().map(|knob| (knob.name.to_owned(), (knob.show)(sampling))).collect()
+}
+
+fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
+    let wrong = || format!("a number from {least} to {most} is wanted, not `{text}`");
+    text.parse().ok().filter(|value| (least..=most).contains(value)).ok_or_else(wrong)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("a whole number from 0 is wanted, not `{text}`"))
+}
+
+fn whole(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a whole number from 0 is wanted, not `{text}`"))
+}
+
+fn stop(sampling: &mut Sampling, text: &str) -> Result<(), String> {
+    const MOST: usize = 64;
+    if text.is_empty() {
+        return Err("an empty text would end every answer at once".to_owned());
+    }
+    if sampling.stop.len() == MOST {
+        return Err(format!("{MOST} texts at most"));
+    }
+    sampling.stop.push(text.to_owned());
+    Ok(())
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_knob_is_turned_shown_and_restored() {
+        for knob in KNOBS {
+            let mut sampling = Sampling::default();
+            (knob.set)(&mut sampling, "1").unwrap();
+            let is_default = knob.name == "repetition-penalty";
+            assert_eq!(sampling == Sampling::default(), is_default, "{}", knob.name);
+            assert!((knob.show)(&sampling).contains('1'), "{}", knob.name);
+            turn(&mut sampling, &knob.name.replace('-', "_"), "", &Sampling::default()).unwrap();
+            assert_eq!(sampling, Sampling::default(), "{}", knob.name);
+        }
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused() {
+        let mut sampling = Sampling::default();
+        for (name, value) in [
+            ("temperature", "NaN"),
+            ("temperature", "-1"),
+            ("top-p", "1.5"),
+            ("top-k", "-3"),
+            ("seed", "18446744073709551616"),
+            ("repetition-penalty", "0"),
+            ("nonsense", "1"),
+        ] {
+            assert!(turn(&mut sampling, name, value, &Sampling::default()).is_err(), "{name} {value}");
+        }
+        assert_eq!(sampling, Sampling::default());
+        for _ in 0..100 {
+            let _ = turn(&mut sampling, "stop", "x", &Sampling::default());
+        }
+        assert_eq!(sampling.stop.len(), 64);
+    }
+}

@@ -1,0 +1,121 @@
+//! The prompt of `run` and `explain`: from the command line, from a pipe, or not given yet.
+
+use std::io::Read;
+
+use app::Failure;
+use app::job::{Message, Prompt};
+use clap::{Arg, ArgAction, ArgMatches};
+
+use crate::outcome::Stop;
+use crate::session::{Session, Stdin};
+
+/// More than any context holds.
+const MAX_PIPED_BYTES: u64 = 16 << 20;
+
+/// The flags that say how a prompt is to be read.
+pub fn arguments() -> [Arg; 4] {
+    [
+        Arg::new("prompt")
+            .value_name("PROMPT")
+            .num_args(0..)
+            .help("What to say; several words are joined, `-` stands for what is piped in"),
+        Arg::new("raw")
+            .long("raw")
+            .action(ArgAction::SetTrue)
+            .help("Continue the text as it is, without the model's chat template"),
+        Arg::new("system")
+            .long("system")
+            .value_name("TEXT")
+            .conflicts_with("raw")
+            .help("What the model is told before the conversation"),
+        Arg::new("device")
+            .long("device")
+            .value_name("DEVICE")
+            .value_parser(["cpu", "gpu"])
+            .help("Where to compute (default: cpu)"),
+    ]
+}
+
+/// The text that was asked for; absent where a person is at the terminal and gave none.
+///
+/// A piped text loses one line break at its end, which `echo` put there.
+pub fn text(matches: &ArgMatches, session: &mut Session) -> Result<Option<String>, Stop> {
+    let words: Vec<&String> = matches.get_many("prompt").into_iter().flatten().collect();
+    match (words.as_slice(), &session.world.stdin) {
+        ([], Stdin::Terminal) => Ok(None),
+        ([], Stdin::Piped(_)) => piped(session).map(Some),
+        (words, _) => {
+            let has_pipe = words.iter().any(|word| *word == "-");
+            let piped = if has_pipe { piped(session)? } else { String::new() };
+            let words = words.iter().map(|word| if *word == "-" { piped.as_str() } else { word.as_str() });
+            Ok(Some(words.collect::<Vec<_>>().join(" ")))
+        }
+    }
+}
+
+/// `text` as a prompt: as it is, or as what a person says after what the system says.
+pub fn prompt(matches: &ArgMatches, text: String) -> Prompt {
+    if matches.get_flag("raw") {
+        return Prompt::Raw(text);
+    }
+    let system = matches.get_one::<String>("system").map(|system| message("system", system));
+    Prompt::Chat(system.into_iter().chain([message("user", &text)]).collect())
+}
+
+pub fn message(role: &str, content: &str) -> Message {
+    Message { role: role.to_owned(), content: content.to_owned() }
+}
+
+/// Everything that is piped in, once.
+fn piped(session: &mut Session) -> Result<String, Stop> {
+    let stdin = std::mem::replace(&mut session.world.stdin, Stdin::Piped(Box::new(std::io::empty())));
+    let mut source: Box<dyn Read> = match stdin {
+        Stdin::Piped(source) => source,
+        Stdin::Terminal => {
+            session.console().say("Type the text, then Ctrl-D at the beginning of a line.");
+            Box::new(std::io::stdin())
+        }
+    };
+    let mut bytes = Vec::new();
+    let read = source.by_ref().take(MAX_PIPED_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| {
+        let message = format!("stdin cannot be read: {error}");
+        Failure::new("unreadable_prompt", message, "give the prompt in quotes after the model's name")
+    })?;
+    decode(bytes).map_err(Stop::Failed)
+}
+
+fn decode(bytes: Vec<u8>) -> Result<String, Failure> {
+    if bytes.len() as u64 > MAX_PIPED_BYTES {
+        let message = format!("the prompt is longer than {} MiB", MAX_PIPED_BYTES >> 20);
+        return Err(Failure::new("prompt_too_long", message, "pipe a shorter text"));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message = format!("the prompt is not UTF-8 text: byte {at}");
+        Failure::new("prompt_not_text", message, "convert it first, for example with iconv -t UTF-8")
+    })?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn piped_bytes_are_text_of_a_bounded_length() {
+        let decode = |bytes: &[u8]| decode(bytes.to_vec()).map_err(|failure| failure.message);
+        assert_eq!(decode(b"Once\n"), Ok("Once".to_owned()));
+        assert_eq!(decode(b"Once\r\n"), Ok("Once".to_owned()));
+        assert_eq!(decode(b"Once\n\n"), Ok("Once\n".to_owned()));
+        assert_eq!(decode(b""), Ok(String::new()));
+        assert_eq!(decode(b"ab\xff"), Err("the prompt is not UTF-8 text: byte 2".to_owned()));
+        assert!(decode(&vec![b'a'; (MAX_PIPED_BYTES + 1) as usize]).is_err());
+    }
+}

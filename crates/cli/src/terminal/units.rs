@@ -1,0 +1,137 @@
+//! Numbers as people read them: bytes, milliseconds, probabilities, dates.
+
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60 * SECOND_MS;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// `1.1 MB`: decimal units, two to three digits.
+pub fn bytes(size: u64) -> String {
+    with_prefix(size, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// `1 token`, `2 tokens`.
+pub fn many(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// `1.1 M`: a count.
+pub fn count(count: u64) -> String {
+    with_prefix(count, &["", "k", "M", "G", "T", "P", "E"]).trim_end().to_owned()
+}
+
+fn with_prefix(number: u64, units: &[&str]) -> String {
+    let mut value = number as f64;
+    let mut unit = 0;
+    // 999.5 would be written as 1000.
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let digits = usize::from(unit > 0 && value < 9.95);
+    format!("{value:.digits$} {}", units[unit])
+}
+
+/// `0.12 ms`, `12.3 ms`, `1.23 s`.
+pub fn milliseconds(ms: f64) -> String {
+    match ms {
+        ms if ms >= 1000.0 => format!("{:.2} s", ms / 1000.0),
+        ms if ms >= 1.0 => format!("{ms:.1} ms"),
+        ms => format!("{ms:.2} ms"),
+    }
+}
+
+/// `72.4%` of a share between 0 and 1.
+pub fn percent(share: f64) -> String {
+    match share * 100.0 {
+        share if share >= 99.95 => "100%".to_owned(),
+        share if share > 0.0 && share < 0.05 => "<0.1%".to_owned(),
+        share => format!("{share:.1}%"),
+    }
+}
+
+/// How long ago `then_ms` was, both in milliseconds since 1970; a date after thirty days.
+pub fn age(now_ms: u64, then_ms: u64) -> String {
+    let ago = |count: u64, unit: &str| many(count as usize, unit) + " ago";
+    match now_ms.saturating_sub(then_ms) {
+        _ if then_ms == 0 => "built in".to_owned(),
+        ms if ms < MINUTE_MS => "just now".to_owned(),
+        ms if ms < HOUR_MS => ago(ms / MINUTE_MS, "minute"),
+        ms if ms < DAY_MS => ago(ms / HOUR_MS, "hour"),
+        ms if ms < 30 * DAY_MS => ago(ms / DAY_MS, "day"),
+        _ => date(then_ms),
+    }
+}
+
+/// The day of `ms` since 1970 in UTC, as `2026-11-20`.
+///
+/// Days are counted from 0000-03-01, so that the leap day ends a year: a period of 400 years has
+/// 146,097 days, one of 4 years 1,461, and five months from March on have 153.
+pub fn date(ms: u64) -> String {
+    const DAYS_BEFORE_1970: u64 = 719_468;
+    let days = ms / DAY_MS + DAYS_BEFORE_1970;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months_since_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * months_since_march + 2) / 5 + 1;
+    let month = if months_since_march < 10 { months_since_march + 3 } else { months_since_march - 9 };
+    let year = 400 * era + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_keep_two_or_three_digits() {
+        let cases =
+            [(0, "0 B"), (999, "999 B"), (1_049_000, "1.0 MB"), (9_960_000, "10 MB"), (999_600, "1.0 MB")];
+        for (size, expected) in cases {
+            assert_eq!(bytes(size), expected);
+        }
+        assert_eq!(bytes(u64::MAX), "18 EB");
+        assert_eq!((count(7), count(260_032)), ("7".to_owned(), "260 k".to_owned()));
+    }
+
+    #[test]
+    fn shares_and_times() {
+        assert_eq!([1.0, 0.7241, 0.0001, 0.0].map(percent), ["100%", "72.4%", "<0.1%", "0.0%"]);
+        assert_eq!([0.123, 12.34, 1234.0].map(milliseconds), ["0.12 ms", "12.3 ms", "1.23 s"]);
+    }
+
+    #[test]
+    fn dates_agree_with_the_calendar() {
+        let cases = [
+            (0, "1970-01-01"),
+            (951_782_400_000, "2000-02-29"),
+            (951_868_800_000, "2000-03-01"),
+            (1_709_164_800_000, "2024-02-29"),
+            (4_107_542_400_000, "2100-03-01"),
+            (1_763_596_800_000, "2025-11-20"),
+        ];
+        for (ms, expected) in cases {
+            assert_eq!(date(ms), expected);
+        }
+        // Nothing overflows, however wrong a clock is.
+        assert!(date(u64::MAX).ends_with("-08-17") || date(u64::MAX).len() > 10);
+    }
+
+    #[test]
+    fn ages() {
+        let now = 100 * DAY_MS;
+        let cases = [
+            (0, "built in"),
+            (now, "just now"),
+            (now + 5, "just now"),
+            (now - MINUTE_MS, "1 minute ago"),
+            (now - 3 * HOUR_MS, "3 hours ago"),
+            (now - 29 * DAY_MS, "29 days ago"),
+            (now - 31 * DAY_MS, "1970-03-11"),
+        ];
+        for (then, expected) in cases {
+            assert_eq!(age(now, then), expected);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The program as a person meets it: a process with streams, an environment and an exit code.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// `hearth words`, in a home of its own.
+fn hearth(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
+    command.args(words).env_clear().env("HEARTH_HOME", home).stdin(Stdio::null());
+    command
+}
+
+fn run(home: &Path, words: &[&str]) -> Output {
+    hearth(home, words).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn help_needs_no_home_and_a_job_does() {
+    let bare =
+        |words: &[&str]| Command::new(env!("CARGO_BIN_EXE_hearth")).args(words).env_clear().output().unwrap();
+    assert_eq!(bare(&["--version"]).status.code(), Some(0));
+    assert_eq!(bare(&["completions", "fish"]).status.code(), Some(0));
+    let failed = bare(&["list"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stderr).contains("hint: set HEARTH_HOME"), "{}", text(&failed.stderr));
+}
+
+#[test]
+fn streams_and_exit_codes() {
+    let home = tempfile::tempdir().unwrap();
+    let list = run(home.path(), &["list"]);
+    assert_eq!((list.status.code(), text(&list.stderr)), (Some(0), ""));
+    assert!(text(&list.stdout).starts_with("NAME "), "{}", text(&list.stdout));
+    let missing = run(home.path(), &["show", "no-such-model"]);
+    assert_eq!((missing.status.code(), text(&missing.stdout)), (Some(1), ""));
+    let told = text(&missing.stderr);
+    assert!(told.starts_with("error: ") && told.contains("\nhint: "), "{told}");
+    let missing = run(home.path(), &["show", "no-such-model", "--json"]);
+    let event: serde_json::Value = serde_json::from_slice(&missing.stdout).unwrap();
+    assert_eq!((&event["event"], &event["code"]), (&"failed".into(), &"model_not_found".into()));
+    assert_eq!(run(home.path(), &["lst"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_reader_who_leaves_ends_the_program_quietly() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child =
+        hearth(home.path(), &["man"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
+
+/// The model of the tests, imported into `home`; nothing where the shared data is not here.
+fn import_stories(home: &Path, test: &str) -> Option<std::path::PathBuf> {
+    let folder = testkit::shared::shared(test)?.join("llm/stories260K");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (model, tokenizer) = (path("stories260K.bin"), path("tok512.bin"));
+    let imported = run(home, &["import", &model, "--tokenizer", &tokenizer, "--name", "stories260k"]);
+    assert_eq!(imported.status.code(), Some(0), "{}", text(&imported.stderr));
+    Some(folder)
+}
+
+const GREEDY: [&str; 8] = ["run", "stories260k", "--raw", "--temperature", "0", "--max-tokens", "200", ""];
+
+#[test]
+fn stories260k_tells_the_expected_story() {
+    let home = tempfile::tempdir().unwrap();
+    let Some(folder) = import_stories(home.path(), "stories260k_tells_the_expected_story") else {
+        return;
+    };
+    let expected = std::fs::read(folder.join("expected_greedy_200.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+    let told = run(home.path(), &GREEDY);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert_eq!(text(&told.stdout).trim_end(), expected["expected_stdout"].as_str().unwrap().trim_end());
+    assert_eq!(text(&told.stderr), "");
+    assert_eq!(run(home.path(), &["verify"]).status.code(), Some(0));
+}
+
+#[test]
+fn an_empty_prompt_does_not_wait_for_stdin() {
+    let home = tempfile::tempdir().unwrap();
+    if import_stories(home.path(), "an_empty_prompt_does_not_wait_for_stdin").is_none() {
+        return;
+    }
+    // The pipe stays open: a program that read it would never end.
+    let words = ["run", "stories260k", "--raw", "--temperature", "0", "--max-tokens", "3", ""];
+    let mut child = hearth(home.path(), &words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(told, "Once upon a\n");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_piped_text_is_continued() {
+    let home = tempfile::tempdir().unwrap();
+    if import_stories(home.path(), "a_piped_text_is_continued").is_none() {
+        return;
+    }
+    let words = ["run", "stories260k", "--raw", "--temperature", "0", "--max-tokens", "2"];
+    let mut child = hearth(home.path(), &words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"Once upon a\n").unwrap();
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout), " time,\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_job_and_keeps_what_was_said() {
+    let home = tempfile::tempdir().unwrap();
+    if import_stories(home.path(), "ctrl_c_stops_a_job_and_keeps_what_was_said").is_none() {
+        return;
+    }
+    // As long an answer as the model holds, so that the signal comes while it is made.
+    let mut words = GREEDY.to_vec();
+    words.extend(["--json", "--max-tokens", "511"]);
+    let mut child = hearth(home.path(), &words).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("started"));
+    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    let last = lines.last().unwrap().unwrap();
+    assert!(last.contains("\"reason\":\"cancelled\""), "{last}");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
