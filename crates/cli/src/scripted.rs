@@ -262,7 +262,7 @@ struct Stream {
 
 impl Stream {
     fn text(&self) -> String {
-        String::from_utf8(self.bytes.take()).unwrap()
+        String::from_utf8(self.bytes.take()).expect("the program writes text")
     }
 }
 

@@ -12,11 +12,11 @@ fn hearth(home: &Path, words: &[&str]) -> Command {
 }
 
 fn run(home: &Path, words: &[&str]) -> Output {
-    hearth(home, words).output().unwrap()
+    hearth(home, words).output().expect("the program starts")
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+    std::str::from_utf8(bytes).expect("the program writes text")
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_reader_who_leaves_ends_the_program_quietly() {
 /// The model of the tests, imported into `home`; nothing where the shared data is not here.
 fn import_stories(home: &Path, test: &str) -> Option<std::path::PathBuf> {
     let folder = testkit::shared::shared(test)?.join("llm/stories260K");
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let path = |name: &str| folder.join(name).to_str().expect("the path is text").to_owned();
     let (model, tokenizer) = (path("stories260K.bin"), path("tok512.bin"));
     let imported = run(home, &["import", &model, "--tokenizer", &tokenizer, "--name", "stories260k"]);
     assert_eq!(imported.status.code(), Some(0), "{}", text(&imported.stderr));

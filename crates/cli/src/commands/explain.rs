@@ -256,11 +256,11 @@ mod tests {
 
             The lens: what each layer would have said, had it been the last
             its likeliest token, how likely, and as a block: the token said in the end
-            layer  ,             ·there        ·was日本語
-                0  ·it      9%▁  ·it      9%▁  ·it      9%▁
-                1  ·in·a·…  1%▁  ·in·a·…  1%▁  ·in·a·…  1%▁
-                2  ␛[2J     0%   ␛[2J     0%   ␛[2J     0%
-                3  ,       72%▆  ·there 100%█  ·was日…  0%
+            layer  ,              ·there         ·was日本語
+                0  ·it       9%▁  ·it       9%▁  ·it       9%▁
+                1  ·in·a·…   1%▁  ·in·a·…   1%▁  ·in·a·…   1%▁
+                2  ␛[2J      0%   ␛[2J      0%   ␛[2J      0%
+                3  ,        72%▆  ·there  100%█  ·was日…   0%
 
             Time by kind of layer
                              prompt     answer
@@ -293,11 +293,11 @@ mod tests {
             ~[1mThe lens: what each layer would have said, had it been the last~[0m
             ~[2mits likeliest token, how likely, and as a block: the token said in the~[0m
             ~[2mend~[0m
-            layer  ~[1m,             ·there        ·was日本語~[0m
-                0  ~[2m·it      9%~[0m~[36m▁~[0m  ~[2m·it      9%~[0m~[36m▁~[0m  ~[2m·it      9%~[0m~[36m▁~[0m
-                1  ~[2m·in·a·…  1%~[0m~[36m▁~[0m  ~[2m·in·a·…  1%~[0m~[36m▁~[0m  ~[2m·in·a·…  1%~[0m~[36m▁~[0m
-                2  ~[2m␛[2J     0%~[0m~[36m ~[0m  ~[2m␛[2J     0%~[0m~[36m ~[0m  ~[2m␛[2J     0%~[0m~[36m ~[0m
-                3  ~[32m,       72%~[0m~[36m▆~[0m  ~[32m·there 100%~[0m~[36m█~[0m  ~[32m·was日…  0%~[0m~[36m ~[0m
+            layer  ~[1m,              ·there         ·was日本語~[0m
+                0  ~[2m·it       9%~[0m~[36m▁~[0m  ~[2m·it       9%~[0m~[36m▁~[0m  ~[2m·it       9%~[0m~[36m▁~[0m
+                1  ~[2m·in·a·…   1%~[0m~[36m▁~[0m  ~[2m·in·a·…   1%~[0m~[36m▁~[0m  ~[2m·in·a·…   1%~[0m~[36m▁~[0m
+                2  ~[2m␛[2J      0%~[0m~[36m ~[0m  ~[2m␛[2J      0%~[0m~[36m ~[0m  ~[2m␛[2J      0%~[0m~[36m ~[0m
+                3  ~[32m,        72%~[0m~[36m▆~[0m  ~[32m·there  100%~[0m~[36m█~[0m  ~[32m·was日…   0%~[0m~[36m ~[0m
 
             ~[1mTime by kind of layer~[0m
                              prompt     answer

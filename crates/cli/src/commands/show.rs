@@ -82,7 +82,8 @@ fn facts(details: &Details) -> Vec<(String, String)> {
         ("architecture", model.architecture.clone()),
         ("parameters", units::count(details.n_parameters)),
     ];
-    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    known.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The tensors summed up by how they are stored.

@@ -16,8 +16,9 @@ pub const LEGEND: &str = "its likeliest token, how likely, and as a block: the t
 const LABEL: usize = 5;
 const GAP: usize = 2;
 const TEXT: usize = 7;
-/// `100%` and the block.
-const CELL: usize = TEXT + 4 + 1;
+const PERCENT: usize = 5;
+/// The text, its probability and the block.
+const CELL: usize = TEXT + PERCENT + 1;
 
 /// The table, in as many parts as the terminal's width asks for; nothing without a lens.
 pub fn draw(tokens: &[Token], color: Color, columns: usize) -> String {
@@ -53,5 +54,6 @@ fn cell(view: Option<&LayerView>, chosen: u32, color: Color) -> String {
     let share = format!("{:3.0}%", probability(view.best.log_probability) * 100.0);
     let block = height(probability(view.chosen_log_probability));
     let ink = if view.best.piece.id == chosen { Ink::Good } else { Ink::Dim };
-    color.paint(ink, &format!("{text}{}", right(&share, 4))) + &color.paint(Ink::Bar, &block.to_string())
+    color.paint(ink, &format!("{text}{}", right(&share, PERCENT)))
+        + &color.paint(Ink::Bar, &block.to_string())
 }

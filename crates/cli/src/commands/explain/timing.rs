@@ -8,7 +8,7 @@ use crate::terminal::units::{milliseconds, percent};
 use crate::terminal::visible;
 use crate::terminal::width::{left, right, width};
 
-const MAX_KIND: usize = 20;
+const MAX_KIND: usize = 24;
 const TIME: usize = 9;
 const PERCENT: usize = 6;
 const MAX_BAR: usize = 30;
