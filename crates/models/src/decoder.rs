@@ -61,11 +61,11 @@ impl Input<'_> {
 }
 
 /// What every block of one forward pass needs.
-struct Pass<'a, 'b> {
+struct Pass<'a, 'b, 'p> {
     rows: Rows,
     angles: Angles,
     attend: &'a mut Attend<'b>,
-    watch: Watch<'a>,
+    watch: Watch<'p>,
 }
 
 /// The probe, where there is one.
@@ -98,11 +98,11 @@ impl Decoder {
 
     /// # Shapes
     /// `R` ids → logits `[W, V]` of the `W` wanted rows.
-    pub fn forward<'a>(
+    pub fn forward(
         &self,
         input: &Input<'_>,
-        attend: &'a mut Attend<'_>,
-        probe: Option<&'a mut dyn Probe>,
+        attend: &mut Attend<'_>,
+        probe: Option<&mut dyn Probe>,
     ) -> Tensor<2> {
         let positions = attend.positions(input.ids.len());
         let angles = Angles::new(&positions, &self.config.frequencies, &self.device);
@@ -141,7 +141,13 @@ impl Decoder {
         logits
     }
 
-    fn attention(&self, index: usize, layer: &Layer, x: &Tensor<2>, pass: &mut Pass<'_, '_>) -> Tensor<2> {
+    fn attention(
+        &self,
+        index: usize,
+        layer: &Layer,
+        x: &Tensor<2>,
+        pass: &mut Pass<'_, '_, '_>,
+    ) -> Tensor<2> {
         let (config, rows, n_rows) = (&self.config, pass.rows, x.dims()[0]);
         let x = rms_norm(x.clone(), layer.attention_norm.clone(), config.epsilon); // [R, D]
         pass.watch.tell(Part::AttentionNorm(index), &x);
@@ -162,7 +168,13 @@ impl Decoder {
         layer.attention_output.forward(mixed, rows) // [R, D]
     }
 
-    fn feed_forward(&self, index: usize, layer: &Layer, x: &Tensor<2>, pass: &mut Pass<'_, '_>) -> Tensor<2> {
+    fn feed_forward(
+        &self,
+        index: usize,
+        layer: &Layer,
+        x: &Tensor<2>,
+        pass: &mut Pass<'_, '_, '_>,
+    ) -> Tensor<2> {
         let x = rms_norm(x.clone(), layer.feed_forward_norm.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::FeedForwardNorm(index), &x);
         let gate = layer.gate.forward(x.clone(), pass.rows); // [R, F]

@@ -11,3 +11,9 @@ pub fn cpu() -> Device {
 pub fn is_cpu(device: &Device) -> bool {
     device.clone().inner() == cpu()
 }
+
+/// The first GPU that a driver offers.
+#[cfg(feature = "gpu")]
+pub fn gpu() -> Device {
+    Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
+}

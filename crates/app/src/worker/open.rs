@@ -27,7 +27,7 @@ pub(crate) fn find(store: &Store, wanted: &str) -> Result<Source, Failure> {
         let file = FileBytes::open(path)?;
         return Ok(Source { key: format!("path:{wanted}"), name: wanted.into(), file });
     }
-    let name = ModelName::parse(wanted)?;
+    let name = ModelName::parse(wanted).map_err(|error| bad_name(error, wanted))?;
     match store.get(&name) {
         Ok(model) => {
             let file = model.manifest.file(Role::Model).ok_or_else(|| {
@@ -52,6 +52,16 @@ pub(crate) fn is_starter(name: &ModelName) -> bool {
 
 fn looks_like_path(wanted: &str) -> bool {
     wanted.contains(std::path::MAIN_SEPARATOR) || wanted.ends_with(".gguf")
+}
+
+/// The failure of a name that is none; a sentence was meant as a prompt.
+fn bad_name(error: store::Error, wanted: &str) -> Failure {
+    let mut failure = Failure::from(error);
+    if wanted.contains(char::is_whitespace) {
+        failure.hint =
+            format!("name the model before the prompt, as in `hearth run {} \"…\"`", starter::NAME);
+    }
+    failure
 }
 
 /// The failure of a look-up; where no name is near, the model in the box is the next step.

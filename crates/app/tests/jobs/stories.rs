@@ -1,0 +1,24 @@
+//! stories260K through every layer: the text that llama2.c tells.
+
+use app::job::{Detail, Generate, Prompt, Sampling};
+
+use crate::home::{Home, import};
+
+#[test]
+fn stories260k_tells_its_story_to_the_letter() {
+    let test = "app::jobs::stories::stories260k_tells_its_story_to_the_letter";
+    let Some(shared) = testkit::shared::shared(test) else { return };
+    let folder = shared.join("llm/stories260K");
+    let home = Home::new();
+    let (model, tokenizer) = (folder.join("stories260K.bin"), folder.join("tok512.bin"));
+    home.last(import(&model, Some(&tokenizer), "stories260k")).unwrap();
+    let generate = Generate {
+        model: "stories260k".into(),
+        prompt: Prompt::Raw(String::new()),
+        sampling: Sampling { temperature: 0.0, max_tokens: Some(200), ..Sampling::default() },
+        detail: Detail::default(),
+    };
+    let expected = std::fs::read_to_string(folder.join("expected_greedy_200.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    assert_eq!(home.text(generate), expected["expected_stdout"].as_str().unwrap());
+}

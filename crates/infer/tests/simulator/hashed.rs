@@ -1,0 +1,112 @@
+//! The scheduler with a model that is a hash: its "keys and values" are the tokens themselves, so that a page that
+//! is mixed up, or a row of the wrong role, gives another answer.
+
+use infer::{BLOCK, Batch, Engine, Model};
+use models::Probe;
+
+use crate::scenario::{Scenario, Sizes, alone, compare, run};
+
+const VOCABULARY: usize = 50;
+
+/// Each place of each page holds what was written there last.
+struct Hashed {
+    pages: Vec<[u64; BLOCK]>,
+}
+
+impl Hashed {
+    fn engine(blocks: usize, limits: infer::Limits) -> Engine<Self> {
+        Engine::new(Self { pages: vec![[0; BLOCK]; blocks] }, limits)
+    }
+}
+
+fn mix(a: u64, b: u64) -> u64 {
+    (a ^ b.wrapping_mul(0x9e37_79b9_7f4a_7c15)).rotate_left(23).wrapping_mul(0xff51_afd7_ed55_8ccd)
+}
+
+impl Model for Hashed {
+    fn vocabulary(&self) -> usize {
+        VOCABULARY
+    }
+
+    fn context(&self) -> usize {
+        1000
+    }
+
+    fn blocks(&self) -> usize {
+        self.pages.len()
+    }
+
+    fn forward(&mut self, batch: &Batch, _: Option<&mut dyn Probe>) -> Vec<f32> {
+        let mut logits = Vec::new();
+        let mut row = 0;
+        for span in &batch.spans.0 {
+            for position in span.past..span.past + span.rows {
+                let role = u64::from(row < batch.rows.prompt);
+                let value = mix(mix(u64::from(batch.ids[row]) + 1, position as u64), role);
+                self.pages[span.table[position / BLOCK] as usize][position % BLOCK] = value;
+                if batch.wanted.contains(&row) {
+                    let seen = |p: usize| self.pages[span.table[p / BLOCK] as usize][p % BLOCK];
+                    let state = (0..=position).fold(7, |state, p| mix(state, seen(p)));
+                    logits.extend((0..VOCABULARY as u64).map(|id| (mix(state, id) >> 40) as f32 / 2e6));
+                }
+                row += 1;
+            }
+        }
+        assert_eq!(row, batch.ids.len(), "every row belongs to a span");
+        logits
+    }
+}
+
+const SIZES: Sizes = Sizes { vocabulary: VOCABULARY, longest_prompt: 150, longest_answer: 60 };
+
+#[test]
+fn in_a_batch_is_as_alone_for_two_thousand_scenarios() {
+    let (mut n_preempted, mut n_cancelled) = (0, 0);
+    for seed in 0..2000 {
+        let scenario = Scenario::new(seed, SIZES);
+        let blocks = [7, 9, 14, 100][seed as usize % 4];
+        let report = run(&mut Hashed::engine(blocks, scenario.limits), &scenario);
+        compare(
+            &scenario,
+            &report,
+            |r| alone(&mut Hashed::engine(blocks, infer::Limits::default()), r),
+            seed,
+        );
+        n_preempted += report.n_preempted;
+        n_cancelled += report.n_cancelled;
+    }
+    assert!(n_preempted > 500, "the scenarios run out of memory only {n_preempted} times");
+    assert!(n_cancelled > 500, "the scenarios cancel only {n_cancelled} times");
+}
+
+#[test]
+fn a_model_that_mixes_up_pages_is_found_out() {
+    struct Confused(Hashed);
+    impl Model for Confused {
+        fn vocabulary(&self) -> usize {
+            self.0.vocabulary()
+        }
+        fn context(&self) -> usize {
+            self.0.context()
+        }
+        fn blocks(&self) -> usize {
+            self.0.blocks()
+        }
+        fn forward(&mut self, batch: &Batch, probe: Option<&mut dyn Probe>) -> Vec<f32> {
+            let logits = self.0.forward(batch, probe);
+            // Every third page loses a token.
+            self.0.pages.iter_mut().step_by(3).for_each(|page| page[5] = 0);
+            logits
+        }
+    }
+    let caught = (0..20).filter(|&seed| {
+        let scenario = Scenario::new(seed, SIZES);
+        let confused = Confused(Hashed { pages: vec![[0; BLOCK]; 14] });
+        let report = run(&mut Engine::new(confused, scenario.limits), &scenario);
+        let check = || {
+            compare(&scenario, &report, |r| alone(&mut Hashed::engine(14, infer::Limits::default()), r), seed)
+        };
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
+    });
+    assert!(caught.count() > 10, "damaged pages go unnoticed");
+}

@@ -1,0 +1,105 @@
+//! The same scenarios on real models: the bits of every probability are those of the sequence alone, whatever the
+//! batch, the pieces of a prompt, the number of threads, and however often it was preempted and computed again.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use formats::{FileBytes, TensorFile, llama2c};
+use infer::{Engine, Limits, LocalModel};
+use models::families::LLAMA;
+use models::{Config, Decoder, Found, Tensors};
+
+use crate::scenario::{Outcome, Scenario, Sizes, alone, compare, run};
+
+fn replay(decoder: &Decoder, sizes: Sizes, seeds: std::ops::Range<u64>) -> usize {
+    let mut known: HashMap<String, Outcome> = HashMap::new();
+    let mut n_preempted = 0;
+    for seed in seeds {
+        let scenario = Scenario::new(seed, sizes);
+        kernels::pool::set_active_threads([1, 2, 3, 5][seed as usize % 4]);
+        let blocks = [5, 7, 9, 40][(seed / 4) as usize % 4];
+        let engine = |limits| Engine::new(LocalModel::with_blocks(decoder.clone(), blocks), limits);
+        let report = run(&mut engine(scenario.limits), &scenario);
+        n_preempted += report.n_preempted;
+        kernels::pool::set_active_threads(2);
+        let alone_once = |request: &infer::Request| {
+            let key = format!("{request:?}");
+            known.entry(key).or_insert_with(|| alone(&mut engine(Limits::default()), request)).clone()
+        };
+        compare(&scenario, &report, alone_once, seed);
+    }
+    n_preempted
+}
+
+/// A llama2.c checkpoint under the names of a GGUF file.
+struct Renamed(TensorFile);
+
+impl Tensors for Renamed {
+    fn label(&self) -> &str {
+        self.0.file().label()
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Found>, models::Error> {
+        const NAMES: &[(&str, &str)] = &[
+            ("token_embd.weight", "token_embedding_table"),
+            ("output_norm.weight", "rms_final_weight"),
+            ("attn_norm.weight", "rms_att_weight"),
+            ("attn_q.weight", "wq"),
+            ("attn_k.weight", "wk"),
+            ("attn_v.weight", "wv"),
+            ("attn_output.weight", "wo"),
+            ("ffn_norm.weight", "rms_ffn_weight"),
+            ("ffn_gate.weight", "w1"),
+            ("ffn_down.weight", "w2"),
+            ("ffn_up.weight", "w3"),
+        ];
+        let old = |name: &str| NAMES.iter().find(|(new, _)| *new == name).map(|(_, old)| *old);
+        let of_layer = || {
+            let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+            Some(format!("layers.{layer}.{}", old(rest)?))
+        };
+        match of_layer().or_else(|| old(name).map(str::to_owned)) {
+            Some(old) => Tensors::find(&self.0, &old),
+            None => Ok(None),
+        }
+    }
+}
+
+fn stories260k(path: &Path) -> Decoder {
+    let llama2c::Checkpoint { header, file } = llama2c::read(&FileBytes::open(path).unwrap()).unwrap();
+    let size = header.head_size();
+    let frequency = |pair: usize| 10_000f32.powf(-2.0 * pair as f32 / size as f32);
+    let config = Config {
+        vocabulary: header.vocab_size,
+        width: header.dim,
+        n_layers: header.n_layers,
+        n_heads: header.n_heads,
+        n_kv_heads: header.n_kv_heads,
+        head_size: size,
+        feed_forward: header.hidden_dim,
+        context: header.seq_len,
+        epsilon: 1e-5,
+        frequencies: (0..size / 2).map(frequency).collect(),
+        rope_layout: LLAMA.gguf.rope_layout,
+    };
+    Decoder::load(&Renamed(file), config, &LLAMA.gguf, &ops::device::cpu()).unwrap()
+}
+
+#[test]
+fn stories260k_in_a_batch_is_as_alone_for_two_hundred_scenarios() {
+    let test = "infer::simulator::real::stories260k_in_a_batch_is_as_alone_for_two_hundred_scenarios";
+    let Some(shared) = testkit::shared::shared(test) else { return };
+    let decoder = stories260k(&shared.join("llm/stories260K/stories260K.bin"));
+    let sizes = Sizes { vocabulary: 512, longest_prompt: 110, longest_answer: 40 };
+    let n_preempted = replay(&decoder, sizes, 0..200);
+    assert!(n_preempted > 50, "memory ran short only {n_preempted} times");
+}
+
+#[test]
+fn the_starter_in_a_batch_is_as_alone() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf");
+    let file = formats::gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
+    let decoder = models::load(&file, &ops::device::cpu()).unwrap();
+    let sizes = Sizes { vocabulary: decoder.config().vocabulary, longest_prompt: 90, longest_answer: 25 };
+    replay(&decoder, sizes, 0..8);
+}
