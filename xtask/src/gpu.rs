@@ -7,6 +7,7 @@
 use crate::workspace;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What is built and run: every test of these crates, which find the GPU by the feature.
 const TESTS: &[&str] =
@@ -41,14 +42,24 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let chosen = std::env::var_os("VK_DRIVER_FILES").map(PathBuf::from);
     let driver = choose(Path::new("/"), chosen)?;
     println!("driver: {} (VK_DRIVER_FILES)", driver.display());
-    let mut command = workspace::cargo();
-    command.args(["--config", QUICK]).args(TESTS).args(["--", "--show-output", "--test-threads=1"]);
-    command.args(arguments).env("CARGO_TARGET_DIR", workspace::root().join("target-gpu"));
-    command.env("VK_DRIVER_FILES", &driver).env("RUST_MIN_STACK", STACK_BYTES);
-    if !command.status().context("cargo does not start")?.success() {
+    if !tests(&driver).arg("--no-run").status().context("cargo does not start")?.success() {
+        bail!("the checks do not build; nothing is known about the driver");
+    }
+    let mut run = tests(&driver);
+    run.args(["--", "--show-output", "--test-threads=1"]).args(arguments);
+    if !run.status().context("cargo does not start")?.success() {
         bail!("the checks fail with this driver; what differs from the processor stands above");
     }
     Ok(())
+}
+
+/// The tests, in a target folder of their own.
+fn tests(driver: &Path) -> Command {
+    let mut command = workspace::cargo();
+    command.args(["--config", QUICK]).args(TESTS);
+    command.env("CARGO_TARGET_DIR", workspace::root().join("target-gpu"));
+    command.env("VK_DRIVER_FILES", driver).env("RUST_MIN_STACK", STACK_BYTES);
+    command
 }
 
 /// The description of the driver to use: the one that is asked for, or the first known one below `root`.
