@@ -6,6 +6,7 @@
 mod ci;
 mod fuzz;
 mod gpu;
+mod heavy;
 #[cfg(any(test, feature = "starter"))]
 mod starter;
 #[cfg(not(any(test, feature = "starter")))]
@@ -35,6 +36,11 @@ static CHORES: &[Chore] = &[
         name: "fuzz",
         does: "damaged bytes for every parser: [TARGET] [--seconds N] [--seed N]",
         run: fuzz::run,
+    },
+    Chore {
+        name: "heavy",
+        does: "the tests that take minutes and are left out of the gate",
+        run: heavy::run,
     },
     Chore { name: "gpu", does: "the checks of ops and models on a software Vulkan: [TEST]", run: gpu::run },
     Chore {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ops::{Rows, Span, Spans};
+use ops::Rows;
+use ops::attention::{Span, Spans};
 
 use crate::SequenceId;
 use crate::plan::Plan;

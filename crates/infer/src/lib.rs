@@ -12,8 +12,8 @@ mod blocks;
 mod engine;
 mod error;
 mod model;
-mod plan;
-mod sample;
+pub mod plan;
+pub mod sample;
 mod sequence;
 
 pub use answer::Answer;
@@ -22,8 +22,8 @@ pub use blocks::Blocks;
 pub use engine::{Engine, Event, Place, Reason};
 pub use error::Error;
 pub use model::{LocalModel, Model};
-pub use plan::{Limits, Plan, Planned, View, plan};
-pub use sample::{Choice, Likely, Sampler, Sampling};
+pub use plan::Limits;
+pub use sample::Sampling;
 pub use sequence::{Request, SequenceId};
 
 /// Tokens a page of keys and values holds.

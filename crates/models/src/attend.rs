@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use ops::{KvPool, PoolShape, Spans, attention, causal_attention};
+use ops::attention::{self, KvPool, PoolShape, Spans};
+use ops::causal_attention;
 
 use crate::Config;
 

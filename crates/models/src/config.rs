@@ -1,7 +1,7 @@
 //! The sizes and settings of a decoder, read from what its file says about itself.
 
 use formats::Metadata;
-use ops::Layout;
+use ops::rope::Layout;
 use serde_json::Value;
 
 use crate::{Dialect, Error};

@@ -9,9 +9,9 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ops::embedding::embedding;
 use ops::rms_norm::rms_norm;
-use ops::rope::rope;
+use ops::rope::{Angles, rope};
 use ops::swiglu::swiglu;
-use ops::{Angles, Linear, Rows, Weight};
+use ops::{Linear, Rows, Weight};
 
 use crate::attend::Attend;
 use crate::config::Config;

@@ -1,6 +1,6 @@
 //! What makes one model family differ from another, as data.
 
-use ops::Layout;
+use ops::rope::Layout;
 
 /// One model family.
 pub struct Family {

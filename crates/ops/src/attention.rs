@@ -59,6 +59,15 @@ pub struct Attended<B: Backend> {
     pub(crate) values: FloatTensor<B>,
 }
 
+/// Who attends to what, and by what the scores are multiplied.
+#[derive(Clone, Debug)]
+pub struct Attending {
+    /// Which sequence each row belongs to.
+    pub spans: Arc<Spans>,
+    /// The factor of the scores, usually `d^(-1/2)`.
+    pub scale: f32,
+}
+
 /// The op; see [`attention`].
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
 pub trait AttentionOp: Backend {
@@ -68,10 +77,9 @@ pub trait AttentionOp: Backend {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         #[extension_type] pool: PoolTensors<Self>,
-        spans: Arc<Spans>,
-        scale: f32,
+        attending: Attending,
     ) -> Attended<Self> {
-        definition::<Self>([q, k, v], pool, &spans, scale)
+        definition::<Self>([q, k, v], pool, &attending.spans, attending.scale)
     }
 }
 
@@ -154,9 +162,9 @@ impl AttentionOp for Flex {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         pool: PoolTensors<Self>,
-        spans: Arc<Spans>,
-        scale: f32,
+        attending: Attending,
     ) -> Attended<Self> {
+        let Attending { spans, scale } = attending;
         let PoolTensors { mut keys, mut values } = pool;
         let (q, k, v) = (host(&q), host(&k), host(&v));
         let (dims, pages) = (q.dims(), keys.shape().to_vec());
@@ -247,7 +255,7 @@ pub fn attention(
 ) -> (Tensor<3>, KvPool) {
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
     let Attended { output, keys, values } =
-        Dispatch::attention(q, k, v, pool.tensors, Arc::clone(spans), scale);
+        Dispatch::attention(q, k, v, pool.tensors, Attending { spans: Arc::clone(spans), scale });
     let pool = KvPool { tensors: PoolTensors { keys, values }, dims: pool.dims };
     (Tensor::from_dispatch(output), pool)
 }

@@ -25,9 +25,7 @@ mod tests;
 
 pub use burn::tensor::{Device, Tensor};
 
-pub use attention::{KvPool, PoolShape, Span, Spans};
 pub use linear::Linear;
-pub use rope::{Angles, Layout};
 pub use rows::Rows;
 pub use weight::{Lent, Storage, Weight, WeightError};
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
-use ops::attention::attention;
+use ops::attention::{KvPool, PoolShape, Span, Spans, attention};
 use ops::linear::linear;
 use ops::rms_norm::rms_norm;
 use ops::softmax::softmax;
 use ops::swiglu::swiglu;
-use ops::{KvPool, Lent, PoolShape, Rows, Span, Spans, Storage, Weight};
+use ops::{Lent, Rows, Storage, Weight};
 
 const THREADS: [usize; 4] = [1, 2, 3, 5];
 

@@ -12,7 +12,12 @@ use std::path::{Path, PathBuf};
 pub fn shared(test: &str) -> Option<PathBuf> {
     let folder = root().join("../shared/data");
     let log = std::env::var_os("HEARTH_SKIP_LOG").map(PathBuf::from);
-    find(test, folder, log.as_deref())
+    let line = skip_line(test);
+    let found = find(&line, folder, log.as_deref());
+    if found.is_none() {
+        print!("{line}");
+    }
+    found
 }
 
 /// The workspace's root.
@@ -21,12 +26,14 @@ pub fn root() -> &'static Path {
     crates.and_then(Path::parent).expect("testkit lies two folders below the root")
 }
 
-fn find(test: &str, folder: PathBuf, log: Option<&Path>) -> Option<PathBuf> {
+fn skip_line(test: &str) -> String {
+    format!("skipped: {test}: ../shared is not here\n")
+}
+
+fn find(line: &str, folder: PathBuf, log: Option<&Path>) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    let line = format!("skipped: {test}: ../shared is not here\n");
-    print!("{line}");
     if let Some(log) = log {
         let opened = std::fs::OpenOptions::new().create(true).append(true).open(log);
         opened
@@ -43,10 +50,10 @@ mod tests {
     #[test]
     fn a_missing_folder_is_recorded_and_a_present_one_is_not() {
         let log = std::env::temp_dir().join(format!("testkit-skips-{}.log", std::process::id()));
-        assert_eq!(find("present", root().to_owned(), Some(&log)), Some(root().to_owned()));
+        assert_eq!(find("", root().to_owned(), Some(&log)), Some(root().to_owned()));
         assert!(!log.exists());
-        assert_eq!(find("a", root().join("no-such-folder"), Some(&log)), None);
-        assert_eq!(find("b", root().join("no-such-folder"), Some(&log)), None);
+        assert_eq!(find(&skip_line("a"), root().join("no-such-folder"), Some(&log)), None);
+        assert_eq!(find(&skip_line("b"), root().join("no-such-folder"), Some(&log)), None);
         let text = std::fs::read_to_string(&log).unwrap();
         std::fs::remove_file(&log).unwrap();
         assert_eq!(text, "skipped: a: ../shared is not here\nskipped: b: ../shared is not here\n");

@@ -127,22 +127,22 @@ impl Tokenizer {
         parts::validate(&parts)?;
         let types = parts::token_types(&parts);
         let unknown = parts.unk.map(|id| id.0);
+        let is_bert = parts.kind == VocabularyKind::WordPiece;
         let adds_space = parts.add_space_prefix.unwrap_or(parts.kind == VocabularyKind::Spm);
+        let first_space = if adds_space || is_bert { FirstSpace::Added } else { FirstSpace::Own };
         let model = match parts.kind {
             VocabularyKind::Spm => {
-                Model::Spm(Spm::new(&parts.tokens, &parts.scores, &types, unknown, adds_space))
+                Model::Spm(Spm::new(&parts.tokens, &parts.scores, &types, unknown, first_space))
             }
             VocabularyKind::WordPiece => Model::WordPiece(WordPiece::new(&parts.tokens, &types, unknown)),
             VocabularyKind::ByteBpe => Model::ByteBpe(Box::new(ByteBpe::new(&parts, &types)?)),
         };
-        let is_bert = parts.kind == VocabularyKind::WordPiece;
         let bos = if is_bert { parts.cls.or(parts.bos) } else { parts.bos };
         let eos = if is_bert { parts.sep.or(parts.eos) } else { parts.eos };
         let adds_bos = match &model {
             Model::ByteBpe(model) => model.adds_bos(),
             Model::Spm(_) | Model::WordPiece(_) | Model::Json(_) => true,
         };
-        let first_space = if adds_space || is_bert { FirstSpace::Added } else { FirstSpace::Own };
         let by_text = parts
             .tokens
             .iter()

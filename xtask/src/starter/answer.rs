@@ -5,7 +5,8 @@ use ::text::{Special, Tokenizer};
 use anyhow::Result;
 use base::TokenId;
 use models::{Attend, Decoder, Input, KvCache};
-use ops::{Rows, Span, Spans};
+use ops::Rows;
+use ops::attention::{Span, Spans};
 use std::sync::Arc;
 
 /// Tokens a page of keys and values.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use base::TokenId;
-use infer::{Likely, Place, Sampler, Sampling};
+use infer::sample::{Likely, Sampler};
+use infer::{Place, Sampling};
 use models::{Decoder, Part, Probe};
 use ops::{Rows, Tensor};
 
@@ -41,7 +42,7 @@ impl Inspector {
 
     /// What each layer would have said at the row `place`, where `chosen` was said.
     pub fn lens(&self, decoder: &Decoder, place: Place, chosen: TokenId) -> Vec<LayerChoice> {
-        let row = |layer: &Tensor<2>| layer.clone().slice([place.row..place.row + 1]); // [1, D]
+        let row = |layer: &Tensor<2>| layer.clone().narrow(0, place.row, 1); // [1, D]
         let stacked = Tensor::cat(self.layers.iter().map(row).collect(), 0); // [layers, D]
         let n_layers = self.layers.len();
         let rows = if place.is_prompt { Rows::prompt(n_layers) } else { Rows::generated(n_layers) };
@@ -68,15 +69,24 @@ impl Probe for Inspector {
     }
 }
 
+/// Which part of an answer a step belongs to.
+#[derive(Clone, Copy)]
+pub(crate) enum Phase {
+    /// Up to the first token.
+    Prompt,
+    /// After it.
+    Answer,
+}
+
 /// Time by kind of layer, over the prompt and over the generated tokens.
 #[derive(Default)]
 pub(crate) struct Times(BTreeMap<&'static str, [Duration; 2]>);
 
 impl Times {
     /// Adds the times of one step.
-    pub fn add(&mut self, inspector: &Inspector, is_generating: bool) {
+    pub fn add(&mut self, inspector: &Inspector, phase: Phase) {
         for (kind, time) in &inspector.times {
-            self.0.entry(kind).or_default()[usize::from(is_generating)] += *time;
+            self.0.entry(kind).or_default()[phase as usize] += *time;
         }
     }
 

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use base::TokenId;
-use infer::{Answer, Choice, Likely, SequenceId};
+use infer::sample::{Choice, Likely};
+use infer::{Answer, SequenceId};
 use text::{Begin, Tokenizer};
 
 use super::Task;
-use super::inspect::{Inspector, LayerChoice, Times};
+use super::inspect::{Inspector, LayerChoice, Phase, Times};
 use super::loaded::piece;
 use crate::event::{Alternative, Finished, LayerView, Reason, Started, Token};
 use crate::job::{Detail, Prompt};
@@ -69,7 +70,8 @@ impl Live {
     /// Notes where the time of a step went, before or after the first token.
     pub fn time(&mut self, inspector: &Inspector) {
         if self.detail.timing {
-            self.times.add(inspector, self.first_token.is_some());
+            let phase = if self.first_token.is_some() { Phase::Answer } else { Phase::Prompt };
+            self.times.add(inspector, phase);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Jobs from one end to the other: what goes in, what comes out, and what is said when something is wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
 mod bad;
 mod checkpoint;
 mod good;

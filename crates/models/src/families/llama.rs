@@ -2,7 +2,7 @@
 //!
 //! Source: H. Touvron et al., "LLaMA" (2023) and "Llama 2" (2023); the GGUF specification for the names there.
 
-use ops::Layout;
+use ops::rope::Layout;
 
 use crate::{Dialect, Family, Names};
 

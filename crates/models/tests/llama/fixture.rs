@@ -5,7 +5,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use formats::{FileBytes, TensorFile, safetensors};
 use models::families::LLAMA;
 use models::{Attend, Config, Decoder, Dialect, Input};
-use ops::{Layout, Rows};
+use ops::Rows;
+use ops::rope::Layout;
 
 use crate::files::{Named, as_gguf, as_safetensors, values};
 use crate::run::{Conversation, Pieces, Seen, devices, numbers, run_causal, run_paged};

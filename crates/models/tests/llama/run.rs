@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use models::{Attend, Decoder, Input, KvCache, Part, Probe};
-use ops::{Rows, Span, Spans};
+use ops::Rows;
+use ops::attention::{Span, Spans};
 
 /// The devices that this build has.
 pub fn devices() -> Vec<(&'static str, Device)> {

@@ -3,7 +3,8 @@
 use formats::{FileBytes, llama2c};
 use models::families::LLAMA;
 use models::{Config, Decoder};
-use ops::{Layout, Rows};
+use ops::Rows;
+use ops::rope::Layout;
 use serde_json::Value;
 
 use crate::files::{Named, as_gguf, values};

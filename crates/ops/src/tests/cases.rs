@@ -6,10 +6,11 @@ use burn::backend::Dispatch;
 use burn::tensor::{Device, Int, Tensor, TensorData, bf16, f16};
 
 use super::{Call, Case};
+use crate::Rows;
 use crate::attention::{Attended, PoolTensors, Span, Spans};
+use crate::rope::Layout;
 use crate::value::Value;
 use crate::weight::{Lent, Storage, Weight, WeightTensor};
-use crate::{Layout, Rows};
 
 type Values<'a> = &'a [Value<Dispatch>];
 
@@ -273,8 +274,8 @@ pub(super) mod op {
         pool: PoolTensors<Dispatch>,
         spans: Arc<Spans>,
     ) -> Attended<Dispatch> {
-        use crate::attention::AttentionOp;
-        Dispatch::attention(q, k, v, pool, spans, SCALE)
+        use crate::attention::{Attending, AttentionOp};
+        Dispatch::attention(q, k, v, pool, Attending { spans, scale: SCALE })
     }
 
     pub fn attention(x: Values<'_>) -> Value<Dispatch> {

@@ -141,7 +141,10 @@ fn json(scope: &Scope, value: &Value, layout: &Layout, depth: usize, out: &mut S
                 next(scope, layout, depth + 1, place, out)?;
                 json(scope, item, layout, depth + 1, out)?;
             }
-            close(scope, layout, depth, items.is_empty(), ']', out)?;
+            if !items.is_empty() {
+                new_line(scope, layout, depth, out)?;
+            }
+            out.push(']');
         }
         ValueKind::Map => {
             let mut keys = scope.items(value)?;
@@ -158,7 +161,10 @@ fn json(scope: &Scope, value: &Value, layout: &Layout, depth: usize, out: &mut S
                 out.push_str(&layout.key);
                 json(scope, &value.get_item(key)?, layout, depth + 1, out)?;
             }
-            close(scope, layout, depth, keys.is_empty(), '}', out)?;
+            if !keys.is_empty() {
+                new_line(scope, layout, depth, out)?;
+            }
+            out.push('}');
         }
         other => return Err(fail(format!("{other} has no JSON"))),
     }
@@ -179,21 +185,6 @@ fn number(value: &Value) -> String {
 fn next(scope: &Scope, layout: &Layout, depth: usize, place: usize, out: &mut String) -> Result<(), Fail> {
     out.push_str(if place > 0 { &layout.item } else { "" });
     new_line(scope, layout, depth, out)
-}
-
-fn close(
-    scope: &Scope,
-    layout: &Layout,
-    depth: usize,
-    is_empty: bool,
-    bracket: char,
-    out: &mut String,
-) -> Result<(), Fail> {
-    if !is_empty {
-        new_line(scope, layout, depth, out)?;
-    }
-    out.push(bracket);
-    Ok(())
 }
 
 fn new_line(scope: &Scope, layout: &Layout, depth: usize, out: &mut String) -> Result<(), Fail> {

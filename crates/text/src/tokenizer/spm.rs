@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::FirstSpace;
 use super::merge::{Merge, Symbol, merge};
 use super::parts::{TokenType, byte_of};
 
@@ -20,7 +21,7 @@ pub(crate) struct Spm {
     bytes: Box<[Option<u32>; 256]>,
     unknown: Option<u32>,
     longest: usize,
-    adds_space: bool,
+    first_space: FirstSpace,
 }
 
 impl Spm {
@@ -31,7 +32,7 @@ impl Spm {
         scores: &[f32],
         types: &[TokenType],
         unknown: Option<u32>,
-        adds_space: bool,
+        first_space: FirstSpace,
     ) -> Self {
         let mut by_text = HashMap::with_capacity(tokens.len());
         let mut bytes = Box::new([None; 256]);
@@ -52,7 +53,7 @@ impl Spm {
             }
         }
         let orders = scores.iter().map(|score| order_of(*score)).collect();
-        Self { by_text, orders, bytes, unknown, longest, adds_space }
+        Self { by_text, orders, bytes, unknown, longest, first_space }
     }
 
     /// Appends the tokens of one run of text between special tokens.
@@ -61,7 +62,7 @@ impl Spm {
             return;
         }
         let mut spaced = String::with_capacity(text.len() + 1);
-        if self.adds_space {
+        if self.first_space == FirstSpace::Added {
             spaced.push(' ');
         }
         spaced.push_str(&plain_spaces(text));
