@@ -9,7 +9,7 @@ use text::{Begin, Tokenizer};
 
 use super::Task;
 use super::inspect::{Inspector, LayerChoice, Phase, Times};
-use super::loaded::piece;
+use super::vocabulary::piece;
 use crate::event::{Alternative, Finished, LayerView, Reason, Started, Token};
 use crate::job::{Detail, Prompt};
 use crate::running::Reporter;

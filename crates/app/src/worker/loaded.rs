@@ -210,8 +210,3 @@ fn settings(sampling: &Sampling) -> infer::Sampling {
         seed: sampling.seed.unwrap_or_default(),
     }
 }
-
-/// Text of a token for people.
-pub(crate) fn piece(tokenizer: &Tokenizer, id: TokenId) -> crate::event::Piece {
-    crate::event::Piece { id: id.0, text: tokenizer.token_text(id).into_owned() }
-}

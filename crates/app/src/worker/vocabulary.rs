@@ -8,6 +8,7 @@ use formats::metadata::Strings;
 use text::{TokenType, Tokenizer, VocabularyKind, VocabularyParts};
 
 use crate::Failure;
+use crate::event::Piece;
 
 /// Reads the vocabulary.
 ///
@@ -51,4 +52,9 @@ fn kind(name: &str, file: &str) -> Result<VocabularyKind, Failure> {
             Err(Failure::new("unknown_vocabulary", message, "llama, gpt2 and bert vocabularies are"))
         }
     }
+}
+
+/// A token as people read it.
+pub(crate) fn piece(tokenizer: &Tokenizer, id: TokenId) -> Piece {
+    Piece { id: id.0, text: tokenizer.token_text(id).into_owned() }
 }
