@@ -213,7 +213,7 @@ impl Error {
             Self::BadSource { .. } => "give the path of a plain file that nobody is writing".into(),
             Self::NoFiles { .. } => "give the path of the model's file".into(),
             Self::TooLarge { .. } => "import less under one name".into(),
-            Self::Io { .. } => "check the disk (`hearth doctor`), then try again; nothing was lost".into(),
+            Self::Io { .. } => "check the disk, then try again; nothing was lost".into(),
         }
     }
 
