@@ -245,3 +245,110 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
     let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp()).sum();
     f64::from(largest) + sum.ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, 3.0, -1.0];
+
+    /// How often each token is drawn, in percent, over 20,000 draws from fresh samplers.
+    fn shares(sampling: &Sampling, prompt: &[u32], logits: &[f32]) -> Vec<f64> {
+        let prompt: Vec<TokenId> = prompt.iter().map(|&id| TokenId(id)).collect();
+        let mut counts = vec![0.0; logits.len()];
+        for seed in 0..20_000 {
+            let mut sampler = Sampler::new(Sampling { seed, ..sampling.clone() }, &prompt);
+            counts[sampler.choose(logits, 0).unwrap().chosen.token.index()] += 100.0 / 20_000.0;
+        }
+        counts
+    }
+
+    fn free() -> Sampling {
+        Sampling { temperature: 1.0, ..Sampling::default() }
+    }
+
+    fn check(sampling: &Sampling, prompt: &[u32], logits: &[f32], expected: &[f64]) {
+        let found = shares(sampling, prompt, logits);
+        for (found, expected) in found.iter().zip(expected) {
+            // Four standard deviations of a share at 20,000 draws are 1.4 percent at most.
+            assert!((found - expected).abs() < 1.5, "{sampling:?}: {found:.1} instead of {expected:.1}");
+            assert_eq!(*expected == 0.0, *found == 0.0, "{sampling:?}: what is dropped is never drawn");
+        }
+    }
+
+    #[test]
+    fn each_knob_changes_the_shares_as_its_formula_says() {
+        let two = [0.0, 3f32.ln()]; // 25 % and 75 %
+        check(&free(), &[], &two, &[25.0, 75.0]);
+        check(&Sampling { temperature: 0.5, ..free() }, &[], &two, &[10.0, 90.0]);
+        check(&Sampling { logit_bias: [(TokenId(0), 3f32.ln())].into(), ..free() }, &[], &two, &[50.0, 50.0]);
+        check(
+            &Sampling { logit_bias: [(TokenId(1), f32::NEG_INFINITY)].into(), ..free() },
+            &[],
+            &two,
+            &[100.0, 0.0],
+        );
+        let four = [0.1f32, 0.2, 0.3, 0.4].map(f32::ln);
+        check(&Sampling { top_k: 2, ..free() }, &[], &four, &[0.0, 0.0, 300.0 / 7.0, 400.0 / 7.0]);
+        check(&Sampling { top_p: 0.65, ..free() }, &[], &four, &[0.0, 0.0, 300.0 / 7.0, 400.0 / 7.0]);
+        check(&Sampling { top_p: 0.75, ..free() }, &[], &four, &[0.0, 200.0 / 9.0, 300.0 / 9.0, 400.0 / 9.0]);
+        check(&Sampling { min_p: 0.45, ..free() }, &[], &four, &[0.0, 200.0 / 9.0, 300.0 / 9.0, 400.0 / 9.0]);
+        // The prompt's tokens count for the repetition penalty and not for the others.
+        let even = [2.0, 2.0];
+        let unlikely = 100.0 / (1.0 + 1f64.exp());
+        check(&Sampling { repetition_penalty: 2.0, ..free() }, &[0], &even, &[unlikely, 100.0 - unlikely]);
+        check(&Sampling { presence_penalty: 5.0, ..free() }, &[0], &even, &[50.0, 50.0]);
+    }
+
+    #[test]
+    fn zero_temperature_takes_the_best_and_of_equals_the_first() {
+        let mut sampler = Sampler::new(Sampling::default(), &[]);
+        let choice = sampler.choose(&LOGITS, 3).unwrap();
+        assert_eq!(choice.chosen.token, TokenId(1));
+        let best: Vec<u32> = choice.alternatives.iter().map(|likely| likely.token.0).collect();
+        assert_eq!(best, [1, 3, 2]);
+        let total: f64 = LOGITS.iter().map(|&logit| f64::from(logit).exp()).sum();
+        let expected = 3.0 - total.ln();
+        assert!((f64::from(choice.chosen.log_probability) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn penalties_grow_with_what_was_generated() {
+        let sampling = Sampling { frequency_penalty: 0.75, ..Sampling::default() };
+        let mut sampler = Sampler::new(sampling, &[]);
+        let drawn: Vec<u32> = (0..6).map(|_| sampler.choose(&LOGITS, 0).unwrap().chosen.token.0).collect();
+        // 3.0, 3.0 | 2.25, 2.25 and 2.0 | then token 2 after two of each.
+        assert_eq!(drawn, [1, 3, 1, 3, 2, 1]);
+        let sampling = Sampling { presence_penalty: 10.0, ..Sampling::default() };
+        let mut sampler = Sampler::new(sampling, &[]);
+        let drawn: Vec<u32> = (0..5).map(|_| sampler.choose(&LOGITS, 0).unwrap().chosen.token.0).collect();
+        assert_eq!(drawn, [1, 3, 2, 0, 4]);
+    }
+
+    #[test]
+    fn logits_that_are_no_numbers_choose_nothing() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            assert_eq!(Sampler::new(free(), &[]).choose(&[0.0, bad], 1), None);
+        }
+        assert_eq!(Sampler::new(free(), &[]).choose(&[f32::NEG_INFINITY; 3], 1), None);
+        assert_eq!(Sampler::new(free(), &[]).choose(&[], 1), None);
+        assert!(Sampler::new(free(), &[]).choose(&[f32::NEG_INFINITY, 0.0], 1).is_some());
+    }
+
+    #[test]
+    fn settings_without_meaning_are_refused_by_name() {
+        let cases: [(&str, Sampling); 6] = [
+            ("temperature", Sampling { temperature: -1.0, ..free() }),
+            ("temperature", Sampling { temperature: f32::NAN, ..free() }),
+            ("top_p", Sampling { top_p: 0.0, ..free() }),
+            ("min_p", Sampling { min_p: 1.5, ..free() }),
+            ("repetition_penalty", Sampling { repetition_penalty: 0.0, ..free() }),
+            ("logit_bias", Sampling { logit_bias: [(TokenId(1), f32::NAN)].into(), ..free() }),
+        ];
+        for (name, sampling) in cases {
+            let Err(Error::Setting { setting, .. }) = sampling.check() else { panic!("{sampling:?}") };
+            assert_eq!(setting, name);
+        }
+        assert!(free().check().is_ok());
+    }
+}
