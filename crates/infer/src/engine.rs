@@ -138,7 +138,7 @@ impl<M: Model> Engine<M> {
     }
 
     /// Computes one batch by a plan that was made for this engine as it is.
-    pub(crate) fn step_with(&mut self, plan: &Plan, probe: Option<&mut dyn Probe>) -> Vec<Event> {
+    fn step_with(&mut self, plan: &Plan, probe: Option<&mut dyn Probe>) -> Vec<Event> {
         self.reserve(plan);
         let batch = Batch::new(plan, &self.sequences);
         if batch.ids.is_empty() {

@@ -9,7 +9,7 @@ use models::Config;
 use store::{ModelInfo, ModelName, NewFile, Role, Source, Store};
 
 use super::convert::Converted;
-use super::{loaded, open, vocabulary};
+use super::{loaded, open};
 use crate::event::{Details, Model};
 use crate::job::{Import, Job, Placement};
 use crate::running::Reporter;
@@ -232,12 +232,7 @@ fn architecture(file: &TensorFile) -> String {
 
 /// Refuses a file that could not run, before a byte of it is stored.
 fn check(file: &TensorFile) -> Result<(), Failure> {
-    let family = models::recognise(file)?;
-    let label = file.file().label();
-    let config = Config::from_gguf(file.metadata(), &family.gguf, label)?;
-    let tokenizer = vocabulary::read(file.metadata(), label)?;
-    loaded::check_fit(&tokenizer, config.vocabulary, label)?;
-    models::load(file, &ops::device::cpu())?;
+    loaded::read(file, file.file().label(), &ops::device::cpu())?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base::TokenId;
 use formats::TensorFile;
 use infer::{Engine, Event as Step, Limits, LocalModel, Request, SequenceId};
+use models::Decoder;
 use ops::Device;
 use text::{ChatTemplate, Conversation, Segment, Special, Tokenizer};
 
@@ -34,9 +35,7 @@ impl Loaded {
     /// Reads the model file of `source`.
     pub fn new(source: Source, device: Device) -> Result<Self, Failure> {
         let file = formats::gguf::read(&source.file)?;
-        let decoder = models::load(&file, &device)?;
-        let tokenizer = vocabulary::read(file.metadata(), &source.name)?;
-        check_fit(&tokenizer, decoder.config().vocabulary, &source.name)?;
+        let (decoder, tokenizer) = read(&file, &source.name, &device)?;
         let template = template(&file, &tokenizer)?;
         let ids = (0..).map(TokenId).take(tokenizer.len());
         // A model that begins another text has ended this one.
@@ -174,9 +173,17 @@ impl Loaded {
     }
 }
 
+/// Reads the weights and the vocabulary of a model that errors call `name`, and sees that they belong together.
+pub(crate) fn read(file: &TensorFile, name: &str, device: &Device) -> Result<(Decoder, Tokenizer), Failure> {
+    let decoder = models::load(file, device)?;
+    let tokenizer = vocabulary::read(file.metadata(), name)?;
+    check_fit(&tokenizer, decoder.config().vocabulary, name)?;
+    Ok((decoder, tokenizer))
+}
+
 /// # Errors
 /// When the vocabulary has more tokens than the model: ids could have no row of weights.
-pub(crate) fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failure> {
+fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failure> {
     if tokenizer.len() <= rows {
         return Ok(());
     }
