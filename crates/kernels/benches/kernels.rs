@@ -13,7 +13,8 @@ use kernels::attention::{Cache, Pages, Row, attention};
 use kernels::element::add_assign;
 use kernels::embedding::embedding;
 use kernels::isa::{self, Isa};
-use kernels::product::{Role, Shape, Weights, product, product_backward_input, product_backward_weights};
+use kernels::product::{How, Role, Shape, Weights, product};
+use kernels::product::{product_backward_input, product_backward_weights, training_product};
 use kernels::rms_norm::rms_norm;
 use kernels::rope::{Heads, Layout, rope};
 use kernels::softmax::softmax;
@@ -153,10 +154,10 @@ fn products(bench: &Bench) {
         product(Role::Prompt, &x, Weights::Bf16(&halves), &mut y, shape);
     });
     bench.row("product backward input f32 2048x2048x2048", all, WIDER, || {
-        product_backward_input(&x, Weights::F32(&w), &mut y, shape);
+        product_backward_input(How::F32, &x, &w, &mut y, shape);
     });
     bench.row("product backward weights f32 2048x2048x2048", all, WIDER, || {
-        product_backward_weights(&x, &w, &mut y, shape);
+        product_backward_weights(How::F32, &x, &w, &mut y, shape);
     });
     for (rows, inner, outer) in [(512, 288, 768), (64, 2048, 2048), (16, 2048, 2048)] {
         let shape = Shape { rows, inner, outer };
@@ -166,7 +167,32 @@ fn products(bench: &Bench) {
             product(Role::Prompt, x, w, y, shape);
         });
     }
+    training(bench);
     generated(bench);
+}
+
+/// The products of a training step of 2048 rows at 15 and at 110 million parameters.
+fn training(bench: &Bench) {
+    for (rows, inner, outer) in [
+        (2048, 288, 288),
+        (2048, 288, 768),
+        (2048, 768, 288),
+        (256, 288, 32000),
+        (2048, 768, 768),
+        (2048, 768, 2048),
+        (2048, 2048, 768),
+    ] {
+        let shape = Shape { rows, inner, outer };
+        let limit = Limit::Arithmetic(2.0 * (rows * inner * outer) as f64);
+        let (mut x, mut w) = (numbers(1, rows * inner), numbers(2, outer * inner));
+        let mut y = numbers(3, rows * outer);
+        let name = |which: &str| format!("product training {which} {rows}x{inner}x{outer}");
+        bench.row(&name("forward"), limit, WIDER, || training_product(How::F32, &x, &w, &mut y, shape));
+        bench.row(&name("input"), limit, WIDER, || product_backward_input(How::F32, &y, &w, &mut x, shape));
+        bench.row(&name("weights"), limit, WIDER, || {
+            product_backward_weights(How::F32, &y, &x, &mut w, shape);
+        });
+    }
 }
 
 fn generated(bench: &Bench) {

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::tile::{Start, Tile, fetch};
+use super::training::Into;
 use super::weights::Weights;
 use crate::disjoint::Disjoint;
 use crate::pool;
@@ -136,9 +137,15 @@ pub(super) struct Size {
     pub k: usize,
 }
 
-/// `c = a · bᵀ`; the wrappers have checked that the operands have `size`.
-pub(super) fn multiply(tile: Tile, a: Operand<'_>, b: Operand<'_>, c: &mut [f32], size: Size) {
-    if size.k == 0 {
+/// `c = a · bᵀ` or `c += a · bᵀ`; the wrappers have checked that the operands have `size`.
+pub(super) fn multiply(
+    tile: Tile,
+    (a, b): (Operand<'_>, Operand<'_>),
+    into: Into,
+    c: &mut [f32],
+    size: Size,
+) {
+    if size.k == 0 && into == Into::Replace {
         return c.fill(0.0);
     }
     let mut buffers = PANELS.take();
@@ -146,7 +153,9 @@ pub(super) fn multiply(tile: Tile, a: Operand<'_>, b: Operand<'_>, c: &mut [f32]
     for columns in blocks(size.n, N_BLOCK) {
         for rows in blocks(size.m, M_BLOCK) {
             for inner in blocks(size.k, K_BLOCK) {
-                let block = Block { tile, rows: rows.clone(), columns: columns.clone(), inner };
+                let is_first = inner.start == 0 && into == Into::Replace;
+                let start = if is_first { Start::Zero } else { Start::Tile };
+                let block = Block { tile, rows: rows.clone(), columns: columns.clone(), inner, start };
                 block.pack(a, b, &mut buffers);
                 block.multiply(&buffers, output, size.n);
             }
@@ -192,6 +201,7 @@ struct Block {
     rows: Range<usize>,
     columns: Range<usize>,
     inner: Range<usize>,
+    start: Start,
 }
 
 impl Block {
@@ -281,14 +291,13 @@ impl Block {
         let k = self.inner.len();
         let rows = panel(&self.rows, a, tile_rows);
         let columns = panel(&self.columns, b, tile_columns);
-        let start = if self.inner.start == 0 { Start::Zero } else { Start::Tile };
         let a_panel = panels.a.as_ptr().cast::<f32>().wrapping_add(a * tile_rows * k);
         let b_panel = panels.b.as_ptr().cast::<f32>().wrapping_add(b * tile_columns * k);
         if rows.len() == tile_rows && columns.len() == tile_columns {
             let first = output.at(rows.start * stride + columns.start);
             // SAFETY: `pack` made both panels with this k; the tile's rows lie inside the output, and no
             // other task writes them.
-            return unsafe { body(k, a_panel, b_panel, first, stride, start) };
+            return unsafe { body(k, a_panel, b_panel, first, stride, self.start) };
         }
         let mut edge = [0.0f32; MAX_TILE];
         assert!(tile_rows * tile_columns <= MAX_TILE, "a tile fits the buffer of an edge");
@@ -298,7 +307,7 @@ impl Block {
             edge[..columns.len()].copy_from_slice(from);
         }
         // SAFETY: as above, with the buffer as the tile.
-        unsafe { body(k, a_panel, b_panel, edge.as_mut_ptr(), tile_columns, start) };
+        unsafe { body(k, a_panel, b_panel, edge.as_mut_ptr(), tile_columns, self.start) };
         for (row, edge) in rows.zip(edge.chunks_exact(tile_columns)) {
             // SAFETY: this part belongs to this tile alone.
             let to = unsafe { output.part(row * stride + columns.start..row * stride + columns.end) };
