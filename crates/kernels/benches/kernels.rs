@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use base::Rng;
 use kernels::attention::{Cache, Pages, Row, attention};
+use kernels::causal_attention::{Gradients, Saved, Sequences, causal_attention, causal_attention_backward};
 use kernels::element::add_assign;
 use kernels::embedding::embedding;
 use kernels::isa::{self, Isa};
@@ -53,6 +54,7 @@ fn main() {
     products(&bench);
     rows(&bench);
     attentions(&bench);
+    causal_attentions(&bench);
 }
 
 /// Floating-point operations per second of the register-only loop, over about 20 ms.
@@ -277,6 +279,33 @@ fn attentions(bench: &Bench) {
             "exponentials; loads from the second cache",
             || {
                 attention(&q, &cache, &rows, 0.1, &mut y);
+            },
+        );
+    }
+}
+
+/// Operations that causality leaves: half of the scores.
+fn causal_attentions(bench: &Bench) {
+    for (sequences, length, heads, size) in [(8, 256, 6, 48), (4, 512, 12, 64), (12, 64, 4, 32)] {
+        let s = Sequences { sequences, length, heads, kv_heads: heads, size };
+        let n = sequences * length * heads * size;
+        let [q, k, v, dy] = [1, 2, 3, 4].map(|seed| numbers(seed, n));
+        let mut log_sums = vec![0.0; n / size];
+        let [mut y, mut dq, mut dk, mut dv] = [(); 4].map(|()| vec![0.0; n]);
+        let scale = 1.0 / (size as f32).sqrt();
+        let name = format!("{sequences}x{length}, {heads}x{size}");
+        let scores = (sequences * heads * length * length * size) as f64;
+        bench.row(&format!("causal_attention {name}"), Limit::Arithmetic(2.0 * scores), WIDER, || {
+            causal_attention(&q, &k, &v, scale, &mut y, &mut log_sums, s);
+        });
+        let saved = Saved { q: &q, k: &k, v: &v, y: &y, log_sums: &log_sums };
+        bench.row(
+            &format!("causal_attention_backward {name}"),
+            Limit::Arithmetic(5.0 * scores),
+            WIDER,
+            || {
+                let gradients = Gradients { q: &mut dq, k: &mut dk, v: &mut dv };
+                causal_attention_backward(saved, &dy, scale, gradients, s);
             },
         );
     }

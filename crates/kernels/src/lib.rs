@@ -17,6 +17,7 @@
 //! | [`rope`] | rotary position embedding |
 //! | [`embedding`] | rows of a table by index |
 //! | [`attention`] | online-softmax attention over paged keys and values |
+//! | [`causal_attention`] | attention over whole sequences for training, and its gradients |
 //! | [`kv`] | writing new keys and values into their pages |
 //! | [`element`] | sums and products, element by element |
 //! | [`machine`] | loops that measure what this machine can do at most |
@@ -34,6 +35,7 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod attention;
+pub mod causal_attention;
 pub mod element;
 pub mod embedding;
 pub mod isa;
