@@ -1,6 +1,8 @@
 //! The backward pass of one task on vectors: for every block of queries, its blocks of keys from the first to
 //! the one on the diagonal, whose gradients gather in packed rows until the task ends.
 
+use std::ops::Range;
+
 use super::pack::Room;
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Backward, finite_shift};
@@ -212,11 +214,28 @@ impl<'a> Blocks<'a> {
     /// never read again, so it may become anything.
     #[inline(always)]
     unsafe fn weigh<V: Lanes>(&mut self, meeting: Meeting) {
-        for row in 0..self.n_rows {
+        for first in (0..self.n_rows).step_by(LANES) {
+            let rows = first..self.n_rows.min(first + LANES);
+            // SAFETY: the caller's promises; sixteen rows have the same number of vectors.
+            unsafe {
+                match n_vectors(first, meeting) {
+                    1 => self.weigh_rows::<V, 1>(rows),
+                    2 => self.weigh_rows::<V, 2>(rows),
+                    3 => self.weigh_rows::<V, 3>(rows),
+                    _ => self.weigh_rows::<V, 4>(rows),
+                }
+            }
+        }
+    }
+
+    /// [`Self::weigh`] for rows of N vectors.
+    #[inline(always)]
+    unsafe fn weigh_rows<V: Lanes, const N: usize>(&mut self, rows: Range<usize>) {
+        for row in rows {
             // SAFETY: both are blocks.
             unsafe {
                 let (shift, mean) = (V::splat(self.shifts[row]), V::splat(self.means[row]));
-                for vector in 0..n_vectors(row, meeting) {
+                for vector in 0..N {
                     let start = row * BLOCK + vector * LANES;
                     let (weights, ds) =
                         (self.weights.as_mut_ptr().add(start), self.ds.as_mut_ptr().add(start));

@@ -1,6 +1,8 @@
 //! The forward pass of one task on vectors: for every block of queries, its blocks of keys from the first to
 //! the one on the diagonal, with a running greatest score and sum of exponentials for each row.
 
+use std::ops::Range;
+
 use super::pack::Room;
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Forward, finite_shift, inverse};
@@ -75,44 +77,57 @@ impl Running {
     #[inline(always)]
     unsafe fn weigh<V: Lanes>(&mut self, scores: *mut f32, meeting: Meeting) -> [f32; BLOCK] {
         let mut keep = [0.0; BLOCK];
-        let mut shifts = [0.0; BLOCK];
-        // SAFETY: the scores are a block; a row on the diagonal has as many vectors as hold keys that it
-        // sees.
-        unsafe {
-            for row in 0..self.n_rows {
-                let scores = scores.add(row * BLOCK);
-                let n_vectors = n_vectors(row, meeting);
-                if meeting == Meeting::Diagonal {
-                    let unseen = n_vectors * LANES - (row + 1);
-                    V::splat(f32::NEG_INFINITY).store_first(scores.add(row + 1), unseen);
+        for first in (0..self.n_rows).step_by(LANES) {
+            let rows = first..self.n_rows.min(first + LANES);
+            // SAFETY: the scores are a block; sixteen rows on the diagonal have as many vectors as hold keys
+            // that they see.
+            unsafe {
+                match n_vectors(first, meeting) {
+                    1 => self.weigh_rows::<V, 1>(scores, &mut keep, rows, meeting),
+                    2 => self.weigh_rows::<V, 2>(scores, &mut keep, rows, meeting),
+                    3 => self.weigh_rows::<V, 3>(scores, &mut keep, rows, meeting),
+                    _ => self.weigh_rows::<V, 4>(scores, &mut keep, rows, meeting),
                 }
-                let mut greatest = V::splat(f32::NEG_INFINITY);
-                for vector in 0..n_vectors {
-                    // NaN loses here (the second operand wins) and shows again in the exponentials.
-                    greatest = V::load(scores.add(vector * LANES)).max(greatest);
-                }
-                let before = self.greatest[row];
-                self.greatest[row] = before.max(greatest.greatest());
-                shifts[row] = finite_shift(self.greatest[row]);
-                keep[row] = before - shifts[row];
-            }
-            for row in (0..self.n_rows).step_by(LANES) {
-                exp_normal(V::load(keep.as_ptr().add(row))).store(keep.as_mut_ptr().add(row));
-            }
-            for row in 0..self.n_rows {
-                let scores = scores.add(row * BLOCK);
-                let shift = V::splat(shifts[row]);
-                let mut sum = V::load(self.sums[row].as_ptr()).mul(V::splat(keep[row]));
-                for vector in 0..n_vectors(row, meeting) {
-                    let to = scores.add(vector * LANES);
-                    let weight = exp_normal(V::load(to).sub(shift));
-                    weight.store(to);
-                    sum = sum.add(weight);
-                }
-                sum.store(self.sums[row].as_mut_ptr());
             }
         }
         keep
+    }
+
+    /// [`Self::weigh`] for at most sixteen rows of N vectors.
+    #[inline(always)]
+    unsafe fn weigh_rows<V: Lanes, const N: usize>(
+        &mut self,
+        scores: *mut f32,
+        keep: &mut [f32; BLOCK],
+        rows: Range<usize>,
+        meeting: Meeting,
+    ) {
+        let mut shifts = [0.0; LANES];
+        let keep = &mut keep[rows.start..rows.start + LANES];
+        // SAFETY: the caller's scores; `keep` and `shifts` are whole vectors.
+        unsafe {
+            for (row, (keep, to)) in rows.clone().zip(keep.iter_mut().zip(&mut shifts)) {
+                let scores: [V; N] = load_scores(scores.add(row * BLOCK), row, meeting);
+                let greatest = scores.into_iter().fold(V::splat(f32::NEG_INFINITY), |a, b| b.max(a));
+                let before = self.greatest[row];
+                self.greatest[row] = before.max(greatest.greatest());
+                *to = finite_shift(self.greatest[row]);
+                *keep = before - *to;
+            }
+            exp_normal(V::load(keep.as_ptr())).store(keep.as_mut_ptr());
+            for (row, (keep, shift)) in rows.zip(keep.iter().zip(&shifts)) {
+                let to = scores.add(row * BLOCK);
+                let scores: [V; N] = load_scores(to, row, meeting);
+                let sums = &mut self.sums[row];
+                let mut sum = V::load(sums.as_ptr()).mul(V::splat(*keep));
+                for vector in 0..N {
+                    let weight = exp_normal(scores[vector].sub(V::splat(*shift)));
+                    weight.store(to.add(vector * LANES));
+                    sum = sum.add(weight);
+                }
+                sum.store(sums.as_mut_ptr());
+            }
+        }
     }
 
     /// Writes the rows of a member of the group, from token `first` on, and the logarithms of their sums.
@@ -140,5 +155,33 @@ impl Running {
                 }
             }
         }
+    }
+}
+
+/// Of sixteen lanes, those that are seen keep what they have against the first half of this, the others
+/// become minus infinity against the second.
+static SEEN: [f32; 2 * LANES] = {
+    let mut bounds = [f32::INFINITY; 2 * LANES];
+    let mut lane = LANES;
+    while lane < 2 * LANES {
+        bounds[lane] = f32::NEG_INFINITY;
+        lane += 1;
+    }
+    bounds
+};
+
+/// The scores of a row, minus infinity where it does not see the key. NaN in the last vector comes out as
+/// infinity where it is seen, whose weight is NaN.
+#[inline(always)]
+unsafe fn load_scores<V: Lanes, const N: usize>(from: *const f32, row: usize, meeting: Meeting) -> [V; N] {
+    let unseen = if meeting == Meeting::Diagonal { LANES - 1 - row % LANES } else { 0 };
+    // SAFETY: N vectors stand there; at most fifteen lanes of the last are unseen.
+    unsafe {
+        let mut scores = [V::splat(0.0); N];
+        for vector in 0..N {
+            scores[vector] = V::load(from.add(vector * LANES));
+        }
+        scores[N - 1] = scores[N - 1].min(V::load(SEEN.as_ptr().add(unseen)));
+        scores
     }
 }
