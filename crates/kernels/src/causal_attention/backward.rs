@@ -4,7 +4,7 @@
 use super::pack::Room;
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Backward, finite_shift};
-use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp, load_up_to, store_up_to};
+use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp_normal, load_up_to, store_up_to};
 
 #[target_feature(enable = "avx2,fma,f16c")]
 pub unsafe fn avx2(task: &Backward<'_>) {
@@ -220,7 +220,7 @@ impl<'a> Blocks<'a> {
                     let start = row * BLOCK + vector * LANES;
                     let (weights, ds) =
                         (self.weights.as_mut_ptr().add(start), self.ds.as_mut_ptr().add(start));
-                    let weight = exp(V::load(weights).sub(shift));
+                    let weight = exp_normal(V::load(weights).sub(shift));
                     weight.store(weights);
                     weight.mul(V::load(ds).sub(mean)).store(ds);
                 }

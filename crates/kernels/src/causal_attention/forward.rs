@@ -4,7 +4,7 @@
 use super::pack::Room;
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Forward, finite_shift, inverse};
-use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp, load_up_to, store_up_to};
+use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp_normal, load_up_to, store_up_to};
 
 #[target_feature(enable = "avx2,fma,f16c")]
 pub unsafe fn avx2(task: &Forward<'_>) {
@@ -97,7 +97,7 @@ impl Running {
                 keep[row] = before - shifts[row];
             }
             for row in (0..self.n_rows).step_by(LANES) {
-                exp(V::load(keep.as_ptr().add(row))).store(keep.as_mut_ptr().add(row));
+                exp_normal(V::load(keep.as_ptr().add(row))).store(keep.as_mut_ptr().add(row));
             }
             for row in 0..self.n_rows {
                 let scores = scores.add(row * BLOCK);
@@ -105,7 +105,7 @@ impl Running {
                 let mut sum = V::load(self.sums[row].as_ptr()).mul(V::splat(keep[row]));
                 for vector in 0..n_vectors(row, meeting) {
                     let to = scores.add(vector * LANES);
-                    let weight = exp(V::load(to).sub(shift));
+                    let weight = exp_normal(V::load(to).sub(shift));
                     weight.store(to);
                     sum = sum.add(weight);
                 }
