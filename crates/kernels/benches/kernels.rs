@@ -9,17 +9,22 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use base::Rng;
+use kernels::activation::Gelu;
+use kernels::activation::geglu::{geglu, geglu_backward};
+use kernels::activation::gelu::{gelu, gelu_backward};
+use kernels::activation::swiglu::{swiglu, swiglu_backward};
 use kernels::attention::{Cache, Pages, Row, attention};
-use kernels::causal_attention::{Gradients, Saved, Sequences, causal_attention, causal_attention_backward};
-use kernels::element::add_assign;
-use kernels::embedding::embedding;
+use kernels::causal_attention::{self as causal, causal_attention, causal_attention_backward};
+use kernels::element::{add, add_assign, sum_rows};
+use kernels::embedding::{embedding, embedding_backward};
 use kernels::isa::{self, Isa};
+use kernels::layer_norm::{Gradients, layer_norm, layer_norm_backward};
+use kernels::optimiser::{AdamW, adam_w, sum_of_squares};
 use kernels::product::{How, Role, Shape, Weights, product};
 use kernels::product::{product_backward_input, product_backward_weights, training_product};
-use kernels::rms_norm::rms_norm;
+use kernels::rms_norm::{rms_norm, rms_norm_backward};
 use kernels::rope::{Heads, Layout, rope};
 use kernels::softmax::softmax;
-use kernels::swiglu::swiglu;
 use kernels::{machine, pool};
 
 const N_THREADS: usize = 2;
@@ -53,6 +58,9 @@ fn main() {
     );
     products(&bench);
     rows(&bench);
+    norms(&bench);
+    activation(&bench);
+    optimiser(&bench);
     attentions(&bench);
     causal_attentions(&bench);
 }
@@ -260,6 +268,65 @@ fn rows(bench: &Bench) {
     bench.row("swiglu 64x4096 (in cache)", limit(30.0), "division", || swiglu(x, up, y));
 }
 
+/// Backward passes over rows of 4096, and the norm that has a mean.
+fn norms(bench: &Bench) {
+    let (n_rows, width) = (8 * 1024, 4096);
+    let size = n_rows * width;
+    let (x, gradient) = (numbers(8, size), numbers(9, size));
+    let [weight, bias, mut dw, mut db] = [10, 11, 12, 13].map(|seed| numbers(seed, width));
+    let mut dx = vec![0.0; size];
+    let bytes = |n_operands: usize| Limit::Memory((n_operands * size * 4) as f64);
+    bench.row("rms_norm_backward 8192x4096", bytes(3), READING, || {
+        rms_norm_backward(&x, &weight, &gradient, 1e-5, &mut dx, &mut dw);
+    });
+    bench.row("layer_norm 8192x4096", bytes(2), READING, || layer_norm(&x, &weight, &bias, 1e-5, &mut dx));
+    bench.row("layer_norm_backward 8192x4096", bytes(3), READING, || {
+        let gradients = Gradients { dx: &mut dx, dw: &mut dw, db: &mut db };
+        layer_norm_backward(&x, &weight, &gradient, 1e-5, gradients);
+    });
+    bench.row("sum_rows 8192x4096", bytes(1), "one body; limited by memory", || sum_rows(&x, &mut dw));
+    bench.row("add 8192x4096", bytes(3), "one body; limited by memory", || add(&x, &gradient, &mut dx));
+    let ids: Vec<u32> = (0..n_rows as u32).map(|i| i.wrapping_mul(40503) % 4096).collect();
+    bench.row("embedding_backward 8192x4096", bytes(3), "one body; limited by memory", || {
+        embedding_backward(&ids, &x, width, &mut dx[..4096 * width]);
+    });
+}
+
+/// 128 MiB of each operand.
+fn activation(bench: &Bench) {
+    let size = 32 << 20;
+    let (x, up, gradient) = (numbers(14, size), numbers(15, size), numbers(16, size));
+    let (mut y, mut dup) = (vec![0.0; size], vec![0.0; size]);
+    let bytes = |n_operands: usize| Limit::Memory((n_operands * size * 4) as f64);
+    bench.row("swiglu_backward 32M", bytes(5), READING, || {
+        swiglu_backward([&x, &up, &gradient], &mut y, &mut dup);
+    });
+    for form in [Gelu::Tanh, Gelu::Erf] {
+        bench.row(&format!("gelu {form:?} 32M"), bytes(2), READING, || gelu(form, &x, &mut y));
+        bench.row(&format!("gelu_backward {form:?} 32M"), bytes(3), READING, || {
+            gelu_backward(form, &x, &gradient, &mut y);
+        });
+        bench.row(&format!("geglu {form:?} 32M"), bytes(3), READING, || geglu(form, &x, &up, &mut y));
+        bench.row(&format!("geglu_backward {form:?} 32M"), bytes(5), READING, || {
+            geglu_backward(form, [&x, &up, &gradient], &mut y, &mut dup);
+        });
+    }
+}
+
+/// 128 MiB of each operand.
+fn optimiser(bench: &Bench) {
+    let size = 32 << 20;
+    let (mut value, gradient) = (numbers(17, size), numbers(18, size));
+    let (mut first, mut second) = (vec![0.0; size], vec![0.0; size]);
+    let settings = AdamW { step: 100, ..AdamW::default() };
+    bench.row("adam_w 32M", Limit::Memory((7 * size * 4) as f64), READING, || {
+        adam_w(&settings, &mut value, &gradient, &mut first, &mut second);
+    });
+    bench.row("sum_of_squares 32M", Limit::Memory((size * 4) as f64), READING, || {
+        black_box(sum_of_squares(&gradient));
+    });
+}
+
 fn attentions(bench: &Bench) {
     let pages = Pages { n_key_heads: 8, head_size: 128, block_size: 16 };
     let n_tokens = 4096;
@@ -287,7 +354,7 @@ fn attentions(bench: &Bench) {
 /// Operations that causality leaves: half of the scores.
 fn causal_attentions(bench: &Bench) {
     for (sequences, length, heads, size) in [(8, 256, 6, 48), (4, 512, 12, 64), (12, 64, 4, 32)] {
-        let s = Sequences { sequences, length, heads, kv_heads: heads, size };
+        let s = causal::Sequences { sequences, length, heads, kv_heads: heads, size };
         let n = sequences * length * heads * size;
         let [q, k, v, dy] = [1, 2, 3, 4].map(|seed| numbers(seed, n));
         let mut log_sums = vec![0.0; n / size];
@@ -298,13 +365,13 @@ fn causal_attentions(bench: &Bench) {
         bench.row(&format!("causal_attention {name}"), Limit::Arithmetic(2.0 * scores), WIDER, || {
             causal_attention(&q, &k, &v, scale, &mut y, &mut log_sums, s);
         });
-        let saved = Saved { q: &q, k: &k, v: &v, y: &y, log_sums: &log_sums };
+        let saved = causal::Saved { q: &q, k: &k, v: &v, y: &y, log_sums: &log_sums };
         bench.row(
             &format!("causal_attention_backward {name}"),
             Limit::Arithmetic(5.0 * scores),
             WIDER,
             || {
-                let gradients = Gradients { q: &mut dq, k: &mut dk, v: &mut dv };
+                let gradients = causal::Gradients { q: &mut dq, k: &mut dk, v: &mut dv };
                 causal_attention_backward(saved, &dy, scale, gradients, s);
             },
         );

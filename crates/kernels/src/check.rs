@@ -60,3 +60,34 @@ pub(crate) fn assert_same_bits(actual: &[f32], expected: &[f32], context: &str) 
         assert!(is_same, "{context}: element {place}: {a:e}, expected {e:e}");
     }
 }
+
+/// Runs `work` with 1, 2, 3 and 5 threads of the pool. Other tests of this process may change the number at
+/// any moment, which is one more reason for results not to depend on it.
+pub(crate) fn on_every_number_of_threads(mut work: impl FnMut(usize)) {
+    let before = crate::pool::active_threads();
+    for n_threads in [1, 2, 3, 5] {
+        crate::pool::set_active_threads(n_threads);
+        work(n_threads);
+    }
+    crate::pool::set_active_threads(before);
+}
+
+/// Central differences in f64 of `loss` for every element of `x`.
+pub(crate) fn differences(x: &[f64], loss: &dyn Fn(&[f64]) -> f64) -> Vec<f32> {
+    const STEP: f64 = 1e-5;
+    let mut moved = x.to_vec();
+    let slope = |place: usize| {
+        moved[place] = x[place] + STEP;
+        let above = loss(&moved);
+        moved[place] = x[place] - STEP;
+        let below = loss(&moved);
+        moved[place] = x[place];
+        ((above - below) / (2.0 * STEP)) as f32
+    };
+    (0..x.len()).map(slope).collect()
+}
+
+/// The same numbers in f64.
+pub(crate) fn widened(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|x| f64::from(*x)).collect()
+}

@@ -1,7 +1,9 @@
-//! Rows of a table by index: `y[r] = table[ids[r]]`, widened exactly to f32.
+//! Rows of a table by index: `y[r] = table[ids[r]]`, widened exactly to f32; and backward, where the gradient of
+//! every row is added to the row of the table that it came from.
 //!
-//! Not a search and not a product with one-hot rows; no scaling. Nothing is rounded, so every body gives the
-//! same bits; the work is one copy, limited by memory.
+//! Not a search and not a product with one-hot rows; no scaling. The copy rounds nothing; the sums are taken
+//! in the order of the rows, one after the other, so every body and every number of threads gives the same
+//! bits. The work is limited by memory.
 
 use crate::disjoint::Disjoint;
 use crate::pool;
@@ -43,9 +45,50 @@ pub fn embedding(table: Weights<'_>, width: usize, ids: &[u32], y: &mut [f32]) {
     });
 }
 
+/// Adds row r of `gradient` to row `ids[r]` of `table_gradient`, for r = 0, 1, 2, …
+///
+/// # Shapes
+/// `ids [R]`, `gradient [R, width]`, `table_gradient [V, width]`.
+///
+/// # Panics
+/// When the lengths do not fit together or an id is not below V.
+pub fn embedding_backward(ids: &[u32], gradient: &[f32], width: usize, table_gradient: &mut [f32]) {
+    let fits = Some(gradient.len()) == ids.len().checked_mul(width);
+    assert!(fits, "embedding_backward: the gradient is not one row of {width} for each id");
+    if width == 0 {
+        return;
+    }
+    let n_rows = table_gradient.len() / width;
+    let is_whole = table_gradient.len().is_multiple_of(width);
+    assert!(is_whole, "embedding_backward: the table is not a whole number of rows of {width}");
+    // By id, and for one id by position.
+    let mut order: Vec<(u32, usize)> = ids.iter().copied().zip(0..).collect();
+    order.sort_unstable();
+    if let Some((id, _)) = order.last().filter(|(id, _)| *id as usize >= n_rows) {
+        panic!("embedding_backward: row {id} of a table of {n_rows}");
+    }
+    let output = Disjoint::new(table_gradient);
+    // One task for the rows of some ids, so that no two write to the same row of the table.
+    let runs: Vec<&[(u32, usize)]> = order.chunk_by(|a, b| a.0 == b.0).collect();
+    let runs_per_task = ELEMENTS_PER_TASK.div_ceil(width);
+    pool::run_ranges(runs.len(), runs_per_task, &|range| {
+        for run in &runs[range] {
+            let start = run[0].0 as usize * width;
+            // SAFETY: each id has one run, so no two parts overlap.
+            let total = unsafe { output.part(start..start + width) };
+            for (_, row) in *run {
+                let from = &gradient[row * width..][..width];
+                total.iter_mut().zip(from).for_each(|(total, g)| *total += g);
+            }
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::{assert_same_bits, normal, on_every_number_of_threads};
+    use base::Rng;
 
     #[test]
     fn rows_come_in_the_order_of_the_ids_from_every_type() {
@@ -76,5 +119,31 @@ mod tests {
     #[should_panic(expected = "row 3 of a table of 3")]
     fn an_id_beyond_the_table_is_a_bug() {
         embedding(Weights::F32(&[0.0; 6]), 2, &[3], &mut [0.0; 2]);
+    }
+
+    #[test]
+    fn gradients_are_added_in_the_order_of_the_rows_on_any_number_of_threads() {
+        let (rows, width, n_ids) = (53, 1001, 700);
+        let mut rng = Rng::new(3);
+        let ids: Vec<u32> = (0..n_ids).map(|_| rng.below(rows) as u32 * rng.below(2) as u32).collect();
+        let (gradient, start) = (normal(&mut rng, n_ids * width), normal(&mut rng, rows * width));
+        let mut expected = start.clone();
+        for (id, gradient) in ids.iter().zip(gradient.chunks(width)) {
+            for (sum, g) in expected[*id as usize * width..][..width].iter_mut().zip(gradient) {
+                *sum += g;
+            }
+        }
+        on_every_number_of_threads(|n_threads| {
+            let mut table = start.clone();
+            embedding_backward(&ids, &gradient, width, &mut table);
+            assert_same_bits(&table, &expected, &format!("{n_threads} threads"));
+        });
+        embedding_backward(&[], &[], width, &mut []);
+    }
+
+    #[test]
+    #[should_panic(expected = "row 3 of a table of 3")]
+    fn a_gradient_beyond_the_table_is_a_bug() {
+        embedding_backward(&[0, 3], &[0.0; 4], 2, &mut [0.0; 6]);
     }
 }

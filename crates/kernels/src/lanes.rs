@@ -45,6 +45,8 @@ pub(crate) trait Lanes: Copy {
     unsafe fn mul(self, other: Self) -> Self;
     /// `self / other`.
     unsafe fn div(self, other: Self) -> Self;
+    /// The square root.
+    unsafe fn sqrt(self) -> Self;
     /// `self * other + addend`, rounded once.
     unsafe fn mul_add(self, other: Self, addend: Self) -> Self;
     /// `addend - self * other`, rounded once.
@@ -165,6 +167,22 @@ pub(crate) unsafe fn store_up_to<V: Lanes>(value: V, to: *mut f32, start: usize,
             value.store(to.add(start));
         } else {
             value.store_first(to.add(start), length - start);
+        }
+    }
+}
+
+/// `value` in the lanes that [`load_up_to`] would fill, 0 in the others.
+///
+/// # Safety
+/// As [`Lanes`], and `start < length`.
+#[inline(always)]
+pub(crate) unsafe fn splat_up_to<V: Lanes>(value: f32, start: usize, length: usize) -> V {
+    // SAFETY: the array has sixteen elements, and at most so many are read.
+    unsafe {
+        if length - start >= LANES {
+            V::splat(value)
+        } else {
+            V::load_first([value; LANES].as_ptr(), length - start)
         }
     }
 }

@@ -11,15 +11,18 @@
 //! | [`pool`] | the one thread pool of the process |
 //! | [`kernel`] | a contract and its bodies |
 //! | [`product`] | dense product x·Wᵀ and the two products of its backward pass |
-//! | [`rms_norm`] | root-mean-square normalisation |
+//! | [`rms_norm`] | root-mean-square normalisation, and its backward pass |
+//! | [`layer_norm`] | layer normalisation, and its backward pass |
 //! | [`softmax`] | softmax over rows |
-//! | [`swiglu`] | silu(gate) · up |
-//! | [`rope`] | rotary position embedding |
-//! | [`embedding`] | rows of a table by index |
+//! | [`activation`] | GELU, SwiGLU and GeGLU, and their backward passes |
+//! | [`rope`] | rotary position embedding, and its backward pass |
+//! | [`embedding`] | rows of a table by index, and the sums of their gradients |
 //! | [`attention`] | online-softmax attention over paged keys and values |
 //! | [`causal_attention`] | attention over whole sequences for training, and its gradients |
 //! | [`kv`] | writing new keys and values into their pages |
 //! | [`element`] | sums and products, element by element |
+//! | [`optimiser`] | one step of AdamW in place; the squared norm of a gradient |
+//! | `row_sums` | sums over the rows of a matrix, in a fixed order |
 //! | [`machine`] | loops that measure what this machine can do at most |
 //! | `lanes`, `lanes/…` | sixteen f32 lanes on AVX2 and AVX-512, and the exponential on them |
 //! | `disjoint` | one output slice shared by tasks that write different parts of it |
@@ -34,6 +37,7 @@
 // Arrays that stand for registers are read best with the index that their loop unrolls over.
 #![allow(clippy::needless_range_loop)]
 
+pub mod activation;
 pub mod attention;
 pub mod causal_attention;
 pub mod element;
@@ -41,13 +45,14 @@ pub mod embedding;
 pub mod isa;
 pub mod kernel;
 pub mod kv;
+pub mod layer_norm;
 pub mod machine;
+pub mod optimiser;
 pub mod pool;
 pub mod product;
 pub mod rms_norm;
 pub mod rope;
 pub mod softmax;
-pub mod swiglu;
 
 #[cfg(test)]
 mod check;
@@ -55,6 +60,7 @@ mod disjoint;
 mod error;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+mod row_sums;
 
 pub use error::Error;
 pub use isa::Isa;

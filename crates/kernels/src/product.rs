@@ -15,6 +15,7 @@
 //! (2008).
 
 mod generated;
+mod half;
 mod prompt;
 mod tile;
 mod training;

@@ -4,6 +4,10 @@
 //! Square Layer Normalization" (2019). Largest relative error against exact arithmetic: 2e-6 up to D = 16384
 //! (the sum of squares has no cancellation; the vector bodies add in sixteen lanes).
 
+mod backward;
+
+pub use backward::{BackwardBody, RMS_NORM_BACKWARD, rms_norm_backward};
+
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
 use crate::kernel::Kernel;

@@ -3,7 +3,7 @@
 //! Knows nothing of how frequencies are scaled for long contexts: `inv_freq` comes ready. Source: J. Su and
 //! others, "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021). With a pair (a, b) and its
 //! cosine c and sine s: a' = a·c − b·s, b' = b·c + a·s. Largest error: 2 ULP of the larger of the two terms.
-//! The backward pass is the same with the sines negated.
+//! The backward pass is the turn by the opposite angle: the same with the sines negated.
 
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
@@ -98,6 +98,29 @@ pub fn rope_table(
 /// # Panics
 /// When the lengths do not fit together, or the rotary size is odd or above d.
 pub fn rope(x: &mut [f32], cosines: &[f32], sines: &[f32], heads: Heads) {
+    turn_rows(x, cosines, sines, heads, Direction::Forth);
+}
+
+/// Turns every head of every row back by the row's angles: what [`rope`] does to x undone, and, in place, the
+/// gradient of its output made that of its input. The bits are those of [`rope`] with negated sines.
+///
+/// # Shapes
+/// As [`rope`].
+///
+/// # Panics
+/// As [`rope`].
+pub fn rope_backward(gradient: &mut [f32], cosines: &[f32], sines: &[f32], heads: Heads) {
+    turn_rows(gradient, cosines, sines, heads, Direction::Back);
+}
+
+/// Which way a pair is turned.
+#[derive(Clone, Copy)]
+enum Direction {
+    Forth,
+    Back,
+}
+
+fn turn_rows(x: &mut [f32], cosines: &[f32], sines: &[f32], heads: Heads, direction: Direction) {
     let Heads { n_heads, head_size, rotary_size, layout } = heads;
     assert!(
         rotary_size <= head_size && rotary_size.is_multiple_of(2),
@@ -119,13 +142,19 @@ pub fn rope(x: &mut [f32], cosines: &[f32], sines: &[f32], heads: Heads) {
     };
     let output = Disjoint::new(x);
     pool::run_ranges(n_rows, ELEMENTS_PER_TASK.div_ceil(width), &|rows| {
+        let mut turned = vec![0.0; half];
         for row in rows {
             let (c, s) = (&cosines[row * half..][..half], &sines[row * half..][..half]);
+            let sign = match direction {
+                Direction::Forth => 1.0,
+                Direction::Back => -1.0,
+            };
+            turned.iter_mut().zip(s).for_each(|(turned, s)| *turned = sign * s);
             for head in 0..n_heads {
                 let start = row * width + head * head_size;
                 // SAFETY: heads do not overlap, the table holds only bodies that this machine can run, and
                 // the lengths are n, n/2 and n/2.
-                unsafe { body(output.part(start..start + rotary_size), c, s) };
+                unsafe { body(output.part(start..start + rotary_size), c, &turned) };
             }
         }
     });
@@ -267,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn negated_sines_turn_back() {
+    fn the_backward_pass_turns_back_and_is_the_turn_with_negated_sines() {
         let mut rng = Rng::new(9);
         let heads = Heads { n_heads: 3, head_size: 50, rotary_size: 48, layout: Layout::Halves };
         let x = normal(&mut rng, 200 * 150);
@@ -277,8 +306,12 @@ mod tests {
         rope_table(&positions, &inv_freq, 1.0, &mut c, &mut s);
         let mut y = x.clone();
         rope(&mut y, &c, &s, heads);
-        s.iter_mut().for_each(|s| *s = -*s);
-        rope(&mut y, &c, &s, heads);
+        let there = y.clone();
+        rope_backward(&mut y, &c, &s, heads);
         assert_near(&y, &x, (0.0, 2e-6), "there and back");
+        s.iter_mut().for_each(|s| *s = -*s);
+        let mut negated = there;
+        rope(&mut negated, &c, &s, heads);
+        assert_same_bits(&negated, &y, "negated sines");
     }
 }

@@ -46,7 +46,7 @@ impl SwigluOp for Flex {
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         let (gate, up) = (host(&gate), host(&up));
         let mut y = vec![0.0; gate.values().len()];
-        kernels::swiglu::swiglu(gate.values(), up.values(), &mut y);
+        kernels::activation::swiglu::swiglu(gate.values(), up.values(), &mut y);
         from_host(y, gate.dims())
     }
 }

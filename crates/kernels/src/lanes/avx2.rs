@@ -181,6 +181,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(self, other: Self, addend: Self) -> Self {
         // SAFETY: see above.
         unsafe {

@@ -95,6 +95,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm512_sqrt_ps(self.0)) }
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(self, other: Self, addend: Self) -> Self {
         // SAFETY: see above.
         unsafe { Self(_mm512_fmadd_ps(self.0, other.0, addend.0)) }

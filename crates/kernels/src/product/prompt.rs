@@ -35,9 +35,9 @@ const SMALL: usize = 512 * 1024;
 /// summed over.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a> {
-    values: Weights<'a>,
-    outer_stride: usize,
-    inner_stride: usize,
+    pub values: Weights<'a>,
+    pub outer_stride: usize,
+    pub inner_stride: usize,
 }
 
 impl<'a> Operand<'a> {
@@ -49,6 +49,17 @@ impl<'a> Operand<'a> {
     /// An operand whose outer elements stand side by side, `length` of them in a row.
     pub fn by_columns(values: Weights<'a>, length: usize) -> Self {
         Self { values, outer_stride: 1, inner_stride: length }
+    }
+
+    /// Whether it has at least so many outer and inner elements.
+    pub fn holds(&self, outer: usize, inner: usize) -> bool {
+        if outer == 0 || inner == 0 {
+            return true;
+        }
+        let last = |length: usize, stride: usize| (length - 1).checked_mul(stride);
+        let (outer, inner) = (last(outer, self.outer_stride), last(inner, self.inner_stride));
+        let last = outer.zip(inner).and_then(|(outer, inner)| outer.checked_add(inner));
+        last.is_some_and(|last| last < self.values.len())
     }
 
     /// Packs `outer` (at most `width` of them) x `inner` into a panel [inner, width], padded with zeros.
@@ -130,7 +141,7 @@ unsafe fn transpose_4x4(rows: &[[f32; PACK_BLOCK]; 4], k: usize, to: *mut f32, w
 }
 
 /// The sizes of one product: c [m, n] = a [m, k] · b [n, k]ᵀ.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
     pub m: usize,
     pub n: usize,

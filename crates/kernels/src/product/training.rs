@@ -5,6 +5,7 @@
 //! [`Precision::F32`] that is the one of [`Role::Prompt`](super::Role::Prompt): each output one chain of fused
 //! multiply-adds over the summed index, which begins at zero or at what stood in the output.
 
+use super::half::{self, HALF};
 use super::prompt::{self, Operand, Size};
 use super::tile::PROMPT;
 use super::weights::Weights;
@@ -102,8 +103,9 @@ pub fn product_backward_weights(how: How, g: &[f32], x: &[f32], dw: &mut [f32], 
 
 /// `c = a · bᵀ` or `c += a · bᵀ`, in the arithmetic of its precision.
 fn multiply(how: How, operands: (Operand<'_>, Operand<'_>), c: &mut [f32], size: Size) {
-    match how.precision {
+    match (how.precision, HALF.body()) {
+        (Precision::Bf16, Some(half)) => half::multiply(half, operands, how.into, c, size),
         // The full significand is one of those that `Bf16` allows.
-        Precision::F32 | Precision::Bf16 => prompt::multiply(PROMPT.body(), operands, how.into, c, size),
+        _ => prompt::multiply(PROMPT.body(), operands, how.into, c, size),
     }
 }

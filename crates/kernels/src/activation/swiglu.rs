@@ -5,16 +5,15 @@
 //! below, where exp(-g) overflows, -0 instead of less than 1e-36. silu(-∞) is NaN (0 · ∞), as the formula
 //! says.
 
+use super::curve::Silu;
+use super::{ELEMENTS_PER_TASK, GatedBackwardBody, GatedBody, gated};
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
 use crate::kernel::Kernel;
 use crate::pool;
 
-/// Gates one stretch: gate, up, y, all of the same length.
-pub type Body = unsafe fn(&[f32], &[f32], &mut [f32]);
-
 /// The bodies for one stretch.
-pub static SWIGLU: Kernel<Body> = Kernel::new(
+pub static SWIGLU: Kernel<GatedBody> = Kernel::new(
     "swiglu",
     &[
         (Isa::Scalar, scalar),
@@ -25,8 +24,8 @@ pub static SWIGLU: Kernel<Body> = Kernel::new(
     ],
 );
 
-/// Elements of one task: the three stretches stay in the first cache.
-const ELEMENTS_PER_TASK: usize = 8 * 1024;
+/// The bodies of the backward pass.
+pub static SWIGLU_BACKWARD: Kernel<GatedBackwardBody> = gated::backward::<Silu>("swiglu, backward");
 
 /// `y = silu(gate) · up`, element by element.
 ///
@@ -44,6 +43,18 @@ pub fn swiglu(gate: &[f32], up: &[f32], y: &mut [f32]) {
         // slices are equally long.
         unsafe { body(&gate[range.clone()], &up[range.clone()], output.part(range)) };
     });
+}
+
+/// The gradients of [`swiglu`] for gate and up, given that of y: `dgate = g · up · silu'(gate)`,
+/// `dup = g · silu(gate)`.
+///
+/// # Shapes
+/// gate, up, gradient, dgate, dup: any, all the same.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn swiglu_backward(operands: [&[f32]; 3], dgate: &mut [f32], dup: &mut [f32]) {
+    gated::run_backward(&SWIGLU_BACKWARD, operands, dgate, dup);
 }
 
 fn scalar(gate: &[f32], up: &[f32], y: &mut [f32]) {
@@ -114,6 +125,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_backward_pass_is_that_of_silu() {
+        let (gate, up, gradient) = ([0.0, 1.0, -40.0], [2.0, -1.0, 4.0], [0.5, 2.0, -1.0]);
+        let (mut dgate, mut dup) = ([0.0; 3], [0.0; 3]);
+        swiglu_backward([&gate, &up, &gradient], &mut dgate, &mut dup);
+        // silu(0) = 0 with slope 1/2; silu(1) = 0.7310586 with slope 0.9276705.
+        assert_near(&dgate, &[0.5, -1.855_341, 0.0], (1e-6, 1e-12), "dgate");
+        assert_near(&dup, &[0.0, 1.462_117_2, 0.0], (1e-6, 1e-12), "dup");
     }
 
     #[test]
