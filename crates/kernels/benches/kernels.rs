@@ -20,7 +20,7 @@ use kernels::embedding::{embedding, embedding_backward};
 use kernels::isa::{self, Isa};
 use kernels::layer_norm::{Gradients, layer_norm, layer_norm_backward};
 use kernels::optimiser::{AdamW, adam_w, sum_of_squares};
-use kernels::product::{How, Role, Shape, Weights, product};
+use kernels::product::{How, Precision, Role, Shape, Weights, product};
 use kernels::product::{product_backward_input, product_backward_weights, training_product};
 use kernels::rms_norm::{rms_norm, rms_norm_backward};
 use kernels::rope::{Heads, Layout, rope};
@@ -63,6 +63,7 @@ fn main() {
     optimiser(&bench);
     attentions(&bench);
     causal_attentions(&bench);
+    cross_entropies(&bench);
 }
 
 /// Floating-point operations per second of the register-only loop, over about 20 ms.
@@ -373,6 +374,29 @@ fn causal_attentions(bench: &Bench) {
             || {
                 let gradients = causal::Gradients { q: &mut dq, k: &mut dk, v: &mut dv };
                 causal_attention_backward(saved, &dy, scale, gradients, s);
+            },
+        );
+    }
+}
+
+/// One product for the loss, three with its gradients.
+fn cross_entropies(bench: &Bench) {
+    for (rows, width, vocabulary) in [(2048, 288, 4096), (512, 576, 49152)] {
+        let (x, weights) = (numbers(1, rows * width), numbers(2, vocabulary * width));
+        let targets: Vec<u32> = (0..rows as u32).map(|i| i.wrapping_mul(40503) % vocabulary as u32).collect();
+        let input = HeadLoss { x: &x, weights: &weights, targets: &targets };
+        let (mut losses, mut dx, mut dw) = (vec![0.0; rows], x.clone(), weights.clone());
+        let product = 2.0 * (rows * width * vocabulary) as f64;
+        let name = format!("{rows}x{width}, {vocabulary} ids");
+        bench.row(&format!("cross_entropy {name}"), Limit::Arithmetic(product), WIDER, || {
+            head_loss(&input, Precision::F32, &mut losses);
+        });
+        bench.row(
+            &format!("cross_entropy gradients {name}"),
+            Limit::Arithmetic(3.0 * product),
+            WIDER,
+            || {
+                head_loss_with_gradients(&input, Precision::F32, &mut losses, &mut dx, &mut dw, 1.0);
             },
         );
     }
