@@ -15,6 +15,8 @@
 //! (2008).
 
 mod generated;
+mod operand;
+mod panels;
 mod prompt;
 mod tile;
 mod training;
@@ -27,7 +29,8 @@ pub use training::{product_backward_input, product_backward_weights, training_pr
 pub use weights::Weights;
 
 use generated::Body;
-use prompt::{Operand, Size};
+use operand::Operand;
+use prompt::Size;
 use tile::Tile;
 
 /// Which arithmetic a row takes.

@@ -5,7 +5,8 @@
 //! [`Precision::F32`] that is the one of [`Role::Prompt`](super::Role::Prompt): each output one chain of fused
 //! multiply-adds over the summed index, which begins at zero or at what stood in the output.
 
-use super::prompt::{self, Operand, Size};
+use super::operand::Operand;
+use super::prompt::{self, Size};
 use super::tile::PROMPT;
 use super::weights::Weights;
 use super::{Shape, check_lengths};
