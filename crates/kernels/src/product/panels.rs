@@ -149,7 +149,7 @@ impl Factors {
     }
 
     /// Those from row `row` on.
-    pub fn from_row(self, row: usize) -> Self {
+    pub fn skip_rows(self, row: usize) -> Self {
         Self { start: self.start.wrapping_add(row * self.row_stride), ..self }
     }
 }

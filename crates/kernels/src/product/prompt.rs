@@ -200,7 +200,7 @@ impl Block<'_> {
         let mut row = rows.start;
         while row < rows.end {
             let (height, _) = tile.highest(rows.end - row);
-            let a = a.from_row(row - rows.start);
+            let a = a.skip_rows(row - rows.start);
             if columns.len() == tile.columns {
                 let first = self.product.output.at(row * self.product.size.n + columns.start);
                 self.call_body(height, a, b, (first, self.product.size.n));
