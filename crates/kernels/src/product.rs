@@ -16,6 +16,8 @@
 
 mod generated;
 mod half;
+mod operand;
+mod panels;
 mod prompt;
 mod tile;
 mod training;
@@ -28,7 +30,8 @@ pub use training::{product_backward_input, product_backward_weights, training_pr
 pub use weights::Weights;
 
 use generated::Body;
-use prompt::{Operand, Size};
+use operand::Operand;
+use prompt::Size;
 use tile::Tile;
 
 /// Which arithmetic a row takes.

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::Line;
 use crate::product::Weights;
-use crate::product::prompt::Operand;
+use crate::product::operand::Operand;
 
 /// Rows of a group of a.
 pub(super) const ROWS: usize = 16;
