@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use base::Rng;
 use kernels::attention::{Cache, Pages, Row, attention};
+use kernels::blocks::{Blocks, TYPES};
 use kernels::element::add_assign;
 use kernels::embedding::embedding;
 use kernels::isa::{self, Isa};
@@ -167,6 +168,7 @@ fn products(bench: &Bench) {
         });
     }
     generated(bench);
+    blocks(bench);
 }
 
 fn generated(bench: &Bench) {
@@ -197,6 +199,44 @@ fn generated(bench: &Bench) {
         let shape = Shape { rows: 1, inner, outer };
         product(Role::Generated, &x[..inner], Weights::F32(&w[..inner * outer]), &mut y[..outer], shape);
     });
+}
+
+/// Every type of quantised block: made, widened, and multiplied with.
+fn blocks(bench: &Bench) {
+    const HOLDING: &str = "one body; rounding";
+    let n = 2048;
+    let (x, w) = (numbers(8, n * n), numbers(9, n * n));
+    for kind in TYPES {
+        let (name, size) = (kind.name(), kind.size_bytes(n * n).expect("whole blocks"));
+        let (mut bytes, mut y) = (vec![0; size], vec![0.0; n * n]);
+        let traffic = Limit::Memory((size + 4 * n * n) as f64);
+        bench.row(&format!("blocks quantise {name} {n}x{n}"), traffic, HOLDING, || {
+            kind.quantise(&w, &mut bytes);
+        });
+        bench.row(&format!("blocks dequantise {name} {n}x{n}, one thread"), traffic, READING, || {
+            kind.dequantise(&bytes, &mut y);
+        });
+        let all = Limit::Arithmetic(2.0 * (n * n * n) as f64);
+        bench.row(&format!("product prompt {name} {n}x{n}x{n}"), all, WIDER, || {
+            let (weights, shape) = (Blocks::new(kind, &bytes), Shape { rows: n, inner: n, outer: n });
+            product(Role::Prompt, &x, Weights::Blocks(weights), &mut y, shape);
+        });
+        // 64 times the same rows: larger than any cache.
+        let (inner, outer) = (n, 64 * n);
+        let (many, mut y) = (bytes.repeat(64), vec![0.0; 32 * outer]);
+        for rows in [1, 4, 32] {
+            let limit = match rows {
+                32 => Limit::Arithmetic(2.0 * (rows * inner * outer) as f64),
+                _ => Limit::Memory(many.len() as f64),
+            };
+            let why = if rows == 32 { "x comes from the second cache" } else { READING };
+            bench.row(&format!("product generated {name} {rows}x{inner}x{outer}"), limit, why, || {
+                let (weights, shape) = (Blocks::new(kind, &many), Shape { rows, inner, outer });
+                let y = &mut y[..rows * outer];
+                product(Role::Generated, &x[..rows * inner], Weights::Blocks(weights), y, shape);
+            });
+        }
+    }
 }
 
 /// Kernels that go over rows of 4096, 128 MiB of each operand in all, so that they come from memory.

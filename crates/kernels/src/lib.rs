@@ -10,6 +10,7 @@
 //! | [`isa`] | which instruction set runs |
 //! | [`pool`] | the one thread pool of the process |
 //! | [`kernel`] | a contract and its bodies |
+//! | [`blocks`] | quantised weights: types of block, made and widened |
 //! | [`product`] | dense product x·Wᵀ and the two products of its backward pass |
 //! | [`rms_norm`] | root-mean-square normalisation |
 //! | [`softmax`] | softmax over rows |
@@ -34,6 +35,7 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod attention;
+pub mod blocks;
 pub mod element;
 pub mod embedding;
 pub mod isa;
