@@ -203,18 +203,19 @@ fn generated(bench: &Bench) {
 
 /// Every type of quantised block: made, widened, and multiplied with.
 fn blocks(bench: &Bench) {
-    const HOLDING: &str = "one body; rounding";
     let n = 2048;
     let (x, w) = (numbers(8, n * n), numbers(9, n * n));
     for kind in TYPES {
         let (name, size) = (kind.name(), kind.size_bytes(n * n).expect("whole blocks"));
         let (mut bytes, mut y) = (vec![0; size], vec![0.0; n * n]);
         let traffic = Limit::Memory((size + 4 * n * n) as f64);
-        bench.row(&format!("blocks quantise {name} {n}x{n}"), traffic, HOLDING, || {
+        bench.row(&format!("blocks quantise {name} {n}x{n}"), traffic, "one body", || {
             kind.quantise(&w, &mut bytes);
         });
-        bench.row(&format!("blocks dequantise {name} {n}x{n}, one thread"), traffic, READING, || {
-            kind.dequantise(&bytes, &mut y);
+        let (few, few_bytes) = (4096, kind.size_bytes(4096).expect("whole blocks"));
+        let traffic = Limit::Memory((few_bytes + 4 * few) as f64);
+        bench.row(&format!("blocks dequantise {name} {few} (in cache)"), traffic, "loads and stores", || {
+            kind.dequantise(&bytes[..few_bytes], &mut y[..few]);
         });
         let all = Limit::Arithmetic(2.0 * (n * n * n) as f64);
         bench.row(&format!("product prompt {name} {n}x{n}x{n}"), all, WIDER, || {

@@ -147,6 +147,7 @@ impl BlockBodies {
 mod x86 {
     use std::marker::PhantomData;
 
+    use super::super::tile::fetch;
     use super::{Columns, Shape, Weights};
     use crate::blocks::{BlockType, Format};
     use crate::lanes::{Avx2, Avx512, Bf16, Element, F16, LANES, Lanes};
@@ -275,6 +276,12 @@ mod x86 {
         }
     }
 
+    /// How many bytes ahead blocks are asked for, at least. Rows in blocks are short: the processor's own
+    /// prefetching, which follows a row, has hardly begun when the row ends. On one core that reads 16 GB/s,
+    /// rows of 768 Q8_0 weights were read at 5.7 GB/s without it, at 10.6, 10.9 and 11.1 with 0, 2048 and
+    /// 4096 bytes here; rows of 8192 at 10.7, 14.0, 13.9 and 14.1.
+    const FETCH_AHEAD: usize = 4096;
+
     /// Blocks of one type, each row a whole number of them.
     struct Quantised<F>(*const u8, PhantomData<F>);
 
@@ -295,6 +302,9 @@ mod x86 {
             inner: usize,
         ) -> [[V; C]; R] {
             let row_bytes = inner / F::N_WEIGHTS * F::N_BYTES;
+            // Whole groups of C rows, so that the first bytes of the next rows are asked for as well.
+            let group = (C * row_bytes).max(1);
+            let ahead = group * FETCH_AHEAD.div_ceil(group);
             // SAFETY: the caller's rows, which are whole blocks by the check of the wrapper.
             unsafe {
                 let w = self.0.add(column * row_bytes);
@@ -303,8 +313,9 @@ mod x86 {
                     for part in 0..F::N_WEIGHTS / (2 * LANES) {
                         let x = x.add(block * F::N_WEIGHTS + part * 2 * LANES);
                         for c in 0..C {
-                            let [first, second] =
-                                F::lanes::<V>(w.add(c * row_bytes + block * F::N_BYTES), part);
+                            let at = w.add(c * row_bytes + block * F::N_BYTES);
+                            fetch(at.wrapping_add(ahead).cast());
+                            let [first, second] = F::lanes::<V>(at, part);
                             for r in 0..R {
                                 let x = x.add(r * inner);
                                 sums[r][c] = V::load(x).mul_add(first, sums[r][c]);
