@@ -183,7 +183,8 @@ impl<'a> Blocks<'a> {
         self.bytes.is_empty()
     }
 
-    pub(crate) fn bytes(&self) -> &'a [u8] {
+    /// Their bytes.
+    pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
