@@ -7,7 +7,6 @@ use burn::tensor::{Int, Tensor};
 
 use crate::cost::Cost;
 use crate::host::{from_host, indices, weights};
-use crate::value::Value;
 use crate::weight::{Weight, WeightTensor};
 
 /// The op; see [`embedding`].
@@ -21,13 +20,15 @@ pub trait EmbeddingOp: Backend {
 
 /// Rows of a table in Burn primitives.
 pub(crate) fn definition<B: Backend>(table: WeightTensor<B>, ids: IntTensor<B>) -> FloatTensor<B> {
-    let WeightTensor::Dense(table) = table;
-    Value::<B>(B::float_select(table, 0, ids)).widened().0 // [R, D]
+    let rows = match table {
+        WeightTensor::Dense(table) => WeightTensor::<B>::Dense(B::float_select(table, 0, ids)),
+        WeightTensor::Blocks(bytes, kind) => WeightTensor::Blocks(B::int_select(bytes, 0, ids), kind),
+    };
+    rows.widened().0 // [R, D]
 }
 
 impl EmbeddingOp for Flex {
     fn embedding(table: WeightTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
-        let WeightTensor::Dense(table) = table;
         let (table, ids) = (weights(&table), indices(ids));
         let width = table.dims()[1];
         let mut y = vec![0.0; ids.len() * width];

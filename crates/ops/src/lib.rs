@@ -12,6 +12,7 @@ pub mod device;
 pub mod embedding;
 mod host;
 pub mod linear;
+mod quantised;
 pub mod rms_norm;
 pub mod rope;
 mod rows;

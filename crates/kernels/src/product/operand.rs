@@ -76,7 +76,7 @@ impl<'a> Operand<'a> {
         let share = runs.len().div_ceil(wanted.of);
         for run in part(&runs, wanted.index, share) {
             let start = run * stride;
-            let line = LINE_BYTES / self.values.element_bytes();
+            let line = (LINE_BYTES * self.values.len() / self.values.size_bytes().max(1)).max(1);
             along.clone().step_by(line).for_each(|place| fetch(self.values.address(start + place)));
             fetch(self.values.address(start + along.end - 1));
         }
