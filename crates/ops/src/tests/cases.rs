@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, bf16, f16};
 
 use super::{Call, Case};
 use crate::Rows;
+use crate::activation::gelu::Gelu;
 use crate::attention::{Attended, PoolTensors, Span, Spans};
 use crate::rope::Layout;
 use crate::value::Value;
@@ -34,6 +35,14 @@ const ALONE_QKV: &[&[usize]] = &[&[12, 4, 6], &[12, 4, 6], &[12, 4, 6]];
 pub(super) static CASES: &[Case] = &[
     case("rms_norm", &[&[5, 67], &[67]], 2, op::rms_norm, definition::rms_norm),
     case("rms_norm, one row", &[&[1, 576], &[576]], 2, op::rms_norm, definition::rms_norm),
+    case("layer_norm", &[&[5, 67], &[67], &[67]], 3, op::layer_norm, definition::layer_norm),
+    case("layer_norm, one row", &[&[1, 576], &[576], &[576]], 3, op::layer_norm, definition::layer_norm),
+    case("layer_norm, many rows", &[&[70, 9], &[9], &[9]], 3, op::layer_norm, definition::layer_norm),
+    case("rms_norm, many rows", &[&[70, 9], &[9]], 2, op::rms_norm, definition::rms_norm),
+    case("gelu, tanh", &[&[5, 67]], 1, op::gelu_tanh, definition::gelu_tanh),
+    case("gelu, erf", &[&[5, 67]], 1, op::gelu_erf, definition::gelu_erf),
+    case("geglu, tanh", &[&[5, 67], &[5, 67]], 2, op::geglu_tanh, definition::geglu_tanh),
+    case("geglu, erf", &[&[5, 67], &[5, 67]], 2, op::geglu_erf, definition::geglu_erf),
     case("softmax", &[&[5, 67]], 1, op::softmax, definition::softmax),
     case("swiglu", &[&[5, 67], &[5, 67]], 2, op::swiglu, definition::swiglu),
     case("linear, prompt", &[&[9, 67], &[33, 67]], 2, op::linear::<9, 0>, definition::linear),
@@ -213,7 +222,28 @@ pub(super) mod op {
 
     pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
         let weight = Tensor::from_dispatch(x[1].0.clone());
-        Value(crate::rms_norm::rms_norm(matrix(&x[0]), weight, EPSILON).into_dispatch())
+        Value(crate::norm::rms_norm::rms_norm(matrix(&x[0]), weight, EPSILON).into_dispatch())
+    }
+
+    pub fn layer_norm(x: Values<'_>) -> Value<Dispatch> {
+        let [weight, bias] = [1, 2].map(|index: usize| Tensor::from_dispatch(x[index].0.clone()));
+        Value(crate::norm::layer_norm::layer_norm(matrix(&x[0]), weight, bias, EPSILON).into_dispatch())
+    }
+
+    pub fn gelu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::gelu(matrix(&x[0]), Gelu::Tanh).into_dispatch())
+    }
+
+    pub fn gelu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::gelu(matrix(&x[0]), Gelu::Erf).into_dispatch())
+    }
+
+    pub fn geglu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::geglu::geglu(matrix(&x[0]), matrix(&x[1]), Gelu::Tanh).into_dispatch())
+    }
+
+    pub fn geglu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::geglu::geglu(matrix(&x[0]), matrix(&x[1]), Gelu::Erf).into_dispatch())
     }
 
     pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
@@ -221,7 +251,7 @@ pub(super) mod op {
     }
 
     pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::swiglu::swiglu(matrix(&x[0]), matrix(&x[1])).into_dispatch())
+        Value(crate::activation::swiglu::swiglu(matrix(&x[0]), matrix(&x[1])).into_dispatch())
     }
 
     fn linear_with(x: Values<'_>, weight: &Weight, rows: Rows) -> Value<Dispatch> {
@@ -297,7 +327,30 @@ mod definition {
     use super::*;
 
     pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::rms_norm::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), EPSILON))
+        Value(crate::norm::rms_norm::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), EPSILON))
+    }
+
+    pub fn layer_norm(x: Values<'_>) -> Value<Dispatch> {
+        let [x, weight, bias] = [0, 1, 2].map(|index: usize| x[index].0.clone());
+        Value(crate::norm::layer_norm::definition::<Dispatch>(x, weight, bias, EPSILON))
+    }
+
+    pub fn gelu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::definition::<Dispatch>(x[0].0.clone(), Gelu::Tanh))
+    }
+
+    pub fn gelu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::definition::<Dispatch>(x[0].0.clone(), Gelu::Erf))
+    }
+
+    pub fn geglu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        let [gate, up] = [0, 1].map(|index: usize| x[index].0.clone());
+        Value(crate::activation::geglu::definition::<Dispatch>(gate, up, Gelu::Tanh))
+    }
+
+    pub fn geglu_erf(x: Values<'_>) -> Value<Dispatch> {
+        let [gate, up] = [0, 1].map(|index: usize| x[index].0.clone());
+        Value(crate::activation::geglu::definition::<Dispatch>(gate, up, Gelu::Erf))
     }
 
     pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
@@ -305,7 +358,7 @@ mod definition {
     }
 
     pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::swiglu::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
+        Value(crate::activation::swiglu::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
     }
 
     fn linear_with(x: &Value<Dispatch>, weight: Value<Dispatch>) -> Value<Dispatch> {

@@ -49,6 +49,18 @@ impl SwigluOp for Flex {
         kernels::activation::swiglu::swiglu(gate.values(), up.values(), &mut y);
         from_host(y, gate.dims())
     }
+
+    fn swiglu_gradients(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (gate, up, gradient) = (host(&gate), host(&up), host(&gradient));
+        let operands = [gate.values(), up.values(), gradient.values()];
+        let (mut for_gate, mut for_up) = (vec![0.0; operands[0].len()], vec![0.0; operands[0].len()]);
+        kernels::activation::swiglu::swiglu_backward(operands, &mut for_gate, &mut for_up);
+        (from_host(for_gate, gate.dims()), from_host(for_up, up.dims()))
+    }
 }
 
 #[cfg(feature = "gpu")]

@@ -21,32 +21,22 @@ pub trait RmsNormOp: Backend {
         definition::<Self>(x, weight, epsilon)
     }
 
-    /// The gradient of [`RmsNormOp::rms_norm`] for `x`, given that of its output: both `[R, D]`.
-    fn rms_norm_input_gradient(
+    /// The gradients of [`RmsNormOp::rms_norm`] for `x` `[R, D]` and `weight` `[D]`, given that of its output
+    /// `[R, D]`.
+    fn rms_norm_gradients(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         epsilon: f32,
-    ) -> FloatTensor<Self> {
-        let (x, weight) = (Value::<Self>(x), Value::<Self>(weight));
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, gradient) = (Value::<Self>(x), Value::<Self>(gradient));
         let width = x.dims()[1];
-        let scale = inverse_rms(&x, epsilon);
-        let weighted = Value::<Self>(gradient) * weight.reshape([1, width]); // [R, D]
+        let scale = inverse_rms(&x, epsilon); // [R, 1]
+        let weighted = gradient.clone() * Value::<Self>(weight).reshape([1, width]); // [R, D]
         let overlap = (weighted.clone() * x.clone()).mean(1); // [R, 1]
         let cubed = scale.clone() * scale.clone() * scale.clone();
-        (weighted * scale - x * overlap * cubed).0 // [R, D]
-    }
-
-    /// The gradient of [`RmsNormOp::rms_norm`] for `weight`: `[D]`.
-    fn rms_norm_weight_gradient(
-        x: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        epsilon: f32,
-    ) -> FloatTensor<Self> {
-        let x = Value::<Self>(x);
-        let width = x.dims()[1];
-        let scale = inverse_rms(&x, epsilon);
-        (Value::<Self>(gradient) * x * scale).sum(0).reshape([width]).0 // [D]
+        let for_x = weighted * scale.clone() - x.clone() * overlap * cubed; // [R, D]
+        (for_x.0, (gradient * x * scale).sum(0).reshape([width]).0)
     }
 }
 
@@ -74,6 +64,20 @@ impl RmsNormOp for Flex {
         kernels::rms_norm::rms_norm(x.values(), weight.values(), epsilon, &mut y);
         from_host(y, x.dims())
     }
+
+    fn rms_norm_gradients(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, weight, gradient) = (host(&x), host(&weight), host(&gradient));
+        let (values, weight) = (x.values(), weight.values());
+        let (mut dx, mut dw) = (vec![0.0; values.len()], vec![0.0; weight.len()]);
+        let gradient = gradient.values();
+        kernels::rms_norm::rms_norm_backward(values, weight, gradient, epsilon, &mut dx, &mut dw);
+        (from_host(dx, x.dims()), from_host(dw, vec![weight.len()]))
+    }
 }
 
 #[cfg(feature = "gpu")]
@@ -90,13 +94,13 @@ impl<B: RmsNormOp> Backward<B, 2> for RmsNormBackward {
     fn backward(self, step: Parents<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let (x, weight) = step.state;
         let gradient = gradients.consume::<B>(&step.node);
+        let (for_x, for_weight) = B::rms_norm_gradients(x, weight, gradient, self.epsilon);
         let [x_node, weight_node] = step.parents;
         if let Some(node) = x_node {
-            let for_x = B::rms_norm_input_gradient(x.clone(), weight, gradient.clone(), self.epsilon);
             gradients.register::<B>(node.id, for_x);
         }
         if let Some(node) = weight_node {
-            gradients.register::<B>(node.id, B::rms_norm_weight_gradient(x, gradient, self.epsilon));
+            gradients.register::<B>(node.id, for_weight);
         }
     }
 }
