@@ -5,7 +5,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{FloatDType, IndexingUpdateOp, Int, Shape, Tensor};
+use burn::tensor::{IndexingUpdateOp, Int, Shape, Tensor};
 
 use crate::cost::Cost;
 use crate::host::{from_host, host, indices, weights};
@@ -30,9 +30,7 @@ pub trait EmbeddingOp: Backend {
         ids: IntTensor<Self>,
         rows: usize,
     ) -> FloatTensor<Self> {
-        let shape = Shape::from([rows, gradient.shape().to_vec()[1]]);
-        let zeros = Self::float_zeros(shape, &gradient.device(), FloatDType::F32);
-        Self::float_select_assign(zeros, 0, ids, gradient, IndexingUpdateOp::Add) // [V, D]
+        gradient_definition::<Self>(gradient, ids, rows)
     }
 }
 
@@ -40,6 +38,17 @@ pub trait EmbeddingOp: Backend {
 pub(crate) fn definition<B: Backend>(table: WeightTensor<B>, ids: IntTensor<B>) -> FloatTensor<B> {
     let WeightTensor::Dense(table) = table;
     Value::<B>(B::float_select(table, 0, ids)).widened().0 // [R, D]
+}
+
+/// Sums of rows in Burn primitives.
+pub(crate) fn gradient_definition<B: Backend>(
+    gradient: FloatTensor<B>,
+    ids: IntTensor<B>,
+    rows: usize,
+) -> FloatTensor<B> {
+    let shape = Shape::from([rows, gradient.shape().to_vec()[1]]);
+    let zeros = B::float_zeros(shape, &gradient.device(), gradient.dtype().into());
+    B::float_select_assign(zeros, 0, ids, gradient, IndexingUpdateOp::Add) // [V, D]
 }
 
 impl EmbeddingOp for Flex {

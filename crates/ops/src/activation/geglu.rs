@@ -29,15 +29,23 @@ pub trait GegluOp: Backend {
         gradient: FloatTensor<Self>,
         form: Gelu,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (up, gradient) = (Value::<Self>(up), Value::<Self>(gradient));
-        let (value, slope) = gelu::value_and_slope(Value::<Self>(gate), form);
-        ((gradient.clone() * up * slope).0, (gradient * value).0)
+        gradients_definition::<Self>([gate, up, gradient], form)
     }
 }
 
 /// The formula in Burn primitives.
 pub(crate) fn definition<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>, form: Gelu) -> FloatTensor<B> {
     (Value::<B>(gelu::definition::<B>(gate, form)) * Value(up)).0 // [R, F]
+}
+
+/// The gradients for `gate` and `up`, from them and the gradient of the output, in Burn primitives.
+pub(crate) fn gradients_definition<B: Backend>(
+    operands: [FloatTensor<B>; 3],
+    form: Gelu,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let [gate, up, gradient] = operands.map(Value::<B>);
+    let (value, slope) = gelu::value_and_slope(gate, form);
+    ((gradient.clone() * up * slope).0, (gradient * value).0) // [R, F] both
 }
 
 impl GegluOp for Flex {

@@ -31,7 +31,7 @@ pub trait GeluOp: Backend {
 
     /// The gradient of [`GeluOp::gelu_rows`], all `[R, F]`.
     fn gelu_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>, form: Gelu) -> FloatTensor<Self> {
-        (Value::<Self>(gradient) * value_and_slope(Value(x), form).1).0
+        gradient_definition::<Self>(x, gradient, form)
     }
 }
 
@@ -39,6 +39,15 @@ pub trait GeluOp: Backend {
 pub(crate) fn definition<B: Backend>(x: FloatTensor<B>, form: Gelu) -> FloatTensor<B> {
     let x = Value::<B>(x);
     (x.clone() * share(&x, form)).0 // [R, F]
+}
+
+/// The gradient in Burn primitives.
+pub(crate) fn gradient_definition<B: Backend>(
+    x: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    form: Gelu,
+) -> FloatTensor<B> {
+    (Value::<B>(gradient) * value_and_slope(Value(x), form).1).0 // [R, F]
 }
 
 /// By how much each number is let through, between 0 and 1: `gelu(x) = x · share(x)`.

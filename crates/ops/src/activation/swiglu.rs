@@ -27,12 +27,7 @@ pub trait SwigluOp: Backend {
         up: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (gate, up, gradient) = (Value::<Self>(gate), Value::<Self>(up), Value::<Self>(gradient));
-        let sigmoid = gate.clone().sigmoid();
-        let silu = gate.clone() * sigmoid.clone();
-        // silu'(x) = σ(x) · (1 + x · (1 − σ(x))) = σ(x) + silu(x) · (1 − σ(x)).
-        let slope = sigmoid.clone() + silu.clone() * sigmoid.negate().shift(1.0);
-        ((gradient.clone() * up * slope).0, (gradient * silu).0)
+        gradients_definition::<Self>([gate, up, gradient])
     }
 }
 
@@ -40,6 +35,18 @@ pub trait SwigluOp: Backend {
 pub(crate) fn definition<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
     let gate = Value::<B>(gate);
     (gate.clone() * gate.sigmoid() * Value::<B>(up)).0 // [R, F]
+}
+
+/// The gradients for `gate` and `up`, from them and the gradient of the output, in Burn primitives.
+pub(crate) fn gradients_definition<B: Backend>(
+    operands: [FloatTensor<B>; 3],
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let [gate, up, gradient] = operands.map(Value::<B>);
+    let sigmoid = gate.clone().sigmoid();
+    let silu = gate * sigmoid.clone();
+    // silu'(x) = σ(x) · (1 + x · (1 − σ(x))) = σ(x) + silu(x) · (1 − σ(x)).
+    let slope = sigmoid.clone() + silu.clone() * sigmoid.negate().shift(1.0);
+    ((gradient.clone() * up * slope).0, (gradient * silu).0) // [R, F] both
 }
 
 impl SwigluOp for Flex {

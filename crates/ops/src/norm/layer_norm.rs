@@ -34,14 +34,7 @@ pub trait LayerNormOp: Backend {
         gradient: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, gradient) = (Value::<Self>(x), Value::<Self>(gradient));
-        let width = x.dims()[1];
-        let (normal, scale) = normalised(x, epsilon); // [R, D], [R, 1]
-        let weighted = gradient.clone() * Value::<Self>(weight).reshape([1, width]); // [R, D]
-        let overlap = (weighted.clone() * normal.clone()).mean(1); // [R, 1]
-        let for_x = (weighted.clone() - weighted.mean(1) - normal.clone() * overlap) * scale; // [R, D]
-        let for_weight = (gradient.clone() * normal).sum(0).reshape([width]); // [D]
-        (for_x.0, for_weight.0, gradient.sum(0).reshape([width]).0)
+        gradients_definition::<Self>(x, weight, gradient, epsilon)
     }
 }
 
@@ -57,6 +50,23 @@ pub(crate) fn definition<B: Backend>(
     let row = |vector| Value::<B>(vector).reshape([1, width]);
     let (normal, _) = normalised(x, epsilon);
     (normal * row(weight) + row(bias)).0 // [R, D]
+}
+
+/// The gradients in Burn primitives.
+pub(crate) fn gradients_definition<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    epsilon: f32,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let (x, gradient) = (Value::<B>(x), Value::<B>(gradient));
+    let width = x.dims()[1];
+    let (normal, scale) = normalised(x, epsilon); // [R, D], [R, 1]
+    let weighted = gradient.clone() * Value::<B>(weight).reshape([1, width]); // [R, D]
+    let overlap = (weighted.clone() * normal.clone()).mean(1); // [R, 1]
+    let for_x = (weighted.clone() - weighted.mean(1) - normal.clone() * overlap) * scale; // [R, D]
+    let for_weight = (gradient.clone() * normal).sum(0).reshape([width]); // [D]
+    (for_x.0, for_weight.0, gradient.sum(0).reshape([width]).0)
 }
 
 /// Each row with mean 0 and variance 1, `[R, D]`, and one over its deviation, `[R, 1]`.

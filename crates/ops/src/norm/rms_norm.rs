@@ -29,14 +29,7 @@ pub trait RmsNormOp: Backend {
         gradient: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, gradient) = (Value::<Self>(x), Value::<Self>(gradient));
-        let width = x.dims()[1];
-        let scale = inverse_rms(&x, epsilon); // [R, 1]
-        let weighted = gradient.clone() * Value::<Self>(weight).reshape([1, width]); // [R, D]
-        let overlap = (weighted.clone() * x.clone()).mean(1); // [R, 1]
-        let cubed = scale.clone() * scale.clone() * scale.clone();
-        let for_x = weighted * scale.clone() - x.clone() * overlap * cubed; // [R, D]
-        (for_x.0, (gradient * x * scale).sum(0).reshape([width]).0)
+        gradients_definition::<Self>(x, weight, gradient, epsilon)
     }
 }
 
@@ -50,6 +43,23 @@ pub(crate) fn definition<B: Backend>(
     let width = x.dims()[1];
     let scale = inverse_rms(&x, epsilon);
     (x * scale * weight.reshape([1, width])).0 // [R, D]
+}
+
+/// The gradients in Burn primitives.
+pub(crate) fn gradients_definition<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    epsilon: f32,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let (x, gradient) = (Value::<B>(x), Value::<B>(gradient));
+    let width = x.dims()[1];
+    let scale = inverse_rms(&x, epsilon); // [R, 1]
+    let weighted = gradient.clone() * Value::<B>(weight).reshape([1, width]); // [R, D]
+    let overlap = (weighted.clone() * x.clone()).mean(1); // [R, 1]
+    let cubed = scale.clone() * scale.clone() * scale.clone();
+    let for_x = weighted * scale.clone() - x.clone() * overlap * cubed; // [R, D]
+    (for_x.0, (gradient * x * scale).sum(0).reshape([width]).0)
 }
 
 /// `1 / sqrt(mean(x²) + ε)` of each row: `[R, 1]`.

@@ -13,9 +13,9 @@ use crate::rope::Layout;
 use crate::value::Value;
 use crate::weight::{Lent, Storage, Weight, WeightTensor};
 
-type Values<'a> = &'a [Value<Dispatch>];
+pub(super) type Values<'a> = &'a [Value<Dispatch>];
 
-const fn case(
+pub(super) const fn case(
     name: &'static str,
     operands: &'static [&'static [usize]],
     differentiable: usize,
@@ -25,7 +25,7 @@ const fn case(
     Case { name, operands, differentiable, op, definition }
 }
 
-const EPSILON: f32 = 1e-5;
+pub(super) const EPSILON: f32 = 1e-5;
 const SCALE: f32 = 0.4;
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
 const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
@@ -159,7 +159,7 @@ impl Steps {
 type Primitive = burn::backend::tensor::FloatTensor<Dispatch>;
 type Attend = fn([Primitive; 3], PoolTensors<Dispatch>, Arc<Spans>) -> Attended<Dispatch>;
 
-fn device_of(value: &Value<Dispatch>) -> Device {
+pub(super) fn device_of(value: &Value<Dispatch>) -> Device {
     Tensor::<1>::from_dispatch(value.clone().reshape([value.dims().iter().product::<usize>()]).0).device()
 }
 
@@ -208,7 +208,7 @@ fn through_f16(number: f32) -> f32 {
 }
 
 /// Row 3 twice, the last row, the first.
-fn ids(device: &Device) -> Tensor<1, Int> {
+pub(super) fn ids(device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::from([3, 6, 0, 3]), device)
 }
 
