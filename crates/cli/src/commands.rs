@@ -5,6 +5,7 @@
 mod completions;
 mod copy;
 mod explain;
+mod help;
 mod import;
 mod list;
 mod man;
@@ -42,6 +43,7 @@ pub static COMMANDS: &[Command] = &[
     verify::COMMAND,
     completions::COMMAND,
     man::COMMAND,
+    help::COMMAND,
 ];
 
 /// The command called `name`, if there is one.
@@ -64,6 +66,7 @@ pub fn parser(columns: usize) -> clap::Command {
         .arg(json)
         .arg_required_else_help(true)
         .subcommand_required(true)
+        .disable_help_subcommand(true)
         .subcommands(COMMANDS.iter().map(|command| (command.build)(clap::Command::new(command.name))))
 }
 

@@ -12,7 +12,7 @@ use crate::terminal::paint::Color;
 pub const VARIABLES: &[(&str, &str)] = &[
     ("HEARTH_HOME", "where models are kept (default: ~/.hearth)"),
     ("HEARTH_THREADS", "how many threads compute (default: one for each core)"),
-    ("HEARTH_ISA", "limit the instruction set: scalar, avx2, avx512, amx (default: the best)"),
+    ("HEARTH_ISA", "limit the instruction set: scalar, avx2, avx512, avx512fp16, amx (default: the best)"),
     ("NO_COLOR", "no colours, when set and not empty"),
 ];
 

@@ -1,5 +1,6 @@
-//! The prompt of `run` and `explain`: from the command line, from a pipe, or not given yet.
+//! The prompt of `run` and `explain`: from the command line, from a pipe, from a file, or not given yet.
 
+use std::fs::File;
 use std::io::Read;
 
 use app::Failure;
@@ -34,6 +35,45 @@ pub fn arguments() -> [Arg; 4] {
             .value_parser(["cpu", "gpu"])
             .help("Where to compute (default: cpu)"),
     ]
+}
+
+/// The flag that gives a whole conversation.
+pub fn messages_argument() -> Arg {
+    Arg::new("messages")
+        .long("messages")
+        .value_name("FILE")
+        .conflicts_with_all(["prompt", "raw", "system"])
+        .help("A conversation to answer: a JSON list of {\"role\", \"content\"}; `-` for what is piped in")
+}
+
+/// What `run` is to continue; absent where a person is at the terminal and gave nothing.
+pub fn given(matches: &ArgMatches, session: &mut Session) -> Result<Option<Prompt>, Stop> {
+    match matches.get_one::<String>("messages") {
+        Some(path) => messages(path, session).map(|messages| Some(Prompt::Chat(messages))),
+        None => Ok(text(matches, session)?.map(|text| prompt(matches, text))),
+    }
+}
+
+fn messages(path: &str, session: &mut Session) -> Result<Vec<Message>, Stop> {
+    let text = if path == "-" { piped(session)? } else { file(path)? };
+    let wrong = |why: String| {
+        let hint = r#"write a list: [{"role": "user", "content": "Hello"}]"#;
+        Stop::Failed(Failure::new("wrong_messages", format!("{path}: {why}"), hint))
+    };
+    let messages: Vec<Message> = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if messages.is_empty() {
+        return Err(wrong("there is no message".to_owned()));
+    }
+    Ok(messages)
+}
+
+fn file(path: &str) -> Result<String, Stop> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_PIPED_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| {
+        Failure::new("unreadable_prompt", format!("{path}: {error}"), "name a file that you may read")
+    })?;
+    decode(bytes).map_err(Stop::Failed)
 }
 
 /// The text that was asked for; absent where a person is at the terminal and gave none.

@@ -14,12 +14,14 @@ use kernels::activation::geglu::{geglu, geglu_backward};
 use kernels::activation::gelu::{gelu, gelu_backward};
 use kernels::activation::swiglu::{swiglu, swiglu_backward};
 use kernels::attention::{Cache, Pages, Row, attention};
+use kernels::causal_attention::{self as causal, causal_attention, causal_attention_backward};
 use kernels::element::{add, add_assign, sum_rows};
 use kernels::embedding::{embedding, embedding_backward};
 use kernels::isa::{self, Isa};
 use kernels::layer_norm::{Gradients, layer_norm, layer_norm_backward};
 use kernels::optimiser::{AdamW, adam_w, sum_of_squares};
-use kernels::product::{Role, Shape, Weights, product, product_backward_input, product_backward_weights};
+use kernels::product::{How, Precision, Role, Shape, Weights, product};
+use kernels::product::{product_backward_input, product_backward_weights, training_product};
 use kernels::rms_norm::{rms_norm, rms_norm_backward};
 use kernels::rope::{Heads, Layout, rope};
 use kernels::softmax::softmax;
@@ -60,6 +62,8 @@ fn main() {
     activation(&bench);
     optimiser(&bench);
     attentions(&bench);
+    causal_attentions(&bench);
+    cross_entropies(&bench);
 }
 
 /// Floating-point operations per second of the register-only loop, over about 20 ms.
@@ -161,10 +165,10 @@ fn products(bench: &Bench) {
         product(Role::Prompt, &x, Weights::Bf16(&halves), &mut y, shape);
     });
     bench.row("product backward input f32 2048x2048x2048", all, WIDER, || {
-        product_backward_input(&x, Weights::F32(&w), &mut y, shape);
+        product_backward_input(How::F32, &x, &w, &mut y, shape);
     });
     bench.row("product backward weights f32 2048x2048x2048", all, WIDER, || {
-        product_backward_weights(&x, &w, &mut y, shape);
+        product_backward_weights(How::F32, &x, &w, &mut y, shape);
     });
     for (rows, inner, outer) in [(512, 288, 768), (64, 2048, 2048), (16, 2048, 2048)] {
         let shape = Shape { rows, inner, outer };
@@ -174,7 +178,32 @@ fn products(bench: &Bench) {
             product(Role::Prompt, x, w, y, shape);
         });
     }
+    training(bench);
     generated(bench);
+}
+
+/// The products of a training step of 2048 rows at 15 and at 110 million parameters.
+fn training(bench: &Bench) {
+    for (rows, inner, outer) in [
+        (2048, 288, 288),
+        (2048, 288, 768),
+        (2048, 768, 288),
+        (256, 288, 32000),
+        (2048, 768, 768),
+        (2048, 768, 2048),
+        (2048, 2048, 768),
+    ] {
+        let shape = Shape { rows, inner, outer };
+        let limit = Limit::Arithmetic(2.0 * (rows * inner * outer) as f64);
+        let (mut x, mut w) = (numbers(1, rows * inner), numbers(2, outer * inner));
+        let mut y = numbers(3, rows * outer);
+        let name = |which: &str| format!("product training {which} {rows}x{inner}x{outer}");
+        bench.row(&name("forward"), limit, WIDER, || training_product(How::F32, &x, &w, &mut y, shape));
+        bench.row(&name("input"), limit, WIDER, || product_backward_input(How::F32, &y, &w, &mut x, shape));
+        bench.row(&name("weights"), limit, WIDER, || {
+            product_backward_weights(How::F32, &y, &x, &mut w, shape);
+        });
+    }
 }
 
 fn generated(bench: &Bench) {
@@ -319,6 +348,56 @@ fn attentions(bench: &Bench) {
             "exponentials; loads from the second cache",
             || {
                 attention(&q, &cache, &rows, 0.1, &mut y);
+            },
+        );
+    }
+}
+
+/// Operations that causality leaves: half of the scores.
+fn causal_attentions(bench: &Bench) {
+    for (sequences, length, heads, size) in [(8, 256, 6, 48), (4, 512, 12, 64), (12, 64, 4, 32)] {
+        let s = causal::Sequences { sequences, length, heads, kv_heads: heads, size };
+        let n = sequences * length * heads * size;
+        let [q, k, v, dy] = [1, 2, 3, 4].map(|seed| numbers(seed, n));
+        let mut log_sums = vec![0.0; n / size];
+        let [mut y, mut dq, mut dk, mut dv] = [(); 4].map(|()| vec![0.0; n]);
+        let scale = 1.0 / (size as f32).sqrt();
+        let name = format!("{sequences}x{length}, {heads}x{size}");
+        let scores = (sequences * heads * length * length * size) as f64;
+        bench.row(&format!("causal_attention {name}"), Limit::Arithmetic(2.0 * scores), WIDER, || {
+            causal_attention(&q, &k, &v, scale, &mut y, &mut log_sums, s);
+        });
+        let saved = causal::Saved { q: &q, k: &k, v: &v, y: &y, log_sums: &log_sums };
+        bench.row(
+            &format!("causal_attention_backward {name}"),
+            Limit::Arithmetic(5.0 * scores),
+            WIDER,
+            || {
+                let gradients = causal::Gradients { q: &mut dq, k: &mut dk, v: &mut dv };
+                causal_attention_backward(saved, &dy, scale, gradients, s);
+            },
+        );
+    }
+}
+
+/// One product for the loss, three with its gradients.
+fn cross_entropies(bench: &Bench) {
+    for (rows, width, vocabulary) in [(2048, 288, 4096), (512, 576, 49152)] {
+        let (x, weights) = (numbers(1, rows * width), numbers(2, vocabulary * width));
+        let targets: Vec<u32> = (0..rows as u32).map(|i| i.wrapping_mul(40503) % vocabulary as u32).collect();
+        let input = HeadLoss { x: &x, weights: &weights, targets: &targets };
+        let (mut losses, mut dx, mut dw) = (vec![0.0; rows], x.clone(), weights.clone());
+        let product = 2.0 * (rows * width * vocabulary) as f64;
+        let name = format!("{rows}x{width}, {vocabulary} ids");
+        bench.row(&format!("cross_entropy {name}"), Limit::Arithmetic(product), WIDER, || {
+            head_loss(&input, Precision::F32, &mut losses);
+        });
+        bench.row(
+            &format!("cross_entropy gradients {name}"),
+            Limit::Arithmetic(3.0 * product),
+            WIDER,
+            || {
+                head_loss_with_gradients(&input, Precision::F32, &mut losses, &mut dx, &mut dw, 1.0);
             },
         );
     }

@@ -21,13 +21,15 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL, above everything in [`Isa::Avx2`].
     Avx512,
-    /// AMX tiles with bf16 and int8, above everything in [`Isa::Avx512`], with the system's permission.
+    /// AVX512-FP16, arithmetic on half-precision numbers, above everything in [`Isa::Avx512`].
+    Avx512Fp16,
+    /// AMX tiles with bf16 and int8, above everything in [`Isa::Avx512Fp16`], with the system's permission.
     Amx,
 }
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Amx];
+    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Fp16, Isa::Amx];
 
     /// The name that `HEARTH_ISA` uses.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Avx512Fp16 => "avx512fp16",
             Isa::Amx => "amx",
         }
     }
@@ -89,10 +92,13 @@ fn detect() -> Isa {
     use std::arch::is_x86_feature_detected as has;
     let avx2 = has!("avx2") && has!("fma") && has!("f16c");
     let avx512 = avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
-    match (avx2, avx512) {
-        (_, true) if amx::is_usable() => Isa::Amx,
-        (_, true) => Isa::Avx512,
-        (true, _) => Isa::Avx2,
+    let fp16 = avx512 && has!("avx512fp16");
+    match (avx2, avx512, fp16) {
+        // Every processor with AMX has AVX512-FP16; a guest system that hides the latter gets neither.
+        (_, _, true) if amx::is_usable() => Isa::Amx,
+        (_, _, true) => Isa::Avx512Fp16,
+        (_, true, _) => Isa::Avx512,
+        (true, _, _) => Isa::Avx2,
         _ => Isa::Scalar,
     }
 }

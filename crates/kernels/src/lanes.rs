@@ -9,7 +9,7 @@ mod exp;
 
 pub(crate) use avx2::Avx2;
 pub(crate) use avx512::Avx512;
-pub(crate) use exp::exp;
+pub(crate) use exp::{exp, exp_normal};
 
 /// How many lanes every vector body has.
 pub(crate) const LANES: usize = 16;
@@ -57,7 +57,7 @@ pub(crate) trait Lanes: Copy {
     unsafe fn min(self, other: Self) -> Self;
     /// The nearest integer, ties to even.
     unsafe fn round(self) -> Self;
-    /// 2 to the power of an integer in -126..=127.
+    /// 2 to the power of an integer in -126..=127; 0 for -127.
     unsafe fn power_of_two(self) -> Self;
     /// Swaps the lanes of each pair: 1, 0, 3, 2, …
     unsafe fn swap_pairs(self) -> Self;

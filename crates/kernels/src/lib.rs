@@ -18,6 +18,8 @@
 //! | [`rope`] | rotary position embedding, and its backward pass |
 //! | [`embedding`] | rows of a table by index, and the sums of their gradients |
 //! | [`attention`] | online-softmax attention over paged keys and values |
+//! | [`causal_attention`] | attention over whole sequences for training, and its gradients |
+//! | [`cross_entropy`] | the output head and its loss in one, and its gradients |
 //! | [`kv`] | writing new keys and values into their pages |
 //! | [`element`] | sums and products, element by element |
 //! | [`optimiser`] | one step of AdamW in place; the squared norm of a gradient |
@@ -38,6 +40,8 @@
 
 pub mod activation;
 pub mod attention;
+pub mod causal_attention;
+pub mod cross_entropy;
 pub mod element;
 pub mod embedding;
 pub mod isa;

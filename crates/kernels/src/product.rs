@@ -15,12 +15,16 @@
 //! (2008).
 
 mod generated;
+mod half;
 mod prompt;
 mod tile;
+mod training;
 mod weights;
 
 pub use generated::GENERATED;
 pub use tile::PROMPT;
+pub use training::{How, Into, Precision};
+pub use training::{product_backward_input, product_backward_weights, training_product};
 pub use weights::Weights;
 
 use generated::Body;
@@ -61,43 +65,12 @@ pub fn product(role: Role, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shap
     }
 }
 
-/// `dx = g · W`: the gradient of a product with respect to its input, in the arithmetic of [`Role::Prompt`].
-///
-/// # Shapes
-/// `g [rows, outer]`, `w [outer, inner]`, `dx [rows, inner]`, for the same shape as the product's.
-///
-/// # Panics
-/// When the lengths do not fit the shape.
-pub fn product_backward_input(g: &[f32], w: Weights<'_>, dx: &mut [f32], shape: Shape) {
-    check_lengths("product_backward_input", (dx.len(), w.len(), g.len()), shape);
-    let Shape { rows, inner, outer } = shape;
-    let a = Operand::by_rows(Weights::F32(g), outer);
-    let b = Operand::by_columns(w, inner);
-    prompt::multiply(PROMPT.body(), a, b, dx, Size { m: rows, n: inner, k: outer });
-}
-
-/// `dW = gᵀ · x`: the gradient of a product with respect to its weights, in the arithmetic of
-/// [`Role::Prompt`].
-///
-/// # Shapes
-/// `g [rows, outer]`, `x [rows, inner]`, `dw [outer, inner]`, for the same shape as the product's.
-///
-/// # Panics
-/// When the lengths do not fit the shape.
-pub fn product_backward_weights(g: &[f32], x: &[f32], dw: &mut [f32], shape: Shape) {
-    check_lengths("product_backward_weights", (x.len(), dw.len(), g.len()), shape);
-    let Shape { rows, inner, outer } = shape;
-    let a = Operand::by_columns(Weights::F32(g), outer);
-    let b = Operand::by_columns(Weights::F32(x), inner);
-    prompt::multiply(PROMPT.body(), a, b, dw, Size { m: outer, n: inner, k: rows });
-}
-
 fn prompt_product(tile: Tile, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
     check_lengths("product", (x.len(), w.len(), y.len()), shape);
     let Shape { rows, inner, outer } = shape;
     let a = Operand::by_rows(Weights::F32(x), inner);
     let b = Operand::by_rows(w, inner);
-    prompt::multiply(tile, a, b, y, Size { m: rows, n: outer, k: inner });
+    prompt::multiply(tile, (a, b), Into::Replace, y, Size { m: rows, n: outer, k: inner });
 }
 
 fn generated_product(body: Body, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {

@@ -6,7 +6,7 @@ use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use kernels::product::{self, Role, Shape};
+use kernels::product::{self, How, Role, Shape};
 
 use crate::cost::Cost;
 use crate::host::{from_host, host, weights};
@@ -64,7 +64,7 @@ impl LinearOp for Flex {
         let [rows, outer, inner] = [gradient.dims()[0], weight.dims()[0], weight.dims()[1]];
         let mut result = vec![0.0; rows * inner];
         let shape = Shape { rows, inner, outer };
-        product::product_backward_input(gradient.values(), weight.view(), &mut result, shape);
+        product::product_backward_input(How::F32, gradient.values(), weight.view(), &mut result, shape);
         from_host(result, vec![rows, inner])
     }
 
@@ -73,7 +73,7 @@ impl LinearOp for Flex {
         let [rows, outer, inner] = [gradient.dims()[0], gradient.dims()[1], x.dims()[1]];
         let mut result = vec![0.0; outer * inner];
         let shape = Shape { rows, inner, outer };
-        product::product_backward_weights(gradient.values(), x.values(), &mut result, shape);
+        product::product_backward_weights(How::F32, gradient.values(), x.values(), &mut result, shape);
         from_host(result, vec![outer, inner])
     }
 }

@@ -82,6 +82,35 @@ pub enum Error {
         /// The known name with the smallest edit distance.
         nearest: &'static str,
     },
+    /// A vocabulary that is to be learned has no room for what it must have.
+    #[error(
+        "vocabulary: {wanted} tokens were asked for, but the control tokens and single bytes are {least}"
+    )]
+    VocabularyTooSmall {
+        /// Tokens that were asked for.
+        wanted: usize,
+        /// The fewest that are possible.
+        least: usize,
+    },
+    /// A text cannot be a control token of a vocabulary that is to be learned.
+    #[error("vocabulary: {token:?} cannot be a control token: {rule}")]
+    BadSpecial {
+        /// The text, or its beginning.
+        token: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// There is no text from which a vocabulary could be learned.
+    #[error("vocabulary: there is no text to learn it from")]
+    NothingToLearn,
+    /// A text has a character that this vocabulary cannot write, and nothing stands for what is unknown.
+    #[error("text: the vocabulary has no token for {character:?} at byte {at}")]
+    NoTokenFor {
+        /// The character.
+        character: char,
+        /// Where it begins in the text.
+        at: usize,
+    },
     /// A `tokenizer.json` cannot be read.
     #[error("tokenizer.json: {reason}")]
     BadTokenizerJson {

@@ -4,7 +4,7 @@
 //! or from a Hugging Face `tokenizer.json`. A [`Detokenizer`] turns ids back into text as they stream and never
 //! splits a character. A [`ChatTemplate`] renders a conversation inside a sandbox and marks which text is the
 //! template's own and which came from a person, so that [`Tokenizer::encode_segments`] reads special tokens only
-//! in the former.
+//! in the former. [`learn`] makes a new vocabulary from text.
 //!
 //! Trust is decided by the letter, not by the word: no list of forbidden texts stands anywhere.
 //!
@@ -13,6 +13,7 @@
 mod detokenizer;
 mod error;
 pub mod fuzz;
+pub mod learn;
 mod stop;
 mod template;
 mod tokenizer;

@@ -17,11 +17,11 @@ use special::{SpecialTokens, Stretch};
 use spm::Spm;
 use wordpiece::WordPiece;
 
-mod byte_bpe;
+pub(crate) mod byte_bpe;
 mod json;
 mod merge;
 pub mod parts;
-mod pretokenizer;
+pub(crate) mod pretokenizer;
 mod special;
 mod spm;
 mod wordpiece;
@@ -221,7 +221,8 @@ impl Tokenizer {
     /// Token ids of a text, without begin or end tokens.
     ///
     /// # Errors
-    /// [`Error::TextTooLong`] above [`MAX_TEXT_BYTES`].
+    /// [`Error::TextTooLong`] above [`MAX_TEXT_BYTES`]; [`Error::NoTokenFor`] where a vocabulary lacks single bytes
+    /// and has no token for what is unknown.
     pub fn encode(&self, text: &str, special: Special) -> Result<Vec<TokenId>, Error> {
         let trusted = 0..text.len();
         self.encode_trusting(
@@ -234,7 +235,8 @@ impl Tokenizer {
     /// where all of their text is trusted.
     ///
     /// # Errors
-    /// [`Error::TextTooLong`] above [`MAX_TEXT_BYTES`].
+    /// [`Error::TextTooLong`] above [`MAX_TEXT_BYTES`]; [`Error::NoTokenFor`] where a vocabulary lacks single bytes
+    /// and has no token for what is unknown.
     pub fn encode_segments(&self, segments: &[Segment]) -> Result<Vec<TokenId>, Error> {
         let found = segments.iter().map(|segment| segment.text.len()).sum();
         check_length(found)?;
@@ -256,20 +258,34 @@ impl Tokenizer {
         check_length(text.len())?;
         let stretches = self.special.cut(text, trusted);
         let mut ids = Vec::new();
-        let encode = |text: &str, ids: &mut Vec<u32>| match &self.model {
-            Model::Spm(model) => model.encode(text, ids),
-            Model::WordPiece(model) => model.encode(text, ids),
-            Model::ByteBpe(model) => model.encode(text, ids),
-            Model::Json(_) => {}
-        };
-        match &self.model {
-            Model::Json(model) => ids = model.encode(text, stretches)?,
-            _ => stretches.into_iter().for_each(|stretch| match stretch {
+        if let Model::Json(model) = &self.model {
+            ids = model.encode(text, stretches)?;
+            return Ok(ids.into_iter().map(TokenId).collect());
+        }
+        for stretch in stretches {
+            match stretch {
                 Stretch::Token(id, _) => ids.push(id),
-                Stretch::Text(range) => encode(&text[range], &mut ids),
-            }),
+                Stretch::Text(range) => self.encode_text(text, range, &mut ids)?,
+            }
         }
         Ok(ids.into_iter().map(TokenId).collect())
+    }
+
+    /// Appends the tokens of a stretch without special tokens.
+    fn encode_text(&self, text: &str, range: Range<usize>, ids: &mut Vec<u32>) -> Result<(), Error> {
+        let start = range.start;
+        match &self.model {
+            Model::Spm(model) => model.encode(&text[range], ids),
+            Model::WordPiece(model) => model.encode(&text[range], ids),
+            Model::ByteBpe(model) => model.encode(&text[range], ids).map_err(|at| {
+                let at = text.floor_char_boundary(start + at);
+                let character =
+                    text[at..].chars().next().expect("a byte without a token stands at this place");
+                Error::NoTokenFor { character, at }
+            })?,
+            Model::Json(_) => {}
+        }
+        Ok(())
     }
 
     /// The text of ids at the start of a text, without special tokens. Bytes that are no UTF-8 become U+FFFD.

@@ -29,6 +29,7 @@ fn build(command: clap::Command) -> clap::Command {
         .visible_alias("chat")
         .arg(super::model_argument().default_value("starter"))
         .args(prompt::arguments())
+        .arg(prompt::messages_argument())
         .arg(
             Arg::new("stats")
                 .long("stats")
@@ -44,9 +45,8 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     session.set_device(matches.get_one::<String>("device").cloned());
     let sampling = knobs::sampling(matches, Sampling::default());
     let model = super::text(matches, "model");
-    match prompt::text(matches, session)? {
-        Some(text) => {
-            let prompt = prompt::prompt(matches, text);
+    match prompt::given(matches, session)? {
+        Some(prompt) => {
             let job = Generate { model, prompt, sampling, detail: Default::default() };
             answer(matches, session, job)
         }
@@ -169,6 +169,32 @@ mod tests {
         let joined = Prompt::Raw("Summarise: a text".into());
         assert_eq!(piped(&["run", "m", "--raw", "Summarise:", "-"]).1, joined);
         assert_eq!(piped(&["run", "m", "--raw", ""]).1, Prompt::Raw(String::new()));
+    }
+
+    #[test]
+    fn a_whole_conversation_comes_from_a_file_or_a_pipe() {
+        let text = r#"[{"role":"system","content":"s"},{"role":"tool","content":"{}"}]"#;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("messages.json");
+        std::fs::write(&path, text).unwrap();
+        let expected = Prompt::Chat(vec![prompt::message("system", "s"), prompt::message("tool", "{}")]);
+        let path = path.to_str().unwrap();
+        assert_eq!(generate(&["run", "m", "--messages", path]).prompt, expected);
+        let told = Script::new(events(&[]))
+            .piped(r#"[{"role":"system","content":"s"},{"role":"tool","content":"{}"}]"#);
+        let told = told.run(&["run", "m", "--messages", "-"]);
+        let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
+        assert_eq!(job.prompt, expected);
+        for wrong in ["", "[]", "{}", r#"[{"role":"user"}]"#, "[[[["] {
+            std::fs::write(path, wrong).unwrap();
+            let told = Script::new([]).run(&["run", "m", "--messages", path]);
+            assert_eq!((told.exit, told.jobs.len()), (Exit::Failed, 0), "{wrong}");
+            assert!(told.err.contains("hint: "), "{}", told.err);
+        }
+        assert_eq!(Script::new([]).run(&["run", "m", "--messages", "/no/such/file"]).exit, Exit::Failed);
+        for words in [&["hi", "--messages", path][..], &["--messages", path, "--raw"]] {
+            assert_eq!(Script::new([]).run(&[&["run", "m"], words].concat()).exit, Exit::Usage, "{words:?}");
+        }
     }
 
     #[test]

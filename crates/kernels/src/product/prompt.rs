@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::tile::{Start, Tile, fetch};
+use super::training::Into;
 use super::weights::Weights;
 use crate::disjoint::Disjoint;
 use crate::pool;
@@ -34,9 +35,9 @@ const SMALL: usize = 512 * 1024;
 /// summed over.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a> {
-    values: Weights<'a>,
-    outer_stride: usize,
-    inner_stride: usize,
+    pub values: Weights<'a>,
+    pub outer_stride: usize,
+    pub inner_stride: usize,
 }
 
 impl<'a> Operand<'a> {
@@ -48,6 +49,17 @@ impl<'a> Operand<'a> {
     /// An operand whose outer elements stand side by side, `length` of them in a row.
     pub fn by_columns(values: Weights<'a>, length: usize) -> Self {
         Self { values, outer_stride: 1, inner_stride: length }
+    }
+
+    /// Whether it has at least so many outer and inner elements.
+    pub fn holds(&self, outer: usize, inner: usize) -> bool {
+        if outer == 0 || inner == 0 {
+            return true;
+        }
+        let last = |length: usize, stride: usize| (length - 1).checked_mul(stride);
+        let (outer, inner) = (last(outer, self.outer_stride), last(inner, self.inner_stride));
+        let last = outer.zip(inner).and_then(|(outer, inner)| outer.checked_add(inner));
+        last.is_some_and(|last| last < self.values.len())
     }
 
     /// Packs `outer` (at most `width` of them) x `inner` into a panel [inner, width], padded with zeros.
@@ -129,16 +141,22 @@ unsafe fn transpose_4x4(rows: &[[f32; PACK_BLOCK]; 4], k: usize, to: *mut f32, w
 }
 
 /// The sizes of one product: c [m, n] = a [m, k] · b [n, k]ᵀ.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
     pub m: usize,
     pub n: usize,
     pub k: usize,
 }
 
-/// `c = a · bᵀ`; the wrappers have checked that the operands have `size`.
-pub(super) fn multiply(tile: Tile, a: Operand<'_>, b: Operand<'_>, c: &mut [f32], size: Size) {
-    if size.k == 0 {
+/// `c = a · bᵀ` or `c += a · bᵀ`; the wrappers have checked that the operands have `size`.
+pub(super) fn multiply(
+    tile: Tile,
+    (a, b): (Operand<'_>, Operand<'_>),
+    into: Into,
+    c: &mut [f32],
+    size: Size,
+) {
+    if size.k == 0 && into == Into::Replace {
         return c.fill(0.0);
     }
     let mut buffers = PANELS.take();
@@ -146,7 +164,9 @@ pub(super) fn multiply(tile: Tile, a: Operand<'_>, b: Operand<'_>, c: &mut [f32]
     for columns in blocks(size.n, N_BLOCK) {
         for rows in blocks(size.m, M_BLOCK) {
             for inner in blocks(size.k, K_BLOCK) {
-                let block = Block { tile, rows: rows.clone(), columns: columns.clone(), inner };
+                let is_first = inner.start == 0 && into == Into::Replace;
+                let start = if is_first { Start::Zero } else { Start::Tile };
+                let block = Block { tile, rows: rows.clone(), columns: columns.clone(), inner, start };
                 block.pack(a, b, &mut buffers);
                 block.multiply(&buffers, output, size.n);
             }
@@ -192,6 +212,7 @@ struct Block {
     rows: Range<usize>,
     columns: Range<usize>,
     inner: Range<usize>,
+    start: Start,
 }
 
 impl Block {
@@ -281,14 +302,13 @@ impl Block {
         let k = self.inner.len();
         let rows = panel(&self.rows, a, tile_rows);
         let columns = panel(&self.columns, b, tile_columns);
-        let start = if self.inner.start == 0 { Start::Zero } else { Start::Tile };
         let a_panel = panels.a.as_ptr().cast::<f32>().wrapping_add(a * tile_rows * k);
         let b_panel = panels.b.as_ptr().cast::<f32>().wrapping_add(b * tile_columns * k);
         if rows.len() == tile_rows && columns.len() == tile_columns {
             let first = output.at(rows.start * stride + columns.start);
             // SAFETY: `pack` made both panels with this k; the tile's rows lie inside the output, and no
             // other task writes them.
-            return unsafe { body(k, a_panel, b_panel, first, stride, start) };
+            return unsafe { body(k, a_panel, b_panel, first, stride, self.start) };
         }
         let mut edge = [0.0f32; MAX_TILE];
         assert!(tile_rows * tile_columns <= MAX_TILE, "a tile fits the buffer of an edge");
@@ -298,7 +318,7 @@ impl Block {
             edge[..columns.len()].copy_from_slice(from);
         }
         // SAFETY: as above, with the buffer as the tile.
-        unsafe { body(k, a_panel, b_panel, edge.as_mut_ptr(), tile_columns, start) };
+        unsafe { body(k, a_panel, b_panel, edge.as_mut_ptr(), tile_columns, self.start) };
         for (row, edge) in rows.zip(edge.chunks_exact(tile_columns)) {
             // SAFETY: this part belongs to this tile alone.
             let to = unsafe { output.part(row * stride + columns.start..row * stride + columns.end) };

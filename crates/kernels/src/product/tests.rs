@@ -213,8 +213,8 @@ fn backward_products_are_exact_sums() {
         let (g, x) = (normal(&mut rng, rows * outer), normal(&mut rng, rows * inner));
         let w = normal(&mut rng, outer * inner);
         let (mut dx, mut dw) = (vec![9.0; rows * inner], vec![9.0; outer * inner]);
-        product_backward_input(&g, Weights::F32(&w), &mut dx, shape);
-        product_backward_weights(&g, &x, &mut dw, shape);
+        product_backward_input(How::F32, &g, &w, &mut dx, shape);
+        product_backward_weights(How::F32, &g, &x, &mut dw, shape);
         for (place, dx) in dx.iter().enumerate() {
             let (row, column) = (place / inner, place % inner);
             let sum = exact(outer, |k| g[row * outer + k], |k| w[k * inner + column]);

@@ -15,6 +15,18 @@ pub enum Weights<'a> {
     F16(&'a [u16]),
 }
 
+impl<'a> From<&'a [f32]> for Weights<'a> {
+    fn from(values: &'a [f32]) -> Self {
+        Weights::F32(values)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for Weights<'a> {
+    fn from(values: &'a Vec<f32>) -> Self {
+        Weights::F32(values)
+    }
+}
+
 impl<'a> Weights<'a> {
     /// How many elements there are.
     pub fn len(&self) -> usize {

@@ -57,25 +57,29 @@ impl ByteBpe {
     }
 
     /// Appends the tokens of one run of text between special tokens.
-    pub fn encode(&self, text: &str, ids: &mut Vec<u32>) {
+    ///
+    /// # Errors
+    /// The place of a byte that no token stands for.
+    pub fn encode(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), usize> {
         // A word that came before is copied from where its tokens lie.
         let mut seen = HashMap::new();
-        for word in self.pre_tokenizer.split(text) {
-            let word = &text[word];
+        for range in self.pre_tokenizer.split(text) {
+            let (at, word) = (range.start, &text[range]);
             if let Some(known) = seen.get(word) {
                 ids.extend_from_within(std::ops::Range::clone(known));
                 continue;
             }
             let start = ids.len();
-            self.encode_word(word.as_bytes(), ids);
+            self.encode_word(word.as_bytes(), ids).map_err(|place| at + place)?;
             seen.insert(word, start..ids.len());
         }
+        Ok(())
     }
 
-    fn encode_word(&self, word: &[u8], ids: &mut Vec<u32>) {
+    fn encode_word(&self, word: &[u8], ids: &mut Vec<u32>) -> Result<(), usize> {
         if let Some(id) = self.words.get(word) {
             ids.push(*id);
-            return;
+            return Ok(());
         }
         let letter =
             |(at, byte): (u32, &u8)| Symbol { start: at, end: at + 1, id: self.letters[usize::from(*byte)] };
@@ -84,7 +88,10 @@ impl ByteBpe {
             let (rank, made) = *self.merges.get(&(left.id?, right.id?))?;
             Some((u64::from(rank), made))
         });
-        ids.extend(symbols.into_iter().filter_map(|symbol| symbol.id.or(self.unknown)));
+        for symbol in symbols {
+            ids.push(symbol.id.or(self.unknown).ok_or(symbol.start as usize)?);
+        }
+        Ok(())
     }
 }
 

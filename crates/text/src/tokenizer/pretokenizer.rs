@@ -72,6 +72,9 @@ enum Newlines {
     Cut,
 }
 
+/// The name of GPT-2's cut, which is also that of an empty name.
+pub(crate) const GPT_2_NAME: &str = "gpt-2";
+
 const GPT_2: Stage = Stage::Words(Words {
     contractions: Case::Exact,
     lead: Lead::Space,
@@ -92,7 +95,7 @@ const fn like_llama_3(digits: usize) -> Stage {
 /// All known cuts.
 pub(crate) static PRE_TOKENIZERS: &[PreTokenizer] = &[
     PreTokenizer {
-        names: &["gpt-2", "gpt2", "phi-2", "olmo", "jina-v2-es", "jina-v2-de", "roberta-bpe"],
+        names: &[GPT_2_NAME, "gpt2", "phi-2", "olmo", "jina-v2-es", "jina-v2-de", "roberta-bpe"],
         stages: &[GPT_2],
         whole_words_first: false,
         adds_bos: false,
@@ -138,7 +141,7 @@ pub(crate) static PRE_TOKENIZERS: &[PreTokenizer] = &[
 
 /// The row with this name; an empty name is GPT-2's.
 pub(crate) fn find(name: &str) -> Result<&'static PreTokenizer, Error> {
-    let wanted = if name.is_empty() { "gpt-2" } else { name };
+    let wanted = if name.is_empty() { GPT_2_NAME } else { name };
     if let Some(row) = PRE_TOKENIZERS.iter().find(|row| row.names.contains(&wanted)) {
         return Ok(row);
     }

@@ -1,0 +1,148 @@
+//! Room for packed blocks, and the copies that fill it: rows padded to whole vectors, and rows turned into
+//! columns.
+//!
+//! Computes nothing but a product with one factor.
+
+use std::cell::Cell;
+
+use super::tile::BLOCK;
+use crate::lanes::{LANES, Lanes, load_up_to};
+
+/// Sixteen floats on a cache line, so that blocks are aligned.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LANES]);
+
+/// What a thread keeps for its next task: 4 MB, as much as a sequence of 1024 tokens needs with heads of 128.
+const LINES_KEPT: usize = 64 * 1024;
+
+thread_local! {
+    /// Taken out while in use.
+    static ROOM: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+}
+
+/// Room for packed blocks, each on a cache line; what it holds is left over from earlier tasks. Goes back to
+/// the thread when dropped.
+pub(super) struct Room {
+    lines: Vec<Line>,
+}
+
+impl Room {
+    /// Room for blocks of `lengths` floats.
+    pub fn new<const N: usize>(lengths: [usize; N]) -> Self {
+        let mut lines = ROOM.take();
+        let n_lines: usize = lengths.iter().map(|length| length.div_ceil(LANES)).sum();
+        if lines.len() < n_lines {
+            lines.resize(n_lines, Line([0.0; LANES]));
+        }
+        Self { lines }
+    }
+
+    /// The blocks, of at least these lengths.
+    pub fn split<const N: usize>(&mut self, lengths: [usize; N]) -> [&mut [f32]; N] {
+        let mut rest = &mut self.lines[..];
+        lengths.map(|length| {
+            let (part, behind) = std::mem::take(&mut rest).split_at_mut(length.div_ceil(LANES));
+            rest = behind;
+            // SAFETY: a line is sixteen floats without padding.
+            unsafe { std::slice::from_raw_parts_mut(part.as_mut_ptr().cast(), part.len() * LANES) }
+        })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.truncate(LINES_KEPT);
+        lines.shrink_to(LINES_KEPT);
+        ROOM.set(lines);
+    }
+}
+
+/// Some rows of one head, at most a block, one `stride` behind the other.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    values: &'a [f32],
+    stride: usize,
+    n_rows: usize,
+    size: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of `all` that begin at element `first`, each of `size` elements.
+    pub fn new(all: &'a [f32], first: usize, stride: usize, [n_rows, size]: [usize; 2]) -> Self {
+        assert!((1..=BLOCK).contains(&n_rows) && 0 < size && size <= stride, "a block of rows");
+        Self { values: &all[first..first + (n_rows - 1) * stride + size], stride, n_rows, size }
+    }
+
+    /// Row by row, each times `factor` and padded with zeros to whole vectors, and as many rows of zeros as
+    /// make a block.
+    ///
+    /// # Safety
+    /// As [`Lanes`].
+    #[inline(always)]
+    pub unsafe fn pack<V: Lanes>(&self, factor: f32, to: &mut [f32]) {
+        let width = self.size.next_multiple_of(LANES);
+        let n_rows = self.n_rows;
+        assert!(to.len() >= BLOCK * width, "the block has room");
+        to[n_rows * width..BLOCK * width].fill(0.0);
+        for (row, to) in to.chunks_exact_mut(width).take(n_rows).enumerate() {
+            let from = &self.values[row * self.stride..row * self.stride + self.size];
+            for start in (0..self.size).step_by(LANES) {
+                // SAFETY: `from` has `size` elements and `to` whole vectors.
+                unsafe {
+                    let lanes: V = load_up_to(from.as_ptr(), start, self.size);
+                    lanes.mul(V::splat(factor)).store(to.as_mut_ptr().add(start));
+                }
+            }
+        }
+    }
+
+    /// Column by column, each times `factor` and padded with zeros to a block: `to [size, BLOCK]`.
+    #[inline(always)]
+    pub fn pack_columns(&self, factor: f32, to: &mut [f32]) {
+        let n_rows = self.n_rows;
+        assert!(to.len() >= self.size * BLOCK, "the block has room");
+        if n_rows < BLOCK {
+            to[..self.size * BLOCK].fill(0.0);
+        }
+        let (whole_rows, whole_columns) = (n_rows - n_rows % 4, self.size - self.size % 4);
+        for row in (0..whole_rows).step_by(4) {
+            for column in (0..whole_columns).step_by(4) {
+                // SAFETY: four rows of four elements stand from there on, and four columns have room for
+                // four elements from `row` on.
+                unsafe {
+                    let from = self.values.as_ptr().add(row * self.stride + column);
+                    transpose_4x4(from, self.stride, factor, to.as_mut_ptr().add(column * BLOCK + row));
+                }
+            }
+        }
+        for row in 0..n_rows {
+            let first_column = if row < whole_rows { whole_columns } else { 0 };
+            for column in first_column..self.size {
+                to[column * BLOCK + row] = self.values[row * self.stride + column] * factor;
+            }
+        }
+    }
+}
+
+/// Four elements of four rows as four columns, each times `factor`.
+///
+/// # Safety
+/// Four elements stand at `from` and each `stride` behind it; four have room at `to` and each `BLOCK` behind.
+#[inline(always)]
+unsafe fn transpose_4x4(from: *const f32, stride: usize, factor: f32, to: *mut f32) {
+    use std::arch::x86_64::*;
+    // SAFETY: the caller's promise; SSE is part of every x86-64, and loads and stores need no alignment.
+    unsafe {
+        let factor = _mm_set1_ps(factor);
+        let [a, b, c, d] =
+            std::array::from_fn(|row| _mm_mul_ps(_mm_loadu_ps(from.add(row * stride)), factor));
+        let (ab_low, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+        let (cd_low, cd_high) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+        _mm_storeu_ps(to, _mm_movelh_ps(ab_low, cd_low));
+        _mm_storeu_ps(to.add(BLOCK), _mm_movehl_ps(cd_low, ab_low));
+        _mm_storeu_ps(to.add(2 * BLOCK), _mm_movelh_ps(ab_high, cd_high));
+        _mm_storeu_ps(to.add(3 * BLOCK), _mm_movehl_ps(cd_high, ab_high));
+    }
+}
