@@ -99,6 +99,15 @@ impl<B: Backend> Value<B> {
         Self(B::float_floor(self.0))
     }
 
+    pub fn tanh(self) -> Self {
+        Self(B::float_tanh(self.0))
+    }
+
+    /// The error function.
+    pub fn erf(self) -> Self {
+        Self(B::float_erf(self.0))
+    }
+
     pub fn reciprocal(self) -> Self {
         Self(B::float_recip(self.0))
     }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
+use ops::activation::swiglu::swiglu;
 use ops::attention::{KvPool, PoolShape, Span, Spans, attention};
 use ops::linear::linear;
-use ops::rms_norm::rms_norm;
+use ops::norm::rms_norm::rms_norm;
 use ops::softmax::softmax;
-use ops::swiglu::swiglu;
 use ops::{Lent, Rows, Storage, Weight};
 
 const THREADS: [usize; 4] = [1, 2, 3, 5];

@@ -7,14 +7,15 @@ use burn::tensor::{Device, Int, Tensor, TensorData, bf16, f16};
 
 use super::{Call, Case};
 use crate::Rows;
+use crate::activation::gelu::Gelu;
 use crate::attention::{Attended, PoolTensors, Span, Spans};
 use crate::rope::Layout;
 use crate::value::Value;
 use crate::weight::{Lent, Storage, Weight, WeightTensor};
 
-type Values<'a> = &'a [Value<Dispatch>];
+pub(super) type Values<'a> = &'a [Value<Dispatch>];
 
-const fn case(
+pub(super) const fn case(
     name: &'static str,
     operands: &'static [&'static [usize]],
     differentiable: usize,
@@ -24,7 +25,7 @@ const fn case(
     Case { name, operands, differentiable, op, definition }
 }
 
-const EPSILON: f32 = 1e-5;
+pub(super) const EPSILON: f32 = 1e-5;
 const SCALE: f32 = 0.4;
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
 const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
@@ -34,6 +35,14 @@ const ALONE_QKV: &[&[usize]] = &[&[12, 4, 6], &[12, 4, 6], &[12, 4, 6]];
 pub(super) static CASES: &[Case] = &[
     case("rms_norm", &[&[5, 67], &[67]], 2, op::rms_norm, definition::rms_norm),
     case("rms_norm, one row", &[&[1, 576], &[576]], 2, op::rms_norm, definition::rms_norm),
+    case("layer_norm", &[&[5, 67], &[67], &[67]], 3, op::layer_norm, definition::layer_norm),
+    case("layer_norm, one row", &[&[1, 576], &[576], &[576]], 3, op::layer_norm, definition::layer_norm),
+    case("layer_norm, many rows", &[&[70, 9], &[9], &[9]], 3, op::layer_norm, definition::layer_norm),
+    case("rms_norm, many rows", &[&[70, 9], &[9]], 2, op::rms_norm, definition::rms_norm),
+    case("gelu, tanh", &[&[5, 67]], 1, op::gelu_tanh, definition::gelu_tanh),
+    case("gelu, erf", &[&[5, 67]], 1, op::gelu_erf, definition::gelu_erf),
+    case("geglu, tanh", &[&[5, 67], &[5, 67]], 2, op::geglu_tanh, definition::geglu_tanh),
+    case("geglu, erf", &[&[5, 67], &[5, 67]], 2, op::geglu_erf, definition::geglu_erf),
     case("softmax", &[&[5, 67]], 1, op::softmax, definition::softmax),
     case("swiglu", &[&[5, 67], &[5, 67]], 2, op::swiglu, definition::swiglu),
     case("linear, prompt", &[&[9, 67], &[33, 67]], 2, op::linear::<9, 0>, definition::linear),
@@ -159,7 +168,7 @@ impl Steps {
 type Primitive = burn::backend::tensor::FloatTensor<Dispatch>;
 type Attend = fn([Primitive; 3], PoolTensors<Dispatch>, Arc<Spans>) -> Attended<Dispatch>;
 
-fn device_of(value: &Value<Dispatch>) -> Device {
+pub(super) fn device_of(value: &Value<Dispatch>) -> Device {
     Tensor::<1>::from_dispatch(value.clone().reshape([value.dims().iter().product::<usize>()]).0).device()
 }
 
@@ -215,7 +224,7 @@ fn through_f16(number: f32) -> f32 {
 }
 
 /// Row 3 twice, the last row, the first.
-fn ids(device: &Device) -> Tensor<1, Int> {
+pub(super) fn ids(device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::from([3, 6, 0, 3]), device)
 }
 
@@ -229,7 +238,28 @@ pub(super) mod op {
 
     pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
         let weight = Tensor::from_dispatch(x[1].0.clone());
-        Value(crate::rms_norm::rms_norm(matrix(&x[0]), weight, EPSILON).into_dispatch())
+        Value(crate::norm::rms_norm::rms_norm(matrix(&x[0]), weight, EPSILON).into_dispatch())
+    }
+
+    pub fn layer_norm(x: Values<'_>) -> Value<Dispatch> {
+        let [weight, bias] = [1, 2].map(|index: usize| Tensor::from_dispatch(x[index].0.clone()));
+        Value(crate::norm::layer_norm::layer_norm(matrix(&x[0]), weight, bias, EPSILON).into_dispatch())
+    }
+
+    pub fn gelu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::gelu(matrix(&x[0]), Gelu::Tanh).into_dispatch())
+    }
+
+    pub fn gelu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::gelu(matrix(&x[0]), Gelu::Erf).into_dispatch())
+    }
+
+    pub fn geglu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::geglu::geglu(matrix(&x[0]), matrix(&x[1]), Gelu::Tanh).into_dispatch())
+    }
+
+    pub fn geglu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::geglu::geglu(matrix(&x[0]), matrix(&x[1]), Gelu::Erf).into_dispatch())
     }
 
     pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
@@ -237,7 +267,7 @@ pub(super) mod op {
     }
 
     pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::swiglu::swiglu(matrix(&x[0]), matrix(&x[1])).into_dispatch())
+        Value(crate::activation::swiglu::swiglu(matrix(&x[0]), matrix(&x[1])).into_dispatch())
     }
 
     fn linear_with(x: Values<'_>, weight: &Weight, rows: Rows) -> Value<Dispatch> {
@@ -322,7 +352,30 @@ mod definition {
     use super::*;
 
     pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::rms_norm::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), EPSILON))
+        Value(crate::norm::rms_norm::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), EPSILON))
+    }
+
+    pub fn layer_norm(x: Values<'_>) -> Value<Dispatch> {
+        let [x, weight, bias] = [0, 1, 2].map(|index: usize| x[index].0.clone());
+        Value(crate::norm::layer_norm::definition::<Dispatch>(x, weight, bias, EPSILON))
+    }
+
+    pub fn gelu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::definition::<Dispatch>(x[0].0.clone(), Gelu::Tanh))
+    }
+
+    pub fn gelu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::definition::<Dispatch>(x[0].0.clone(), Gelu::Erf))
+    }
+
+    pub fn geglu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        let [gate, up] = [0, 1].map(|index: usize| x[index].0.clone());
+        Value(crate::activation::geglu::definition::<Dispatch>(gate, up, Gelu::Tanh))
+    }
+
+    pub fn geglu_erf(x: Values<'_>) -> Value<Dispatch> {
+        let [gate, up] = [0, 1].map(|index: usize| x[index].0.clone());
+        Value(crate::activation::geglu::definition::<Dispatch>(gate, up, Gelu::Erf))
     }
 
     pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
@@ -330,7 +383,7 @@ mod definition {
     }
 
     pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::swiglu::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
+        Value(crate::activation::swiglu::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
     }
 
     fn linear_with(x: &Value<Dispatch>, weight: Value<Dispatch>) -> Value<Dispatch> {
