@@ -39,6 +39,28 @@ pub struct Config {
 }
 
 impl Config {
+    /// A decoder that is to be trained: what is not a size is as most of its family have it.
+    pub fn new(
+        [vocabulary, width, n_layers, feed_forward, context]: [usize; 5],
+        [n_heads, n_kv_heads]: [usize; 2],
+        dialect: &Dialect,
+    ) -> Self {
+        let head_size = width / n_heads;
+        Self {
+            vocabulary,
+            width,
+            n_layers,
+            n_heads,
+            n_kv_heads,
+            head_size,
+            feed_forward,
+            context,
+            epsilon: 1e-5,
+            frequencies: frequencies(10_000.0, head_size),
+            rope_layout: dialect.rope_layout,
+        }
+    }
+
     /// Reads the metadata of a GGUF file.
     ///
     /// # Errors

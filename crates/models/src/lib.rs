@@ -8,6 +8,7 @@
 mod attend;
 mod config;
 mod decoder;
+mod describe;
 mod error;
 pub mod families;
 mod family;

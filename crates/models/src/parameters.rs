@@ -8,7 +8,7 @@
 
 use base::Rng;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use ops::{Linear, Weight};
+use ops::{Linear, Weight, embedding};
 
 use crate::decoder::{Decoder, Layer};
 use crate::family::of_layer;
@@ -26,7 +26,7 @@ pub enum Head {
     Own,
 }
 
-/// One tensor that learns.
+/// One tensor that learns, or its gradient, or a running mean of it.
 #[derive(Clone)]
 pub enum Learned {
     /// A weight matrix, `[N, K]`.
@@ -36,13 +36,16 @@ pub enum Learned {
 }
 
 impl Learned {
-    fn new(values: Vec<f32>, shape: &[usize], device: &Device) -> Self {
+    /// A tensor of `shape`, `[N, K]` or `[D]`.
+    ///
+    /// # Panics
+    /// When there are more or fewer values than `shape` says.
+    pub fn new(values: Vec<f32>, shape: &[usize], device: &Device) -> Self {
         match *shape {
             [rows, columns] => {
-                let data = TensorData::new(values, [rows, columns]);
-                Self::Matrix(Tensor::from_data(data, device).require_grad())
+                Self::Matrix(Tensor::from_data(TensorData::new(values, [rows, columns]), device))
             }
-            _ => Self::Vector(Tensor::from_data(TensorData::new(values, shape), device).require_grad()),
+            _ => Self::Vector(Tensor::from_data(TensorData::new(values, shape), device)),
         }
     }
 
@@ -54,11 +57,33 @@ impl Learned {
         }
     }
 
-    /// Takes its gradient, row after row; `None` where the loss does not depend on it.
-    pub fn take_gradient(&self, gradients: &mut Gradients) -> Option<Vec<f32>> {
+    /// Takes the tensor out and leaves an empty one, so that nobody else holds it.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
         match self {
-            Self::Matrix(tensor) => Some(floats(tensor.grad_remove(gradients)?.into_data())),
-            Self::Vector(tensor) => Some(floats(tensor.grad_remove(gradients)?.into_data())),
+            Self::Matrix(tensor) => {
+                let empty = Tensor::empty([0, 0], &tensor.device());
+                Self::Matrix(std::mem::replace(tensor, empty))
+            }
+            Self::Vector(tensor) => {
+                let empty = Tensor::empty([0], &tensor.device());
+                Self::Vector(std::mem::replace(tensor, empty))
+            }
+        }
+    }
+
+    /// The same numbers as the beginning of a tape.
+    fn leaf(&self) -> Self {
+        match self {
+            Self::Matrix(tensor) => Self::Matrix(Tensor::from_inner(tensor.clone()).require_grad()),
+            Self::Vector(tensor) => Self::Vector(Tensor::from_inner(tensor.clone()).require_grad()),
+        }
+    }
+
+    fn take_gradient(&self, gradients: &mut Gradients) -> Option<Self> {
+        match self {
+            Self::Matrix(tensor) => Some(Self::Matrix(tensor.grad_remove(gradients)?)),
+            Self::Vector(tensor) => Some(Self::Vector(tensor.grad_remove(gradients)?)),
         }
     }
 }
@@ -88,8 +113,6 @@ pub struct Parameters {
 
 impl Parameters {
     /// Weights at random: the same `rng`, the same weights.
-    ///
-    /// `device` has to be one that records a tape (`Device::autodiff`).
     pub fn random(config: Config, head: Head, dialect: &Dialect, rng: &mut Rng, device: &Device) -> Self {
         let additions = (2.0 * config.n_layers as f64).sqrt();
         Self::build(config, head, dialect, device, &mut |plan| match plan.start {
@@ -134,6 +157,11 @@ impl Parameters {
         &self.config
     }
 
+    /// Where they are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// All of them, in their order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Parameter> {
         self.list.iter()
@@ -144,18 +172,47 @@ impl Parameters {
         self.list.iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum()
     }
 
-    /// Replaces the values of the parameter at `index`.
-    ///
-    /// # Panics
-    /// When there are more or fewer values than the parameter has.
-    pub fn replace(&mut self, index: usize, values: Vec<f32>) {
-        let parameter = &mut self.list[index];
-        parameter.tensor = Learned::new(values, &parameter.shape, &self.device);
+    /// The tensors themselves, to be changed.
+    pub fn tensors_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Learned> {
+        self.list.iter_mut().map(|parameter| &mut parameter.tensor)
     }
 
-    /// The model that they make; it shares their tensors.
+    /// The model that they make; it shares their tensors and writes no tape.
     pub fn decoder(&self) -> Decoder {
-        let mut rest = self.list.iter().map(|parameter| &parameter.tensor);
+        self.decoder_of(self.list.iter().map(|parameter| &parameter.tensor), &self.device)
+    }
+
+    /// The model that they make, writing a tape.
+    pub fn taped(&self) -> Taped {
+        let leaves: Vec<Learned> = self.list.iter().map(|parameter| parameter.tensor.leaf()).collect();
+        let decoder = self.decoder_of(leaves.iter(), &self.device.clone().autodiff());
+        Taped { decoder, leaves }
+    }
+
+    /// Adds what the embedding of `ids` learns from the gradient of its output, `[R, D]`, to the gradients of all
+    /// parameters in their order.
+    ///
+    /// # Panics
+    /// When a parameter besides the embedding table has no gradient.
+    pub fn with_embedding_gradients(
+        &self,
+        mut gradients: Vec<Option<Learned>>,
+        ids: &[u32],
+        gradient: Tensor<2>,
+    ) -> Vec<Learned> {
+        let first = &self.list[0];
+        let table = match gradients[0].take() {
+            Some(Learned::Matrix(table)) => table,
+            _ => Tensor::zeros([first.shape[0], first.shape[1]], &self.device),
+        };
+        gradients[0] = Some(Learned::Matrix(embedding::add_gradient(table, ids, gradient)));
+        gradients
+            .into_iter()
+            .map(|gradient| gradient.expect("the logits depend on every parameter"))
+            .collect()
+    }
+
+    fn decoder_of<'a>(&self, mut rest: impl Iterator<Item = &'a Learned>, device: &Device) -> Decoder {
         let embedding = matrix(rest.next());
         let layers = (0..self.config.n_layers).map(|_| layer(&mut rest)).collect();
         let norm = vector(rest.next());
@@ -163,14 +220,22 @@ impl Parameters {
             Head::Tied => embedding.clone(),
             Head::Own => matrix(rest.next()),
         };
-        Decoder {
-            config: self.config.clone(),
-            embedding,
-            layers,
-            norm,
-            head: Linear::new(head),
-            device: self.device.clone(),
-        }
+        let (config, device, head) = (self.config.clone(), device.clone(), Linear::new(head));
+        Decoder { config, embedding, layers, norm, head, device }
+    }
+}
+
+/// A decoder whose forward pass writes a tape, with the tensors that begin it.
+pub struct Taped {
+    /// The model.
+    pub decoder: Decoder,
+    leaves: Vec<Learned>,
+}
+
+impl Taped {
+    /// The gradient of every parameter in its order; `None` where the loss does not depend on it.
+    pub fn take_gradients(&self, gradients: &mut Gradients) -> Vec<Option<Learned>> {
+        self.leaves.iter().map(|leaf| leaf.take_gradient(gradients)).collect()
     }
 }
 
@@ -280,27 +345,37 @@ mod tests {
         }
     }
 
-    fn tape() -> Device {
-        ops::device::cpu().autodiff()
+    fn cpu() -> Device {
+        ops::device::cpu()
     }
 
     /// The mean of the squared logits of four tokens.
-    fn loss(parameters: &Parameters) -> Tensor<1> {
+    fn loss(decoder: &Decoder) -> Tensor<1> {
         let input = Input { ids: &[1, 2, 3, 4], rows: Rows::prompt(4), wanted: None };
-        let logits = parameters.decoder().forward(&input, &mut Attend::Causal { sequences: 1 }, None);
+        let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
         (logits.clone() * logits).mean()
+    }
+
+    fn loss_of(parameters: &Parameters) -> f32 {
+        loss(&parameters.decoder()).into_scalar::<f32>()
+    }
+
+    fn set(parameters: &mut Parameters, index: usize, values: Vec<f32>) {
+        let shape = parameters.list[index].shape.clone();
+        parameters.list[index].tensor = Learned::new(values, &shape, &cpu());
     }
 
     #[test]
     fn every_parameter_has_a_gradient_that_a_small_step_confirms() {
         for head in [Head::Tied, Head::Own] {
-            let mut parameters = Parameters::random(config(), head, &LLAMA.gguf, &mut Rng::new(5), &tape());
-            let before = loss(&parameters);
-            let mut gradients = before.backward();
+            let mut parameters = Parameters::random(config(), head, &LLAMA.gguf, &mut Rng::new(5), &cpu());
+            let taped = parameters.taped();
+            let before = loss(&taped.decoder);
+            let gradients = taped.take_gradients(&mut before.backward());
             let before = before.into_scalar::<f32>();
-            for index in 0..parameters.list.len() {
+            for (index, gradient) in gradients.iter().enumerate() {
                 let Parameter { name, tensor, .. } = parameters.list[index].clone();
-                let gradient = tensor.take_gradient(&mut gradients).unwrap_or_else(|| panic!("{name}"));
+                let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{name}")).values();
                 let values = tensor.values();
                 let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
                 assert!(norm_squared > 0.0, "{name} has no gradient");
@@ -308,11 +383,11 @@ mod tests {
                 let step = 0.005 * before / norm_squared;
                 let moved =
                     |sign: f32| values.iter().zip(&gradient).map(|(v, g)| v + sign * step * g).collect();
-                parameters.replace(index, moved(1.0));
-                let up = loss(&parameters).into_scalar::<f32>();
-                parameters.replace(index, moved(-1.0));
-                let down = loss(&parameters).into_scalar::<f32>();
-                parameters.replace(index, values);
+                set(&mut parameters, index, moved(1.0));
+                let up = loss_of(&parameters);
+                set(&mut parameters, index, moved(-1.0));
+                let down = loss_of(&parameters);
+                set(&mut parameters, index, values);
                 let ratio = (up - down) / (2.0 * step * norm_squared);
                 assert!((ratio - 1.0).abs() < 0.05, "{name}: {ratio}");
             }
@@ -321,9 +396,9 @@ mod tests {
 
     #[test]
     fn values_go_out_and_in_again() {
-        let first = Parameters::random(config(), Head::Tied, &LLAMA.gguf, &mut Rng::new(9), &tape());
+        let first = Parameters::random(config(), Head::Tied, &LLAMA.gguf, &mut Rng::new(9), &cpu());
         let mut asked = 0;
-        let second = Parameters::from_values(config(), Head::Tied, &LLAMA.gguf, &tape(), &mut |name, n| {
+        let second = Parameters::from_values(config(), Head::Tied, &LLAMA.gguf, &cpu(), &mut |name, n| {
             let found = first.iter().find(|parameter| parameter.name == name).expect("the same names");
             let values = found.tensor.values();
             assert_eq!(values.len(), n);
@@ -331,6 +406,6 @@ mod tests {
             values
         });
         assert_eq!(asked, first.n_values());
-        assert_eq!(loss(&first).into_scalar::<f32>(), loss(&second).into_scalar::<f32>());
+        assert_eq!(loss_of(&first), loss_of(&second));
     }
 }

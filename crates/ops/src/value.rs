@@ -108,6 +108,10 @@ impl<B: Backend> Value<B> {
         Self(B::float_erf(self.0))
     }
 
+    pub fn log(self) -> Self {
+        Self(B::float_log(self.0))
+    }
+
     pub fn reciprocal(self) -> Self {
         Self(B::float_recip(self.0))
     }

@@ -221,6 +221,14 @@ impl Weight {
         self.shape
     }
 
+    /// The tensor of a weight that learns.
+    pub(crate) fn learning(&self) -> Tensor<2> {
+        match self.tensor.clone() {
+            WeightTensor::Dense(tensor) => Tensor::from_dispatch(tensor),
+            WeightTensor::Blocks(..) => panic!("quantised weights do not learn"),
+        }
+    }
+
     pub(crate) fn dispatch(&self) -> WeightTensor<Dispatch> {
         self.tensor.clone()
     }

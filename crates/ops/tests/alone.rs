@@ -89,7 +89,7 @@ fn a_row_of_a_linear_layer_is_the_same_in_any_batch() {
         for round in 0..24 {
             let chosen = some(&mut rng, N_ROWS);
             let prompt = rng.below(chosen.len() + 1);
-            let rows = Rows { prompt, generated: chosen.len() - prompt };
+            let rows = Rows { prompt, generated: chosen.len() - prompt, training: None };
             let mut expected = gather(&as_prompt, shape[0], &chosen[..prompt]);
             expected.extend(gather(&as_generated, shape[0], &chosen[prompt..]));
             for threads in THREADS {

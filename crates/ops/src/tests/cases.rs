@@ -30,6 +30,8 @@ const SCALE: f32 = 0.4;
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
 const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
 const LONG_QKV: &[&[usize]] = &[&[73, 6, 64], &[73, 2, 64], &[73, 2, 64]];
+/// Two sequences of seventy rows, longer than a block of the kernel.
+const CAUSAL_QKV: &[&[usize]] = &[&[140, 2, 8], &[140, 1, 8], &[140, 1, 8]];
 const ALONE_QKV: &[&[usize]] = &[&[12, 4, 6], &[12, 4, 6], &[12, 4, 6]];
 
 pub(super) static CASES: &[Case] = &[
@@ -97,6 +99,7 @@ pub(super) static CASES: &[Case] = &[
     case("attention, long", LONG_QKV, 0, op::attention_long, definition::attention_long),
     case("causal_attention", SHORT_QKV, 3, op::causal_attention, definition::causal_attention),
     case("causal_attention is paged", SHORT_QKV, 3, op::causal_attention, definition::causal_over_pages),
+    case("causal_attention, long", CAUSAL_QKV, 3, op::causal_attention, definition::causal_attention),
     case("causal_attention, heads alone", ALONE_QKV, 3, op::causal_attention, definition::causal_attention),
 ];
 
@@ -276,19 +279,31 @@ pub(super) mod op {
 
     pub fn linear<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
         let weight = Weight::from_tensor(matrix(&x[1]));
-        linear_with(x, &weight, Rows { prompt: PROMPT, generated: GENERATED })
+        linear_with(x, &weight, Rows { prompt: PROMPT, generated: GENERATED, training: None })
     }
 
     pub fn linear_bf16<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
-        linear_with(x, &stored(&x[1], Storage::Bf16), Rows { prompt: PROMPT, generated: GENERATED })
+        linear_with(
+            x,
+            &stored(&x[1], Storage::Bf16),
+            Rows { prompt: PROMPT, generated: GENERATED, training: None },
+        )
     }
 
     pub fn linear_f16<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
-        linear_with(x, &stored(&x[1], Storage::F16), Rows { prompt: PROMPT, generated: GENERATED })
+        linear_with(
+            x,
+            &stored(&x[1], Storage::F16),
+            Rows { prompt: PROMPT, generated: GENERATED, training: None },
+        )
     }
 
     pub fn linear_q8_0<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
-        linear_with(x, &stored(&x[1], Storage::Q8_0), Rows { prompt: PROMPT, generated: GENERATED })
+        linear_with(
+            x,
+            &stored(&x[1], Storage::Q8_0),
+            Rows { prompt: PROMPT, generated: GENERATED, training: None },
+        )
     }
 
     pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
@@ -457,7 +472,8 @@ mod definition {
 
     pub fn causal_attention(x: Values<'_>) -> Value<Dispatch> {
         let qkv = [0, 1, 2].map(|index: usize| x[index].0.clone());
-        Value(crate::causal_attention::definition::<Dispatch>(qkv, 2, SCALE))
+        let causal = crate::causal_attention::Causal { sequences: 2, scale: SCALE };
+        Value(crate::causal_attention::definition::<Dispatch>(qkv, causal).output)
     }
 
     pub fn causal_over_pages(x: Values<'_>) -> Value<Dispatch> {
