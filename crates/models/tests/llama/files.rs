@@ -21,6 +21,12 @@ pub fn as_safetensors(tensors: &[Named]) -> TensorFile {
 
 /// Writes tensors behind the settings of a Llama and reads them back.
 pub fn as_gguf(config: &Config, theta: f32, tensors: &[Named]) -> TensorFile {
+    let stored = specs(tensors).into_iter().zip(tensors.iter().map(|tensor| bytes(&tensor.values)));
+    as_gguf_stored(config, theta, &stored.collect::<Vec<_>>())
+}
+
+/// Writes tensors of any type behind the settings of a Llama and reads them back.
+pub fn as_gguf_stored(config: &Config, theta: f32, tensors: &[(TensorSpec, Vec<u8>)]) -> TensorFile {
     let mut metadata = Metadata::new("model.gguf");
     metadata.insert("general.architecture", Value::String("llama".into()));
     let mut count = |key: &str, value: usize| {
@@ -36,8 +42,9 @@ pub fn as_gguf(config: &Config, theta: f32, tensors: &[Named]) -> TensorFile {
     count("rope.dimension_count", 2 * config.frequencies.len());
     metadata.insert("llama.attention.layer_norm_rms_epsilon", Value::F32(config.epsilon));
     metadata.insert("llama.rope.freq_base", Value::F32(theta));
-    let mut writer = gguf::write(Vec::new(), &metadata, &specs(tensors)).unwrap();
-    tensors.iter().for_each(|tensor| writer.append(&bytes(&tensor.values)).unwrap());
+    let specs: Vec<TensorSpec> = tensors.iter().map(|(spec, _)| spec.clone()).collect();
+    let mut writer = gguf::write(Vec::new(), &metadata, &specs).unwrap();
+    tensors.iter().for_each(|(_, bytes)| writer.append(bytes).unwrap());
     gguf::read(&FileBytes::from_vec("model.gguf", writer.finish().unwrap())).unwrap()
 }
 
@@ -47,7 +54,8 @@ pub fn values(file: &TensorFile, name: &str) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
-fn specs(tensors: &[Named]) -> Vec<TensorSpec> {
+/// The shapes of tensors in F32.
+pub fn specs(tensors: &[Named]) -> Vec<TensorSpec> {
     let spec = |tensor: &Named| TensorSpec {
         name: tensor.name.clone(),
         dtype: Dtype::F32,
@@ -56,6 +64,6 @@ fn specs(tensors: &[Named]) -> Vec<TensorSpec> {
     tensors.iter().map(spec).collect()
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
+pub fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

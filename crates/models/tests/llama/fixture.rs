@@ -19,7 +19,7 @@ const MIN_QUIRK: f32 = 1e-2;
 /// `make.py` stores every third row of what is not logits.
 const STORED_EVERY: usize = 3;
 
-const CASES: [&str; 2] = ["separate-head", "tied-head"];
+pub const CASES: [&str; 2] = ["separate-head", "tied-head"];
 const PIECES: [Pieces; 5] = [
     Pieces { prompt: 72, generated_from: 72, block: 16 },
     Pieces { prompt: 7, generated_from: 72, block: 5 },
@@ -29,16 +29,16 @@ const PIECES: [Pieces; 5] = [
 ];
 
 /// A reference: what the model is, what it read, what it computed.
-struct Reference {
+pub struct Reference {
     file: TensorFile,
     settings: serde_json::Value,
-    config: Config,
-    theta: f32,
-    ids: Vec<u32>,
+    pub config: Config,
+    pub theta: f32,
+    pub ids: Vec<u32>,
 }
 
 impl Reference {
-    fn open(case: &str) -> Self {
+    pub fn open(case: &str) -> Self {
         let path = testkit::shared::root().join(format!("fixtures/llama-two-layers/{case}.safetensors"));
         let file = safetensors::read(&FileBytes::open(&path).unwrap()).unwrap();
         let json = |key: &str| {
@@ -54,7 +54,7 @@ impl Reference {
         Self { settings, config, theta, ids, file }
     }
 
-    fn logits(&self) -> Vec<f32> {
+    pub fn logits(&self) -> Vec<f32> {
         values(&self.file, "logits")
     }
 
@@ -100,8 +100,12 @@ impl Reference {
         Decoder::load(&file, self.config.clone(), &LLAMA.hugging_face, device).unwrap()
     }
 
-    /// The model as a GGUF file holds it: the rows of queries and keys stand so that neighbours make a pair.
     fn as_gguf(&self, device: &Device) -> Decoder {
+        models::load(&as_gguf(&self.config, self.theta, &self.gguf_tensors()), device).unwrap()
+    }
+
+    /// The weights as a GGUF file holds them: the rows of queries and keys stand so that neighbours make a pair.
+    pub fn gguf_tensors(&self) -> Vec<Named> {
         let mut tensors = self.weights(&LLAMA.gguf);
         let (width, size) = (self.config.width, self.config.head_size);
         for tensor in &mut tensors {
@@ -110,7 +114,7 @@ impl Reference {
                 tensor.values = gather(&tensor.values, width, &rows);
             }
         }
-        models::load(&as_gguf(&self.config, self.theta, &tensors), device).unwrap()
+        tensors
     }
 }
 
@@ -124,7 +128,7 @@ fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
     rows.iter().flat_map(|row| &values[row * width..(row + 1) * width]).copied().collect()
 }
 
-fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+pub fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     differences.fold(0.0, |largest, difference| if difference <= largest { largest } else { difference })

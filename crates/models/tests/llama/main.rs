@@ -4,6 +4,7 @@
 
 mod files;
 mod fixture;
+mod quantised;
 mod run;
 mod seeded;
 mod stories;
