@@ -2,8 +2,8 @@
 //!
 //! Adds no bias. Two arithmetics, by the [`Role`] of the rows:
 //!
-//! - **Prompt**: packed tiles; each output is one chain of fused multiply-adds over k = 0, 1, 2, …, in the
-//!   tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
+//! - **Prompt**, and training: tiles of outputs; each output is one chain of fused multiply-adds over k = 0,
+//!   1, 2, …, in the tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
 //! - **Generated**: each weight row is read once, for up to 32 rows of x; each output is sixteen chains, lane
 //!   i over k ≡ i (mod 16), added up over one tree. The error is at most (K/16 + 5) · 2⁻²⁴.
 //!

@@ -36,10 +36,6 @@ const SMALL: usize = 512 * 1024;
 const FEW_ROWS: usize = 512;
 const MANY_COLUMNS: usize = 2048;
 const STRETCH: usize = 128;
-/// Bytes of b up to which the next block is fetched while this one is multiplied: half of a second-level
-/// cache of 2 MB.
-const FETCHED_AHEAD: usize = 1 << 20;
-
 /// The sizes of one product: c [m, n] = a [m, k] · b [n, k]ᵀ.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
@@ -92,7 +88,8 @@ struct Block<'a> {
     product: &'a Product<'a>,
     columns: Range<usize>,
     inner: Range<usize>,
-    /// Columns and k of the block after this one.
+    /// Columns and k of the block after this one, where it is the same task's: fetched early, it makes
+    /// `[256, 288] · [32000, 288]ᵀ` 1.05 times as fast.
     next: Option<(Range<usize>, Range<usize>)>,
     n_tasks: usize,
 }
@@ -101,8 +98,6 @@ struct Block<'a> {
 struct Task {
     rows: Range<usize>,
     panels: Range<usize>,
-    /// Which of how many tasks.
-    place: Part,
 }
 
 impl Product<'_> {
@@ -117,7 +112,7 @@ impl Product<'_> {
             .peekable();
         let mut panels = Panels::take();
         while let Some((columns, inner)) = order.next() {
-            let next = order.peek().cloned();
+            let next = if n_tasks == 1 { order.peek().cloned() } else { None };
             let block = Block { product: self, columns, inner, next, n_tasks };
             panels.pack(self.b, block.columns.clone(), block.inner.clone(), self.tile.columns);
             block.multiply(&panels);
@@ -144,7 +139,7 @@ impl Block<'_> {
         pool::run(n_tasks, &|index| {
             let rows = part(&(0..n_rows), index / across, m_task);
             let b = part(&(0..n_panels), index % across, panels_per_task);
-            self.run(Task { rows, panels: b, place: Part { index, of: n_tasks } }, panels);
+            self.run(Task { rows, panels: b }, panels);
         });
     }
 
@@ -164,11 +159,11 @@ impl Block<'_> {
         });
     }
 
-    /// Asks for what comes after a tile while it is computed, because that comes from far away: the outputs
-    /// of the next tile, which begins by reading them if it goes on with their sums; a share of the next rows
-    /// of a; and a share of the next block of b.
+    /// Asks for what comes after a tile while it is computed, because that comes from far away: the outputs of
+    /// the next tile, which begins by reading them if it goes on with their sums, and a share of the next
+    /// block of b.
     fn fetch_ahead(&self, task: &Task, (index, panel): (usize, usize)) {
-        let Product { tile, a, b, .. } = *self.product;
+        let Product { tile, b, .. } = *self.product;
         let rows = part(&task.rows, index, tile.rows);
         let next_rows = rows.end..task.rows.end.min(rows.end + tile.rows);
         if panel + 1 < task.panels.end {
@@ -176,13 +171,10 @@ impl Block<'_> {
         } else {
             self.fetch_tile(&next_rows, task.panels.start);
         }
-        let across = Part { index: panel - task.panels.start, of: task.panels.len() };
-        a.fetch(next_rows, self.inner.clone(), across);
-        if let Some((columns, inner)) = &self.next
-            && columns.len() * inner.len() * size_of::<f32>() <= FETCHED_AHEAD
-        {
+        if let Some((columns, inner)) = &self.next {
             let down = Part { index, of: task.rows.len().div_ceil(tile.rows) };
-            b.fetch(columns.clone(), inner.clone(), task.place.and(down).and(across));
+            let across = Part { index: panel - task.panels.start, of: task.panels.len() };
+            b.fetch(columns.clone(), inner.clone(), down.and(across));
         }
     }
 
