@@ -1,50 +1,40 @@
 //! The decoder: embedding, layers of attention and feed-forward, normalisation, logits.
 //!
 //! ```text
-//! ids ─ embedding ─┬─ norm ─ q k v ─ rope ─ attention ─ output ─(+)─┬─ norm ─ gate·up ─ down ─(+)─ … norm ─ head
-//!                  └──────────────────────────────────────────────┘ └────────────────────────┘
+//! ids ─ embedding ─┬─ norm ─ q k v ─ turn ─ attention ─ output ─(+)─┬─ norm ─ feed-forward ─(+)─ … norm ─ head
+//!                  └──────────────────────────────────────────────┘ └──────────────────────┘
 //! ```
-//! Source: H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
+//! Where positions are learned, they are added behind the embedding and nothing is turned. Which blocks these are is
+//! a family's data; their bodies stand in `layer`.
+//! Source: A. Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2, 2019), section 2.3;
+//! H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use ops::activation::swiglu::swiglu;
 use ops::embedding::embedding;
-use ops::norm::rms_norm::rms_norm;
 use ops::rope::{Angles, rope};
 use ops::{Linear, Rows, Weight};
 
 use crate::attend::Attend;
 use crate::config::Config;
+use crate::layer::{Layer, Norm, Positions};
 use crate::probe::{Part, Probe};
-
-/// One layer's weights.
-#[derive(Clone)]
-pub(crate) struct Layer {
-    pub attention_norm: Tensor<1>,
-    pub queries: Linear,
-    pub keys: Linear,
-    pub values: Linear,
-    pub attention_output: Linear,
-    pub feed_forward_norm: Tensor<1>,
-    pub gate: Linear,
-    pub up: Linear,
-    pub down: Linear,
-}
 
 /// A decoder-only language model with its weights.
 #[derive(Clone)]
 pub struct Decoder {
     pub(crate) config: Config,
     pub(crate) embedding: Weight,
+    pub(crate) positions: Positions,
     pub(crate) layers: Vec<Layer>,
-    pub(crate) norm: Tensor<1>,
+    pub(crate) norm: Norm,
     pub(crate) head: Linear,
     pub(crate) device: Device,
 }
 
 /// The rows of one batch.
 pub struct Input<'a> {
-    /// One id a row; each below the size of the vocabulary.
+    /// One id a row; each below the size of the vocabulary. Where positions are learned, no sequence is longer than
+    /// the context.
     pub ids: &'a [u32],
     /// Which rows are of which role.
     pub rows: Rows,
@@ -63,7 +53,8 @@ impl Input<'_> {
 /// What every block of one forward pass needs.
 struct Pass<'a, 'b, 'p> {
     rows: Rows,
-    angles: Angles,
+    /// By which queries and keys are turned, where they are.
+    angles: Option<Angles>,
     attend: &'a mut Attend<'b>,
     watch: Watch<'p>,
 }
@@ -104,10 +95,8 @@ impl Decoder {
         attend: &mut Attend<'_>,
         probe: Option<&mut dyn Probe>,
     ) -> Tensor<2> {
-        let positions = attend.positions(input.ids.len());
-        let angles = Angles::new(&positions, &self.config.frequencies, &self.device);
+        let (mut x, angles) = self.placed(input.ids, &attend.positions(input.ids.len())); // [R, D]
         let mut pass = Pass { rows: input.rows, angles, attend, watch: Watch(probe) };
-        let mut x = embedding(&self.embedding, self.ids(input.ids)); // [R, D]
         pass.watch.tell(Part::Embedding, &x);
         for (index, layer) in self.layers.iter().enumerate() {
             let attended = self.attention(index, layer, &x, &mut pass);
@@ -124,6 +113,15 @@ impl Decoder {
         self.read(x, input.wanted_rows(), &mut pass.watch)
     }
 
+    /// The start of the stream `[R, D]`, and by which angles queries and keys are turned.
+    fn placed(&self, ids: &[u32], positions: &[u32]) -> (Tensor<2>, Option<Angles>) {
+        let x = embedding(&self.embedding, self.ids(ids)); // [R, D]
+        match &self.positions {
+            Positions::Rotary => (x, Some(Angles::new(positions, &self.config.frequencies, &self.device))),
+            Positions::Learned(table) => (x + embedding(table, self.ids(positions)), None),
+        }
+    }
+
     /// The logits that the stream would give if no layer followed: the end of [`Decoder::forward`], and the lens
     /// through which the output of any layer can be read.
     ///
@@ -134,7 +132,7 @@ impl Decoder {
     }
 
     fn read(&self, x: Tensor<2>, rows: Rows, watch: &mut Watch<'_>) -> Tensor<2> {
-        let x = rms_norm(x, self.norm.clone(), self.config.epsilon); // [W, D]
+        let x = self.norm.forward(x, self.config.epsilon); // [W, D]
         watch.tell(Part::Norm, &x);
         let logits = self.head.forward(x, rows); // [W, V]
         watch.tell(Part::Logits, &logits);
@@ -149,7 +147,7 @@ impl Decoder {
         pass: &mut Pass<'_, '_, '_>,
     ) -> Tensor<2> {
         let (config, rows, n_rows) = (&self.config, pass.rows, x.dims()[0]);
-        let x = rms_norm(x.clone(), layer.attention_norm.clone(), config.epsilon); // [R, D]
+        let x = layer.attention_norm.forward(x.clone(), config.epsilon); // [R, D]
         pass.watch.tell(Part::AttentionNorm(index), &x);
         let q = layer.queries.forward(x.clone(), rows);
         let q = q.reshape([n_rows, config.n_heads, config.head_size]); // [R, H, d]
@@ -157,8 +155,11 @@ impl Decoder {
         let k = k.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
         let v = layer.values.forward(x, rows);
         let v = v.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
-        let q = rope(q, &pass.angles, config.rope_layout);
-        let k = rope(k, &pass.angles, config.rope_layout);
+        let turned = |x| match &pass.angles {
+            Some(angles) => rope(x, angles, config.rope_layout),
+            None => x,
+        };
+        let (q, k) = (turned(q), turned(k));
         pass.watch.tell_heads(Part::Queries(index), &q);
         pass.watch.tell_heads(Part::Keys(index), &k);
         pass.watch.tell_heads(Part::Values(index), &v);
@@ -175,11 +176,9 @@ impl Decoder {
         x: &Tensor<2>,
         pass: &mut Pass<'_, '_, '_>,
     ) -> Tensor<2> {
-        let x = rms_norm(x.clone(), layer.feed_forward_norm.clone(), self.config.epsilon); // [R, D]
+        let x = layer.feed_forward_norm.forward(x.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::FeedForwardNorm(index), &x);
-        let gate = layer.gate.forward(x.clone(), pass.rows); // [R, F]
-        let up = layer.up.forward(x, pass.rows); // [R, F]
-        layer.down.forward(swiglu(gate, up), pass.rows) // [R, D]
+        layer.feed_forward.forward(x, pass.rows)
     }
 
     fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {

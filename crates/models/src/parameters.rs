@@ -6,12 +6,18 @@
 //! to the stream by the root of the number of additions; Y. LeCun et al., "Efficient BackProp" (1998),
 //! section 4.6, for one over the root of the inputs.
 
+mod written;
+
+pub use written::Written;
+
 use base::Rng;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use ops::{Linear, Weight};
 
-use crate::decoder::{Decoder, Layer};
-use crate::family::of_layer;
+use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PositionsKind};
+use crate::decoder::Decoder;
+use crate::family::{bias_of, of_layer};
+use crate::layer::{FeedForward, Layer, Norm, Positions};
 use crate::{Config, Dialect};
 
 /// Standard deviation of an embedding table at the start.
@@ -31,7 +37,7 @@ pub enum Head {
 pub enum Learned {
     /// A weight matrix, `[N, K]`.
     Matrix(Tensor<2>),
-    /// The factors of a normalisation, `[D]`.
+    /// The factors of a normalisation or a bias, `[N]`.
     Vector(Tensor<1>),
 }
 
@@ -93,6 +99,7 @@ impl Parameters {
     pub fn random(config: Config, head: Head, dialect: &Dialect, rng: &mut Rng, device: &Device) -> Self {
         let additions = (2.0 * config.n_layers as f64).sqrt();
         Self::build(config, head, dialect, device, &mut |plan| match plan.start {
+            Start::Zero => vec![0.0; plan.size()],
             Start::One => vec![1.0; plan.size()],
             Start::Table => normal(plan.size(), EMBEDDING_DEVIATION, rng),
             Start::Inner => normal(plan.size(), plan.inner_deviation(), rng),
@@ -155,51 +162,91 @@ impl Parameters {
 
     /// The model that they make; it shares their tensors.
     pub fn decoder(&self) -> Decoder {
-        let mut rest = self.list.iter().map(|parameter| &parameter.tensor);
-        let embedding = matrix(rest.next());
-        let layers = (0..self.config.n_layers).map(|_| layer(&mut rest)).collect();
-        let norm = vector(rest.next());
+        let (config, device) = (&self.config, &self.device);
+        let mut rest = Rest { list: self.list.iter(), config, device };
+        let embedding = rest.matrix();
+        let positions = match config.blocks.positions {
+            PositionsKind::Rotary => Positions::Rotary,
+            PositionsKind::Learned => Positions::Learned(rest.matrix()),
+        };
+        let layers = (0..config.n_layers).map(|_| rest.layer()).collect();
+        let norm = rest.norm();
         let head = match self.head {
             Head::Tied => embedding.clone(),
-            Head::Own => matrix(rest.next()),
+            Head::Own => rest.matrix(),
         };
-        Decoder {
-            config: self.config.clone(),
-            embedding,
-            layers,
-            norm,
-            head: Linear::new(head),
-            device: self.device.clone(),
+        let (head, device) = (Linear::new(head), device.clone());
+        Decoder { config: config.clone(), embedding, positions, layers, norm, head, device }
+    }
+}
+
+/// The tensors that are not yet put to their places, in the order of [`plan`].
+struct Rest<'a> {
+    list: std::slice::Iter<'a, Parameter>,
+    config: &'a Config,
+    device: &'a Device,
+}
+
+impl Rest<'_> {
+    fn layer(&mut self) -> Layer {
+        let attention_norm = self.norm();
+        let [queries, keys, values, attention_output] = std::array::from_fn(|_| self.linear());
+        let feed_forward_norm = self.norm();
+        let feed_forward = match self.config.blocks.feed_forward {
+            FeedForwardKind::SwiGlu => {
+                let [gate, up, down] = std::array::from_fn(|_| self.linear());
+                FeedForward::SwiGlu { gate, up, down }
+            }
+            FeedForwardKind::Gelu(form) => {
+                let [up, down] = std::array::from_fn(|_| self.linear());
+                FeedForward::Gelu { up, down, form }
+            }
+        };
+        Layer { attention_norm, queries, keys, values, attention_output, feed_forward_norm, feed_forward }
+    }
+
+    fn norm(&mut self) -> Norm {
+        let blocks = self.config.blocks;
+        let weight = self.vector();
+        let bias = (norm_biases(blocks) == Biases::All).then(|| self.vector());
+        Norm::new(blocks.norm, weight, bias, self.device)
+    }
+
+    fn linear(&mut self) -> Linear {
+        let linear = Linear::new(self.matrix());
+        match self.config.blocks.biases {
+            Biases::None => linear,
+            Biases::All => linear.with_bias(self.vector()),
+        }
+    }
+
+    fn matrix(&mut self) -> Weight {
+        match self.list.next().map(|parameter| &parameter.tensor) {
+            Some(Learned::Matrix(tensor)) => Weight::from_tensor(tensor.clone()),
+            _ => unreachable!("the list was made by the plan, which has a matrix here"),
+        }
+    }
+
+    fn vector(&mut self) -> Tensor<1> {
+        match self.list.next().map(|parameter| &parameter.tensor) {
+            Some(Learned::Vector(tensor)) => tensor.clone(),
+            _ => unreachable!("the list was made by the plan, which has a vector here"),
         }
     }
 }
 
-/// The next layer's weights, in the order of [`plan`].
-fn layer<'a>(rest: &mut impl Iterator<Item = &'a Learned>) -> Layer {
-    let attention_norm = vector(rest.next());
-    let [queries, keys, values, attention_output] = std::array::from_fn(|_| Linear::new(matrix(rest.next())));
-    let feed_forward_norm = vector(rest.next());
-    let [gate, up, down] = std::array::from_fn(|_| Linear::new(matrix(rest.next())));
-    Layer { attention_norm, queries, keys, values, attention_output, feed_forward_norm, gate, up, down }
-}
-
-fn matrix(learned: Option<&Learned>) -> Weight {
-    match learned {
-        Some(Learned::Matrix(tensor)) => Weight::from_tensor(tensor.clone()),
-        _ => unreachable!("the list was made by the plan, which has a matrix here"),
-    }
-}
-
-fn vector(learned: Option<&Learned>) -> Tensor<1> {
-    match learned {
-        Some(Learned::Vector(tensor)) => tensor.clone(),
-        _ => unreachable!("the list was made by the plan, which has a vector here"),
+/// A norm by the mean square has no bias, whatever the products have.
+fn norm_biases(blocks: Blocks) -> Biases {
+    match blocks.norm {
+        NormKind::RootMeanSquare => Biases::None,
+        NormKind::Layer => blocks.biases,
     }
 }
 
 /// How a tensor's values are at the start.
 #[derive(Clone, Copy)]
 enum Start {
+    Zero,
     One,
     Table,
     /// Feeds something that is normalised or mixed later.
@@ -213,6 +260,27 @@ struct Planned {
     name: String,
     shape: Vec<usize>,
     start: Start,
+    /// What it is in a file: its name there, and how its rows lie.
+    file: InFile,
+}
+
+/// A tensor's place in a file.
+#[derive(Clone)]
+struct InFile {
+    /// Its name, or that of the tensor of which it is a part.
+    name: String,
+    rows: FileRows,
+}
+
+/// How the rows of a tensor lie in a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileRows {
+    /// As they are.
+    Plain,
+    /// As the dialect has the matrices of products.
+    Product,
+    /// So too, and in the order in which the dialect turns pairs.
+    Turned,
 }
 
 impl Planned {
@@ -225,32 +293,92 @@ impl Planned {
     }
 }
 
-/// Every tensor of such a decoder.
+/// Every tensor of such a decoder, each bias behind its weight.
 fn plan(config: &Config, head: Head, dialect: &Dialect) -> Vec<Planned> {
-    let names = dialect.names;
-    let (width, feed_forward, vocabulary) = (config.width, config.feed_forward, config.vocabulary);
-    let (queries, keys) = (config.n_heads * config.head_size, config.n_kv_heads * config.head_size);
-    let rows: [(&str, &[usize], Start); 9] = [
-        (names.attention_norm, &[width], Start::One),
-        (names.queries, &[queries, width], Start::Inner),
-        (names.keys, &[keys, width], Start::Inner),
-        (names.values, &[keys, width], Start::Inner),
-        (names.attention_output, &[width, queries], Start::Added),
-        (names.feed_forward_norm, &[width], Start::One),
-        (names.gate, &[feed_forward, width], Start::Inner),
-        (names.up, &[feed_forward, width], Start::Inner),
-        (names.down, &[width, feed_forward], Start::Added),
-    ];
-    let planned = |name: String, shape: &[usize], start| Planned { name, shape: shape.to_vec(), start };
-    let mut list = vec![planned(names.embedding.into(), &[vocabulary, width], Start::Table)];
+    let (names, blocks) = (dialect.names, config.blocks);
+    let (width, vocabulary) = (config.width, config.vocabulary);
+    let mut list = Plan { list: Vec::new() };
+    list.table(names.embedding, [vocabulary, width], Start::Table);
+    if blocks.positions == PositionsKind::Learned {
+        list.table(names.positions, [config.context, width], Start::Table);
+    }
     for index in 0..config.n_layers {
-        list.extend(rows.iter().map(|&(name, shape, start)| planned(of_layer(name, index), shape, start)));
+        list.layer(config, dialect, index);
     }
-    list.push(planned(names.norm.into(), &[width], Start::One));
+    list.norm(names.norm, width, norm_biases(blocks));
     if head == Head::Own {
-        list.push(planned(names.head.into(), &[vocabulary, width], Start::Inner));
+        list.table(names.head, [vocabulary, width], Start::Inner);
     }
-    list
+    list.list
+}
+
+/// A plan that grows.
+struct Plan {
+    list: Vec<Planned>,
+}
+
+impl Plan {
+    fn layer(&mut self, config: &Config, dialect: &Dialect, index: usize) {
+        let (names, blocks) = (dialect.names, config.blocks);
+        let (width, inner) = (config.width, config.feed_forward);
+        let [queries, keys] = [config.n_heads, config.n_kv_heads].map(|heads| heads * config.head_size);
+        let name = |name: &str| of_layer(name, index);
+        let whole = |part: &str| match names.queries_keys_values {
+            "" => name(part),
+            whole => name(whole),
+        };
+        let turned = match blocks.positions {
+            PositionsKind::Rotary => FileRows::Turned,
+            PositionsKind::Learned => FileRows::Product,
+        };
+        let rows = [
+            (names.queries, [queries, width], turned),
+            (names.keys, [keys, width], turned),
+            (names.values, [keys, width], FileRows::Product),
+        ];
+        self.norm(&name(names.attention_norm), width, norm_biases(blocks));
+        for (part, shape, rows) in rows {
+            let file = InFile { name: whole(part), rows };
+            self.linear((&name(part), file), shape, Start::Inner, blocks.biases);
+        }
+        let product = |part: &str| InFile { name: name(part), rows: FileRows::Product };
+        let linear = |plan: &mut Self, part: &str, shape, start| {
+            plan.linear((&name(part), product(part)), shape, start, blocks.biases);
+        };
+        linear(self, names.attention_output, [width, queries], Start::Added);
+        self.norm(&name(names.feed_forward_norm), width, norm_biases(blocks));
+        if blocks.feed_forward == FeedForwardKind::SwiGlu {
+            linear(self, names.gate, [inner, width], Start::Inner);
+        }
+        linear(self, names.up, [inner, width], Start::Inner);
+        linear(self, names.down, [width, inner], Start::Added);
+    }
+
+    fn table(&mut self, name: &str, shape: [usize; 2], start: Start) {
+        let file = InFile { name: name.into(), rows: FileRows::Plain };
+        self.list.push(Planned { name: name.into(), shape: shape.to_vec(), start, file });
+    }
+
+    fn norm(&mut self, name: &str, width: usize, biases: Biases) {
+        let file = InFile { name: name.into(), rows: FileRows::Plain };
+        let (name, shape) = (name.to_owned(), vec![width]);
+        self.list.push(Planned { name, shape, start: Start::One, file });
+        self.bias(biases);
+    }
+
+    fn linear(&mut self, (name, file): (&str, InFile), shape: [usize; 2], start: Start, biases: Biases) {
+        self.list.push(Planned { name: name.into(), shape: shape.to_vec(), start, file });
+        self.bias(biases);
+    }
+
+    /// The bias of the weight that came last.
+    fn bias(&mut self, biases: Biases) {
+        let Some(weight) = self.list.last().filter(|_| biases == Biases::All) else { return };
+        let bias = |weight: &str| bias_of(weight).expect("the names of weights end in .weight");
+        let file = InFile { name: bias(&weight.file.name), rows: weight.file.rows };
+        let (name, shape) = (bias(&weight.name), vec![weight.shape[0]]);
+        self.list.push(Planned { name, shape, start: Start::Zero, file });
+    }
 }
 
 fn normal(n: usize, deviation: f64, rng: &mut Rng) -> Vec<f32> {
@@ -258,79 +386,4 @@ fn normal(n: usize, deviation: f64, rng: &mut Rng) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::families::LLAMA;
-    use crate::{Attend, Input};
-    use ops::Rows;
-
-    fn config() -> Config {
-        Config {
-            vocabulary: 32,
-            width: 32,
-            n_layers: 2,
-            n_heads: 2,
-            n_kv_heads: 1,
-            head_size: 16,
-            feed_forward: 64,
-            context: 64,
-            epsilon: 1e-5,
-            frequencies: crate::config::frequencies(10_000.0, 16),
-            rope_layout: LLAMA.gguf.rope_layout,
-        }
-    }
-
-    fn tape() -> Device {
-        ops::device::cpu().autodiff()
-    }
-
-    /// The mean of the squared logits of four tokens.
-    fn loss(parameters: &Parameters) -> Tensor<1> {
-        let input = Input { ids: &[1, 2, 3, 4], rows: Rows::prompt(4), wanted: None };
-        let logits = parameters.decoder().forward(&input, &mut Attend::Causal { sequences: 1 }, None);
-        (logits.clone() * logits).mean()
-    }
-
-    #[test]
-    fn every_parameter_has_a_gradient_that_a_small_step_confirms() {
-        for head in [Head::Tied, Head::Own] {
-            let mut parameters = Parameters::random(config(), head, &LLAMA.gguf, &mut Rng::new(5), &tape());
-            let before = loss(&parameters);
-            let mut gradients = before.backward();
-            let before = before.into_scalar::<f32>();
-            for index in 0..parameters.list.len() {
-                let Parameter { name, tensor, .. } = parameters.list[index].clone();
-                let gradient = tensor.take_gradient(&mut gradients).unwrap_or_else(|| panic!("{name}"));
-                let values = tensor.values();
-                let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
-                assert!(norm_squared > 0.0, "{name} has no gradient");
-                // A step along the gradient that should raise the loss by one part in two hundred.
-                let step = 0.005 * before / norm_squared;
-                let moved =
-                    |sign: f32| values.iter().zip(&gradient).map(|(v, g)| v + sign * step * g).collect();
-                parameters.replace(index, moved(1.0));
-                let up = loss(&parameters).into_scalar::<f32>();
-                parameters.replace(index, moved(-1.0));
-                let down = loss(&parameters).into_scalar::<f32>();
-                parameters.replace(index, values);
-                let ratio = (up - down) / (2.0 * step * norm_squared);
-                assert!((ratio - 1.0).abs() < 0.05, "{name}: {ratio}");
-            }
-        }
-    }
-
-    #[test]
-    fn values_go_out_and_in_again() {
-        let first = Parameters::random(config(), Head::Tied, &LLAMA.gguf, &mut Rng::new(9), &tape());
-        let mut asked = 0;
-        let second = Parameters::from_values(config(), Head::Tied, &LLAMA.gguf, &tape(), &mut |name, n| {
-            let found = first.iter().find(|parameter| parameter.name == name).expect("the same names");
-            let values = found.tensor.values();
-            assert_eq!(values.len(), n);
-            asked += n;
-            values
-        });
-        assert_eq!(asked, first.n_values());
-        assert_eq!(loss(&first).into_scalar::<f32>(), loss(&second).into_scalar::<f32>());
-    }
-}
+mod tests;

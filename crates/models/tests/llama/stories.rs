@@ -18,6 +18,7 @@ fn load(folder: &std::path::Path, device: &burn::tensor::Device) -> Decoder {
     let llama2c::Checkpoint { header, file } = llama2c::read(&file).unwrap();
     assert!(!header.separate_classifier);
     let config = Config {
+        blocks: LLAMA.gguf.blocks,
         vocabulary: header.vocab_size,
         width: header.dim,
         n_layers: header.n_layers,
