@@ -4,16 +4,22 @@ use formats::Metadata;
 use ops::rope::Layout;
 use serde_json::Value;
 
+use crate::blocks::{Blocks, PositionsKind};
+use crate::family::Keys;
 use crate::{Dialect, Error};
 
 /// The largest size that a file may claim for any dimension; products of two stay far below 2⁶⁴.
 const MAX_SIZE: u64 = 1 << 24;
 /// The largest number of layers that a file may claim.
 const MAX_LAYERS: u64 = 1 << 10;
+/// The largest head that a file may claim.
+const MAX_HEAD: u64 = 1 << 12;
 
 /// The sizes and settings of a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// What it is made of.
+    pub blocks: Blocks,
     /// Entries of the vocabulary, `V`.
     pub vocabulary: usize,
     /// Width of the stream, `D`.
@@ -30,9 +36,9 @@ pub struct Config {
     pub feed_forward: usize,
     /// Tokens that the model was made for.
     pub context: usize,
-    /// Added to the mean square before the root.
+    /// Added to the mean square or variance before the root.
     pub epsilon: f32,
-    /// Angle a token of each pair, in radians.
+    /// Angle a token of each pair, in radians; none where positions are learned.
     pub frequencies: Vec<f32>,
     /// Which values make a pair.
     pub rope_layout: Layout,
@@ -46,7 +52,12 @@ impl Config {
         dialect: &Dialect,
     ) -> Self {
         let head_size = width / n_heads;
+        let frequencies = match dialect.blocks.positions {
+            PositionsKind::Rotary => frequencies(10_000.0, head_size),
+            PositionsKind::Learned => Vec::new(),
+        };
         Self {
+            blocks: dialect.blocks,
             vocabulary,
             width,
             n_layers,
@@ -56,7 +67,7 @@ impl Config {
             feed_forward,
             context,
             epsilon: 1e-5,
-            frequencies: frequencies(10_000.0, head_size),
+            frequencies,
             rope_layout: dialect.rope_layout,
         }
     }
@@ -77,48 +88,39 @@ impl Config {
             return Err(Error::Setting { file: file.into(), key: key("rope.scaling.type"), reason });
         }
         let n_tokens = metadata.find::<&formats::metadata::Array>("tokenizer.ggml.tokens")?;
-        let raw = Raw {
-            vocabulary: size("vocab_size")?.or(n_tokens.map(|tokens| tokens.len() as u64)),
-            width: size("embedding_length")?,
-            n_layers: size("block_count")?,
-            n_heads: size("attention.head_count")?,
-            n_kv_heads: size("attention.head_count_kv")?,
-            head_size: size("attention.key_length")?,
-            feed_forward: size("feed_forward_length")?,
-            context: size("context_length")?,
-            epsilon: real("attention.layer_norm_rms_epsilon")?,
-            theta: real("rope.freq_base")?,
-            rope_dims: size("rope.dimension_count")?,
-        };
-        raw.check(file, dialect.rope_layout, &key)
+        let mut raw = Raw::read(dialect.keys, &size, &real)?;
+        raw.vocabulary = raw.vocabulary.or(n_tokens.map(|tokens| tokens.len() as u64));
+        raw.check(file, dialect, &key)
     }
 
     /// Reads a Hugging Face `config.json`.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size that is missing, zero, out of bounds or contradicts another.
+    /// [`Error::Setting`] for a size that is missing, zero, out of bounds or contradicts another, and for a setting
+    /// that asks for other arithmetic than the family's.
     pub fn from_hugging_face(config: &Value, dialect: &Dialect, file: &str) -> Result<Self, Error> {
-        let size = |name: &str| config.get(name).and_then(Value::as_u64);
-        let real = |name: &str| config.get(name).and_then(Value::as_f64).map(|value| value as f32);
-        let theta = match rope_base(config) {
-            Ok(inner) => inner.or(real("rope_theta")),
-            Err((key, reason)) => return Err(Error::Setting { file: file.into(), key: key.into(), reason }),
-        };
-        let raw = Raw {
-            vocabulary: size("vocab_size"),
-            width: size("hidden_size"),
-            n_layers: size("num_hidden_layers"),
-            n_heads: size("num_attention_heads"),
-            n_kv_heads: size("num_key_value_heads"),
-            head_size: size("head_dim"),
-            feed_forward: size("intermediate_size"),
-            context: size("max_position_embeddings"),
-            epsilon: real("rms_norm_eps"),
-            theta,
-            rope_dims: None,
-        };
-        raw.check(file, dialect.rope_layout, &|name| name.to_owned())
+        let size = |name: &str| Ok(config.get(name).and_then(Value::as_u64));
+        let real = |name: &str| Ok(config.get(name).and_then(Value::as_f64).map(|value| value as f32));
+        let wrong =
+            |(key, reason): (&str, String)| Error::Setting { file: file.into(), key: key.into(), reason };
+        check_fixed(config, dialect).map_err(wrong)?;
+        let theta = rope_base(config).map_err(wrong)?;
+        let mut raw = Raw::read(dialect.keys, &size, &real)?;
+        raw.theta = theta.or(raw.theta);
+        raw.check(file, dialect, &|name| name.to_owned())
     }
+}
+
+/// A setting of a `config.json` that has none of the values it may have is the key and what is wrong with it.
+fn check_fixed(config: &Value, dialect: &Dialect) -> Result<(), (&'static str, String)> {
+    for &(key, allowed) in dialect.fixed {
+        let Some(value) = config.get(key).filter(|value| !value.is_null()) else { continue };
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if !allowed.contains(&text.as_str()) {
+            return Err((key, format!("{text} is not known; it can be {}", allowed.join(", "))));
+        }
+    }
+    Ok(())
 }
 
 /// The base of the rotary angles in a `config.json` of today, where it stands in `rope_parameters`; older files have
@@ -154,8 +156,29 @@ struct Raw {
     rope_dims: Option<u64>,
 }
 
+/// Reads one setting of a file by its key.
+type Read<'a, T> = &'a dyn Fn(&str) -> Result<Option<T>, Error>;
+
 impl Raw {
-    fn check(&self, file: &str, rope_layout: Layout, key: &dyn Fn(&str) -> String) -> Result<Config, Error> {
+    fn read(keys: &Keys, size: Read<'_, u64>, real: Read<'_, f32>) -> Result<Self, Error> {
+        let size = |key: &str| if key.is_empty() { Ok(None) } else { size(key) };
+        let real = |key: &str| if key.is_empty() { Ok(None) } else { real(key) };
+        Ok(Self {
+            vocabulary: size(keys.vocabulary)?,
+            width: size(keys.width)?,
+            n_layers: size(keys.n_layers)?,
+            n_heads: size(keys.n_heads)?,
+            n_kv_heads: size(keys.n_kv_heads)?,
+            head_size: size(keys.head_size)?,
+            feed_forward: size(keys.feed_forward)?,
+            context: size(keys.context)?,
+            epsilon: real(keys.epsilon)?,
+            theta: real(keys.rope_base)?,
+            rope_dims: size(keys.rope_dims)?,
+        })
+    }
+
+    fn check(&self, file: &str, dialect: &Dialect, key: &dyn Fn(&str) -> String) -> Result<Config, Error> {
         let bad = |name: &str, reason: String| Error::Setting { file: file.into(), key: key(name), reason };
         let size = |value: Option<u64>, name: &str, limit: u64| match value {
             None => Err(bad(name, "is missing".into())),
@@ -164,45 +187,62 @@ impl Raw {
             }
             Some(value) => Ok(value as usize),
         };
-        let width = size(self.width, "embedding_length", MAX_SIZE)?;
-        let n_heads = size(self.n_heads, "attention.head_count", MAX_SIZE)?;
-        let n_kv_heads = size(self.n_kv_heads.or(self.n_heads), "attention.head_count_kv", MAX_SIZE)?;
+        let keys = dialect.keys;
+        let width = size(self.width, keys.width, MAX_SIZE)?;
+        let n_heads = size(self.n_heads, keys.n_heads, MAX_SIZE)?;
+        let n_kv_heads = size(self.n_kv_heads.or(self.n_heads), keys.n_kv_heads, MAX_SIZE)?;
         if n_heads % n_kv_heads != 0 {
             let reason = format!("{n_kv_heads} key-value heads do not divide {n_heads} heads");
-            return Err(bad("attention.head_count_kv", reason));
+            return Err(bad(keys.n_kv_heads, reason));
         }
         if self.head_size.is_none() && width % n_heads != 0 {
-            return Err(bad("attention.head_count", format!("{n_heads} heads do not divide width {width}")));
+            return Err(bad(keys.n_heads, format!("{n_heads} heads do not divide width {width}")));
         }
-        let head_size =
-            size(self.head_size.or(Some((width / n_heads) as u64)), "attention.key_length", 1 << 12)?;
-        let rope_dims = size(self.rope_dims.or(Some(head_size as u64)), "rope.dimension_count", 1 << 12)?;
-        if rope_dims > head_size || rope_dims % 2 != 0 {
-            let reason = format!("{rope_dims} is not an even part of heads of {head_size}");
-            return Err(bad("rope.dimension_count", reason));
-        }
+        let head_size = self.head_size.or(Some((width / n_heads) as u64));
+        let head_size = size(head_size, or(keys.head_size, keys.n_heads), MAX_HEAD)?;
+        let default = dialect.feed_forward_default.map(|widths| widths * width as u64);
         let epsilon = self.epsilon.unwrap_or(1e-5);
         if !(epsilon.is_finite() && epsilon >= 0.0) {
-            return Err(bad("attention.layer_norm_rms_epsilon", format!("{epsilon} is not usable")));
+            return Err(bad(keys.epsilon, format!("{epsilon} is not usable")));
         }
-        let theta = self.theta.unwrap_or(10_000.0);
-        if !(theta.is_finite() && theta > 0.0) {
-            return Err(bad("rope.freq_base", format!("{theta} is not a positive number")));
-        }
+        let frequencies = match dialect.blocks.positions {
+            PositionsKind::Rotary => self.frequencies(head_size, keys).map_err(|(key, why)| bad(key, why))?,
+            PositionsKind::Learned => Vec::new(),
+        };
         Ok(Config {
-            vocabulary: size(self.vocabulary, "vocab_size", MAX_SIZE)?,
+            blocks: dialect.blocks,
+            vocabulary: size(self.vocabulary, keys.vocabulary, MAX_SIZE)?,
             width,
-            n_layers: size(self.n_layers, "block_count", MAX_LAYERS)?,
+            n_layers: size(self.n_layers, keys.n_layers, MAX_LAYERS)?,
             n_heads,
             n_kv_heads,
             head_size,
-            feed_forward: size(self.feed_forward, "feed_forward_length", MAX_SIZE)?,
-            context: size(self.context, "context_length", u64::from(u32::MAX))?,
+            feed_forward: size(self.feed_forward.or(default), keys.feed_forward, MAX_SIZE)?,
+            context: size(self.context, keys.context, u64::from(u32::MAX))?,
             epsilon,
-            frequencies: frequencies(theta, rope_dims),
-            rope_layout,
+            frequencies,
+            rope_layout: dialect.rope_layout,
         })
     }
+
+    /// The angles of each pair, or the key that is wrong and why.
+    fn frequencies(&self, head_size: usize, keys: &Keys) -> Result<Vec<f32>, (&'static str, String)> {
+        let dims = self.rope_dims.unwrap_or(head_size as u64);
+        if dims == 0 || dims > head_size as u64 || dims % 2 != 0 {
+            let reason = format!("{dims} is not an even part of heads of {head_size}");
+            return Err((or(keys.rope_dims, keys.n_heads), reason));
+        }
+        let theta = self.theta.unwrap_or(10_000.0);
+        if !(theta.is_finite() && theta > 0.0) {
+            return Err((keys.rope_base, format!("{theta} is not a positive number")));
+        }
+        Ok(frequencies(theta, dims as usize))
+    }
+}
+
+/// The key, or where there is none the one that the size follows from.
+fn or(key: &'static str, other: &'static str) -> &'static str {
+    if key.is_empty() { other } else { key }
 }
 
 /// `θ^(−2i/d)` for each pair `i` of `dims` values.
@@ -214,7 +254,7 @@ pub(crate) fn frequencies(theta: f32, dims: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::families::LLAMA;
+    use crate::families::{GPT2, LLAMA};
 
     fn read(rope: &str) -> Result<Config, Error> {
         let sizes = r#""vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -230,6 +270,29 @@ mod tests {
         assert_eq!(base(r#", "rope_theta": 500.0, "rope_scaling": null"#), frequencies(500.0, 4));
         let new = r#", "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}"#;
         assert_eq!(base(new), frequencies(500.0, 4));
+    }
+
+    #[test]
+    fn other_arithmetic_is_refused_by_name() {
+        for (setting, is_known) in [
+            (r#", "hidden_act": "silu""#, true),
+            (r#", "hidden_act": null"#, true),
+            (r#", "hidden_act": "relu""#, false),
+        ] {
+            assert_eq!(read(setting).is_ok(), is_known, "{setting}");
+        }
+        let gpt2 = |more: &str| {
+            let sizes = r#""vocab_size": 9, "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16"#;
+            let config = serde_json::from_str(&format!("{{{sizes}{more}}}")).unwrap();
+            Config::from_hugging_face(&config, &GPT2.hugging_face, "config.json")
+        };
+        let config = gpt2(r#", "activation_function": "gelu_new", "n_inner": null"#).unwrap();
+        assert_eq!((config.feed_forward, config.n_kv_heads, config.frequencies), (32, 2, vec![]));
+        assert_eq!(gpt2(r#", "n_inner": 24"#).unwrap().feed_forward, 24);
+        let refused = gpt2(r#", "scale_attn_by_inverse_layer_idx": true"#).unwrap_err().to_string();
+        assert!(refused.contains("scale_attn_by_inverse_layer_idx"), "{refused}");
+        assert!(gpt2(r#", "activation_function": "relu""#).is_err());
+        assert!(gpt2(r#", "n_embd": 9"#).is_err(), "two heads do not divide nine");
     }
 
     #[test]

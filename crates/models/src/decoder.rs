@@ -1,53 +1,43 @@
 //! The decoder: embedding, layers of attention and feed-forward, normalisation, logits.
 //!
 //! ```text
-//! ids ─ embedding ─┬─ norm ─ q k v ─ rope ─ attention ─ output ─(+)─┬─ norm ─ gate·up ─ down ─(+)─ … norm ─ head
-//!                  └──────────────────────────────────────────────┘ └────────────────────────┘
+//! ids ─ embedding ─┬─ norm ─ q k v ─ turn ─ attention ─ output ─(+)─┬─ norm ─ feed-forward ─(+)─ … norm ─ head
+//!                  └──────────────────────────────────────────────┘ └──────────────────────┘
 //! ```
-//! Source: H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
+//! Where positions are learned, they are added behind the embedding and nothing is turned. Which blocks these are is
+//! a family's data; their bodies stand in `layer`.
+//! Source: A. Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2, 2019), section 2.3;
+//! H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
 
 use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use ops::activation::swiglu::swiglu;
 use ops::embedding::embedding;
 use ops::head_loss::Targets;
-use ops::norm::rms_norm::rms_norm;
 use ops::rope::{Angles, rope};
 use ops::{Linear, Rows, Weight};
 
 use crate::attend::Attend;
 use crate::config::Config;
+use crate::layer::{Layer, Norm, Positions};
 use crate::probe::{Part, Probe};
-
-/// One layer's weights.
-#[derive(Clone)]
-pub(crate) struct Layer {
-    pub attention_norm: Tensor<1>,
-    pub queries: Linear,
-    pub keys: Linear,
-    pub values: Linear,
-    pub attention_output: Linear,
-    pub feed_forward_norm: Tensor<1>,
-    pub gate: Linear,
-    pub up: Linear,
-    pub down: Linear,
-}
 
 /// A decoder-only language model with its weights.
 #[derive(Clone)]
 pub struct Decoder {
     pub(crate) config: Config,
     pub(crate) embedding: Weight,
+    pub(crate) positions: Positions,
     pub(crate) layers: Vec<Layer>,
-    pub(crate) norm: Tensor<1>,
+    pub(crate) norm: Norm,
     pub(crate) head: Linear,
     pub(crate) device: Device,
 }
 
 /// The rows of one batch.
 pub struct Input<'a> {
-    /// One id a row; each below the size of the vocabulary.
+    /// One id a row; each below the size of the vocabulary. Where positions are learned, no sequence is longer than
+    /// the context.
     pub ids: &'a [u32],
     /// Which rows are of which role.
     pub rows: Rows,
@@ -66,7 +56,8 @@ impl Input<'_> {
 /// What every block of one forward pass needs.
 struct Pass<'a, 'b, 'p> {
     rows: Rows,
-    angles: Angles,
+    /// By which queries and keys are turned, where they are.
+    angles: Option<Angles>,
     attend: &'a mut Attend<'b>,
     watch: &'a mut Watch<'p>,
 }
@@ -108,7 +99,7 @@ impl Decoder {
         probe: Option<&mut dyn Probe>,
     ) -> Tensor<2> {
         let mut watch = Watch(probe);
-        let mut x = self.embed(input.ids); // [R, D]
+        let mut x = self.embed(input.ids, &attend.positions(input.ids.len())); // [R, D]
         watch.tell(Part::Embedding, &x);
         x = self.run_layers(0..self.layers.len(), x, input.rows, (attend, &mut watch)); // [R, D]
         if let Some(wanted) = input.wanted {
@@ -120,9 +111,13 @@ impl Decoder {
     /// The beginning of [`Decoder::forward`]: the stream before the first layer.
     ///
     /// # Shapes
-    /// `R` ids → `[R, D]`.
-    pub fn embed(&self, ids: &[u32]) -> Tensor<2> {
-        embedding(&self.embedding, self.ids(ids))
+    /// `R` ids and the position of each in its sequence → `[R, D]`.
+    pub fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2> {
+        let x = embedding(&self.embedding, self.ids(ids)); // [R, D]
+        match &self.positions {
+            Positions::Rotary => x,
+            Positions::Learned(table) => x + embedding(table, self.ids(positions)),
+        }
     }
 
     /// The middle of [`Decoder::forward`]: the stream behind some of the layers. A training that keeps the stream
@@ -145,8 +140,7 @@ impl Decoder {
     /// # Shapes
     /// `x` `[R, D]`, `R` targets → `[1]`.
     pub fn loss(&self, x: Tensor<2>, targets: Targets) -> Tensor<1> {
-        let x = rms_norm(x, self.norm.clone(), self.config.epsilon); // [R, D]
-        self.head.loss(x, targets)
+        self.head.loss(self.norm.forward(x, self.config.epsilon), targets)
     }
 
     fn run_layers(
@@ -156,8 +150,13 @@ impl Decoder {
         rows: Rows,
         (attend, watch): (&mut Attend<'_>, &mut Watch<'_>),
     ) -> Tensor<2> {
-        let positions = attend.positions(x.dims()[0]);
-        let angles = Angles::new(&positions, &self.config.frequencies, &self.device);
+        let angles = match &self.positions {
+            Positions::Rotary => {
+                let positions = attend.positions(x.dims()[0]);
+                Some(Angles::new(&positions, &self.config.frequencies, &self.device))
+            }
+            Positions::Learned(_) => None,
+        };
         let mut pass = Pass { rows, angles, attend, watch };
         for index in range {
             let layer = &self.layers[index];
@@ -182,7 +181,7 @@ impl Decoder {
     }
 
     fn read(&self, x: Tensor<2>, rows: Rows, watch: &mut Watch<'_>) -> Tensor<2> {
-        let x = rms_norm(x, self.norm.clone(), self.config.epsilon); // [W, D]
+        let x = self.norm.forward(x, self.config.epsilon); // [W, D]
         watch.tell(Part::Norm, &x);
         let logits = self.head.forward(x, rows); // [W, V]
         watch.tell(Part::Logits, &logits);
@@ -197,7 +196,7 @@ impl Decoder {
         pass: &mut Pass<'_, '_, '_>,
     ) -> Tensor<2> {
         let (config, rows, n_rows) = (&self.config, pass.rows, x.dims()[0]);
-        let x = rms_norm(x.clone(), layer.attention_norm.clone(), config.epsilon); // [R, D]
+        let x = layer.attention_norm.forward(x.clone(), config.epsilon); // [R, D]
         pass.watch.tell(Part::AttentionNorm(index), &x);
         let q = layer.queries.forward(x.clone(), rows);
         let q = q.reshape([n_rows, config.n_heads, config.head_size]); // [R, H, d]
@@ -205,8 +204,11 @@ impl Decoder {
         let k = k.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
         let v = layer.values.forward(x, rows);
         let v = v.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
-        let q = rope(q, &pass.angles, config.rope_layout);
-        let k = rope(k, &pass.angles, config.rope_layout);
+        let turned = |x| match &pass.angles {
+            Some(angles) => rope(x, angles, config.rope_layout),
+            None => x,
+        };
+        let (q, k) = (turned(q), turned(k));
         pass.watch.tell_heads(Part::Queries(index), &q);
         pass.watch.tell_heads(Part::Keys(index), &k);
         pass.watch.tell_heads(Part::Values(index), &v);
@@ -223,11 +225,9 @@ impl Decoder {
         x: &Tensor<2>,
         pass: &mut Pass<'_, '_, '_>,
     ) -> Tensor<2> {
-        let x = rms_norm(x.clone(), layer.feed_forward_norm.clone(), self.config.epsilon); // [R, D]
+        let x = layer.feed_forward_norm.forward(x.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::FeedForwardNorm(index), &x);
-        let gate = layer.gate.forward(x.clone(), pass.rows); // [R, F]
-        let up = layer.up.forward(x, pass.rows); // [R, F]
-        layer.down.forward(swiglu(gate, up), pass.rows) // [R, D]
+        layer.feed_forward.forward(x, pass.rows)
     }
 
     fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {

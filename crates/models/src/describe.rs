@@ -7,6 +7,7 @@ use formats::Metadata;
 use formats::metadata::Value;
 use serde_json::json;
 
+use crate::family::Keys;
 use crate::parameters::Head;
 use crate::{Config, Family};
 
@@ -32,82 +33,95 @@ impl Config {
     pub fn describe_gguf(&self, family: &Family, metadata: &mut Metadata) {
         let architecture = family.gguf.architectures[0];
         metadata.insert("general.architecture", Value::String(architecture.into()));
-        let mut number = |key: &str, value: usize| {
-            let value = u32::try_from(value).expect("the sizes of a decoder are far below 2^32");
-            metadata.insert(&format!("{architecture}.{key}"), Value::U32(value));
-        };
-        number("vocab_size", self.vocabulary);
-        number("context_length", self.context);
-        number("embedding_length", self.width);
-        number("block_count", self.n_layers);
-        number("feed_forward_length", self.feed_forward);
-        number("attention.head_count", self.n_heads);
-        number("attention.head_count_kv", self.n_kv_heads);
-        number("attention.key_length", self.head_size);
-        number("attention.value_length", self.head_size);
-        number("rope.dimension_count", 2 * self.frequencies.len());
-        let mut real =
-            |key: &str, value| metadata.insert(&format!("{architecture}.{key}"), Value::F32(value));
-        real("attention.layer_norm_rms_epsilon", self.epsilon);
-        real("rope.freq_base", self.rope_base());
+        for (key, size) in self.sizes(family.gguf.keys) {
+            let value = match size {
+                Size::Count(count) => {
+                    Value::U32(u32::try_from(count).expect("the sizes of a decoder are far below 2^32"))
+                }
+                Size::Real(real) => Value::F32(real),
+            };
+            metadata.insert(&format!("{architecture}.{key}"), value);
+        }
     }
 
     /// The `config.json` of this decoder in a Hugging Face folder.
     pub fn describe_hugging_face(&self, family: &Family, head: Head) -> serde_json::Value {
-        json!({
-            "architectures": [family.hugging_face.architectures[0]],
+        let dialect = &family.hugging_face;
+        let mut config = json!({
+            "architectures": [dialect.architectures[0]],
             "model_type": family.name,
-            "vocab_size": self.vocabulary,
-            "max_position_embeddings": self.context,
-            "hidden_size": self.width,
-            "num_hidden_layers": self.n_layers,
-            "intermediate_size": self.feed_forward,
-            "num_attention_heads": self.n_heads,
-            "num_key_value_heads": self.n_kv_heads,
-            "head_dim": self.head_size,
-            "hidden_act": "silu",
-            "rms_norm_eps": self.epsilon,
-            "rope_theta": self.rope_base(),
-            "attention_bias": false,
-            "mlp_bias": false,
             "tie_word_embeddings": head == Head::Tied,
-            "torch_dtype": "float32",
-        })
+        });
+        for (key, size) in self.sizes(dialect.keys) {
+            config[key] = match size {
+                Size::Count(count) => json!(count),
+                Size::Real(real) => json!(shortest(real)),
+            };
+        }
+        for (key, allowed) in dialect.fixed {
+            // What is written as a word may be a number or a truth value.
+            config[*key] = serde_json::from_str(allowed[0]).unwrap_or_else(|_| json!(allowed[0]));
+        }
+        config
     }
+
+    /// Every size under its key, where the dialect has one for it.
+    fn sizes(&self, keys: &Keys) -> Vec<(&'static str, Size)> {
+        let is_turned = !self.frequencies.is_empty();
+        let all = [
+            (keys.vocabulary, Size::Count(self.vocabulary)),
+            (keys.width, Size::Count(self.width)),
+            (keys.n_layers, Size::Count(self.n_layers)),
+            (keys.n_heads, Size::Count(self.n_heads)),
+            (keys.n_kv_heads, Size::Count(self.n_kv_heads)),
+            (keys.head_size, Size::Count(self.head_size)),
+            (keys.feed_forward, Size::Count(self.feed_forward)),
+            (keys.context, Size::Count(self.context)),
+            (keys.epsilon, Size::Real(self.epsilon)),
+            (if is_turned { keys.rope_base } else { "" }, Size::Real(self.rope_base())),
+            (if is_turned { keys.rope_dims } else { "" }, Size::Count(2 * self.frequencies.len())),
+        ];
+        all.into_iter().filter(|(key, _)| !key.is_empty()).collect()
+    }
+}
+
+/// A size as a file has it.
+enum Size {
+    Count(usize),
+    Real(f32),
+}
+
+/// The shortest decimal number that is this f32, as an f64: 1e-5 stays 0.00001.
+fn shortest(real: f32) -> f64 {
+    real.to_string().parse().expect("a number that was just written")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Dialect;
+    use crate::blocks::PositionsKind;
     use crate::config::frequencies;
-    use crate::families::LLAMA;
+    use crate::families::{GPT2, LLAMA};
 
-    fn config(theta: f32, layout: ops::rope::Layout) -> Config {
-        Config {
-            vocabulary: 320,
-            width: 64,
-            n_layers: 3,
-            n_heads: 4,
-            n_kv_heads: 2,
-            head_size: 16,
-            feed_forward: 192,
-            context: 128,
-            epsilon: 1e-5,
-            frequencies: frequencies(theta, 16),
-            rope_layout: layout,
+    fn config(dialect: &Dialect, theta: f32) -> Config {
+        let mut config = Config::new([320, 64, 3, 192, 128], [4, 4], dialect);
+        if dialect.blocks.positions == PositionsKind::Rotary {
+            (config.n_kv_heads, config.frequencies) = (2, frequencies(theta, 16));
         }
+        config
     }
 
     #[test]
     fn what_is_written_is_read_back_as_it_was() {
-        for theta in [10_000.0, 500_000.0, 100.0] {
-            let written = config(theta, LLAMA.gguf.rope_layout);
+        for (family, theta) in [(&LLAMA, 10_000.0), (&LLAMA, 500_000.0), (&LLAMA, 100.0), (&GPT2, 0.0)] {
+            let written = config(&family.gguf, theta);
             let mut metadata = Metadata::new("a test");
-            written.describe_gguf(&LLAMA, &mut metadata);
-            assert_eq!(Config::from_gguf(&metadata, &LLAMA.gguf, "a test").unwrap(), written);
-            let written = config(theta, LLAMA.hugging_face.rope_layout);
-            let json = written.describe_hugging_face(&LLAMA, Head::Tied);
-            assert_eq!(Config::from_hugging_face(&json, &LLAMA.hugging_face, "a test").unwrap(), written);
+            written.describe_gguf(family, &mut metadata);
+            assert_eq!(Config::from_gguf(&metadata, &family.gguf, "a test").unwrap(), written);
+            let written = config(&family.hugging_face, theta);
+            let json = written.describe_hugging_face(family, Head::Tied);
+            assert_eq!(Config::from_hugging_face(&json, &family.hugging_face, "a test").unwrap(), written);
         }
     }
 }

@@ -6,12 +6,14 @@
 //! Does not: know strings, people, how requests are put together, how weights are stored, or adapters.
 
 mod attend;
+pub mod blocks;
 mod config;
 mod decoder;
 mod describe;
 mod error;
 pub mod families;
 mod family;
+mod layer;
 mod load;
 pub mod parameters;
 mod probe;
@@ -21,7 +23,7 @@ pub use attend::{Attend, KvCache};
 pub use config::Config;
 pub use decoder::{Decoder, Input};
 pub use error::Error;
-pub use family::{Dialect, Family, Names};
+pub use family::{Dialect, Family, Keys, Matrices, Names};
 pub use load::{load, recognise};
 pub use probe::{Part, Probe};
 pub use tensors::{Found, Tensors};

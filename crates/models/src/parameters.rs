@@ -6,12 +6,18 @@
 //! to the stream by the root of the number of additions; Y. LeCun et al., "Efficient BackProp" (1998),
 //! section 4.6, for one over the root of the inputs.
 
+mod written;
+
+pub use written::Written;
+
 use base::Rng;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use ops::{Linear, Weight, embedding};
 
-use crate::decoder::{Decoder, Layer};
-use crate::family::of_layer;
+use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PositionsKind};
+use crate::decoder::Decoder;
+use crate::family::{bias_of, of_layer};
+use crate::layer::{FeedForward, Layer, Norm, Positions};
 use crate::{Config, Dialect};
 
 /// Standard deviation of an embedding table at the start.
@@ -31,7 +37,7 @@ pub enum Head {
 pub enum Learned {
     /// A weight matrix, `[N, K]`.
     Matrix(Tensor<2>),
-    /// The factors of a normalisation, `[D]`.
+    /// The factors of a normalisation or a bias, `[N]`.
     Vector(Tensor<1>),
 }
 
@@ -116,6 +122,7 @@ impl Parameters {
     pub fn random(config: Config, head: Head, dialect: &Dialect, rng: &mut Rng, device: &Device) -> Self {
         let additions = (2.0 * config.n_layers as f64).sqrt();
         Self::build(config, head, dialect, device, &mut |plan| match plan.start {
+            Start::Zero => vec![0.0; plan.size()],
             Start::One => vec![1.0; plan.size()],
             Start::Table => normal(plan.size(), EMBEDDING_DEVIATION, rng),
             Start::Inner => normal(plan.size(), plan.inner_deviation(), rng),
@@ -179,49 +186,60 @@ impl Parameters {
 
     /// The model that they make; it shares their tensors and writes no tape.
     pub fn decoder(&self) -> Decoder {
-        self.decoder_of(self.list.iter().map(|parameter| &parameter.tensor), &self.device)
+        self.decoder_of(&mut self.list.iter().map(|parameter| &parameter.tensor), &self.device)
     }
 
     /// The model that they make, writing a tape.
     pub fn taped(&self) -> Taped {
         let leaves: Vec<Learned> = self.list.iter().map(|parameter| parameter.tensor.leaf()).collect();
-        let decoder = self.decoder_of(leaves.iter(), &self.device.clone().autodiff());
+        let decoder = self.decoder_of(&mut leaves.iter(), &self.device.clone().autodiff());
         Taped { decoder, leaves }
     }
 
-    /// Adds what the embedding of `ids` learns from the gradient of its output, `[R, D]`, to the gradients of all
-    /// parameters in their order.
+    /// Adds what the embeddings learn from the gradient `[R, D]` of [`Decoder::embed`] to the gradients of all
+    /// parameters in their order, in the memory of a table's gradient that is there already.
     ///
     /// # Panics
-    /// When a parameter besides the embedding table has no gradient.
+    /// When a parameter besides the embedding tables has no gradient.
     pub fn with_embedding_gradients(
         &self,
         mut gradients: Vec<Option<Learned>>,
-        ids: &[u32],
+        [ids, positions]: [&[u32]; 2],
         gradient: Tensor<2>,
     ) -> Vec<Learned> {
-        let first = &self.list[0];
-        let table = match gradients[0].take() {
-            Some(Learned::Matrix(table)) => table,
-            _ => Tensor::zeros([first.shape[0], first.shape[1]], &self.device),
+        let tables = match self.config.blocks.positions {
+            PositionsKind::Rotary => vec![ids],
+            PositionsKind::Learned => vec![ids, positions],
         };
-        gradients[0] = Some(Learned::Matrix(embedding::add_gradient(table, ids, gradient)));
-        gradients
-            .into_iter()
-            .map(|gradient| gradient.expect("the logits depend on every parameter"))
-            .collect()
+        for (index, rows) in tables.into_iter().enumerate() {
+            let shape = &self.list[index].shape;
+            let table = match gradients[index].take() {
+                Some(Learned::Matrix(table)) => table,
+                _ => Tensor::zeros([shape[0], shape[1]], &self.device),
+            };
+            let table = embedding::add_gradient(table, rows, gradient.clone());
+            gradients[index] = Some(Learned::Matrix(table));
+        }
+        let found = |gradient: Option<Learned>| gradient.expect("the logits depend on every parameter");
+        gradients.into_iter().map(found).collect()
     }
 
-    fn decoder_of<'a>(&self, mut rest: impl Iterator<Item = &'a Learned>, device: &Device) -> Decoder {
-        let embedding = matrix(rest.next());
-        let layers = (0..self.config.n_layers).map(|_| layer(&mut rest)).collect();
-        let norm = vector(rest.next());
+    fn decoder_of<'a>(&self, list: &mut dyn Iterator<Item = &'a Learned>, device: &Device) -> Decoder {
+        let config = &self.config;
+        let mut rest = Rest { list, config, device };
+        let embedding = rest.matrix();
+        let positions = match config.blocks.positions {
+            PositionsKind::Rotary => Positions::Rotary,
+            PositionsKind::Learned => Positions::Learned(rest.matrix()),
+        };
+        let layers = (0..config.n_layers).map(|_| rest.layer()).collect();
+        let norm = rest.norm();
         let head = match self.head {
             Head::Tied => embedding.clone(),
-            Head::Own => matrix(rest.next()),
+            Head::Own => rest.matrix(),
         };
-        let (config, device, head) = (self.config.clone(), device.clone(), Linear::new(head));
-        Decoder { config, embedding, layers, norm, head, device }
+        let (head, device) = (Linear::new(head), device.clone());
+        Decoder { config: config.clone(), embedding, positions, layers, norm, head, device }
     }
 }
 
@@ -239,32 +257,73 @@ impl Taped {
     }
 }
 
-/// The next layer's weights, in the order of [`plan`].
-fn layer<'a>(rest: &mut impl Iterator<Item = &'a Learned>) -> Layer {
-    let attention_norm = vector(rest.next());
-    let [queries, keys, values, attention_output] = std::array::from_fn(|_| Linear::new(matrix(rest.next())));
-    let feed_forward_norm = vector(rest.next());
-    let [gate, up, down] = std::array::from_fn(|_| Linear::new(matrix(rest.next())));
-    Layer { attention_norm, queries, keys, values, attention_output, feed_forward_norm, gate, up, down }
+/// The tensors that are not yet put to their places, in the order of [`plan`].
+struct Rest<'a, 'b> {
+    list: &'b mut dyn Iterator<Item = &'a Learned>,
+    config: &'b Config,
+    device: &'b Device,
 }
 
-fn matrix(learned: Option<&Learned>) -> Weight {
-    match learned {
-        Some(Learned::Matrix(tensor)) => Weight::from_tensor(tensor.clone()),
-        _ => unreachable!("the list was made by the plan, which has a matrix here"),
+impl Rest<'_, '_> {
+    fn layer(&mut self) -> Layer {
+        let attention_norm = self.norm();
+        let [queries, keys, values, attention_output] = std::array::from_fn(|_| self.linear());
+        let feed_forward_norm = self.norm();
+        let feed_forward = match self.config.blocks.feed_forward {
+            FeedForwardKind::SwiGlu => {
+                let [gate, up, down] = std::array::from_fn(|_| self.linear());
+                FeedForward::SwiGlu { gate, up, down }
+            }
+            FeedForwardKind::Gelu(form) => {
+                let [up, down] = std::array::from_fn(|_| self.linear());
+                FeedForward::Gelu { up, down, form }
+            }
+        };
+        Layer { attention_norm, queries, keys, values, attention_output, feed_forward_norm, feed_forward }
+    }
+
+    fn norm(&mut self) -> Norm {
+        let blocks = self.config.blocks;
+        let weight = self.vector();
+        let bias = (norm_biases(blocks) == Biases::All).then(|| self.vector());
+        Norm::new(blocks.norm, weight, bias, self.device)
+    }
+
+    fn linear(&mut self) -> Linear {
+        let linear = Linear::new(self.matrix());
+        match self.config.blocks.biases {
+            Biases::None => linear,
+            Biases::All => linear.with_bias(self.vector()),
+        }
+    }
+
+    fn matrix(&mut self) -> Weight {
+        match self.list.next() {
+            Some(Learned::Matrix(tensor)) => Weight::from_tensor(tensor.clone()),
+            _ => unreachable!("the list was made by the plan, which has a matrix here"),
+        }
+    }
+
+    fn vector(&mut self) -> Tensor<1> {
+        match self.list.next() {
+            Some(Learned::Vector(tensor)) => tensor.clone(),
+            _ => unreachable!("the list was made by the plan, which has a vector here"),
+        }
     }
 }
 
-fn vector(learned: Option<&Learned>) -> Tensor<1> {
-    match learned {
-        Some(Learned::Vector(tensor)) => tensor.clone(),
-        _ => unreachable!("the list was made by the plan, which has a vector here"),
+/// A norm by the mean square has no bias, whatever the products have.
+fn norm_biases(blocks: Blocks) -> Biases {
+    match blocks.norm {
+        NormKind::RootMeanSquare => Biases::None,
+        NormKind::Layer => blocks.biases,
     }
 }
 
 /// How a tensor's values are at the start.
 #[derive(Clone, Copy)]
 enum Start {
+    Zero,
     One,
     Table,
     /// Feeds something that is normalised or mixed later.
@@ -278,6 +337,27 @@ struct Planned {
     name: String,
     shape: Vec<usize>,
     start: Start,
+    /// What it is in a file: its name there, and how its rows lie.
+    file: InFile,
+}
+
+/// A tensor's place in a file.
+#[derive(Clone)]
+struct InFile {
+    /// Its name, or that of the tensor of which it is a part.
+    name: String,
+    rows: FileRows,
+}
+
+/// How the rows of a tensor lie in a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileRows {
+    /// As they are.
+    Plain,
+    /// As the dialect has the matrices of products.
+    Product,
+    /// So too, and in the order in which the dialect turns pairs.
+    Turned,
 }
 
 impl Planned {
@@ -290,32 +370,92 @@ impl Planned {
     }
 }
 
-/// Every tensor of such a decoder.
+/// Every tensor of such a decoder, each bias behind its weight.
 fn plan(config: &Config, head: Head, dialect: &Dialect) -> Vec<Planned> {
-    let names = dialect.names;
-    let (width, feed_forward, vocabulary) = (config.width, config.feed_forward, config.vocabulary);
-    let (queries, keys) = (config.n_heads * config.head_size, config.n_kv_heads * config.head_size);
-    let rows: [(&str, &[usize], Start); 9] = [
-        (names.attention_norm, &[width], Start::One),
-        (names.queries, &[queries, width], Start::Inner),
-        (names.keys, &[keys, width], Start::Inner),
-        (names.values, &[keys, width], Start::Inner),
-        (names.attention_output, &[width, queries], Start::Added),
-        (names.feed_forward_norm, &[width], Start::One),
-        (names.gate, &[feed_forward, width], Start::Inner),
-        (names.up, &[feed_forward, width], Start::Inner),
-        (names.down, &[width, feed_forward], Start::Added),
-    ];
-    let planned = |name: String, shape: &[usize], start| Planned { name, shape: shape.to_vec(), start };
-    let mut list = vec![planned(names.embedding.into(), &[vocabulary, width], Start::Table)];
+    let (names, blocks) = (dialect.names, config.blocks);
+    let (width, vocabulary) = (config.width, config.vocabulary);
+    let mut list = Plan { list: Vec::new() };
+    list.table(names.embedding, [vocabulary, width], Start::Table);
+    if blocks.positions == PositionsKind::Learned {
+        list.table(names.positions, [config.context, width], Start::Table);
+    }
     for index in 0..config.n_layers {
-        list.extend(rows.iter().map(|&(name, shape, start)| planned(of_layer(name, index), shape, start)));
+        list.layer(config, dialect, index);
     }
-    list.push(planned(names.norm.into(), &[width], Start::One));
+    list.norm(names.norm, width, norm_biases(blocks));
     if head == Head::Own {
-        list.push(planned(names.head.into(), &[vocabulary, width], Start::Inner));
+        list.table(names.head, [vocabulary, width], Start::Inner);
     }
-    list
+    list.list
+}
+
+/// A plan that grows.
+struct Plan {
+    list: Vec<Planned>,
+}
+
+impl Plan {
+    fn layer(&mut self, config: &Config, dialect: &Dialect, index: usize) {
+        let (names, blocks) = (dialect.names, config.blocks);
+        let (width, inner) = (config.width, config.feed_forward);
+        let [queries, keys] = [config.n_heads, config.n_kv_heads].map(|heads| heads * config.head_size);
+        let name = |name: &str| of_layer(name, index);
+        let whole = |part: &str| match names.queries_keys_values {
+            "" => name(part),
+            whole => name(whole),
+        };
+        let turned = match blocks.positions {
+            PositionsKind::Rotary => FileRows::Turned,
+            PositionsKind::Learned => FileRows::Product,
+        };
+        let rows = [
+            (names.queries, [queries, width], turned),
+            (names.keys, [keys, width], turned),
+            (names.values, [keys, width], FileRows::Product),
+        ];
+        self.norm(&name(names.attention_norm), width, norm_biases(blocks));
+        for (part, shape, rows) in rows {
+            let file = InFile { name: whole(part), rows };
+            self.linear((&name(part), file), shape, Start::Inner, blocks.biases);
+        }
+        let product = |part: &str| InFile { name: name(part), rows: FileRows::Product };
+        let linear = |plan: &mut Self, part: &str, shape, start| {
+            plan.linear((&name(part), product(part)), shape, start, blocks.biases);
+        };
+        linear(self, names.attention_output, [width, queries], Start::Added);
+        self.norm(&name(names.feed_forward_norm), width, norm_biases(blocks));
+        if blocks.feed_forward == FeedForwardKind::SwiGlu {
+            linear(self, names.gate, [inner, width], Start::Inner);
+        }
+        linear(self, names.up, [inner, width], Start::Inner);
+        linear(self, names.down, [width, inner], Start::Added);
+    }
+
+    fn table(&mut self, name: &str, shape: [usize; 2], start: Start) {
+        let file = InFile { name: name.into(), rows: FileRows::Plain };
+        self.list.push(Planned { name: name.into(), shape: shape.to_vec(), start, file });
+    }
+
+    fn norm(&mut self, name: &str, width: usize, biases: Biases) {
+        let file = InFile { name: name.into(), rows: FileRows::Plain };
+        let (name, shape) = (name.to_owned(), vec![width]);
+        self.list.push(Planned { name, shape, start: Start::One, file });
+        self.bias(biases);
+    }
+
+    fn linear(&mut self, (name, file): (&str, InFile), shape: [usize; 2], start: Start, biases: Biases) {
+        self.list.push(Planned { name: name.into(), shape: shape.to_vec(), start, file });
+        self.bias(biases);
+    }
+
+    /// The bias of the weight that came last.
+    fn bias(&mut self, biases: Biases) {
+        let Some(weight) = self.list.last().filter(|_| biases == Biases::All) else { return };
+        let bias = |weight: &str| bias_of(weight).expect("the names of weights end in .weight");
+        let file = InFile { name: bias(&weight.file.name), rows: weight.file.rows };
+        let (name, shape) = (bias(&weight.name), vec![weight.shape[0]]);
+        self.list.push(Planned { name, shape, start: Start::Zero, file });
+    }
 }
 
 fn normal(n: usize, deviation: f64, rng: &mut Rng) -> Vec<f32> {
@@ -323,89 +463,4 @@ fn normal(n: usize, deviation: f64, rng: &mut Rng) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::families::LLAMA;
-    use crate::{Attend, Input};
-    use ops::Rows;
-
-    fn config() -> Config {
-        Config {
-            vocabulary: 32,
-            width: 32,
-            n_layers: 2,
-            n_heads: 2,
-            n_kv_heads: 1,
-            head_size: 16,
-            feed_forward: 64,
-            context: 64,
-            epsilon: 1e-5,
-            frequencies: crate::config::frequencies(10_000.0, 16),
-            rope_layout: LLAMA.gguf.rope_layout,
-        }
-    }
-
-    fn cpu() -> Device {
-        ops::device::cpu()
-    }
-
-    /// The mean of the squared logits of four tokens.
-    fn loss(decoder: &Decoder) -> Tensor<1> {
-        let input = Input { ids: &[1, 2, 3, 4], rows: Rows::prompt(4), wanted: None };
-        let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
-        (logits.clone() * logits).mean()
-    }
-
-    fn loss_of(parameters: &Parameters) -> f32 {
-        loss(&parameters.decoder()).into_scalar::<f32>()
-    }
-
-    fn set(parameters: &mut Parameters, index: usize, values: Vec<f32>) {
-        let shape = parameters.list[index].shape.clone();
-        parameters.list[index].tensor = Learned::new(values, &shape, &cpu());
-    }
-
-    #[test]
-    fn every_parameter_has_a_gradient_that_a_small_step_confirms() {
-        for head in [Head::Tied, Head::Own] {
-            let mut parameters = Parameters::random(config(), head, &LLAMA.gguf, &mut Rng::new(5), &cpu());
-            let taped = parameters.taped();
-            let before = loss(&taped.decoder);
-            let gradients = taped.take_gradients(&mut before.backward());
-            let before = before.into_scalar::<f32>();
-            for (index, gradient) in gradients.iter().enumerate() {
-                let Parameter { name, tensor, .. } = parameters.list[index].clone();
-                let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{name}")).values();
-                let values = tensor.values();
-                let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
-                assert!(norm_squared > 0.0, "{name} has no gradient");
-                // A step along the gradient that should raise the loss by one part in two hundred.
-                let step = 0.005 * before / norm_squared;
-                let moved =
-                    |sign: f32| values.iter().zip(&gradient).map(|(v, g)| v + sign * step * g).collect();
-                set(&mut parameters, index, moved(1.0));
-                let up = loss_of(&parameters);
-                set(&mut parameters, index, moved(-1.0));
-                let down = loss_of(&parameters);
-                set(&mut parameters, index, values);
-                let ratio = (up - down) / (2.0 * step * norm_squared);
-                assert!((ratio - 1.0).abs() < 0.05, "{name}: {ratio}");
-            }
-        }
-    }
-
-    #[test]
-    fn values_go_out_and_in_again() {
-        let first = Parameters::random(config(), Head::Tied, &LLAMA.gguf, &mut Rng::new(9), &cpu());
-        let mut asked = 0;
-        let second = Parameters::from_values(config(), Head::Tied, &LLAMA.gguf, &cpu(), &mut |name, n| {
-            let found = first.iter().find(|parameter| parameter.name == name).expect("the same names");
-            let values = found.tensor.values();
-            assert_eq!(values.len(), n);
-            asked += n;
-            values
-        });
-        assert_eq!(asked, first.n_values());
-        assert_eq!(loss_of(&first), loss_of(&second));
-    }
-}
+mod tests;

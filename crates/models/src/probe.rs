@@ -9,13 +9,13 @@ use burn::tensor::Tensor;
 /// A part of a forward pass. Displays as its name, such as `layers.3.attention.output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// The rows of the embedding table.
+    /// The rows of the embedding table, with those of their positions where these are learned.
     Embedding,
     /// The normalised input of a layer's attention.
     AttentionNorm(usize),
-    /// Queries of a layer, turned by their positions.
+    /// Queries of a layer, turned where positions are told so.
     Queries(usize),
-    /// Keys of a layer, turned by their positions.
+    /// Keys of a layer, turned where positions are told so.
     Keys(usize),
     /// Values of a layer.
     Values(usize),

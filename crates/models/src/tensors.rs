@@ -1,5 +1,7 @@
 //! Where a model's weights come from: anything that finds a tensor by name.
 
+use std::ops::Range;
+
 use formats::{Dtype, TensorFile};
 use ops::{Lent, Storage};
 
@@ -13,6 +15,42 @@ pub struct Found {
     pub storage: Storage,
     /// Its numbers, little-endian.
     pub bytes: Lent,
+}
+
+impl Found {
+    /// Some rows of a matrix, over the same bytes.
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
+        let row_bytes = self.bytes.as_slice().len() / self.shape[0].max(1);
+        let bytes = self.bytes.part(rows.start * row_bytes..rows.end * row_bytes);
+        let bytes = bytes.expect("the rows lie inside the matrix");
+        Self { shape: vec![rows.len(), self.shape[1]], storage: self.storage, bytes }
+    }
+
+    /// A matrix with rows and columns exchanged, copied.
+    pub(crate) fn transposed(&self) -> Self {
+        let (rows, columns) = (self.shape[0], self.shape[1]);
+        let bytes = self.bytes.as_slice();
+        let turned = match bytes.len() / (rows * columns).max(1) {
+            4 => turn(bytes.as_chunks::<4>().0, columns).into_flattened(),
+            _ => turn(bytes.as_chunks::<2>().0, columns).into_flattened(),
+        };
+        Self { shape: vec![columns, rows], storage: self.storage, bytes: Lent::new(turned) }
+    }
+}
+
+/// Rows and columns exchanged, in stretches of columns that stay in the cache.
+fn turn<T: Copy + Default>(numbers: &[T], columns: usize) -> Vec<T> {
+    const STRETCH: usize = 64;
+    let rows = numbers.len() / columns.max(1);
+    let mut turned = vec![T::default(); numbers.len()];
+    for first in (0..columns).step_by(STRETCH) {
+        for row in 0..rows {
+            for column in first..columns.min(first + STRETCH) {
+                turned[column * rows + row] = numbers[row * columns + column];
+            }
+        }
+    }
+    turned
 }
 
 /// Anything that has tensors under names.

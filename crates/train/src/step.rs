@@ -28,9 +28,10 @@ pub(crate) struct Manner {
 pub(crate) fn gradients(parameters: &Parameters, batch: &Batch, manner: Manner) -> (f64, Vec<Learned>) {
     let rows = Rows::training(batch.ids.len(), manner.precision);
     let attend = || Attend::Causal { sequences: batch.sequences };
+    let positions = attend().positions(batch.ids.len());
     let (mut streams, segments) = (Vec::new(), segments(parameters.config().n_layers, manner.segments));
     let plain = parameters.decoder();
-    let mut stream = plain.embed(&batch.ids); // [R, D]
+    let mut stream = plain.embed(&batch.ids, &positions); // [R, D]
     for segment in &segments[..segments.len() - 1] {
         let next = plain.layers(segment.clone(), stream.clone(), rows, &mut attend()); // [R, D]
         streams.push(std::mem::replace(&mut stream, next));
@@ -63,7 +64,7 @@ pub(crate) fn gradients(parameters: &Parameters, batch: &Batch, manner: Manner) 
         found.take(&taped, &mut gradients);
     }
     let gradient = passed_on.expect("there is at least one segment");
-    let found = parameters.with_embedding_gradients(found.0, &batch.ids, gradient);
+    let found = parameters.with_embedding_gradients(found.0, [&batch.ids, &positions], gradient);
     (loss, found)
 }
 
@@ -72,7 +73,7 @@ pub(crate) fn loss(parameters: &Parameters, batch: &Batch, manner: Manner) -> f6
     let rows = Rows::training(batch.ids.len(), manner.precision);
     let mut attend = Attend::Causal { sequences: batch.sequences };
     let decoder = parameters.decoder();
-    let x = decoder.embed(&batch.ids); // [R, D]
+    let x = decoder.embed(&batch.ids, &attend.positions(batch.ids.len())); // [R, D]
     let x = decoder.layers(0..parameters.config().n_layers, x, rows, &mut attend); // [R, D]
     let targets =
         Targets { ids: batch.targets.as_slice().into(), weight: manner.weight, precision: manner.precision };

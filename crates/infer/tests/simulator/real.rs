@@ -70,6 +70,7 @@ fn stories260k(path: &Path) -> Decoder {
     let size = header.head_size();
     let frequency = |pair: usize| 10_000f32.powf(-2.0 * pair as f32 / size as f32);
     let config = Config {
+        blocks: LLAMA.gguf.blocks,
         vocabulary: header.vocab_size,
         width: header.dim,
         n_layers: header.n_layers,

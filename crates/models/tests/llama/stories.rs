@@ -24,6 +24,7 @@ pub fn read(folder: &std::path::Path) -> (Config, Vec<Named>) {
     let llama2c::Checkpoint { header, file } = llama2c::read(&file).unwrap();
     assert!(!header.separate_classifier);
     let config = Config {
+        blocks: LLAMA.gguf.blocks,
         vocabulary: header.vocab_size,
         width: header.dim,
         n_layers: header.n_layers,

@@ -1,0 +1,170 @@
+//! What learns has gradients that small steps confirm, and goes out and in unchanged.
+
+use super::*;
+use crate::families::{GPT2, LLAMA};
+use crate::{Attend, Error, Family, Found, Input, Tensors};
+use ops::{Lent, Rows, Storage};
+use std::collections::BTreeMap;
+
+fn llama() -> Config {
+    Config {
+        blocks: LLAMA.gguf.blocks,
+        vocabulary: 32,
+        width: 32,
+        n_layers: 2,
+        n_heads: 2,
+        n_kv_heads: 1,
+        head_size: 16,
+        feed_forward: 64,
+        context: 64,
+        epsilon: 1e-5,
+        frequencies: crate::config::frequencies(10_000.0, 16),
+        rope_layout: LLAMA.gguf.rope_layout,
+    }
+}
+
+fn gpt2(biases: Biases) -> Config {
+    let blocks = Blocks { biases, ..GPT2.gguf.blocks };
+    Config { blocks, n_kv_heads: 2, context: 8, frequencies: Vec::new(), ..llama() }
+}
+
+/// Every kind of model that learns.
+fn models() -> Vec<(&'static str, Config, &'static Family)> {
+    vec![
+        ("llama", llama(), &LLAMA),
+        ("gpt2", gpt2(Biases::All), &GPT2),
+        ("gpt2 without bias", gpt2(Biases::None), &GPT2),
+    ]
+}
+
+fn cpu() -> Device {
+    ops::device::cpu()
+}
+
+/// The mean of the squared logits of four tokens.
+fn loss(decoder: &Decoder) -> Tensor<1> {
+    let input = Input { ids: &[1, 2, 3, 4], rows: Rows::prompt(4), wanted: None };
+    let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
+    (logits.clone() * logits).mean()
+}
+
+fn loss_of(parameters: &Parameters) -> f32 {
+    loss(&parameters.decoder()).into_scalar::<f32>()
+}
+
+fn set(parameters: &mut Parameters, index: usize, values: Vec<f32>) {
+    let shape = parameters.list[index].shape.clone();
+    parameters.list[index].tensor = Learned::new(values, &shape, &cpu());
+}
+
+#[test]
+fn every_parameter_has_a_gradient_that_a_small_step_confirms() {
+    for (model, config, family) in models() {
+        for head in [Head::Tied, Head::Own] {
+            let mut parameters =
+                Parameters::random(config.clone(), head, &family.gguf, &mut Rng::new(5), &cpu());
+            let taped = parameters.taped();
+            let before = loss(&taped.decoder);
+            let gradients = taped.take_gradients(&mut before.backward());
+            let before = before.into_scalar::<f32>();
+            for (index, gradient) in gradients.iter().enumerate() {
+                let name = parameters.list[index].name.clone();
+                let context = format!("{model}, {head:?}, {name}");
+                let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{context}")).values();
+                let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
+                if name.ends_with("attn_k.bias") {
+                    // It shifts all scores of a query alike, and so changes nothing.
+                    assert!(norm_squared < 1e-10, "{context}: {norm_squared}");
+                    continue;
+                }
+                let ratio = confirm(&mut parameters, index, &gradient, before);
+                assert!((ratio - 1.0).abs() < 0.05, "{context}: {ratio}");
+            }
+        }
+    }
+}
+
+/// A step along the gradient that should raise the loss by one part in two hundred: what it does, in what it should.
+fn confirm(parameters: &mut Parameters, index: usize, gradient: &[f32], before: f32) -> f32 {
+    let values = parameters.list[index].tensor.values();
+    let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
+    let step = 0.005 * before / norm_squared;
+    let moved = |sign: f32| values.iter().zip(gradient).map(|(v, g)| v + sign * step * g).collect();
+    set(parameters, index, moved(1.0));
+    let up = loss_of(parameters);
+    set(parameters, index, moved(-1.0));
+    let down = loss_of(parameters);
+    set(parameters, index, values);
+    (up - down) / (2.0 * step * norm_squared)
+}
+
+#[test]
+fn values_go_out_and_in_again() {
+    for (model, config, family) in models() {
+        let dialect = &family.gguf;
+        let first = Parameters::random(config.clone(), Head::Tied, dialect, &mut Rng::new(9), &cpu());
+        let mut asked = 0;
+        let second = Parameters::from_values(config, Head::Tied, dialect, &cpu(), &mut |name, n| {
+            let found = first.iter().find(|parameter| parameter.name == name).expect("the same names");
+            let values = found.tensor.values();
+            assert_eq!(values.len(), n);
+            asked += n;
+            values
+        });
+        assert_eq!(asked, first.n_values());
+        let [first, second] = [first, second].map(|model| loss_of(&model));
+        assert_eq!(first, second, "{model}");
+    }
+}
+
+/// A file in memory.
+struct File(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
+
+impl Tensors for File {
+    fn label(&self) -> &str {
+        "memory"
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Found>, Error> {
+        Ok(self.0.get(name).map(|(shape, values)| {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Found { shape: shape.clone(), storage: Storage::F32, bytes: Lent::new(bytes) }
+        }))
+    }
+}
+
+#[test]
+fn what_is_written_in_any_dialect_loads_as_the_same_model() {
+    for (model, config, family) in models() {
+        for head in [Head::Tied, Head::Own] {
+            let mut parameters =
+                Parameters::random(config.clone(), head, &family.gguf, &mut Rng::new(2), &cpu());
+            // No tensor may be like another, biases least of all.
+            let mut rng = Rng::new(3);
+            for index in 0..parameters.list.len() {
+                let n: usize = parameters.list[index].shape.iter().product();
+                set(&mut parameters, index, normal(n, 0.3, &mut rng));
+            }
+            let expected = logits(&parameters.decoder());
+            for dialect in [&family.gguf, &family.hugging_face] {
+                let written = parameters.written(dialect);
+                let file = written.iter().map(|w| (w.name.clone(), (w.shape.clone(), w.values())));
+                let file = File(file.collect());
+                let n_values: usize = file.0.values().map(|(_, values)| values.len()).sum();
+                assert_eq!(n_values, parameters.n_values(), "{model}: every value once");
+                let config = Config { rope_layout: dialect.rope_layout, ..config.clone() };
+                let loaded = Decoder::load(&file, config, dialect, &ops::device::cpu()).unwrap();
+                let found = logits(&loaded);
+                let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let size = expected.iter().map(|x| x.abs()).fold(0.0, f32::max);
+                assert!(largest <= 1e-5 * size, "{model}, {head:?}: {largest} of {size}");
+            }
+        }
+    }
+}
+
+fn logits(decoder: &Decoder) -> Vec<f32> {
+    let input = Input { ids: &[1, 2, 3, 4, 2], rows: Rows::prompt(5), wanted: None };
+    let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
+    floats(logits.into_data())
+}
