@@ -15,6 +15,7 @@ use kernels::activation::gelu::{gelu, gelu_backward};
 use kernels::activation::swiglu::{swiglu, swiglu_backward};
 use kernels::attention::{Cache, Pages, Row, attention};
 use kernels::causal_attention::{self as causal, causal_attention, causal_attention_backward};
+use kernels::cross_entropy::{HeadLoss, head_loss, head_loss_with_gradients};
 use kernels::element::{add, add_assign, sum_rows};
 use kernels::embedding::{embedding, embedding_backward};
 use kernels::isa::{self, Isa};
