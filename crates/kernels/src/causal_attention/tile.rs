@@ -74,15 +74,15 @@ macro_rules! for_each_part {
     }};
 }
 
-/// Scores of queries and keys: `c[row, key] = Σ_i a[i, row] · b[i, key]`, with `a` and `b` [inner, BLOCK].
-/// On the diagonal, vectors of keys that no row of a tile sees are left as they are.
+/// Scores of queries and keys: `c[row, key] = Σ_i a[row, i] · b[i, key]`, with `a` [BLOCK, a_stride] and `b`
+/// [inner, BLOCK]. On the diagonal, vectors of keys that no row of a tile sees are left as they are.
 ///
 /// # Safety
 /// As [`Lanes`]; the operands are good for `inner` and for `n_rows` up to the next multiple of `ROWS`.
 #[inline(always)]
 pub(super) unsafe fn scores<V: Lanes, const ROWS: usize, const WIDE: usize>(
     product: Operands,
-    inner: usize,
+    [inner, a_stride]: [usize; 2],
     n_rows: usize,
     meeting: Meeting,
 ) {
@@ -92,12 +92,12 @@ pub(super) unsafe fn scores<V: Lanes, const ROWS: usize, const WIDE: usize>(
             Meeting::Diagonal => (row + ROWS).div_ceil(LANES),
         };
         for_each_part!(n_vectors, WIDE, |vector, N| {
-            let part = product.at(row, vector, 1);
+            let part = product.at(row, vector, a_stride);
             // SAFETY: the caller's promises.
             unsafe {
                 let mut sums = [[V::splat(0.0); N]; ROWS];
                 for i in 0..inner {
-                    step(&mut sums, part.a.add(i * BLOCK), 1, part.b.add(i * part.b_stride));
+                    step(&mut sums, part.a.add(i), a_stride, part.b.add(i * part.b_stride));
                 }
                 store(&sums, part);
             }
