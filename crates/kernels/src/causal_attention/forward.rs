@@ -29,12 +29,13 @@ unsafe fn body<V: Lanes, const ROWS: usize, const WIDE: usize>(task: &Forward<'_
     let lengths = [n_blocks * rows, n_blocks * rows, rows, BLOCK * BLOCK, rows];
     let mut room = Room::new(lengths);
     let [keys, values, queries, scores, y] = room.split(lengths);
-    // SAFETY of both: the caller has the instruction set.
     for (keys, block) in keys.chunks_exact_mut(rows).zip(0..n_blocks) {
+        // SAFETY: the caller has the instruction set, here and below.
         unsafe { task.place.keys(task.k, block).pack::<V>(task.scale, queries) };
         columns(queries, keys);
     }
     for (values, block) in values.chunks_exact_mut(rows).zip(0..n_blocks) {
+        // SAFETY: as above.
         unsafe { task.place.keys(task.v, block).pack::<V>(1.0, values) };
     }
     let blocks = (0..task.place.group()).flat_map(|member| (0..n_blocks).map(move |block| (member, block)));
