@@ -7,10 +7,10 @@
 //! Source: H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use ops::activation::swiglu::swiglu;
 use ops::embedding::embedding;
-use ops::rms_norm::rms_norm;
+use ops::norm::rms_norm::rms_norm;
 use ops::rope::{Angles, rope};
-use ops::swiglu::swiglu;
 use ops::{Linear, Rows, Weight};
 
 use crate::attend::Attend;

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use formats::TensorFile;
-use ops::{Linear, Storage, Weight};
+use ops::{Linear, Weight};
 
 use crate::decoder::{Decoder, Layer};
 use crate::families::FAMILIES;
@@ -111,8 +111,8 @@ impl Loader<'_> {
         let file = || self.tensors.label().to_owned();
         let found = self.tensors.find(name)?;
         let found = found.ok_or_else(|| Error::MissingTensor { file: file(), name: name.into() })?;
-        let size = expected.iter().product::<usize>() * found.storage.size_bytes();
-        if found.shape != expected || found.bytes.as_slice().len() != size {
+        let size = found.storage.size_bytes(expected);
+        if found.shape != expected || Some(found.bytes.as_slice().len()) != size {
             let (name, expected) = (name.into(), expected.to_vec());
             return Err(Error::Shape { file: file(), name, found: found.shape, expected });
         }
@@ -140,14 +140,5 @@ impl Loader<'_> {
 
 /// The numbers of a small tensor as f32, exactly.
 fn widen(found: &Found) -> Vec<f32> {
-    let bytes = found.bytes.as_slice();
-    match found.storage {
-        Storage::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Storage::Bf16 => {
-            bytes.as_chunks::<2>().0.iter().map(|b| burn::tensor::bf16::from_le_bytes(*b).to_f32()).collect()
-        }
-        Storage::F16 => {
-            bytes.as_chunks::<2>().0.iter().map(|b| burn::tensor::f16::from_le_bytes(*b).to_f32()).collect()
-        }
-    }
+    found.storage.widen(found.bytes.as_slice())
 }

@@ -5,6 +5,7 @@
 //!
 //! Does not: know models, families, sequences or files.
 
+pub mod activation;
 pub mod attention;
 pub mod causal_attention;
 pub mod cost;
@@ -12,11 +13,11 @@ pub mod device;
 pub mod embedding;
 mod host;
 pub mod linear;
-pub mod rms_norm;
+pub mod norm;
+mod quantised;
 pub mod rope;
 mod rows;
 pub mod softmax;
-pub mod swiglu;
 mod value;
 mod weight;
 
@@ -34,27 +35,33 @@ use burn::backend::Backend;
 /// Every op of Hearth on one backend.
 pub trait Ops:
     Backend
+    + activation::geglu::GegluOp
+    + activation::gelu::GeluOp
+    + activation::swiglu::SwigluOp
     + attention::AttentionOp
     + causal_attention::CausalAttentionOp
     + embedding::EmbeddingOp
     + linear::LinearOp
-    + rms_norm::RmsNormOp
+    + norm::layer_norm::LayerNormOp
+    + norm::rms_norm::RmsNormOp
     + rope::RopeOp
     + softmax::SoftmaxOp
-    + swiglu::SwigluOp
 {
 }
 
 impl<B> Ops for B where
     B: Backend
+        + activation::geglu::GegluOp
+        + activation::gelu::GeluOp
+        + activation::swiglu::SwigluOp
         + attention::AttentionOp
         + causal_attention::CausalAttentionOp
         + embedding::EmbeddingOp
         + linear::LinearOp
-        + rms_norm::RmsNormOp
+        + norm::layer_norm::LayerNormOp
+        + norm::rms_norm::RmsNormOp
         + rope::RopeOp
         + softmax::SoftmaxOp
-        + swiglu::SwigluOp
 {
 }
 

@@ -8,13 +8,13 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::rope::Heads;
 pub use kernels::rope::Layout;
 
 use crate::cost::Cost;
-use crate::host::{from_host, host};
+use crate::host::{Cpu, host, values_mut};
 use crate::value::Value;
 
 /// The op; see [`rope`].
@@ -28,6 +28,17 @@ pub trait RopeOp: Backend {
         layout: Layout,
     ) -> FloatTensor<Self> {
         definition::<Self>(x, cos, sin, layout)
+    }
+
+    /// The gradient of [`RopeOp::rope`] for `x`, given that of its output: both `[R, H, d]`. A turn is undone by the
+    /// turn of the opposite angle, and its transpose is its inverse.
+    fn rope_gradient(
+        gradient: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        layout: Layout,
+    ) -> FloatTensor<Self> {
+        Self::rope(gradient, cos, Self::float_neg(sin), layout)
     }
 }
 
@@ -84,14 +95,31 @@ impl RopeOp for Flex {
         sin: FloatTensor<Self>,
         layout: Layout,
     ) -> FloatTensor<Self> {
-        let (x, cos, sin) = (host(&x), host(&cos), host(&sin));
-        let dims = x.dims();
-        let (n_heads, head_size, rotary_size) = (dims[1], dims[2], 2 * cos.dims()[1]);
-        let mut y = x.values().to_vec();
-        let heads = Heads { n_heads, head_size, rotary_size, layout };
-        kernels::rope::rope(&mut y, cos.values(), sin.values(), heads);
-        from_host(y, dims)
+        in_place(x, [cos, sin], layout, kernels::rope::rope)
     }
+
+    fn rope_gradient(
+        gradient: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        layout: Layout,
+    ) -> FloatTensor<Self> {
+        in_place(gradient, [cos, sin], layout, kernels::rope::rope_backward)
+    }
+}
+
+/// Turns `x` where it is when nobody else holds it, else a copy.
+fn in_place(
+    mut x: Cpu,
+    [cos, sin]: [Cpu; 2],
+    layout: Layout,
+    turn: fn(&mut [f32], &[f32], &[f32], Heads),
+) -> Cpu {
+    let (cos, sin, dims) = (host(&cos), host(&sin), x.shape().to_vec());
+    let (n_heads, head_size, rotary_size) = (dims[1], dims[2], 2 * cos.dims()[1]);
+    let heads = Heads { n_heads, head_size, rotary_size, layout };
+    turn(values_mut(&mut x), cos.values(), sin.values(), heads);
+    x
 }
 
 #[cfg(feature = "gpu")]
@@ -110,9 +138,7 @@ impl<B: RopeOp> Backward<B, 1> for RopeBackward {
         let gradient = gradients.consume::<B>(&step.node);
         let [node] = step.parents;
         if let Some(node) = node {
-            // A turn is undone by the turn of the opposite angle, and its transpose is its inverse.
-            let gradient = B::rope(gradient, cos, B::float_neg(sin), self.layout);
-            gradients.register::<B>(node.id, gradient);
+            gradients.register::<B>(node.id, B::rope_gradient(gradient, cos, sin, self.layout));
         }
     }
 }

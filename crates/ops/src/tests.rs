@@ -3,12 +3,15 @@
 //! definition say.
 //!
 //! The definition is evaluated in f64 on the CPU, by Burn primitives alone. So the differences are exact to about
-//! 1e-9, and what is left is the error of the f32 arithmetic that is judged. The table is [`cases::CASES`].
+//! 1e-9, and what is left is the error of the f32 arithmetic that is judged. The tables are [`cases::CASES`] and,
+//! for the backward ops themselves, whose definitions no CPU op runs, [`backward::BACKWARD`].
 
+mod backward;
 mod cases;
 
 use std::fmt;
 
+use backward::BACKWARD;
 use base::rng::Rng;
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -182,7 +185,7 @@ fn judge(errors: Errors) -> Result<Errors, String> {
 fn every_op_is_its_definition_on_every_device() {
     let mut wrong = Vec::new();
     for (label, device) in devices() {
-        for case in CASES {
+        for case in CASES.iter().chain(BACKWARD) {
             match check(case, &device) {
                 Ok(errors) => println!("{label} {:<44} {errors}", case.name),
                 Err(errors) => wrong.push(format!("{label} {}: {errors}", case.name)),

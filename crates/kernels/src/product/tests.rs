@@ -1,5 +1,7 @@
 //! Every body against exact sums, and every row alone against the same row in company.
 
+mod blocks;
+
 use super::*;
 use crate::Isa;
 use crate::check::{Shifted, assert_near, assert_same_bits, awkward, normal};

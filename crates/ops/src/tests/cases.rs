@@ -7,14 +7,15 @@ use burn::tensor::{Device, Int, Tensor, TensorData, bf16, f16};
 
 use super::{Call, Case};
 use crate::Rows;
+use crate::activation::gelu::Gelu;
 use crate::attention::{Attended, PoolTensors, Span, Spans};
 use crate::rope::Layout;
 use crate::value::Value;
 use crate::weight::{Lent, Storage, Weight, WeightTensor};
 
-type Values<'a> = &'a [Value<Dispatch>];
+pub(super) type Values<'a> = &'a [Value<Dispatch>];
 
-const fn case(
+pub(super) const fn case(
     name: &'static str,
     operands: &'static [&'static [usize]],
     differentiable: usize,
@@ -24,7 +25,7 @@ const fn case(
     Case { name, operands, differentiable, op, definition }
 }
 
-const EPSILON: f32 = 1e-5;
+pub(super) const EPSILON: f32 = 1e-5;
 const SCALE: f32 = 0.4;
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
 const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
@@ -34,6 +35,14 @@ const ALONE_QKV: &[&[usize]] = &[&[12, 4, 6], &[12, 4, 6], &[12, 4, 6]];
 pub(super) static CASES: &[Case] = &[
     case("rms_norm", &[&[5, 67], &[67]], 2, op::rms_norm, definition::rms_norm),
     case("rms_norm, one row", &[&[1, 576], &[576]], 2, op::rms_norm, definition::rms_norm),
+    case("layer_norm", &[&[5, 67], &[67], &[67]], 3, op::layer_norm, definition::layer_norm),
+    case("layer_norm, one row", &[&[1, 576], &[576], &[576]], 3, op::layer_norm, definition::layer_norm),
+    case("layer_norm, many rows", &[&[70, 9], &[9], &[9]], 3, op::layer_norm, definition::layer_norm),
+    case("rms_norm, many rows", &[&[70, 9], &[9]], 2, op::rms_norm, definition::rms_norm),
+    case("gelu, tanh", &[&[5, 67]], 1, op::gelu_tanh, definition::gelu_tanh),
+    case("gelu, erf", &[&[5, 67]], 1, op::gelu_erf, definition::gelu_erf),
+    case("geglu, tanh", &[&[5, 67], &[5, 67]], 2, op::geglu_tanh, definition::geglu_tanh),
+    case("geglu, erf", &[&[5, 67], &[5, 67]], 2, op::geglu_erf, definition::geglu_erf),
     case("softmax", &[&[5, 67]], 1, op::softmax, definition::softmax),
     case("swiglu", &[&[5, 67], &[5, 67]], 2, op::swiglu, definition::swiglu),
     case("linear, prompt", &[&[9, 67], &[33, 67]], 2, op::linear::<9, 0>, definition::linear),
@@ -55,10 +64,19 @@ pub(super) static CASES: &[Case] = &[
         op::linear_f16::<1, 8>,
         definition::linear_f16,
     ),
+    case("linear, q8_0, prompt", &[&[9, 64], &[33, 64]], 1, op::linear_q8_0::<9, 0>, definition::linear_q8_0),
+    case(
+        "linear, q8_0, both roles",
+        &[&[9, 288], &[33, 288]],
+        1,
+        op::linear_q8_0::<5, 4>,
+        definition::linear_q8_0,
+    ),
     case("linear, larger", &[&[70, 300], &[130, 300]], 2, op::linear::<38, 32>, definition::linear),
     case("embedding", &[&[7, 19]], 1, op::embedding, definition::embedding),
     case("embedding, bf16", &[&[7, 19]], 0, op::embedding_bf16, definition::embedding_bf16),
     case("embedding, f16", &[&[7, 19]], 0, op::embedding_f16, definition::embedding_f16),
+    case("embedding, q8_0", &[&[7, 96]], 0, op::embedding_q8_0, definition::embedding_q8_0),
     case("rope, halves", &[&[3, 2, 16], &[3, 8], &[3, 8]], 1, op::rope_halves, definition::rope_halves),
     case(
         "rope, halves, partial",
@@ -150,7 +168,7 @@ impl Steps {
 type Primitive = burn::backend::tensor::FloatTensor<Dispatch>;
 type Attend = fn([Primitive; 3], PoolTensors<Dispatch>, Arc<Spans>) -> Attended<Dispatch>;
 
-fn device_of(value: &Value<Dispatch>) -> Device {
+pub(super) fn device_of(value: &Value<Dispatch>) -> Device {
     Tensor::<1>::from_dispatch(value.clone().reshape([value.dims().iter().product::<usize>()]).0).device()
 }
 
@@ -165,10 +183,17 @@ fn constant(numbers: Vec<f64>, shape: &[usize], like: &Value<Dispatch>) -> Value
 /// The bytes of a matrix in `storage`.
 fn bytes_of(value: &Value<Dispatch>, storage: Storage) -> Vec<u8> {
     let numbers = numbers_of(value).into_iter().map(|number| number as f32);
+    if let Some(kind) = storage.blocks() {
+        let numbers: Vec<f32> = numbers.collect();
+        let mut blocks = vec![0; kind.size_bytes(numbers.len()).unwrap()];
+        kind.quantise(&numbers, &mut blocks);
+        return blocks;
+    }
     match storage {
         Storage::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
         Storage::Bf16 => numbers.flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
         Storage::F16 => numbers.flat_map(|number| f16::from_f32(number).to_le_bytes()).collect(),
+        Storage::Q8_0 => unreachable!("blocks are made above"),
     }
 }
 
@@ -199,7 +224,7 @@ fn through_f16(number: f32) -> f32 {
 }
 
 /// Row 3 twice, the last row, the first.
-fn ids(device: &Device) -> Tensor<1, Int> {
+pub(super) fn ids(device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::from([3, 6, 0, 3]), device)
 }
 
@@ -213,7 +238,28 @@ pub(super) mod op {
 
     pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
         let weight = Tensor::from_dispatch(x[1].0.clone());
-        Value(crate::rms_norm::rms_norm(matrix(&x[0]), weight, EPSILON).into_dispatch())
+        Value(crate::norm::rms_norm::rms_norm(matrix(&x[0]), weight, EPSILON).into_dispatch())
+    }
+
+    pub fn layer_norm(x: Values<'_>) -> Value<Dispatch> {
+        let [weight, bias] = [1, 2].map(|index: usize| Tensor::from_dispatch(x[index].0.clone()));
+        Value(crate::norm::layer_norm::layer_norm(matrix(&x[0]), weight, bias, EPSILON).into_dispatch())
+    }
+
+    pub fn gelu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::gelu(matrix(&x[0]), Gelu::Tanh).into_dispatch())
+    }
+
+    pub fn gelu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::gelu(matrix(&x[0]), Gelu::Erf).into_dispatch())
+    }
+
+    pub fn geglu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::geglu::geglu(matrix(&x[0]), matrix(&x[1]), Gelu::Tanh).into_dispatch())
+    }
+
+    pub fn geglu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::geglu::geglu(matrix(&x[0]), matrix(&x[1]), Gelu::Erf).into_dispatch())
     }
 
     pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
@@ -221,7 +267,7 @@ pub(super) mod op {
     }
 
     pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::swiglu::swiglu(matrix(&x[0]), matrix(&x[1])).into_dispatch())
+        Value(crate::activation::swiglu::swiglu(matrix(&x[0]), matrix(&x[1])).into_dispatch())
     }
 
     fn linear_with(x: Values<'_>, weight: &Weight, rows: Rows) -> Value<Dispatch> {
@@ -241,6 +287,10 @@ pub(super) mod op {
         linear_with(x, &stored(&x[1], Storage::F16), Rows { prompt: PROMPT, generated: GENERATED })
     }
 
+    pub fn linear_q8_0<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(x, &stored(&x[1], Storage::Q8_0), Rows { prompt: PROMPT, generated: GENERATED })
+    }
+
     pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
         let table = Weight::from_tensor(matrix(&x[0]));
         Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
@@ -253,6 +303,11 @@ pub(super) mod op {
 
     pub fn embedding_f16(x: Values<'_>) -> Value<Dispatch> {
         let table = stored(&x[0], Storage::F16);
+        Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
+    }
+
+    pub fn embedding_q8_0(x: Values<'_>) -> Value<Dispatch> {
+        let table = stored(&x[0], Storage::Q8_0);
         Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
     }
 
@@ -297,7 +352,30 @@ mod definition {
     use super::*;
 
     pub fn rms_norm(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::rms_norm::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), EPSILON))
+        Value(crate::norm::rms_norm::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), EPSILON))
+    }
+
+    pub fn layer_norm(x: Values<'_>) -> Value<Dispatch> {
+        let [x, weight, bias] = [0, 1, 2].map(|index: usize| x[index].0.clone());
+        Value(crate::norm::layer_norm::definition::<Dispatch>(x, weight, bias, EPSILON))
+    }
+
+    pub fn gelu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::definition::<Dispatch>(x[0].0.clone(), Gelu::Tanh))
+    }
+
+    pub fn gelu_erf(x: Values<'_>) -> Value<Dispatch> {
+        Value(crate::activation::gelu::definition::<Dispatch>(x[0].0.clone(), Gelu::Erf))
+    }
+
+    pub fn geglu_tanh(x: Values<'_>) -> Value<Dispatch> {
+        let [gate, up] = [0, 1].map(|index: usize| x[index].0.clone());
+        Value(crate::activation::geglu::definition::<Dispatch>(gate, up, Gelu::Tanh))
+    }
+
+    pub fn geglu_erf(x: Values<'_>) -> Value<Dispatch> {
+        let [gate, up] = [0, 1].map(|index: usize| x[index].0.clone());
+        Value(crate::activation::geglu::definition::<Dispatch>(gate, up, Gelu::Erf))
     }
 
     pub fn softmax(x: Values<'_>) -> Value<Dispatch> {
@@ -305,7 +383,7 @@ mod definition {
     }
 
     pub fn swiglu(x: Values<'_>) -> Value<Dispatch> {
-        Value(crate::swiglu::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
+        Value(crate::activation::swiglu::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
     }
 
     fn linear_with(x: &Value<Dispatch>, weight: Value<Dispatch>) -> Value<Dispatch> {
@@ -324,6 +402,11 @@ mod definition {
         linear_with(&x[0], rounded(&x[1], through_f16))
     }
 
+    pub fn linear_q8_0(x: Values<'_>) -> Value<Dispatch> {
+        let blocks = stored(&x[1], Storage::Q8_0).dispatch();
+        Value(crate::linear::definition::<Dispatch>(x[0].0.clone(), blocks))
+    }
+
     fn embedding_from(table: Value<Dispatch>) -> Value<Dispatch> {
         let ids = ids(&device_of(&table)).into_dispatch();
         Value(crate::embedding::definition::<Dispatch>(WeightTensor::Dense(table.0), ids))
@@ -339,6 +422,12 @@ mod definition {
 
     pub fn embedding_f16(x: Values<'_>) -> Value<Dispatch> {
         embedding_from(rounded(&x[0], through_f16))
+    }
+
+    pub fn embedding_q8_0(x: Values<'_>) -> Value<Dispatch> {
+        let blocks = stored(&x[0], Storage::Q8_0).dispatch();
+        let ids = ids(&device_of(&x[0])).into_dispatch();
+        Value(crate::embedding::definition::<Dispatch>(blocks, ids))
     }
 
     fn rope(x: Values<'_>, layout: Layout) -> Value<Dispatch> {

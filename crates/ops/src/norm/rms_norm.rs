@@ -21,32 +21,15 @@ pub trait RmsNormOp: Backend {
         definition::<Self>(x, weight, epsilon)
     }
 
-    /// The gradient of [`RmsNormOp::rms_norm`] for `x`, given that of its output: both `[R, D]`.
-    fn rms_norm_input_gradient(
+    /// The gradients of [`RmsNormOp::rms_norm`] for `x` `[R, D]` and `weight` `[D]`, given that of its output
+    /// `[R, D]`.
+    fn rms_norm_gradients(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         epsilon: f32,
-    ) -> FloatTensor<Self> {
-        let (x, weight) = (Value::<Self>(x), Value::<Self>(weight));
-        let width = x.dims()[1];
-        let scale = inverse_rms(&x, epsilon);
-        let weighted = Value::<Self>(gradient) * weight.reshape([1, width]); // [R, D]
-        let overlap = (weighted.clone() * x.clone()).mean(1); // [R, 1]
-        let cubed = scale.clone() * scale.clone() * scale.clone();
-        (weighted * scale - x * overlap * cubed).0 // [R, D]
-    }
-
-    /// The gradient of [`RmsNormOp::rms_norm`] for `weight`: `[D]`.
-    fn rms_norm_weight_gradient(
-        x: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        epsilon: f32,
-    ) -> FloatTensor<Self> {
-        let x = Value::<Self>(x);
-        let width = x.dims()[1];
-        let scale = inverse_rms(&x, epsilon);
-        (Value::<Self>(gradient) * x * scale).sum(0).reshape([width]).0 // [D]
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        gradients_definition::<Self>(x, weight, gradient, epsilon)
     }
 }
 
@@ -62,6 +45,23 @@ pub(crate) fn definition<B: Backend>(
     (x * scale * weight.reshape([1, width])).0 // [R, D]
 }
 
+/// The gradients in Burn primitives.
+pub(crate) fn gradients_definition<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    epsilon: f32,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let (x, gradient) = (Value::<B>(x), Value::<B>(gradient));
+    let width = x.dims()[1];
+    let scale = inverse_rms(&x, epsilon); // [R, 1]
+    let weighted = gradient.clone() * Value::<B>(weight).reshape([1, width]); // [R, D]
+    let overlap = (weighted.clone() * x.clone()).mean(1); // [R, 1]
+    let cubed = scale.clone() * scale.clone() * scale.clone();
+    let for_x = weighted * scale.clone() - x.clone() * overlap * cubed; // [R, D]
+    (for_x.0, (gradient * x * scale).sum(0).reshape([width]).0)
+}
+
 /// `1 / sqrt(mean(x²) + ε)` of each row: `[R, 1]`.
 fn inverse_rms<B: Backend>(x: &Value<B>, epsilon: f32) -> Value<B> {
     (x.clone() * x.clone()).mean(1).shift(epsilon).sqrt().reciprocal()
@@ -73,6 +73,20 @@ impl RmsNormOp for Flex {
         let mut y = vec![0.0; x.values().len()];
         kernels::rms_norm::rms_norm(x.values(), weight.values(), epsilon, &mut y);
         from_host(y, x.dims())
+    }
+
+    fn rms_norm_gradients(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, weight, gradient) = (host(&x), host(&weight), host(&gradient));
+        let (values, weight) = (x.values(), weight.values());
+        let (mut dx, mut dw) = (vec![0.0; values.len()], vec![0.0; weight.len()]);
+        let gradient = gradient.values();
+        kernels::rms_norm::rms_norm_backward(values, weight, gradient, epsilon, &mut dx, &mut dw);
+        (from_host(dx, x.dims()), from_host(dw, vec![weight.len()]))
     }
 }
 
@@ -90,13 +104,13 @@ impl<B: RmsNormOp> Backward<B, 2> for RmsNormBackward {
     fn backward(self, step: Parents<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let (x, weight) = step.state;
         let gradient = gradients.consume::<B>(&step.node);
+        let (for_x, for_weight) = B::rms_norm_gradients(x, weight, gradient, self.epsilon);
         let [x_node, weight_node] = step.parents;
         if let Some(node) = x_node {
-            let for_x = B::rms_norm_input_gradient(x.clone(), weight, gradient.clone(), self.epsilon);
             gradients.register::<B>(node.id, for_x);
         }
         if let Some(node) = weight_node {
-            gradients.register::<B>(node.id, B::rms_norm_weight_gradient(x, gradient, self.epsilon));
+            gradients.register::<B>(node.id, for_weight);
         }
     }
 }

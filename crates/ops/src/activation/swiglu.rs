@@ -27,12 +27,7 @@ pub trait SwigluOp: Backend {
         up: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (gate, up, gradient) = (Value::<Self>(gate), Value::<Self>(up), Value::<Self>(gradient));
-        let sigmoid = gate.clone().sigmoid();
-        let silu = gate.clone() * sigmoid.clone();
-        // silu'(x) = σ(x) · (1 + x · (1 − σ(x))) = σ(x) + silu(x) · (1 − σ(x)).
-        let slope = sigmoid.clone() + silu.clone() * sigmoid.negate().shift(1.0);
-        ((gradient.clone() * up * slope).0, (gradient * silu).0)
+        gradients_definition::<Self>([gate, up, gradient])
     }
 }
 
@@ -42,12 +37,36 @@ pub(crate) fn definition<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>) -
     (gate.clone() * gate.sigmoid() * Value::<B>(up)).0 // [R, F]
 }
 
+/// The gradients for `gate` and `up`, from them and the gradient of the output, in Burn primitives.
+pub(crate) fn gradients_definition<B: Backend>(
+    operands: [FloatTensor<B>; 3],
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let [gate, up, gradient] = operands.map(Value::<B>);
+    let sigmoid = gate.clone().sigmoid();
+    let silu = gate * sigmoid.clone();
+    // silu'(x) = σ(x) · (1 + x · (1 − σ(x))) = σ(x) + silu(x) · (1 − σ(x)).
+    let slope = sigmoid.clone() + silu.clone() * sigmoid.negate().shift(1.0);
+    ((gradient.clone() * up * slope).0, (gradient * silu).0) // [R, F] both
+}
+
 impl SwigluOp for Flex {
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         let (gate, up) = (host(&gate), host(&up));
         let mut y = vec![0.0; gate.values().len()];
         kernels::activation::swiglu::swiglu(gate.values(), up.values(), &mut y);
         from_host(y, gate.dims())
+    }
+
+    fn swiglu_gradients(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (gate, up, gradient) = (host(&gate), host(&up), host(&gradient));
+        let operands = [gate.values(), up.values(), gradient.values()];
+        let (mut for_gate, mut for_up) = (vec![0.0; operands[0].len()], vec![0.0; operands[0].len()]);
+        kernels::activation::swiglu::swiglu_backward(operands, &mut for_gate, &mut for_up);
+        (from_host(for_gate, gate.dims()), from_host(for_up, up.dims()))
     }
 }
 
