@@ -51,7 +51,7 @@ pub struct HeadLoss<'a> {
     pub x: &'a [f32],
     /// The head, or the embedding that it is tied to, [V, D].
     pub weights: &'a [f32],
-    /// For each row the index of its target among V, or [`IGNORED`], [R].
+    /// For each row, [R], the index of its target among V, or [`IGNORED`].
     pub targets: &'a [u32],
 }
 
