@@ -195,8 +195,8 @@ mod tests {
             assert_eq!(tokenizer.decode(&ids), text);
         }
         let count = |text: &str| tokenizer.encode(text, Special::Plain).unwrap().len();
-        assert_eq!(count(" cat"), 1);
-        assert!(count("Tell me a story about a cat and a boat.") <= 14);
+        assert_eq!(count(" story"), 1);
+        assert!(count("Tell me a story about a cat and a boat.") <= 20);
         assert_eq!(tokenizer.encode("<|im_end|>", Special::Parse).unwrap(), [TokenId(2)]);
         assert!(tokenizer.is_end(TokenId(2)) && tokenizer.is_end(TokenId(0)));
     }

@@ -133,6 +133,7 @@ fn articles(text: &str) -> String {
     let mut text = text.to_owned();
     for word in ["thing", "hero", "friend"] {
         text = text.replace(&format!(" a @{word}"), &format!(" @a{word}"));
+        text = text.replace(&format!("A @{word}"), &format!("@A{word}"));
     }
     text
 }

@@ -53,7 +53,7 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "list",
         &[
-            "{list|see|show|print} {all |}{my|the} models",
+            "{list|see|show|print} {all |}{my models|the models|models that I have}",
             "{see|show|find out|know|check} {which|what} models {I have|are here|there are|are installed}",
             "{get|print|see|show} a list of {all |}{my |the |}models",
             "{find out|know|see|count} how many models {I have|there are}",
@@ -68,14 +68,14 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
             "{see|show|know|learn} everything about {a|one|my} model",
             "{see|find out|know} {what a model is made of|the architecture of a model|how large a model is|how many layers a model has}",
             "{see|show|find} {the size|the layers|the context length|the license|the vocabulary size} of {a|one|my} model",
-            "{inspect|describe|examine} {a|one|my} model",
+            "{inspect|describe|examine} {a model|one model|my model|one of my models}",
             "look at {a|one|my} model{ closely| in detail|}",
         ],
     ),
     (
         "cp",
         &[
-            "{copy|duplicate|clone} {a|the|my} model",
+            "{copy|duplicate|clone} {a model|the model|my model|one of my models|one of the models}",
             "{give|add} {a|the|my} model {a second|another|a new|one more} name",
             "{make|get} a {copy|second name} of {a|the|my} model",
             "rename {a|the|my} model",
@@ -86,7 +86,7 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "rm",
         &[
-            "{remove|delete|erase|uninstall|drop} {a|the|my|an old|one} model",
+            "{remove|delete|erase|uninstall|drop} {a model|the model|my model|an old model|one of my models|one of the models}",
             "{throw|take|put} {a|the|my|an old} model away",
             "get rid of {a|the|my|an old} model",
             "{free|get back|make|win} {some |}{space|disk space|room}{ on my disk|}",
@@ -169,7 +169,7 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "export",
         &[
-            "{export|save|write|write out} {a|the|my} {model|trained model}",
+            "{export|save|write|write out} {a|the|my|one} {model|trained model}",
             "{get|write|make} a {GGUF|safetensors} file {of|from} {a|the|my} model",
             "{use|take} my model {in|to} {another program|other programs|llama.cpp}",
             "{share|give away|pass on} {a|the|my} model",
