@@ -13,7 +13,8 @@ pub static OPENINGS: Part = &[
     "@Atplace lived a @hero. @His name was @name{, and everybody knew @him|, and @he was always hungry|, and @he loved to sing|, and @he was never late}.",
     "There was once a @hero {who could not sleep|who asked too many questions|with very big ears|who knew every song|who never said no}. @His name was @name, and @he lived @atplace.",
     "{In a quiet corner|In a far country|At the end of the world}, @atplace, a {small|happy|tired|curious} @hero named @name {had a home|lived all alone|lived with nine cousins}.",
-    "{This is the story of|Let me tell you about|Do you know} @name, the {smallest|kindest|bravest|slowest|loudest} @hero @atplace{.|, and of a day like no other.}",
+    "{This is the story of|Let me tell you about} @name, the {smallest|kindest|bravest|slowest|loudest} @hero @atplace{.|, and about a day like no other.}",
+    "{Do you know|Have you heard of} @name? @He was the {smallest|kindest|bravest|slowest|loudest} @hero @atplace.",
     "@Name was a {clever|proud|gentle|noisy|funny} @hero. @He lived @atplace and {had many friends|had only one friend|counted the clouds all day|liked soup more than anything}.",
 ];
 
@@ -31,7 +32,7 @@ pub static PLOTS: &[&[Part]] = &[
             "But one {morning|evening}, @he could not find it. \"{Where is my @thing|Who has seen my @thing|My @thing is gone}!\" {cried|called|said} @name.",
         ],
         &[
-            "Then a @friend named @friendname came {by|along|down the road}. \"{Is this yours|I found this|Look what I have}?\" asked @friendname. {It was the @thing, a little wet but whole.|It was the @thing.|And there was the @thing, safe and dry.}",
+            "Then a @friend named @friendname came {by|along|down the road}. \"{Is this yours?|I found something.|Look what I have!}\" said @friendname. {It was the @thing, a little wet but whole.|It was the @thing.|And there was the @thing, safe and dry.}",
             "A {kind|clever} @friend helped to look. They found the @thing {under a leaf|inside an old boot|high up in a tree|exactly where @name had left it}.",
         ],
         &[
@@ -161,7 +162,7 @@ pub static PLOTS: &[&[Part]] = &[
         ],
         &[
             "@Friendname the @friend was {faster|stronger|louder} than everyone. \"{You will never win|Go home},\" said @friendname, {and grinned|not very kindly}.",
-            "@Name practised {before breakfast|in the rain|every day} with a @friend named @friendname, {who kept the time|who never got tired|who shouted, \"Faster!\"}.",
+            "@Name practised {before breakfast|in the rain|every day} with a @friend named @friendname, {who kept the time|who never got tired|who was never content}.",
         ],
         &[
             "But {on the great day|in the middle of it} @friendname {tripped over a root|fell and hurt a foot}. @Name stopped and {helped|went back to help}. {So somebody else won.|So neither of them won.}",
@@ -236,16 +237,35 @@ pub static PLOTS: &[&[Part]] = &[
             "In an old {box|cupboard} lay a magic @thing. \"{Whoever holds me may wish for one thing|I grant one wish},\" it {said|whispered}, \"{but choose well|only one}.\"",
         ],
         &[
-            "@Name thought of {gold|honey|a castle with a slide} and of {endless holidays|a hundred cakes}. Then @he thought of @friendname, a @friend who {was ill|was always alone|had lost @his home}.",
-            "\"I wish for {a mountain of cake|snow in summer},\" said @name at once. And it came! But {there was far too much of it|nobody could find the door any more}. Only @friendname the @friend {laughed|came to help}.",
+            "@Name thought of {gold|honey|a castle with a slide} and of {endless holidays|a hundred cakes}. Then @he thought of @friendname, a @friend who {was ill|was always alone|had lost everything in a storm}.",
+            "First @he wanted {a crown|a hundred cakes|to fly}. But {next door|down the road} lived @friendname, a @friend who {was very poor|never got a letter|could not walk}.",
         ],
         &[
-            "\"I wish that {everything will be well again|all of us are happy},\" said @name. The @thing {blinked|hummed|went quiet}, and {so it was|it was done}.",
-            "\"Next time I will think first,\" said @name. The @thing {giggled|said nothing|turned into an ordinary one}.",
+            "\"I wish that {everything will be well with @friendname|@friendname is happy again},\" said @name. The @thing {blinked|hummed|went quiet}, and {so it was|it was done}.",
+            "So @he {whispered a name to the @thing|wished for something good for @friendname}. {At that moment|The next morning} the @friend {laughed|sang|danced} {for the first time in years|all over the house}.",
         ],
         &[
             "The @thing never spoke again, {but @name kept it|but nobody minded}. {Some wishes are enough for a whole life.|It makes a good doorstop.}",
-            "Since that day the @thing stands {on the shelf|on the window sill}, and {when nobody looks, it winks|every year they have a party for it}.",
+            "@Friendname never {found out why|knew}. {Only the @thing knows.|And @name never told.}",
+        ],
+    ],
+    // A wish that goes wrong.
+    &[
+        &[
+            "One {evening|night} @he found a {dusty|humming|glowing} @thing. When @he {rubbed|shook|dropped} it, a voice said, \"{You have two wishes|Make two wishes}!\"",
+            "An old @friend gave @him a @thing. \"It is magic,\" said the @friend. \"{You may wish twice|It grants two wishes}. {Think first|Be careful}!\"",
+        ],
+        &[
+            "\"I wish for {a mountain of cake|snow in summer|a river of soup},\" said @name at once. And it came! But {there was far too much of it|nobody could find the door any more|it would not stop}.",
+            "\"I want to be {as tall as a tree|very, very rich|able to fly}!\" cried @name. And it happened. But {soon @his friends were afraid of @him|@he could not sleep any more|it was lonely up there}.",
+        ],
+        &[
+            "For the second wish @name {thought all night|asked everyone}. \"I wish that all is as it was,\" @he said, {and it was|and the @thing sighed}.",
+            "So the second wish was only to undo the first. {The @thing laughed.|\"They all do that,\" said the @thing.}",
+        ],
+        &[
+            "\"Next time I will think first,\" said @name. The @thing {giggled|said nothing|turned into an ordinary one}.",
+            "Since that day the @thing stands {on the shelf|on the window sill}, and {when nobody looks, it winks|@name never shakes it}.",
         ],
     ],
 ];
