@@ -143,7 +143,7 @@ mod tests {
         let document = Document::Chat(turns.map(turn).to_vec());
         let learned = lesson(&tokenizer, &document, &mut Rng::new(1)).ids;
         let messages: Vec<Message> =
-            turns[..4].iter().map(|(role, content)| Message::new(*role, *content)).collect();
+            turns[..4].iter().map(|(role, content)| Message::new(role, content)).collect();
         let conversation =
             Conversation { messages: &messages, add_generation_prompt: true, ..Default::default() };
         let rendered = ChatTemplate::new(&chat_template()).unwrap().render(&conversation).unwrap();

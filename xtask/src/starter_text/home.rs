@@ -14,11 +14,19 @@ use starter_words::home::{Call, Home, SYSTEM, Said, say};
 use starter_words::json::spaced;
 use starter_words::phrase::{capital, one_in, phrase, pick, typed, typed_with_names};
 
-/// A system message with tools, and two to five requests.
+/// A conversation that is longer gets no further request, so that it fits a context of 512 tokens.
+const MAX_LETTERS: usize = 1300;
+/// What the frame of a turn counts for.
+const TURN_LETTERS: usize = 15;
+
+/// A system message with tools, and up to five requests.
 pub fn document(rng: &mut Rng) -> Document {
     let home = Home::random(rng);
     let mut messages = vec![Message::system(format!("{}\n{}", introduction(rng), home.told()))];
     for _ in 0..2 + rng.below(4) {
+        if messages.iter().map(|message| message.content.len() + TURN_LETTERS).sum::<usize>() > MAX_LETTERS {
+            break;
+        }
         match rng.below(12) {
             0 | 1 => messages.extend(uncovered(rng, &home)),
             2 => messages.extend(talk(rng).messages()),
