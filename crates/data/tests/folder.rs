@@ -149,6 +149,37 @@ fn a_file_that_may_not_be_read_is_told_and_the_others_are_read() {
 }
 
 #[test]
+fn a_failing_disk_never_shortens_a_data_set_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "A line.\n".repeat(200_000);
+    let lines = "{\"text\": \"a line\"}\n".repeat(30_000);
+    write(folder.path(), &[("a.txt", long.as_bytes()), ("b.jsonl", lines.as_bytes())]);
+    let whole: u64 = documents(&open(folder.path()).unwrap()).0.iter().map(Document::n_bytes).sum();
+    let (mut at, mut n_errors) = (0, 0);
+    loop {
+        let plan = Plan { fault: Fault::Io, at, lasting: Lasting::Once, seed: 1 };
+        let disk = Arc::new(FaultyDisk::new(folder.path(), Some(plan)));
+        match Folder::open(Arc::clone(&disk) as Arc<dyn base::disk::Disk>, folder.path()) {
+            Err(error) => assert!(matches!(error, Error::Io { .. }), "{error}"),
+            Ok(opened) => {
+                let mut stream = opened.documents();
+                let found: Result<Vec<Document>, Error> = stream.by_ref().collect();
+                assert!(stream.next().is_none(), "nothing comes after the error");
+                let n_bytes = |found: &Vec<Document>| found.iter().map(Document::n_bytes).sum::<u64>();
+                let is_whole = found.as_ref().is_ok_and(|found| n_bytes(found) == whole);
+                assert!(is_whole || found.is_err() || stream.report().n_skipped > 0, "{at}");
+                n_errors += usize::from(found.is_err());
+            }
+        }
+        if !disk.struck() {
+            break;
+        }
+        at += 1;
+    }
+    assert!(n_errors > 5, "{n_errors} of {at}");
+}
+
+#[test]
 fn a_changed_data_set_is_named() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &[("a.txt", b"a"), ("b/c.jsonl", b"{\"text\": \"c\"}")]);
