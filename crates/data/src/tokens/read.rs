@@ -66,12 +66,9 @@ impl Tokens {
     /// Opens a token file.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Damaged`], [`Error::FutureVersion`], [`Error::Io`].
+    /// [`Error::Damaged`], [`Error::FutureVersion`], [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Error::NotFound { path: path.to_owned() },
-            _ => Error::io("open", path, error),
-        };
+        let failed = |error| Error::io("open", path, error);
         if !std::fs::metadata(path).map_err(failed)?.is_file() {
             return Err(Error::Damaged { path: path.to_owned(), rule: "it is no plain file" });
         }
