@@ -4,7 +4,7 @@
 //! Multiplies nothing. A group of a holds, for each k, its sixteen rows, each element twice; a group of b
 //! holds, for each k, its 96 columns. Both begin with the exponents of the scales, as f32.
 //!
-//! The scale of a row makes its largest finite element at least 16 and less than 32; that of a row of zeros
+//! The scale of a row makes its largest finite element at least 8 and less than 16; that of a row of zeros
 //! is 1. Scaling is exact, and rounding is to nearest even.
 
 use std::arch::x86_64::*;
@@ -20,7 +20,7 @@ pub(super) const ROWS: usize = 16;
 pub(super) const COLUMNS: usize = 96;
 
 /// The exponent that a row's largest element is scaled to.
-const LARGEST_EXPONENT: f32 = 4.0;
+const LARGEST_EXPONENT: f32 = 3.0;
 
 /// Packs a group of a; see [`super::Pack`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
