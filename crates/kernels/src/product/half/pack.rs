@@ -13,6 +13,7 @@ use std::ops::Range;
 use super::Line;
 use crate::product::Weights;
 use crate::product::prompt::Operand;
+use crate::product::tile::fetch;
 
 /// Rows of a group of a.
 pub(super) const ROWS: usize = 16;
@@ -21,6 +22,11 @@ pub(super) const COLUMNS: usize = 96;
 
 /// The exponent that a row's largest element is scaled to.
 const LARGEST_EXPONENT: f32 = 3.0;
+
+/// How many k ahead a column's elements are fetched, and how many rows ahead those of a row: the next group,
+/// or what lies behind the operand, which is not read.
+const FETCH_AHEAD: usize = 32;
+const ROWS_AHEAD: usize = 4;
 
 /// Packs a group of a; see [`super::Pack`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
@@ -144,6 +150,7 @@ impl<E: Element> Source<E> {
         let mut largest = _mm512_setzero_si512();
         if self.outer_stride == 1 {
             for k in 0..self.k {
+                fetch(self.first.wrapping_add(outer + (k + FETCH_AHEAD) * self.inner_stride).cast());
                 // SAFETY: k is one of the source's.
                 largest = larger(largest, unsafe { self.across(outer, k) });
             }
@@ -152,6 +159,8 @@ impl<E: Element> Source<E> {
             for (index, each) in each.iter_mut().enumerate() {
                 let mut row = _mm512_setzero_si512();
                 for k in (0..self.k).step_by(16) {
+                    let next = (outer + index + ROWS_AHEAD) * self.outer_stride + k;
+                    fetch(self.first.wrapping_add(next).cast());
                     // SAFETY: as above.
                     row = larger(row, unsafe { self.along_k(outer + index, k) });
                 }
