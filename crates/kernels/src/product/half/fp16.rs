@@ -12,10 +12,12 @@
 //! Source: Intel SDM volume 2, VFMADD132PH, VSCALEFPS, VCVTPH2PS.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 use super::pack::{COLUMNS, ROWS, pack_columns, pack_rows};
 use super::{Half, Line, Side, Target};
 use crate::product::Into;
+use crate::product::tile::Start;
 
 /// Steps of k before a chain is widened. TODO measured
 const CHAIN: usize = 16;
@@ -48,21 +50,24 @@ type Tile = [[__m512h; VECTORS]; TILE_ROWS];
 unsafe fn multiply(k: usize, a: &[Line], b: &[Line], target: &Target) {
     let (a_exponents, a) = a.split_at(1);
     let (b_exponents, b) = b.split_at(SUM_LINES);
-    assert!(a.len() >= k && b.len() >= k * VECTORS, "both groups hold k");
-    let mut sums: Sums = [[Line([0; 16]); SUM_LINES]; ROWS];
+    assert!(k > 0 && a.len() >= k && b.len() >= k * VECTORS, "both groups hold k, one at least");
+    let mut sums = MaybeUninit::<Sums>::uninit();
     for start in (0..k).step_by(CHAIN * CHAINS) {
         let n_steps = (k - start).min(CHAIN * CHAINS);
         // All tiles of the group use these lines of b while they are in the first cache.
-        for (tile, sums) in sums.chunks_exact_mut(TILE_ROWS).enumerate() {
-            // SAFETY: the groups hold so many steps from `start` on, and the tile's rows are among sixteen.
+        for row in (0..ROWS).step_by(TILE_ROWS) {
+            let begin = if start == 0 { Start::Zero } else { Start::Tile };
+            // SAFETY: the groups hold so many steps from `start` on; the tile's rows are among sixteen; all
+            // sums begin with the first steps.
             unsafe {
-                let a = a.as_ptr().add(start).cast::<i32>().add(tile * TILE_ROWS);
-                widen(total(n_steps, a, b.as_ptr().add(start * VECTORS)), sums);
+                let a = a.as_ptr().add(start).cast::<i32>().add(row);
+                let tile = total(n_steps, a, b.as_ptr().add(start * VECTORS));
+                widen(tile, sums.as_mut_ptr().cast::<__m512>().add(row * SUM_LINES), begin);
             }
         }
     }
-    // SAFETY: the caller's promise about the target.
-    unsafe { write(&sums, &a_exponents[0], b_exponents, target) };
+    // SAFETY: there was a step, so that every sum has begun; the caller's promise about the target.
+    unsafe { write(sums.assume_init_ref(), &a_exponents[0], b_exponents, target) };
 }
 
 /// The total of the chains of `n_steps` steps of k, for one tile.
@@ -121,18 +126,25 @@ unsafe fn chain(n_steps: usize, a: *const i32, b: *const Line) -> Tile {
     sums
 }
 
-/// Adds a tile's f16 sums to its f32 sums.
+/// Puts a tile's f16 sums into its f32 sums, or adds them.
+///
+/// # Safety
+/// The tile's f32 sums stand one after the other at `sums`, and have begun where they are added to.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-fn widen(tile: Tile, sums: &mut [[Line; SUM_LINES]]) {
-    for (sums, tile) in sums.iter_mut().zip(tile) {
-        for (sums, values) in sums.chunks_exact_mut(2).zip(tile) {
-            let values = _mm512_castph_pd(values);
-            let halves = [_mm512_castpd512_pd256(values), _mm512_extractf64x4_pd::<1>(values)];
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                let sum = (&raw mut *sum).cast::<__m512>();
-                // SAFETY: a line is sixteen f32.
-                unsafe { *sum = _mm512_add_ps(*sum, _mm512_cvtxph_ps(_mm256_castpd_ph(half))) };
+unsafe fn widen(tile: Tile, sums: *mut __m512, begin: Start) {
+    for (index, values) in tile.as_flattened().iter().enumerate() {
+        let values = _mm512_castph_pd(*values);
+        let halves = [_mm512_castpd512_pd256(values), _mm512_extractf64x4_pd::<1>(values)];
+        for (half, values) in halves.into_iter().enumerate() {
+            let wide = _mm512_cvtxph_ps(_mm256_castpd_ph(values));
+            // SAFETY: the caller's promise.
+            unsafe {
+                let sum = sums.add(2 * index + half);
+                match begin {
+                    Start::Zero => sum.write(wide),
+                    Start::Tile => sum.write(_mm512_add_ps(sum.read(), wide)),
+                }
             }
         }
     }
