@@ -15,6 +15,10 @@
 //! never on its neighbours or on who computes it.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod emulator;
+#[cfg(target_arch = "x86_64")]
 mod fp16;
 #[cfg(target_arch = "x86_64")]
 mod pack;
@@ -109,6 +113,8 @@ pub(super) static HALF: Kernel<Option<Half>> = Kernel::new(
         (Isa::Scalar, None),
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512Fp16, Some(fp16::HALF)),
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Amx, Some(amx::HALF)),
     ],
 );
 

@@ -273,6 +273,16 @@ unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
     }
 }
 
+/// Sixteen lines of sixteen 32-bit elements, rows as columns.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+pub(super) fn turn(block: [Line; 16]) -> [Line; 16] {
+    // SAFETY: a line is as long as a register and lies as it wants.
+    let rows = block.map(|line| unsafe { _mm512_load_si512((&raw const line).cast()) });
+    // SAFETY: any bits make a line.
+    transpose(rows).map(|column| unsafe { std::mem::transmute(column) })
+}
+
 /// Rows as columns, of 32-bit elements.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]

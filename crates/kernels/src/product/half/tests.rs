@@ -6,9 +6,24 @@ use crate::check::{assert_same_bits, normal};
 use crate::product::Weights;
 use base::Rng;
 
-/// The bodies that run here, with their names.
+/// The bodies that run here, with their names; AMX's on an emulator where the machine has none.
 fn bodies() -> Vec<(&'static str, Half)> {
-    HALF.bodies_here().filter_map(|(isa, half)| half.map(|half| (isa.name(), half))).collect()
+    let native = HALF.bodies_here().filter_map(|(isa, half)| half.map(|half| (isa.name(), half)));
+    native.chain(emulated()).collect()
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn emulated() -> Option<(&'static str, Half)> {
+    if crate::isa::detected() >= Isa::Amx {
+        return None;
+    }
+    emulator::install();
+    Some(("amx, emulated", amx::EMULATED))
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+fn emulated() -> Option<(&'static str, Half)> {
+    None
 }
 
 /// Which way an operand lies.
