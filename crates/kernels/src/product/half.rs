@@ -22,6 +22,10 @@ mod emulator;
 mod fp16;
 #[cfg(target_arch = "x86_64")]
 mod pack;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod source;
 #[cfg(test)]
 mod tests;
 

@@ -12,24 +12,26 @@
 //! Source: Intel SDM volume 2, LDTILECFG, TILELOADD, TDPBF16PS; volume 1 chapter 18.
 
 use std::arch::asm;
+use std::arch::x86_64::*;
 use std::ops::Range;
 
+use super::source::{Bf16, Element, F16, Source, transpose};
 use super::{Half, Line, Pack, Side, Target};
 use crate::product::prompt::Operand;
-use crate::product::weights::{Weights, from_bf16, from_f16};
-use crate::product::{Into, half::pack};
+use crate::product::{Into, Weights};
 
 /// Rows of a group of a and columns of a group of b: two tiles each.
-const WIDTH: usize = 32;
+pub(super) const WIDTH: usize = 32;
 /// Elements of k in a tile: sixteen pairs.
-const STEP: usize = 32;
+pub(super) const STEP: usize = 32;
 /// Rows of a tile.
-const TILE: usize = 16;
+pub(super) const TILE: usize = 16;
 
 /// The body for AMX, on which there is AVX-512 too.
 pub(super) const HALF: Half = body(pack_rows, pack_columns);
 
-const fn body(pack_a: Pack, pack_b: Pack) -> Half {
+/// The tile kernel with one way to pack.
+pub(super) const fn body(pack_a: Pack, pack_b: Pack) -> Half {
     Half {
         a: Side { width: WIDTH, n_head: 0, n_per_k: 1, pack: pack_a },
         b: Side { width: WIDTH, n_head: 0, n_per_k: 1, pack: pack_b },
@@ -37,18 +39,6 @@ const fn body(pack_a: Pack, pack_b: Pack) -> Half {
         multiply,
     }
 }
-
-/// The same with packing for any processor, so that the tile kernel can be tested on any.
-#[cfg(test)]
-pub(super) const EMULATED: Half = {
-    unsafe fn rows(a: &Operand<'_>, outer: Range<usize>, inner: Range<usize>, to: &mut [Line]) {
-        pack(a, (outer, inner), Order::ByOuter, &turn, to);
-    }
-    unsafe fn columns(b: &Operand<'_>, outer: Range<usize>, inner: Range<usize>, to: &mut [Line]) {
-        pack(b, (outer, inner), Order::ByPair, &turn, to);
-    }
-    body(rows, columns)
-};
 
 /// What LDTILECFG reads.
 #[repr(C, align(64))]
@@ -133,154 +123,105 @@ unsafe fn tiles(n_steps: usize, a: *const Line, b: *const Line, sums: *mut f32) 
     }
 }
 
+/// Packs a group of a; see [`super::Pack`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
 unsafe fn pack_rows(a: &Operand<'_>, outer: Range<usize>, inner: Range<usize>, to: &mut [Line]) {
-    pack(a, (outer, inner), Order::ByOuter, &|block| pack::turn(block), to);
+    // SAFETY: the caller's promise; each source reads its own type.
+    unsafe {
+        match a.values {
+            Weights::F32(values) => rows(&Source::new(values.as_ptr(), a, outer, inner), to),
+            Weights::Bf16(bits) => rows(&Source::new(bits.as_ptr().cast::<Bf16>(), a, outer, inner), to),
+            Weights::F16(bits) => rows(&Source::new(bits.as_ptr().cast::<F16>(), a, outer, inner), to),
+        }
+    }
 }
 
+/// Packs a group of b; see [`super::Pack`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
 unsafe fn pack_columns(b: &Operand<'_>, outer: Range<usize>, inner: Range<usize>, to: &mut [Line]) {
-    pack(b, (outer, inner), Order::ByPair, &|block| pack::turn(block), to);
-}
-
-/// What a line of a tile holds.
-#[derive(Clone, Copy, PartialEq)]
-enum Order {
-    /// Sixteen pairs of k of one outer element: a.
-    ByOuter,
-    /// One pair of k of sixteen outer elements: b.
-    ByPair,
-}
-
-/// Sixteen lines of sixteen pairs.
-type Block = [Line; TILE];
-
-/// Packs a group, zero behind the operand's ends.
-#[inline(always)]
-fn pack(
-    operand: &Operand<'_>,
-    (outer, inner): (Range<usize>, Range<usize>),
-    order: Order,
-    turn: &impl Fn(Block) -> Block,
-    to: &mut [Line],
-) {
-    match operand.values {
-        Weights::F32(values) => fill(&Source::new(values, |x| x, operand, (outer, inner)), order, turn, to),
-        Weights::Bf16(bits) => fill(&Source::new(bits, from_bf16, operand, (outer, inner)), order, turn, to),
-        Weights::F16(bits) => fill(&Source::new(bits, from_f16, operand, (outer, inner)), order, turn, to),
+    // SAFETY: as above.
+    unsafe {
+        match b.values {
+            Weights::F32(values) => columns(&Source::new(values.as_ptr(), b, outer, inner), to),
+            Weights::Bf16(bits) => columns(&Source::new(bits.as_ptr().cast::<Bf16>(), b, outer, inner), to),
+            Weights::F16(bits) => columns(&Source::new(bits.as_ptr().cast::<F16>(), b, outer, inner), to),
+        }
     }
 }
 
-#[inline(always)]
-fn fill<E: Copy, W: Fn(E) -> f32>(
-    source: &Source<'_, E, W>,
-    order: Order,
-    turn: &impl Fn(Block) -> Block,
-    to: &mut [Line],
-) {
-    let is_by_outer = source.inner_stride == 1;
-    for k in (0..source.inner.len()).step_by(STEP) {
-        for outer in (0..WIDTH).step_by(TILE) {
-            let mut block: Block = [Line([0; 16]); TILE];
-            for (index, line) in block.iter_mut().enumerate() {
-                *line = match is_by_outer {
-                    true => source.along_k(outer + index, k),
-                    false => source.across(outer, k + 2 * index),
-                };
+/// A line of a holds 32 k of one row.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
+    assert!(source.n <= WIDTH && to.len() >= source.k.next_multiple_of(STEP), "a group has room");
+    for (index, to) in to.chunks_exact_mut(TILE).enumerate().take(2 * source.k.div_ceil(STEP)) {
+        let (k, row) = (index / 2 * STEP, index % 2 * TILE);
+        // SAFETY: the source's elements can be read.
+        let block = std::array::from_fn(|index| unsafe {
+            match source.outer_stride {
+                1 => across(source, row, k + 2 * index),
+                _ => along_k(source, row + index, k),
             }
-            let is_turned = is_by_outer != (order == Order::ByOuter);
-            to[k + outer..][..TILE].copy_from_slice(&if is_turned { turn(block) } else { block });
-        }
+        });
+        store(if source.outer_stride == 1 { transpose(block) } else { block }, to);
     }
 }
 
-/// Rows as columns.
-#[cfg(test)]
-fn turn(block: Block) -> Block {
-    std::array::from_fn(|row| Line(std::array::from_fn(|column| block[column].0[row])))
-}
-
-/// The part of an operand that becomes a group.
-struct Source<'a, E, W> {
-    values: &'a [E],
-    widen: W,
-    outer_stride: usize,
-    inner_stride: usize,
-    outer: Range<usize>,
-    inner: Range<usize>,
-}
-
-impl<'a, E: Copy, W: Fn(E) -> f32> Source<'a, E, W> {
-    #[inline(always)]
-    fn new(
-        values: &'a [E],
-        widen: W,
-        operand: &Operand<'_>,
-        (outer, inner): (Range<usize>, Range<usize>),
-    ) -> Self {
-        let Operand { outer_stride, inner_stride, .. } = *operand;
-        Self { values, widen, outer_stride, inner_stride, outer, inner }
-    }
-
-    /// Sixteen pairs of k of one outer element.
-    #[inline(always)]
-    fn along_k(&self, outer: usize, k: usize) -> Line {
-        let mut wide = [0.0; STEP];
-        if outer < self.outer.len() {
-            let n = STEP.min(self.inner.len() - k);
-            let start = (self.outer.start + outer) * self.outer_stride + self.inner.start + k;
-            for (wide, value) in wide.iter_mut().zip(&self.values[start..start + n]) {
-                *wide = (self.widen)(*value);
+/// A line of b holds one pair of k of sixteen columns.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
+    assert!(source.n <= WIDTH && to.len() >= source.k.next_multiple_of(STEP), "a group has room");
+    for (index, to) in to.chunks_exact_mut(TILE).enumerate().take(2 * source.k.div_ceil(STEP)) {
+        let (k, column) = (index / 2 * STEP, index % 2 * TILE);
+        // SAFETY: as above.
+        let block = std::array::from_fn(|index| unsafe {
+            match source.outer_stride {
+                1 => across(source, column, k + 2 * index),
+                _ => along_k(source, column + index, k),
             }
-        }
-        Line(std::array::from_fn(|pair| to_bf16(wide[2 * pair]) | to_bf16(wide[2 * pair + 1]) << 16))
-    }
-
-    /// One pair of k of sixteen outer elements.
-    #[inline(always)]
-    fn across(&self, outer: usize, k: usize) -> Line {
-        let n = TILE.min(self.outer.len().saturating_sub(outer));
-        let mut pair = [[0.0; TILE]; 2];
-        for (k, wide) in (k..self.inner.len()).zip(&mut pair) {
-            let start =
-                (self.inner.start + k) * self.inner_stride + self.outer.start + outer.min(self.outer.len());
-            for (wide, value) in wide.iter_mut().zip(&self.values[start..start + n]) {
-                *wide = (self.widen)(*value);
-            }
-        }
-        Line(std::array::from_fn(|index| to_bf16(pair[0][index]) | to_bf16(pair[1][index]) << 16))
+        });
+        store(if source.outer_stride == 1 { block } else { transpose(block) }, to);
     }
 }
 
-/// The nearest bf16, ties to even, in the lower half; NaN stays NaN.
-#[inline(always)]
-fn to_bf16(value: f32) -> u32 {
-    let bits = value.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-    let quiet = bits >> 16 | 0x40;
-    if value.is_nan() { quiet } else { rounded }
+/// Sixteen pairs of k of one outer element.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn along_k<E: Element>(source: &Source<E>, outer: usize, k: usize) -> __m512i {
+    // SAFETY: the caller's promise.
+    let halves = unsafe { [source.along_k(outer, k), source.along_k(outer, k + 16)] };
+    let [low, high] = halves.map(|half| _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(round(half))));
+    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// One pair of k of sixteen outer elements.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn across<E: Element>(source: &Source<E>, outer: usize, k: usize) -> __m512i {
+    // SAFETY: the caller's promise.
+    let (even, odd) = unsafe { (source.across(outer, k), source.across(outer, k + 1)) };
+    let odd = _mm512_and_si512(round(odd), _mm512_set1_epi32(!0xffff));
+    _mm512_or_si512(_mm512_srli_epi32::<16>(round(even)), odd)
+}
 
-    #[test]
-    fn numbers_become_the_nearest_bf16() {
-        for (bits, expected) in [
-            (0x3f80_0000, 0x3f80),
-            (0x3f80_7fff, 0x3f80),
-            (0x3f80_8000, 0x3f80),
-            (0x3f80_8001, 0x3f81),
-            (0x3f81_8000, 0x3f82),
-            (0xbf81_8000, 0xbf82),
-            (0x7f7f_ffff, 0x7f80),
-            (0xff80_0000, 0xff80),
-            (0x7f80_0001, 0x7fc0),
-            (0xffff_ffff, 0xffff),
-            (0x0000_0001, 0),
-        ] {
-            assert_eq!(to_bf16(f32::from_bits(bits)), expected, "{bits:#010x}");
-        }
+/// The nearest bf16 in the upper half of each element, ties to even, and what may be in the lower; NaN stays
+/// NaN.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+fn round(values: __m512) -> __m512i {
+    let bits = _mm512_castps_si512(values);
+    let is_odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+    let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(is_odd, _mm512_set1_epi32(0x7fff)));
+    let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(values, values);
+    _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x40_0000))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+fn store(block: [__m512i; TILE], to: &mut [Line]) {
+    for (to, line) in to.iter_mut().zip(block) {
+        // SAFETY: a line is one register.
+        unsafe { _mm512_store_si512((&raw mut *to).cast(), line) };
     }
 }

@@ -11,6 +11,7 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::Line;
+use super::source::{Bf16, Element, F16, Source, transpose};
 use crate::product::Weights;
 use crate::product::prompt::Operand;
 use crate::product::tile::fetch;
@@ -59,120 +60,35 @@ pub(super) unsafe fn pack_columns(
     }
 }
 
-/// What an operand may hold, read sixteen at a time.
-trait Element: Copy {
-    /// The elements of the mask as f32, zero elsewhere.
-    ///
-    /// # Safety
-    /// AVX-512 F, BW and VL; the elements of the mask can be read.
-    unsafe fn load(from: *const Self, mask: __mmask16) -> __m512;
-}
-
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Bf16(u16);
-
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct F16(u16);
-
-impl Element for f32 {
-    #[inline(always)]
-    unsafe fn load(from: *const f32, mask: __mmask16) -> __m512 {
-        // SAFETY: the caller's promise; a masked-out element is not read.
-        unsafe { _mm512_maskz_loadu_ps(mask, from) }
-    }
-}
-
-impl Element for Bf16 {
-    #[inline(always)]
-    unsafe fn load(from: *const Bf16, mask: __mmask16) -> __m512 {
-        // SAFETY: as above.
-        unsafe {
-            let wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.cast()));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+/// The exponents of the scales of sixteen outer elements.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn exponents<E: Element>(source: &Source<E>, outer: usize) -> __m512 {
+    let mut largest = _mm512_setzero_si512();
+    if source.outer_stride == 1 {
+        for k in 0..source.k {
+            fetch(source.first.wrapping_add(outer + (k + FETCH_AHEAD) * source.inner_stride).cast());
+            // SAFETY: k is one of the source's.
+            largest = larger(largest, unsafe { source.across(outer, k) });
         }
-    }
-}
-
-impl Element for F16 {
-    #[inline(always)]
-    unsafe fn load(from: *const F16, mask: __mmask16) -> __m512 {
-        // SAFETY: as above.
-        unsafe { _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from.cast())) }
-    }
-}
-
-/// The part of an operand that becomes a group.
-struct Source<E> {
-    first: *const E,
-    outer_stride: usize,
-    inner_stride: usize,
-    /// Outer elements, at most a group's width.
-    n: usize,
-    k: usize,
-}
-
-/// The mask of the first `n` of sixteen lanes.
-#[inline(always)]
-fn first(n: usize) -> __mmask16 {
-    ((1u32 << n.min(16)) - 1) as __mmask16
-}
-
-impl<E: Element> Source<E> {
-    fn new(values: *const E, operand: &Operand<'_>, outer: Range<usize>, inner: Range<usize>) -> Self {
-        let Operand { outer_stride, inner_stride, .. } = *operand;
-        let start = outer.start * outer_stride + inner.start * inner_stride;
-        let first = values.wrapping_add(start);
-        Self { first, outer_stride, inner_stride, n: outer.len(), k: inner.len() }
-    }
-
-    /// Sixteen k of one outer element, zero behind the end of either.
-    #[inline(always)]
-    unsafe fn along_k(&self, outer: usize, k: usize) -> __m512 {
-        let mask = if outer < self.n { first(self.k - k) } else { 0 };
-        // SAFETY: the elements of the mask lie inside the operand.
-        unsafe { E::load(self.first.wrapping_add(outer * self.outer_stride + k), mask) }
-    }
-
-    /// Sixteen outer elements at one k, zero behind their end.
-    #[inline(always)]
-    unsafe fn across(&self, outer: usize, k: usize) -> __m512 {
-        let mask = first(self.n.saturating_sub(outer));
-        // SAFETY: as above.
-        unsafe { E::load(self.first.wrapping_add(outer + k * self.inner_stride), mask) }
-    }
-
-    /// The exponents of the scales of sixteen outer elements.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-    unsafe fn exponents(&self, outer: usize) -> __m512 {
-        let mut largest = _mm512_setzero_si512();
-        if self.outer_stride == 1 {
-            for k in 0..self.k {
-                fetch(self.first.wrapping_add(outer + (k + FETCH_AHEAD) * self.inner_stride).cast());
-                // SAFETY: k is one of the source's.
-                largest = larger(largest, unsafe { self.across(outer, k) });
+    } else {
+        let mut each = [0u32; 16];
+        for (index, each) in each.iter_mut().enumerate() {
+            let mut row = _mm512_setzero_si512();
+            for k in (0..source.k).step_by(16) {
+                let next = (outer + index + ROWS_AHEAD) * source.outer_stride + k;
+                fetch(source.first.wrapping_add(next).cast());
+                // SAFETY: as above.
+                row = larger(row, unsafe { source.along_k(outer + index, k) });
             }
-        } else {
-            let mut each = [0u32; 16];
-            for (index, each) in each.iter_mut().enumerate() {
-                let mut row = _mm512_setzero_si512();
-                for k in (0..self.k).step_by(16) {
-                    let next = (outer + index + ROWS_AHEAD) * self.outer_stride + k;
-                    fetch(self.first.wrapping_add(next).cast());
-                    // SAFETY: as above.
-                    row = larger(row, unsafe { self.along_k(outer + index, k) });
-                }
-                *each = _mm512_reduce_max_epu32(row);
-            }
-            // SAFETY: sixteen numbers.
-            largest = unsafe { _mm512_loadu_si512(each.as_ptr().cast()) };
+            *each = _mm512_reduce_max_epu32(row);
         }
-        let exponent = _mm512_getexp_ps(_mm512_castsi512_ps(largest));
-        let is_some = _mm512_test_epi32_mask(largest, largest);
-        _mm512_maskz_sub_ps(is_some, _mm512_set1_ps(LARGEST_EXPONENT), exponent)
+        // SAFETY: sixteen numbers.
+        largest = unsafe { _mm512_loadu_si512(each.as_ptr().cast()) };
     }
+    let exponent = _mm512_getexp_ps(_mm512_castsi512_ps(largest));
+    let is_some = _mm512_test_epi32_mask(largest, largest);
+    _mm512_maskz_sub_ps(is_some, _mm512_set1_ps(LARGEST_EXPONENT), exponent)
 }
 
 /// The larger of the magnitudes so far and those of sixteen finite numbers, as bits; others do not count.
@@ -207,7 +123,7 @@ unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
     let to = to.as_mut_ptr();
     // SAFETY: line 0 takes the exponents, line k + 1 step k.
     unsafe {
-        let exponents = source.exponents(0);
+        let exponents = exponents(source, 0);
         _mm512_store_ps(to.cast(), exponents);
         if source.outer_stride == 1 {
             for k in 0..source.k {
@@ -239,7 +155,7 @@ unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
     // SAFETY: lines 0 to 5 take the exponents, three lines from 6 + 3k on step k.
     unsafe {
         for vector in 0..HEAD {
-            _mm512_store_ps(to.add(vector).cast(), source.exponents(16 * vector));
+            _mm512_store_ps(to.add(vector).cast(), exponents(source, 16 * vector));
         }
         let each = *to.cast::<[f32; COLUMNS]>();
         for vector in 0..VECTORS {
@@ -271,47 +187,4 @@ unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
             }
         }
     }
-}
-
-/// Sixteen lines of sixteen 32-bit elements, rows as columns.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-pub(super) fn turn(block: [Line; 16]) -> [Line; 16] {
-    // SAFETY: a line is as long as a register and lies as it wants.
-    let rows = block.map(|line| unsafe { _mm512_load_si512((&raw const line).cast()) });
-    // SAFETY: any bits make a line.
-    transpose(rows).map(|column| unsafe { std::mem::transmute(column) })
-}
-
-/// Rows as columns, of 32-bit elements.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
-    let mut pairs = rows;
-    for i in 0..8 {
-        pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
-        pairs[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
-    }
-    // fours[4i + j] holds, in each quarter q, element 4q + j of rows 4i to 4i + 3.
-    let mut fours = pairs;
-    for i in 0..4 {
-        for half in 0..2 {
-            let (low, high) = (pairs[4 * i + half], pairs[4 * i + 2 + half]);
-            fours[4 * i + 2 * half] = _mm512_unpacklo_epi64(low, high);
-            fours[4 * i + 2 * half + 1] = _mm512_unpackhi_epi64(low, high);
-        }
-    }
-    let mut columns = rows;
-    for j in 0..4 {
-        let [a, b, c, d] = [fours[j], fours[4 + j], fours[8 + j], fours[12 + j]];
-        let (ab_even, ab_odd) =
-            (_mm512_shuffle_i32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b));
-        let (cd_even, cd_odd) =
-            (_mm512_shuffle_i32x4::<0b10_00_10_00>(c, d), _mm512_shuffle_i32x4::<0b11_01_11_01>(c, d));
-        columns[j] = _mm512_shuffle_i32x4::<0b10_00_10_00>(ab_even, cd_even);
-        columns[8 + j] = _mm512_shuffle_i32x4::<0b11_01_11_01>(ab_even, cd_even);
-        columns[4 + j] = _mm512_shuffle_i32x4::<0b10_00_10_00>(ab_odd, cd_odd);
-        columns[12 + j] = _mm512_shuffle_i32x4::<0b11_01_11_01>(ab_odd, cd_odd);
-    }
-    columns
 }

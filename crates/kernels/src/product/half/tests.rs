@@ -18,7 +18,8 @@ fn emulated() -> Option<(&'static str, Half)> {
         return None;
     }
     emulator::install();
-    Some(("amx, emulated", amx::EMULATED))
+    let is_wide = crate::isa::detected() >= Isa::Avx512Fp16;
+    Some(("amx, emulated", if is_wide { amx::HALF } else { plain::AMX }))
 }
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
@@ -266,6 +267,30 @@ fn frozen_weights_of_16_bits_are_read() {
                 multiply(half, (rows, operand(weights)), Into::Replace, &mut actual, size);
                 multiply(half, (rows, operand(Weights::F32(&wide))), Into::Replace, &mut expected, size);
                 assert_same_bits(&actual, &expected, name);
+            }
+        }
+    }
+}
+
+/// The packing that AMX machines use and the one for any processor make the same groups.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn groups_for_amx_are_the_same_with_and_without_vectors() {
+    if crate::isa::detected() < Isa::Avx512Fp16 {
+        return println!("skipped: packing for AMX needs AVX-512, which this machine lacks");
+    }
+    let mut rng = Rng::new(6);
+    for (outer, inner) in [(1, 1), (5, 40), (32, 64), (17, 31), (31, 100)] {
+        for lie in LIES {
+            let matrix = Matrix::new(wide(&mut rng, outer * inner), inner, lie);
+            for (fast, plain) in [(amx::HALF.a, plain::AMX.a), (amx::HALF.b, plain::AMX.b)] {
+                let mut groups = [(); 2].map(|()| vec![Line([7; 16]); plain.n_lines(inner, 32)]);
+                for (side, group) in [fast, plain].into_iter().zip(&mut groups) {
+                    // SAFETY: the machine has the vectors, and the ranges are the whole operand.
+                    unsafe { (side.pack)(&matrix.operand(0..outer), 0..outer, 0..inner, group) };
+                }
+                let [fast, plain] = groups.map(|group| group.iter().map(|line| line.0).collect::<Vec<_>>());
+                assert_eq!(fast, plain, "{outer} x {inner} by {lie:?}");
             }
         }
     }
