@@ -2,8 +2,8 @@
 //!
 //! Not for quantised weights, and adds no bias. Two arithmetics, by the [`Role`] of the rows:
 //!
-//! - **Prompt**: packed tiles; each output is one chain of fused multiply-adds over k = 0, 1, 2, …, in the
-//!   tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
+//! - **Prompt**, and training: tiles of outputs; each output is one chain of fused multiply-adds over k = 0,
+//!   1, 2, …, in the tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
 //! - **Generated**: each weight row is read once, for up to 32 rows of x; each output is sixteen chains, lane
 //!   i over k ≡ i (mod 16), added up over one tree. The error is at most (K/16 + 5) · 2⁻²⁴.
 //!
@@ -16,6 +16,8 @@
 
 mod generated;
 mod half;
+mod operand;
+mod panels;
 mod prompt;
 mod tile;
 mod training;
@@ -28,7 +30,8 @@ pub use training::{product_backward_input, product_backward_weights, training_pr
 pub use weights::Weights;
 
 use generated::Body;
-use prompt::{Operand, Size};
+use operand::Operand;
+use prompt::Size;
 use tile::Tile;
 
 /// Which arithmetic a row takes.

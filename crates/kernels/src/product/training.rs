@@ -6,7 +6,8 @@
 //! multiply-adds over the summed index, which begins at zero or at what stood in the output.
 
 use super::half::{self, HALF};
-use super::prompt::{self, Operand, Size};
+use super::operand::Operand;
+use super::prompt::{self, Size};
 use super::tile::PROMPT;
 use super::weights::Weights;
 use super::{Shape, check_lengths};

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use super::source::{Bf16, Element, F16, Source, transpose};
 use super::{Half, Line, Pack, Side, Target};
-use crate::product::prompt::Operand;
+use crate::product::operand::Operand;
 use crate::product::{Into, Weights};
 
 /// Rows of a group of a and columns of a group of b: two tiles each.

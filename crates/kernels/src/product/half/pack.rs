@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::Line;
 use super::source::{Bf16, Element, F16, Source, transpose};
 use crate::product::Weights;
-use crate::product::prompt::Operand;
+use crate::product::operand::Operand;
 use crate::product::tile::fetch;
 
 /// Rows of a group of a.
@@ -67,7 +67,7 @@ unsafe fn exponents<E: Element>(source: &Source<E>, outer: usize) -> __m512 {
     let mut largest = _mm512_setzero_si512();
     if source.outer_stride == 1 {
         for k in 0..source.k {
-            fetch(source.first.wrapping_add(outer + (k + FETCH_AHEAD) * source.inner_stride).cast());
+            fetch(source.first.wrapping_add(outer + (k + FETCH_AHEAD) * source.inner_stride));
             // SAFETY: k is one of the source's.
             largest = larger(largest, unsafe { source.across(outer, k) });
         }
@@ -77,7 +77,7 @@ unsafe fn exponents<E: Element>(source: &Source<E>, outer: usize) -> __m512 {
             let mut row = _mm512_setzero_si512();
             for k in (0..source.k).step_by(16) {
                 let next = (outer + index + ROWS_AHEAD) * source.outer_stride + k;
-                fetch(source.first.wrapping_add(next).cast());
+                fetch(source.first.wrapping_add(next));
                 // SAFETY: as above.
                 row = larger(row, unsafe { source.along_k(outer + index, k) });
             }

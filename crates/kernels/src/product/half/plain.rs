@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::amx::{STEP, TILE, WIDTH, body};
 use super::{Half, Line};
 use crate::product::Weights;
-use crate::product::prompt::Operand;
+use crate::product::operand::Operand;
 use crate::product::weights::{from_bf16, from_f16};
 
 /// The tile kernel with this packing.

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use crate::product::prompt::Operand;
+use crate::product::operand::Operand;
 
 /// What an operand may hold, read sixteen at a time.
 pub(super) trait Element: Copy {
