@@ -152,14 +152,14 @@ fn sums_stay_within_the_contract() {
     }
 }
 
-/// Beyond a block of columns, and enough work to be shared among threads.
+/// Beyond a block of columns, with few rows and with many, and enough work to be shared among threads.
 #[test]
 fn large_products_stay_within_the_contract() {
     for half in bodies() {
         let mut rng = Rng::new(2);
-        for (seed, size) in
-            [Size { m: 5, n: N_BLOCK + 70, k: 20 }, Size { m: 140, n: 200, k: 70 }].into_iter().enumerate()
-        {
+        let sizes = [(5, N_BLOCK + 70, 20), (FEW_ROWS + 1, N_BLOCK + 7, 3), (140, 200, 70)];
+        for (seed, (m, n, k)) in sizes.into_iter().enumerate() {
+            let size = Size { m, n, k };
             for (a_lie, b_lie) in [(Lie::Rows, Lie::Columns), (Lie::Columns, Lie::Rows)] {
                 let a = Matrix::new(normal(&mut rng, size.m * size.k), size.k, a_lie);
                 let b = Matrix::new(normal(&mut rng, size.n * size.k), size.k, b_lie);
