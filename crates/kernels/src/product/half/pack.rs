@@ -60,32 +60,29 @@ pub(super) unsafe fn pack_columns(
     }
 }
 
-/// The exponents of the scales of sixteen outer elements.
+/// The exponents of the scales of sixteen outer elements whose k stand side by side.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn exponents<E: Element>(source: &Source<E>, outer: usize) -> __m512 {
-    let mut largest = _mm512_setzero_si512();
-    if source.outer_stride == 1 {
-        for k in 0..source.k {
-            fetch(source.first.wrapping_add(outer + (k + FETCH_AHEAD) * source.inner_stride));
-            // SAFETY: k is one of the source's.
-            largest = larger(largest, unsafe { source.across(outer, k) });
+unsafe fn exponents_along_k<E: Element>(source: &Source<E>, outer: usize) -> __m512 {
+    let mut each = [0u32; 16];
+    for (index, each) in each.iter_mut().enumerate() {
+        let mut row = _mm512_setzero_si512();
+        for k in (0..source.k).step_by(16) {
+            let next = (outer + index + ROWS_AHEAD) * source.outer_stride + k;
+            fetch(source.first.wrapping_add(next));
+            // SAFETY: the source's elements can be read.
+            row = larger(row, unsafe { source.along_k(outer + index, k) });
         }
-    } else {
-        let mut each = [0u32; 16];
-        for (index, each) in each.iter_mut().enumerate() {
-            let mut row = _mm512_setzero_si512();
-            for k in (0..source.k).step_by(16) {
-                let next = (outer + index + ROWS_AHEAD) * source.outer_stride + k;
-                fetch(source.first.wrapping_add(next));
-                // SAFETY: as above.
-                row = larger(row, unsafe { source.along_k(outer + index, k) });
-            }
-            *each = _mm512_reduce_max_epu32(row);
-        }
-        // SAFETY: sixteen numbers.
-        largest = unsafe { _mm512_loadu_si512(each.as_ptr().cast()) };
+        *each = _mm512_reduce_max_epu32(row);
     }
+    // SAFETY: sixteen numbers.
+    exponents(unsafe { _mm512_loadu_si512(each.as_ptr().cast()) })
+}
+
+/// The exponents of the scales for the largest magnitudes, given as bits.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+fn exponents(largest: __m512i) -> __m512 {
     let exponent = _mm512_getexp_ps(_mm512_castsi512_ps(largest));
     let is_some = _mm512_test_epi32_mask(largest, largest);
     _mm512_maskz_sub_ps(is_some, _mm512_set1_ps(LARGEST_EXPONENT), exponent)
@@ -120,26 +117,95 @@ fn twice(halves: __m256i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
 unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
     assert!(source.n <= ROWS && to.len() > source.k, "a group has room for its rows");
-    let to = to.as_mut_ptr();
     // SAFETY: line 0 takes the exponents, line k + 1 step k.
     unsafe {
-        let exponents = exponents(source, 0);
-        _mm512_store_ps(to.cast(), exponents);
-        if source.outer_stride == 1 {
-            for k in 0..source.k {
-                _mm512_store_si512(to.add(1 + k).cast(), twice(narrow(source.across(0, k), exponents)));
-            }
-            return;
+        match source.outer_stride {
+            1 => rows_across(source, to.as_mut_ptr().cast()),
+            _ => rows_along_k(source, to.as_mut_ptr().cast()),
         }
-        let each = *to.cast::<[f32; 16]>();
+    }
+}
+
+/// The lines hold the elements as they are until their exponents are known: where steps of k lie a power of two
+/// apart, no cache would keep them until they are read again.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn rows_across<E: Element>(source: &Source<E>, to: *mut __m512) {
+    let mut largest = _mm512_setzero_si512();
+    // SAFETY: the caller's promise about the lines.
+    unsafe {
+        for k in 0..source.k {
+            fetch(source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride));
+            let values = source.across(0, k);
+            largest = larger(largest, values);
+            to.add(1 + k).write(values);
+        }
+        let exponents = exponents(largest);
+        to.write(exponents);
+        for k in 0..source.k {
+            let to = to.add(1 + k);
+            to.cast::<__m512i>().write(twice(narrow(to.read(), exponents)));
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn rows_along_k<E: Element>(source: &Source<E>, to: *mut __m512) {
+    // SAFETY: the caller's promise about the lines.
+    unsafe {
+        to.write(exponents_along_k(source, 0));
+        let each = *to.cast::<[f32; ROWS]>();
         for k in (0..source.k).step_by(16) {
-            let mut block = [_mm512_setzero_si512(); 16];
+            let mut block = [_mm512_setzero_si512(); ROWS];
             for row in 0..ROWS {
                 block[row] = twice(narrow(source.along_k(row, k), _mm512_set1_ps(each[row])));
             }
             let block = transpose(block);
             for step in 0..16.min(source.k - k) {
-                _mm512_store_si512(to.add(1 + k + step).cast(), block[step]);
+                to.add(1 + k + step).cast::<__m512i>().write(block[step]);
+            }
+        }
+    }
+}
+
+/// Vectors of f16 across a group of b, and of f32, which are as many as lines of exponents.
+const VECTORS: usize = COLUMNS / 32;
+const HEAD: usize = 2 * VECTORS;
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
+    assert!(source.n <= COLUMNS && to.len() >= HEAD + VECTORS * source.k, "a group has room for its columns");
+    // SAFETY: lines 0 to 5 take the exponents, three lines from 6 + 3k on step k.
+    unsafe {
+        match source.outer_stride {
+            1 => columns_across(source, to.as_mut_ptr().cast()),
+            _ => columns_along_k(source, to.as_mut_ptr().cast()),
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn columns_across<E: Element>(source: &Source<E>, to: *mut __m512) {
+    let mut largest = [_mm512_setzero_si512(); HEAD];
+    // SAFETY: the caller's promise about the lines.
+    unsafe {
+        for k in 0..source.k {
+            for vector in 0..HEAD {
+                fetch(source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride + 16 * vector));
+                largest[vector] = larger(largest[vector], source.across(16 * vector, k));
+            }
+        }
+        let exponents = largest.map(|largest| exponents(largest));
+        to.cast::<[__m512; HEAD]>().write(exponents);
+        for k in 0..source.k {
+            for vector in 0..VECTORS {
+                let low = narrow(source.across(32 * vector, k), exponents[2 * vector]);
+                let high = narrow(source.across(32 * vector + 16, k), exponents[2 * vector + 1]);
+                let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
+                to.add(HEAD + VECTORS * k + vector).cast::<__m512i>().write(both);
             }
         }
     }
@@ -147,43 +213,26 @@ unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
-    const VECTORS: usize = COLUMNS / 32;
-    const HEAD: usize = 2 * VECTORS;
-    assert!(source.n <= COLUMNS && to.len() >= HEAD + VECTORS * source.k, "a group has room for its columns");
-    let to = to.as_mut_ptr();
-    // SAFETY: lines 0 to 5 take the exponents, three lines from 6 + 3k on step k.
+unsafe fn columns_along_k<E: Element>(source: &Source<E>, to: *mut __m512) {
+    // SAFETY: the caller's promise about the lines.
     unsafe {
         for vector in 0..HEAD {
-            _mm512_store_ps(to.add(vector).cast(), exponents(source, 16 * vector));
+            to.add(vector).write(exponents_along_k(source, 16 * vector));
         }
         let each = *to.cast::<[f32; COLUMNS]>();
-        for vector in 0..VECTORS {
-            let to = to.add(HEAD + vector);
-            let column = 32 * vector;
-            if source.outer_stride == 1 {
-                let low = _mm512_loadu_ps(each.as_ptr().add(column));
-                let high = _mm512_loadu_ps(each.as_ptr().add(column + 16));
-                for k in 0..source.k {
-                    let low = _mm512_castsi256_si512(narrow(source.across(column, k), low));
-                    let high = narrow(source.across(column + 16, k), high);
-                    _mm512_store_si512(to.add(VECTORS * k).cast(), _mm512_inserti64x4::<1>(low, high));
-                }
-                continue;
+        for (vector, k) in (0..VECTORS).flat_map(|vector| (0..source.k).step_by(16).map(move |k| (vector, k)))
+        {
+            let mut block = [_mm512_setzero_si512(); 16];
+            for pair in 0..16 {
+                let column = 32 * vector + 2 * pair;
+                let low = narrow(source.along_k(column, k), _mm512_set1_ps(each[column]));
+                let high = narrow(source.along_k(column + 1, k), _mm512_set1_ps(each[column + 1]));
+                let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high));
+                block[pair] = _mm512_or_si512(_mm512_cvtepu16_epi32(low), high);
             }
-            for k in (0..source.k).step_by(16) {
-                let mut block = [_mm512_setzero_si512(); 16];
-                for pair in 0..16 {
-                    let column = column + 2 * pair;
-                    let low = narrow(source.along_k(column, k), _mm512_set1_ps(each[column]));
-                    let high = narrow(source.along_k(column + 1, k), _mm512_set1_ps(each[column + 1]));
-                    let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high));
-                    block[pair] = _mm512_or_si512(_mm512_cvtepu16_epi32(low), high);
-                }
-                let block = transpose(block);
-                for step in 0..16.min(source.k - k) {
-                    _mm512_store_si512(to.add(VECTORS * (k + step)).cast(), block[step]);
-                }
+            let block = transpose(block);
+            for step in 0..16.min(source.k - k) {
+                to.add(HEAD + VECTORS * (k + step) + vector).cast::<__m512i>().write(block[step]);
             }
         }
     }
