@@ -34,6 +34,7 @@ use std::ops::Range;
 
 use super::operand::Operand;
 use super::prompt::Size;
+use super::tile::fetch;
 use super::training::Into;
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
@@ -113,6 +114,17 @@ struct Target {
     n_rows: usize,
     n_columns: usize,
     into: Into,
+}
+
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+impl Target {
+    /// Asks the cache for the outputs while they are computed: they come from far away.
+    fn fetch(&self) {
+        for row in 0..self.n_rows {
+            let start = self.first.wrapping_add(row * self.stride);
+            (0..self.n_columns).step_by(16).for_each(|column| fetch(start.wrapping_add(column)));
+        }
+    }
 }
 
 /// The bodies; none where the f32 product is the fastest.

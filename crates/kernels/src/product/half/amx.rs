@@ -63,6 +63,7 @@ static CONFIGURATION: Configuration = Configuration {
 unsafe fn multiply(k: usize, a: &[Line], b: &[Line], target: &Target) {
     let n_lines = k.next_multiple_of(STEP);
     assert!(k > 0 && a.len() >= n_lines && b.len() >= n_lines, "both groups hold k, one at least");
+    target.fetch();
     let mut sums = [[0.0f32; WIDTH]; WIDTH];
     // SAFETY: both groups hold so many steps of 2 kB, and the sums are 32 rows of 128 bytes.
     unsafe { tiles(n_lines / STEP, a.as_ptr(), b.as_ptr(), sums.as_mut_ptr().cast()) };

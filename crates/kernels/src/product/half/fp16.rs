@@ -51,6 +51,7 @@ unsafe fn multiply(k: usize, a: &[Line], b: &[Line], target: &Target) {
     let (a_exponents, a) = a.split_at(1);
     let (b_exponents, b) = b.split_at(SUM_LINES);
     assert!(k > 0 && a.len() >= k && b.len() >= k * VECTORS, "both groups hold k, one at least");
+    target.fetch();
     let mut sums = MaybeUninit::<Sums>::uninit();
     for start in (0..k).step_by(CHAIN * CHAINS) {
         let n_steps = (k - start).min(CHAIN * CHAINS);
