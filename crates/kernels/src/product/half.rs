@@ -4,15 +4,22 @@
 //! Not for serving, whose roles promise other arithmetic, and not the arithmetic itself, which stands in
 //! `fp16` and `amx`. Where there is neither, there is nothing here and the f32 product runs.
 //!
-//! **The contract** of every body, for `c[i, j] = Σ a[i, k] · b[j, k]` over K elements in blocks of at most
-//! [`K_BLOCK`], each with a rounding error e:
+//! **The contract** of every body, for `c[i, j] = Σ a[i, k] · b[j, k]` over K elements, where A and B are the
+//! largest magnitudes of row i of a and of row j of b: the error is at most
 //!
-//! `|e| ≤ (2⁻⁷ + 2⁻⁸) · Σ|a·b| + 2⁻²⁴ · K · max|a[i, ·]| · max|b[j, ·]|` + the f32 sum's own K · 2⁻²⁴ · Σ|a·b|
+//! `(2⁻⁷ + 2⁻⁸ + K · 2⁻²⁴) · Σ|a·b| + K · (2⁻²⁴ · A · B + 2⁻¹²⁶ · (A + B + 1))`,
 //!
 //! and small integers are summed exactly. 2⁻⁷ is what rounding both operands to the eight bits of bf16 costs,
-//! 2⁻⁸ is left for the sums, the last term for what is small beside the largest element of its row. What is
-//! not finite stays so, as an infinity or NaN. An output depends on its row of a, its row of b and K alone,
-//! never on its neighbours or on who computes it.
+//! 2⁻⁸ is left for sums of 16 bits, then come the f32 sum, what is small beside the largest element of its row,
+//! and denormals. What is not finite stays so, as an infinity or NaN. An output depends on its row of a, its
+//! row of b and K alone, never on its neighbours or on who computes it.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `fp16`, `pack` | chains of f16 multiply-adds, and packing for them |
+//! | `amx` | tiles of bf16, and packing for them |
+//! | `source` | an operand read sixteen elements at a time |
+//! | `plain`, `emulator` | for tests: packing written to be read, and AMX where there is none |
 
 #[cfg(target_arch = "x86_64")]
 mod amx;

@@ -1,13 +1,15 @@
 //! The product on AVX512-FP16: chains of f16 multiply-adds, widened into f32 sums.
 //!
 //! Not the packing, which is `pack`. A multiply-add of f16 does twice what one of f32 does in the same time,
-//! but its sums have only eleven bits; so a chain is [`CHAIN`] steps long and then goes into an f32 sum. Each
-//! row of a and b within a block of k is scaled by a power of two to a largest element of 16 to 32, so that a
-//! chain's sums stay below 32 · 32 · [`CHAIN`] = 16,384 and f16's end is at 65,504; what lies 2¹⁸ below the
-//! largest element loses bits, what lies 2²⁹ below it vanishes.
+//! but its sums have only eleven bits. So [`CHAINS`] chains of [`CHAIN`] steps are added up in f16 and then
+//! go into an f32 sum. Each row of a and b within a block of k is scaled by a power of two to a largest element
+//! of 8 to 16, so that the f16 sums stay below 16 · 16 · 64 = 16,384, where f16 ends at 65,504; what lies 2¹⁷
+//! below the largest element loses bits, what lies 2²⁸ below it vanishes. f16 knows no slow denormals.
 //!
-//! The error relative to Σ|a·b|: 2⁻¹¹ for each operand, at most [`CHAIN`] · 2⁻¹¹ for the chain, 18 · 2⁻¹¹ in
-//! all, where the contract leaves 24 · 2⁻¹¹.
+//! The error relative to Σ|a·b|: 2⁻¹¹ for each operand and 2⁻¹¹ for each of the at most 16 + 3 roundings on a
+//! term's way, 21 · 2⁻¹¹ in all, where the contract leaves 24 · 2⁻¹¹. Measured over 288 and 2048 uniform
+//! numbers around zero: 7.3e-4 of the result (root mean square), where operands rounded to bf16 and summed
+//! exactly give 2.1e-3.
 //!
 //! Source: Intel SDM volume 2, VFMADD132PH, VSCALEFPS, VCVTPH2PS.
 
@@ -19,11 +21,14 @@ use super::{Half, Line, Side, Target};
 use crate::product::Into;
 use crate::product::tile::Start;
 
-/// Steps of k before a chain is widened. TODO measured
+/// Steps of k of a chain, and chains whose ends are added before they are widened. Widening sixteen sums takes
+/// as long as three multiply-adds, adding an end as long as one. In the first cache, relative to the peak of
+/// f32 multiply-adds: 16 x 4 reaches 1.64, 12 x 6 1.63, 8 x 8 1.58, 32 x 1 1.57, 16 x 1 1.31.
 const CHAIN: usize = 16;
-/// Chains whose ends are added before they are widened.
 const CHAINS: usize = 4;
-/// Rows of a tile: with three vectors of b they make 24 sums, and need eleven loads for 24 multiply-adds.
+/// Rows of a tile: with three vectors of b they make twelve chains and their totals, in 24 registers, and need
+/// seven loads for twelve multiply-adds. Eight rows, with totals in the first cache, reach 1.46: a store of a
+/// register takes as long as a multiply-add or two.
 const TILE_ROWS: usize = 4;
 /// f16 lanes of a register.
 const LANES: usize = 32;
