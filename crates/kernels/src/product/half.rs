@@ -21,6 +21,9 @@
 //! | `source` | an operand read sixteen elements at a time |
 //! | `plain`, `emulator` | for tests: packing written to be read, and AMX where there is none |
 
+// Other processors have no body yet.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
@@ -123,7 +126,6 @@ struct Target {
     into: Into,
 }
 
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 impl Target {
     /// Asks the cache for the outputs while they are computed: they come from far away.
     fn fetch(&self) {
