@@ -1,5 +1,7 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
+pub mod training;
+
 use serde::{Deserialize, Serialize};
 
 /// Something that happened.
@@ -62,6 +64,23 @@ pub enum Event {
         /// Bytes in all.
         total_bytes: u64,
     },
+    /// A training goes on.
+    Training(training::Training),
+    /// A training ended, or was stopped.
+    Trained(Box<training::Trained>),
+    /// The runs that there are.
+    Runs {
+        /// The newest first.
+        runs: Vec<crate::Record>,
+        /// What is wrong with those that cannot be read.
+        broken: Vec<crate::Failure>,
+    },
+    /// One run.
+    Run(Box<training::RunDetails>),
+    /// Two runs beside each other.
+    Compared(Box<training::Compared>),
+    /// A model was written.
+    Exported(training::Exported),
     /// The job came to nothing.
     Failed(crate::Failure),
 }
@@ -71,9 +90,11 @@ impl Event {
     pub fn is_last(&self) -> bool {
         match self {
             Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
-            Self::Verified { .. } => false,
+            Self::Verified { .. } | Self::Training(_) => false,
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
+            Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,
+            Self::Exported(_) => true,
         }
     }
 }

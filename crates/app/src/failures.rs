@@ -1,6 +1,7 @@
 //! Every error of every crate as a failure: one code each, the text of the error, its next step.
 
 use crate::Failure;
+use crate::worker::training::record::io_failure;
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
@@ -30,6 +31,37 @@ impl From<formats::Error> for Failure {
             _ => "bad_file",
         };
         Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<data::Error> for Failure {
+    fn from(error: data::Error) -> Self {
+        use data::Error as E;
+        let code = match &error {
+            E::NotFound { .. } | E::NotAccepted { .. } | E::NoFiles { .. } => "no_data",
+            E::DataChanged { .. } | E::OtherData { .. } => "data_changed",
+            E::Damaged { .. } | E::FutureVersion { .. } => "damaged_run",
+            E::Stopped => "stopped",
+            _ => "data",
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<train::Error> for Failure {
+    fn from(error: train::Error) -> Self {
+        use train::Error as E;
+        let (code, hint) = match &error {
+            E::NotFinite { .. } => ("not_finite", "begin again with a lower learning rate"),
+            E::NothingToLearn { .. } => {
+                ("no_data", "conversations need turns of the assistant that fit the length")
+            }
+            E::Setting { .. } => ("bad_setting", "`hearth explain --knob NAME` says what a knob does"),
+            E::Io { action, path, source } => return io_failure(action, path, source),
+            E::Data(_) => ("data", "check that the run's folder is whole, then go on with --resume"),
+            _ => ("damaged_run", "begin a new run"),
+        };
+        Self::new(code, error.to_string(), hint)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::Failure;
 use crate::clock::RealClock;
 use crate::job::Job;
 use crate::running::{Reporter, Running};
+use crate::worker::training::Place;
 use crate::worker::{self, Device, Task};
 
 /// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
@@ -32,6 +33,7 @@ pub struct Settings {
 pub struct App {
     tasks: Sender<Task>,
     store: Arc<Store>,
+    home: PathBuf,
     clock: Arc<dyn Clock>,
 }
 
@@ -53,7 +55,7 @@ impl App {
         let device = Device::parse(settings.device.as_deref().unwrap_or("cpu"))?;
         let store = Arc::new(Store::open(Arc::new(RealDisk), &settings.home)?);
         let tasks = worker::start(store.clone(), device)?;
-        Ok(Self { tasks, store, clock: Arc::new(RealClock) })
+        Ok(Self { tasks, store, home: settings.home, clock: Arc::new(RealClock) })
     }
 
     /// Starts a job. Any number may run at once; answers of one model are computed together.
@@ -67,17 +69,31 @@ impl App {
                     returned.0.reporter.tell(crate::Event::Failed(Failure::internal()));
                 }
             }
+            Job::Train(train) => self.run_training(train, reporter),
             job => self.run_library(job, reporter),
         }
         running
     }
 
-    fn run_library(&self, job: Job, reporter: Reporter) {
-        let (store, now_ms) = (self.store.clone(), self.clock.now_unix_ms());
-        let on_its_own = reporter.clone();
-        let started = std::thread::Builder::new().name("library".into()).spawn(move || {
-            worker::library::run(&store, job, now_ms, &on_its_own);
+    fn run_training(&self, train: crate::job::training::Train, reporter: Reporter) {
+        let (home, store, now_unix_ms) = (self.home.clone(), self.store.clone(), self.clock.now_unix_ms());
+        let place = Place { home, store, now_unix_ms };
+        self.on_a_thread("training", reporter, move |reporter| {
+            worker::training::run(&place, &train, reporter)
         });
+    }
+
+    fn run_library(&self, job: Job, reporter: Reporter) {
+        let (home, store, now_ms) = (self.home.clone(), self.store.clone(), self.clock.now_unix_ms());
+        self.on_a_thread("library", reporter, move |reporter| match job {
+            Job::Runs(runs) => worker::runs::run(&home, &runs, reporter),
+            job => worker::library::run(&store, job, now_ms, reporter),
+        });
+    }
+
+    fn on_a_thread(&self, name: &str, reporter: Reporter, work: impl FnOnce(&Reporter) + Send + 'static) {
+        let on_its_own = reporter.clone();
+        let started = std::thread::Builder::new().name(name.into()).spawn(move || work(&on_its_own));
         if let Err(error) = started {
             let hint = "close other programs, then try again";
             reporter.tell(crate::Event::Failed(Failure::new("no_thread", error.to_string(), hint)));

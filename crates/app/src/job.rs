@@ -1,5 +1,7 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
+pub mod training;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -37,6 +39,12 @@ pub enum Job {
         /// Its name; all models when absent.
         model: Option<String>,
     },
+    /// Train a model.
+    Train(training::Train),
+    /// Look at runs.
+    Runs(training::Runs),
+    /// Write a model for other programs.
+    Export(training::Export),
 }
 
 /// Continue a text or answer a conversation.

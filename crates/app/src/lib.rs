@@ -20,3 +20,4 @@ pub use failure::Failure;
 pub use front::{App, Settings};
 pub use job::Job;
 pub use running::{Canceller, Running};
+pub use worker::training::record::Record;

@@ -12,11 +12,15 @@ use crate::{Event, Failure};
 use loaded::Loaded;
 
 mod convert;
+pub(crate) mod export;
 mod inspect;
 pub(crate) mod library;
 mod live;
 mod loaded;
 mod open;
+pub(crate) mod runs;
+mod stream;
+pub(crate) mod training;
 mod vocabulary;
 
 /// One answer to compute.

@@ -26,7 +26,7 @@ mod weights;
 
 pub use generated::GENERATED;
 pub use tile::PROMPT;
-pub use training::{How, Into, Precision};
+pub use training::{How, Into, Precision, has_16_bit_units};
 pub use training::{product_backward_input, product_backward_weights, training_product};
 pub use weights::Weights;
 

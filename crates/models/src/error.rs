@@ -52,6 +52,14 @@ pub enum Error {
         /// As its sizes ask for.
         expected: Vec<usize>,
     },
+    /// A tensor that the architecture does not have.
+    #[error("{file}: tensor \"{name}\" is none of this architecture")]
+    UnknownTensor {
+        /// How errors name the file.
+        file: String,
+        /// The tensor's name.
+        name: String,
+    },
     /// A tensor is stored in a way that cannot be computed with.
     #[error("{file}: tensor \"{name}\" is stored as {found}, which cannot be computed with yet")]
     Storage {
@@ -78,6 +86,7 @@ impl Error {
             Self::Setting { .. } | Self::Shape { .. } | Self::MissingTensor { .. } => {
                 "the file is incomplete or was converted wrongly: fetch it again, or convert it again"
             }
+            Self::UnknownTensor { .. } => "it can be used as it is, but not be written in another form yet",
             Self::Storage { .. } => "use a file with F32, F16, BF16 or Q8_0 weights",
             Self::File(error) => error.hint(),
         }

@@ -6,6 +6,7 @@
 //! to the stream by the root of the number of additions; Y. LeCun et al., "Efficient BackProp" (1998),
 //! section 4.6, for one over the root of the inputs.
 
+mod read;
 mod written;
 
 pub use written::Written;
@@ -162,6 +163,11 @@ impl Parameters {
     /// Its sizes.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Where its logits come from.
+    pub fn head(&self) -> Head {
+        self.head
     }
 
     /// Where they are.

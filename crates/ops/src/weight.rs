@@ -124,6 +124,25 @@ impl Storage {
         rows.iter().try_fold(row_bytes, |size, &rows| size.checked_mul(rows))
     }
 
+    /// `values` stored so (little-endian), each rounded to the nearest number that can be.
+    ///
+    /// # Panics
+    /// When `values` end inside a block.
+    pub fn narrow(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::Bf16 => values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect(),
+            Self::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+            Self::Q8_0 => {
+                let blocks = Quantised::Q8_0.blocks();
+                let size = blocks.size_bytes(values.len()).expect("whole blocks, by the contract");
+                let mut bytes = vec![0; size];
+                blocks.quantise(values, &mut bytes);
+                bytes
+            }
+        }
+    }
+
     /// The numbers that `bytes` (little-endian) stand for, exactly.
     ///
     /// # Panics

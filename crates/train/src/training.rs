@@ -60,6 +60,11 @@ impl Training {
         &self.parameters
     }
 
+    /// The weights, when nothing more is learned.
+    pub fn into_parameters(self) -> Parameters {
+        self.parameters
+    }
+
     /// How it trains.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -2,11 +2,13 @@
 //!
 //! The numbers stay as they are: llama2.c turns neighbouring pairs, as GGUF files of the Llama family do.
 
-use std::io::{PipeWriter, Read};
+use std::io::Read;
 
 use formats::llama2c::{Checkpoint, Header, Tokenizer};
 use formats::metadata::{Array, Strings, Value};
 use formats::{Error, Metadata, TensorEntry, TensorSpec, gguf};
+
+use super::stream::{Sink, stream};
 
 /// What the names of a layer's tensors become.
 const LAYER_NAMES: &[(&str, &str)] = &[
@@ -59,36 +61,20 @@ impl Converted {
         &self,
         read: impl FnOnce(&mut dyn Read) -> Result<T, E>,
     ) -> Result<T, E> {
-        let (mut reader, writer) = std::io::pipe().map_err(|error| E::from(pipe_error(error)))?;
-        std::thread::scope(|scope| {
-            let written = scope.spawn(move || self.write(writer));
-            let result = read(&mut reader);
-            drop(reader); // A writer that nobody reads from stops.
-            let written = written.join().expect("writing does not panic");
-            match (result, written) {
-                (Ok(_), Err(error)) => Err(error.into()),
-                (result, _) => result,
-            }
-        })
+        stream(|out| self.write(out), read)
     }
 
-    fn write(&self, out: PipeWriter) -> Result<(), Error> {
+    fn write(&self, out: Sink) -> Result<Sink, Error> {
         const PIECE_BYTES: usize = 1 << 20;
         let specs: Vec<TensorSpec> = self.tensors.iter().map(|(_, spec)| spec.clone()).collect();
-        let out = std::io::BufWriter::with_capacity(PIECE_BYTES, out);
         let mut writer = gguf::write(out, &self.metadata, &specs)?;
         for (entry, _) in &self.tensors {
             for piece in self.checkpoint.file.tensor_bytes(entry)?.chunks(PIECE_BYTES) {
                 writer.append(piece)?;
             }
         }
-        let mut out = writer.finish()?;
-        std::io::Write::flush(&mut out).map_err(pipe_error)
+        writer.finish()
     }
-}
-
-fn pipe_error(error: std::io::Error) -> Error {
-    Error::Io { file: "the converted file".into(), source: error }
 }
 
 fn new_name(old: &str) -> String {

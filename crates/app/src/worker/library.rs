@@ -43,7 +43,8 @@ impl Library<'_> {
             Job::Copy { from, to } => self.copy(&from, &to),
             Job::Remove { model } => self.remove(&model),
             Job::Verify { model } => self.verify(model.as_deref()),
-            Job::Generate(_) => Err(Failure::internal()),
+            Job::Export(export) => super::export::run(self.store, &export),
+            Job::Generate(_) | Job::Train(_) | Job::Runs(_) => Err(Failure::internal()),
         }
     }
 

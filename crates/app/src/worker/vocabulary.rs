@@ -4,7 +4,7 @@
 
 use base::TokenId;
 use formats::Metadata;
-use formats::metadata::Strings;
+use formats::metadata::{Array, Strings, Value};
 use text::{TokenType, Tokenizer, VocabularyKind, VocabularyParts};
 
 use crate::Failure;
@@ -15,6 +15,14 @@ use crate::event::Piece;
 /// # Errors
 /// A key that is missing or of another type, a kind of vocabulary that is not known, or parts that do not fit.
 pub(crate) fn read(metadata: &Metadata, file: &str) -> Result<Tokenizer, Failure> {
+    Ok(Tokenizer::from_parts(parts(metadata, file)?)?)
+}
+
+/// The vocabulary as plain values.
+///
+/// # Errors
+/// A key that is missing or of another type, or a kind of vocabulary that is not known.
+pub(crate) fn parts(metadata: &Metadata, file: &str) -> Result<VocabularyParts, Failure> {
     let strings = |key: &str| -> Result<Vec<String>, formats::Error> {
         let found = metadata.find::<&Strings>(key)?;
         Ok(found.map(|list| list.iter().map(str::to_owned).collect()).unwrap_or_default())
@@ -39,7 +47,7 @@ pub(crate) fn read(metadata: &Metadata, file: &str) -> Result<Tokenizer, Failure
     parts.ends = [id("eot")?, id("eom")?].into_iter().flatten().collect();
     (parts.add_bos, parts.add_eos) = (flag("add_bos_token")?, flag("add_eos_token")?);
     parts.add_space_prefix = flag("add_space_prefix")?;
-    Ok(Tokenizer::from_parts(parts)?)
+    Ok(parts)
 }
 
 fn kind(name: &str, file: &str) -> Result<VocabularyKind, Failure> {
@@ -57,4 +65,44 @@ fn kind(name: &str, file: &str) -> Result<VocabularyKind, Failure> {
 /// A token as people read it.
 pub(crate) fn piece(tokenizer: &Tokenizer, id: TokenId) -> Piece {
     Piece { id: id.0, text: tokenizer.token_text(id).into_owned() }
+}
+
+/// Writes a vocabulary, and the chat template that goes with it, into the metadata of a GGUF file.
+pub(crate) fn describe(parts: &VocabularyParts, template: Option<&str>, metadata: &mut Metadata) {
+    let model = match parts.kind {
+        VocabularyKind::Spm => "llama",
+        VocabularyKind::WordPiece => "bert",
+        VocabularyKind::ByteBpe => "gpt2",
+    };
+    let mut text = |key: &str, value: &str| metadata.insert(key, Value::String(value.into()));
+    text("tokenizer.ggml.model", model);
+    text("tokenizer.ggml.pre", &parts.pre_tokenizer);
+    if let Some(template) = template {
+        text("tokenizer.chat_template", template);
+    }
+    let strings = |list: &[String]| Value::Array(Array::Strings(list.iter().collect()));
+    metadata.insert("tokenizer.ggml.tokens", strings(&parts.tokens));
+    metadata.insert("tokenizer.ggml.merges", strings(&parts.merges));
+    let types = parts.token_types.iter().map(|kind| kind.to_gguf());
+    metadata.insert("tokenizer.ggml.token_type", Value::Array(Array::I32(types.collect())));
+    if !parts.scores.is_empty() {
+        metadata.insert("tokenizer.ggml.scores", Value::Array(Array::F32(parts.scores.clone())));
+    }
+    let ids = [
+        ("bos", parts.bos),
+        ("eos", parts.eos),
+        ("unknown", parts.unk),
+        ("padding", parts.pad),
+        ("eot", parts.ends.first().copied()),
+    ];
+    for (key, id) in ids {
+        if let Some(id) = id {
+            metadata.insert(&format!("tokenizer.ggml.{key}_token_id"), Value::U32(id.0));
+        }
+    }
+    for (key, flag) in [("bos", parts.add_bos), ("eos", parts.add_eos)] {
+        if let Some(flag) = flag {
+            metadata.insert(&format!("tokenizer.ggml.add_{key}_token"), Value::Bool(flag));
+        }
+    }
 }

@@ -46,6 +46,11 @@ impl How {
     pub const F32_ADD: How = How { precision: Precision::F32, into: Into::Add };
 }
 
+/// Whether [`Precision::Bf16`] is faster here than [`Precision::F32`]: the machine has units for sixteen bits.
+pub fn has_16_bit_units() -> bool {
+    HALF.body().is_some()
+}
+
 /// `y = x · Wᵀ`, or `y += x · Wᵀ`.
 ///
 /// # Shapes

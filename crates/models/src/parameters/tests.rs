@@ -153,6 +153,16 @@ fn what_is_written_in_any_dialect_loads_as_the_same_model() {
                 let n_values: usize = file.0.values().map(|(_, values)| values.len()).sum();
                 assert_eq!(n_values, parameters.n_values(), "{model}: every value once");
                 let config = Config { rope_layout: dialect.rope_layout, ..config.clone() };
+                let names: Vec<String> = file.0.keys().cloned().collect();
+                let read = Parameters::read(&file, &names, config.clone(), dialect, &cpu()).unwrap();
+                assert_eq!(read.head(), head, "{model}");
+                for (read, known) in read.written(dialect).iter().zip(&written) {
+                    assert_eq!((&read.name, read.values()), (&known.name, known.values()), "{model}");
+                }
+                let mut more = names.clone();
+                more.push("blk.0.unheard_of".into());
+                let refused = Parameters::read(&file, &more, config.clone(), dialect, &cpu());
+                assert!(matches!(refused, Err(Error::UnknownTensor { .. })), "{model}");
                 let loaded = Decoder::load(&file, config, dialect, &ops::device::cpu()).unwrap();
                 let found = logits(&loaded);
                 let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

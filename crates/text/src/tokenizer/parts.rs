@@ -43,6 +43,18 @@ pub enum TokenType {
 }
 
 impl TokenType {
+    /// Its number in `tokenizer.ggml.token_type`.
+    pub fn to_gguf(self) -> i32 {
+        match self {
+            Self::Normal => 1,
+            Self::Unknown => 2,
+            Self::Control => 3,
+            Self::UserDefined => 4,
+            Self::Unused => 5,
+            Self::Byte => 6,
+        }
+    }
+
     /// The type for a number of `tokenizer.ggml.token_type`; unknown numbers are ordinary text.
     pub fn from_gguf(number: i32) -> Self {
         match number {

@@ -1,0 +1,186 @@
+//! A training, from the folder of documents to the model in the store.
+//!
+//! ```text
+//! prepare (documents ─▶ vocabulary ─▶ tokens) ─▶ plan (the dial) ─▶ steps ⟲ (measure, sample, save) ─▶ finish (model,
+//! plot, card)
+//! ```
+
+mod conversation;
+mod course;
+mod finish;
+mod plot;
+mod prepare;
+pub(crate) mod record;
+mod sample;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::Rng;
+use base::disk::RealDisk;
+use data::tokens::Part;
+use models::families::LLAMA;
+use models::parameters::{Head, Parameters};
+use store::{ModelName, Store};
+use train::{Facts, Saved, Training};
+
+use crate::event::training::{Trained, Training as Told};
+use crate::job::training::{NewTraining, Start, Train};
+use crate::running::Reporter;
+use crate::{Event, Failure};
+use course::Course;
+use prepare::Prepared;
+use record::{Beginning, Folder, Record};
+
+/// The checkpoint of the last step that was saved.
+const LAST: &str = "last.safetensors";
+/// The checkpoint with the lowest held-out loss.
+const BEST: &str = "best.safetensors";
+
+/// Where a training happens.
+pub(crate) struct Place {
+    pub home: PathBuf,
+    pub store: Arc<Store>,
+    pub now_unix_ms: u64,
+}
+
+/// Runs one training to its last event.
+pub(crate) fn run(place: &Place, train: &Train, reporter: &Reporter) {
+    let work =
+        || kernels::pool::with_priority(kernels::pool::Priority::Batch, || start(place, train, reporter));
+    let result = catch_unwind(AssertUnwindSafe(work));
+    match result.unwrap_or_else(|_| Err(Failure::internal())) {
+        Ok(trained) => reporter.tell(Event::Trained(Box::new(trained))),
+        Err(failure) => reporter.tell(Event::Failed(failure)),
+    }
+}
+
+fn start(place: &Place, train: &Train, reporter: &Reporter) -> Result<Trained, Failure> {
+    match &train.start {
+        Start::New(new) => begin(place, &train.name, new, reporter),
+        Start::Resume => resume(place, &train.name, reporter),
+    }
+}
+
+fn begin(place: &Place, name: &str, new: &NewTraining, reporter: &Reporter) -> Result<Trained, Failure> {
+    let model = ModelName::parse(name)?;
+    check_watch(new)?;
+    let folder = Folder::create(&RealDisk, &place.home, &model.to_string())?;
+    let prepared = prepare::prepare(new, (&folder, &place.store), reporter);
+    let prepared = prepared.inspect_err(|_| drop(std::fs::remove_dir_all(&folder.path)))?;
+    let facts = Facts {
+        n_tokens: prepared.tokens.n_tokens(Part::Training),
+        vocabulary: prepared.tokenizer.len(),
+        has_16_bit_units: kernels::product::has_16_bit_units(),
+    };
+    let plan = new.knobs.plan(facts)?;
+    let record = Record::new(Beginning {
+        run: folder.name(),
+        name: model.to_string(),
+        began_unix_ms: place.now_unix_ms,
+        data: std::path::absolute(&new.data).unwrap_or_else(|_| new.data.clone()),
+        fingerprint: prepared.fingerprint.clone(),
+        n_documents: prepared.n_documents,
+        n_tokens: [Part::Training, Part::HeldOut].map(|part| prepared.tokens.n_tokens(part)),
+        vocabulary: new.vocabulary.clone(),
+        knobs: new.knobs.clone(),
+        watch: new.watch.clone(),
+        plan,
+    });
+    folder.write_record(&record)?;
+    let training = Training::new(random(&record), record.plan.settings.clone())?;
+    go_on(place, (folder, record), prepared, training, reporter)
+}
+
+fn resume(place: &Place, name: &str, reporter: &Reporter) -> Result<Trained, Failure> {
+    let folder = find(&place.home, name)?;
+    let record = folder.record()?;
+    let prepared = prepare::prepared(&folder, &record.data, &record.fingerprint)?;
+    let path = folder.file(LAST);
+    let training = match path.exists() {
+        true => Saved::open(&path)?.restore(random(&record))?,
+        // It was stopped before its first checkpoint: the beginning is the same.
+        false => Training::new(random(&record), record.plan.settings.clone())?,
+    };
+    go_on(place, (folder, record), prepared, training, reporter)
+}
+
+fn go_on(
+    place: &Place,
+    (folder, record): (Folder<'_>, Record),
+    prepared: Prepared,
+    training: Training,
+    reporter: &Reporter,
+) -> Result<Trained, Failure> {
+    let _lock = lock(&folder)?;
+    reporter.tell(Event::Training(Told::Planned {
+        run: record.run.clone(),
+        folder: folder.path.clone(),
+        n_values: training.parameters().n_values() as u64,
+        steps_done: training.progress().steps,
+        derived: record.plan.derived.clone(),
+    }));
+    let Prepared { tokenizer, tokens, vocabulary, .. } = prepared;
+    let course = Course::new((folder, record), (tokenizer, tokens), training, reporter)?;
+    let arrived = course.run()?;
+    finish::finish(arrived, vocabulary, place)
+}
+
+/// One training at a time in a run's folder.
+fn lock(folder: &Folder<'_>) -> Result<base::disk::Lock, Failure> {
+    let path = folder.file("lock");
+    folder.disk.lock(&path, std::time::Duration::ZERO).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            let message = format!("the run {} is being trained by another process", folder.name());
+            Failure::new("locked", message, "wait for it, or stop it with Ctrl-C")
+        }
+        _ => record::io_failure("lock", &path, &error),
+    })
+}
+
+/// The run of this name, or the newest of the model of this name.
+pub(crate) fn find(home: &Path, name: &str) -> Result<Folder<'static>, Failure> {
+    let exact = Folder::of(&RealDisk, home, name);
+    if !name.contains(['/', '\\']) && exact.exists() {
+        return Ok(exact);
+    }
+    let wanted = ModelName::parse(name).map(|name| name.to_string()).unwrap_or_else(|_| name.into());
+    let runs = record::names(&RealDisk, home)?;
+    let of_model = runs.iter().filter_map(|run| {
+        let folder = Folder::of(&RealDisk, home, run);
+        let record = folder.record().ok()?;
+        (record.name == wanted).then_some((record.began_unix_ms, folder))
+    });
+    let newest = of_model.max_by_key(|(began, _)| *began).map(|(_, folder)| folder);
+    newest.ok_or_else(|| {
+        let message = format!("there is no run \"{name}\"");
+        let hint = match &runs[..] {
+            [] => "begin one with `hearth train --data FOLDER --name NAME`".into(),
+            runs => format!("there are {}", runs.join(", ")),
+        };
+        Failure::new("run_not_found", message, hint)
+    })
+}
+
+/// The weights that a run begins with.
+fn random(record: &Record) -> Parameters {
+    let plan = &record.plan;
+    let config = plan.sizes.config(&LLAMA.gguf);
+    let mut rng = Rng::new(plan.settings.seed);
+    Parameters::random(config, Head::Tied, &LLAMA.gguf, &mut rng, &ops::device::cpu())
+}
+
+fn check_watch(new: &NewTraining) -> Result<(), Failure> {
+    let share = new.watch.held_out.unwrap_or(0.05);
+    if !(share > 0.0 && share <= 0.5) {
+        let message = format!("held_out is {share}: it is above 0 and at most 0.5");
+        return Err(Failure::new("bad_setting", message, "0.05 is a good share"));
+    }
+    Ok(())
+}
+
+/// Somebody stopped before anything was made.
+fn stopped() -> Failure {
+    Failure::new("stopped", "stopped before the training began", "nothing was kept; begin again any time")
+}
