@@ -8,3 +8,4 @@ mod good;
 mod home;
 mod quantised;
 mod stories;
+mod training;
