@@ -7,7 +7,7 @@ use ops::Rows;
 use ops::rope::Layout;
 use serde_json::Value;
 
-use crate::files::{Named, as_gguf, values};
+use crate::files::{Named, as_gguf, llama_settings, values};
 use crate::run::{Conversation, devices, numbers};
 
 const CONTEXT: usize = 512;
@@ -38,7 +38,7 @@ fn load(folder: &std::path::Path, device: &burn::tensor::Device) -> Decoder {
         values: values(&file, &entry.name),
     };
     let tensors: Vec<Named> = file.tensors().iter().map(named).collect();
-    models::load(&as_gguf(&config, 10_000.0, &tensors), device).unwrap()
+    models::load(&as_gguf(&llama_settings(&config, 10_000.0), &tensors), device).unwrap()
 }
 
 fn renamed(name: &str) -> String {

@@ -1,9 +1,0 @@
-//! The Llama family against others: `transformers` on two random two-layer models, llama2.c on stories260K.
-
-#![allow(clippy::unwrap_used)]
-
-mod files;
-mod fixture;
-mod run;
-mod seeded;
-mod stories;
