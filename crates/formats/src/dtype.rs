@@ -195,9 +195,9 @@ impl Dtype {
         self.facts().alignment
     }
 
-    /// Whether Hearth can compute with it today: F32, F16, BF16.
+    /// Whether Hearth can compute with it today: F32, F16, BF16, Q8_0.
     pub fn is_usable(self) -> bool {
-        matches!(self, Self::F32 | Self::F16 | Self::BF16)
+        matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::Q8_0)
     }
 
     /// Bytes of a tensor of this shape, outermost first; no dimension means one element.
@@ -288,6 +288,13 @@ mod tests {
         check(Dtype::MXFP4, &[1, 32 / 2]);
         check(Dtype::NVFP4, &[64 / 16, 64 / 2]);
         check(Dtype::Q1_0, &[2, 128 / 8]);
+    }
+
+    #[test]
+    fn usable_types_are_known_by_name() {
+        let usable: Vec<&str> =
+            FACTS.iter().filter(|facts| facts.dtype.is_usable()).map(|facts| facts.name).collect();
+        assert_eq!(usable, ["F32", "F16", "BF16", "Q8_0"]);
     }
 
     #[test]

@@ -14,7 +14,9 @@ use kernels::activation::geglu::{geglu, geglu_backward};
 use kernels::activation::gelu::{gelu, gelu_backward};
 use kernels::activation::swiglu::{swiglu, swiglu_backward};
 use kernels::attention::{Cache, Pages, Row, attention};
+use kernels::blocks::{Blocks, TYPES};
 use kernels::causal_attention::{self as causal, causal_attention, causal_attention_backward};
+use kernels::cross_entropy::{HeadLoss, head_loss, head_loss_with_gradients};
 use kernels::element::{add, add_assign, sum_rows};
 use kernels::embedding::{embedding, embedding_backward};
 use kernels::isa::{self, Isa};
@@ -180,6 +182,7 @@ fn products(bench: &Bench) {
     }
     training(bench);
     generated(bench);
+    blocks(bench);
 }
 
 /// The products of a training step of 2048 rows at 15 and at 110 million parameters.
@@ -234,6 +237,45 @@ fn generated(bench: &Bench) {
         let shape = Shape { rows: 1, inner, outer };
         product(Role::Generated, &x[..inner], Weights::F32(&w[..inner * outer]), &mut y[..outer], shape);
     });
+}
+
+/// Every type of quantised block: made, widened, and multiplied with.
+fn blocks(bench: &Bench) {
+    let n = 2048;
+    let (x, w) = (numbers(8, n * n), numbers(9, n * n));
+    for kind in TYPES {
+        let (name, size) = (kind.name(), kind.size_bytes(n * n).expect("whole blocks"));
+        let (mut bytes, mut y) = (vec![0; size], vec![0.0; n * n]);
+        let traffic = Limit::Memory((size + 4 * n * n) as f64);
+        bench.row(&format!("blocks quantise {name} {n}x{n}"), traffic, "one body", || {
+            kind.quantise(&w, &mut bytes);
+        });
+        let (few, few_bytes) = (4096, kind.size_bytes(4096).expect("whole blocks"));
+        let traffic = Limit::Memory((few_bytes + 4 * few) as f64);
+        bench.row(&format!("blocks dequantise {name} {few} (in cache)"), traffic, "loads and stores", || {
+            kind.dequantise(&bytes[..few_bytes], &mut y[..few]);
+        });
+        let all = Limit::Arithmetic(2.0 * (n * n * n) as f64);
+        bench.row(&format!("product prompt {name} {n}x{n}x{n}"), all, WIDER, || {
+            let (weights, shape) = (Blocks::new(kind, &bytes), Shape { rows: n, inner: n, outer: n });
+            product(Role::Prompt, &x, Weights::Blocks(weights), &mut y, shape);
+        });
+        // 64 times the same rows: larger than any cache.
+        let (inner, outer) = (n, 64 * n);
+        let (many, mut y) = (bytes.repeat(64), vec![0.0; 32 * outer]);
+        for rows in [1, 4, 32] {
+            let limit = match rows {
+                32 => Limit::Arithmetic(2.0 * (rows * inner * outer) as f64),
+                _ => Limit::Memory(many.len() as f64),
+            };
+            let why = if rows == 32 { "x comes from the second cache" } else { READING };
+            bench.row(&format!("product generated {name} {rows}x{inner}x{outer}"), limit, why, || {
+                let (weights, shape) = (Blocks::new(kind, &many), Shape { rows, inner, outer });
+                let y = &mut y[..rows * outer];
+                product(Role::Generated, &x[..rows * inner], Weights::Blocks(weights), y, shape);
+            });
+        }
+    }
 }
 
 /// Kernels that go over rows of 4096, 128 MiB of each operand in all, so that they come from memory.

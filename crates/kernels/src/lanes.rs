@@ -37,6 +37,10 @@ pub(crate) trait Lanes: Copy {
     unsafe fn load_bf16(from: *const u16) -> Self;
     /// Sixteen IEEE half-precision numbers, widened exactly.
     unsafe fn load_f16(from: *const u16) -> Self;
+    /// One IEEE half-precision number in all lanes, widened exactly.
+    unsafe fn splat_f16(from: *const u16) -> Self;
+    /// Sixteen signed bytes, widened exactly.
+    unsafe fn load_i8(from: *const i8) -> Self;
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
     /// `self - other`.

@@ -10,6 +10,7 @@
 //! | [`isa`] | which instruction set runs |
 //! | [`pool`] | the one thread pool of the process |
 //! | [`kernel`] | a contract and its bodies |
+//! | [`blocks`] | quantised weights: types of block, made and widened |
 //! | [`product`] | dense product x·Wᵀ and the two products of its backward pass |
 //! | [`rms_norm`] | root-mean-square normalisation, and its backward pass |
 //! | [`layer_norm`] | layer normalisation, and its backward pass |
@@ -40,6 +41,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod blocks;
 pub mod causal_attention;
 pub mod cross_entropy;
 pub mod element;

@@ -1,21 +1,24 @@
 //! Dense products: `y = x · Wᵀ`, and the two of its backward pass, `g · W` and `gᵀ · x`.
 //!
-//! Not for quantised weights, and adds no bias. Two arithmetics, by the [`Role`] of the rows:
+//! Adds no bias. Two arithmetics, by the [`Role`] of the rows:
 //!
-//! - **Prompt**: packed tiles; each output is one chain of fused multiply-adds over k = 0, 1, 2, …, in the
-//!   tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
+//! - **Prompt**, and training: tiles of outputs; each output is one chain of fused multiply-adds over k = 0,
+//!   1, 2, …, in the tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
 //! - **Generated**: each weight row is read once, for up to 32 rows of x; each output is sixteen chains, lane
 //!   i over k ≡ i (mod 16), added up over one tree. The error is at most (K/16 + 5) · 2⁻²⁴.
 //!
 //! So an output depends on its row of x, its row of W and the role, and on nothing else. The scalar bodies
-//! multiply and add in two roundings, in the same order. Weights of 16 bits are widened exactly; nothing else
-//! is rounded.
+//! multiply and add in two roundings, in the same order. Weights of 16 bits are widened exactly, blocks as
+//! [`crate::blocks`] defines them; nothing else is rounded, so a product over blocks has the bits of the same
+//! product over their widened numbers.
 //!
 //! Source of the blocking: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
 //! (2008).
 
 mod generated;
 mod half;
+mod operand;
+mod panels;
 mod prompt;
 mod tile;
 mod training;
@@ -27,8 +30,12 @@ pub use training::{How, Into, Precision};
 pub use training::{product_backward_input, product_backward_weights, training_product};
 pub use weights::Weights;
 
+pub(crate) use generated::BlockBodies;
+pub(crate) use weights::{from_f16, to_f16};
+
 use generated::Body;
-use prompt::{Operand, Size};
+use operand::Operand;
+use prompt::Size;
 use tile::Tile;
 
 /// Which arithmetic a row takes.
@@ -67,6 +74,7 @@ pub fn product(role: Role, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shap
 
 fn prompt_product(tile: Tile, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
     check_lengths("product", (x.len(), w.len(), y.len()), shape);
+    check_blocks(w, shape);
     let Shape { rows, inner, outer } = shape;
     let a = Operand::by_rows(Weights::F32(x), inner);
     let b = Operand::by_rows(w, inner);
@@ -75,7 +83,14 @@ fn prompt_product(tile: Tile, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: S
 
 fn generated_product(body: Body, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
     check_lengths("product", (x.len(), w.len(), y.len()), shape);
+    check_blocks(w, shape);
     generated::multiply(body, x, w, y, shape);
+}
+
+fn check_blocks(w: Weights<'_>, shape: Shape) {
+    let Weights::Blocks(blocks) = w else { return };
+    let (kind, size) = (blocks.kind(), blocks.kind().n_weights());
+    assert!(shape.inner.is_multiple_of(size), "product: rows of {} are no blocks of {kind:?}", shape.inner);
 }
 
 fn check_lengths(name: &str, (x, w, y): (usize, usize, usize), shape: Shape) {

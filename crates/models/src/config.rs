@@ -45,6 +45,32 @@ pub struct Config {
 }
 
 impl Config {
+    /// A decoder that is to be trained: what is not a size is as most of its family have it.
+    pub fn new(
+        [vocabulary, width, n_layers, feed_forward, context]: [usize; 5],
+        [n_heads, n_kv_heads]: [usize; 2],
+        dialect: &Dialect,
+    ) -> Self {
+        let head_size = width / n_heads;
+        Self {
+            blocks: dialect.blocks,
+            vocabulary,
+            width,
+            n_layers,
+            n_heads,
+            n_kv_heads,
+            head_size,
+            feed_forward,
+            context,
+            epsilon: 1e-5,
+            frequencies: match dialect.blocks.positions {
+                PositionsKind::Rotary => frequencies(10_000.0, head_size),
+                PositionsKind::Learned => Vec::new(),
+            },
+            rope_layout: dialect.rope_layout,
+        }
+    }
+
     /// Reads the metadata of a GGUF file.
     ///
     /// # Errors
@@ -201,7 +227,7 @@ impl Raw {
     /// The angles of each pair, or the key that is wrong and why.
     fn frequencies(&self, head_size: usize, keys: &Keys) -> Result<Vec<f32>, (&'static str, String)> {
         let dims = self.rope_dims.unwrap_or(head_size as u64);
-        if dims == 0 || dims > head_size as u64 || dims % 2 != 0 {
+        if dims == 0 || dims > head_size as u64 || !dims.is_multiple_of(2) {
             let reason = format!("{dims} is not an even part of heads of {head_size}");
             return Err((or(keys.rope_dims, keys.n_heads), reason));
         }

@@ -9,8 +9,11 @@
 //! Source: A. Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2, 2019), section 2.3;
 //! H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ops::embedding::embedding;
+use ops::head_loss::Targets;
 use ops::rope::{Angles, rope};
 use ops::{Linear, Rows, Weight};
 
@@ -46,7 +49,7 @@ impl Input<'_> {
     fn wanted_rows(&self) -> Rows {
         let Some(wanted) = self.wanted else { return self.rows };
         let prompt = wanted.iter().filter(|&&row| row < self.rows.prompt).count();
-        Rows { prompt, generated: wanted.len() - prompt }
+        Rows { prompt, generated: wanted.len() - prompt, training: self.rows.training }
     }
 }
 
@@ -56,7 +59,7 @@ struct Pass<'a, 'b, 'p> {
     /// By which queries and keys are turned, where they are.
     angles: Option<Angles>,
     attend: &'a mut Attend<'b>,
-    watch: Watch<'p>,
+    watch: &'a mut Watch<'p>,
 }
 
 /// The probe, where there is one.
@@ -95,10 +98,69 @@ impl Decoder {
         attend: &mut Attend<'_>,
         probe: Option<&mut dyn Probe>,
     ) -> Tensor<2> {
-        let (mut x, angles) = self.placed(input.ids, &attend.positions(input.ids.len())); // [R, D]
-        let mut pass = Pass { rows: input.rows, angles, attend, watch: Watch(probe) };
-        pass.watch.tell(Part::Embedding, &x);
-        for (index, layer) in self.layers.iter().enumerate() {
+        let mut watch = Watch(probe);
+        let mut x = self.embed(input.ids, &attend.positions(input.ids.len())); // [R, D]
+        watch.tell(Part::Embedding, &x);
+        x = self.run_layers(0..self.layers.len(), x, input.rows, (attend, &mut watch)); // [R, D]
+        if let Some(wanted) = input.wanted {
+            x = self.select(x, wanted); // [W, D]
+        }
+        self.read(x, input.wanted_rows(), &mut watch)
+    }
+
+    /// The beginning of [`Decoder::forward`]: the stream before the first layer.
+    ///
+    /// # Shapes
+    /// `R` ids, `R` positions in their sequences → `[R, D]`.
+    pub fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2> {
+        let x = embedding(&self.embedding, self.ids(ids)); // [R, D]
+        match &self.positions {
+            Positions::Rotary => x,
+            Positions::Learned(table) => x + embedding(table, self.ids(positions)),
+        }
+    }
+
+    /// The middle of [`Decoder::forward`]: the stream behind some of the layers. A training that keeps the stream
+    /// at a few places computes the layers between them again for their gradients.
+    ///
+    /// # Shapes
+    /// `x` `[R, D]` → `[R, D]`.
+    pub fn layers(
+        &self,
+        range: Range<usize>,
+        x: Tensor<2>,
+        rows: Rows,
+        attend: &mut Attend<'_>,
+    ) -> Tensor<2> {
+        self.run_layers(range, x, rows, (attend, &mut Watch(None)))
+    }
+
+    /// The end of a training's forward pass: what the stream behind the last layer costs, in nats.
+    ///
+    /// # Shapes
+    /// `x` `[R, D]`, `R` targets → `[1]`.
+    pub fn loss(&self, x: Tensor<2>, targets: Targets) -> Tensor<1> {
+        let x = self.norm.forward(x, self.config.epsilon); // [R, D]
+        self.head.loss(x, targets)
+    }
+
+    fn run_layers(
+        &self,
+        range: Range<usize>,
+        mut x: Tensor<2>,
+        rows: Rows,
+        (attend, watch): (&mut Attend<'_>, &mut Watch<'_>),
+    ) -> Tensor<2> {
+        let angles = match self.positions {
+            Positions::Rotary => {
+                let positions = attend.positions(x.dims()[0]);
+                Some(Angles::new(&positions, &self.config.frequencies, &self.device))
+            }
+            Positions::Learned(_) => None,
+        };
+        let mut pass = Pass { rows, angles, attend, watch };
+        for index in range {
+            let layer = &self.layers[index];
             let attended = self.attention(index, layer, &x, &mut pass);
             pass.watch.tell(Part::AttentionOutput(index), &attended);
             x = x + attended; // [R, D]
@@ -107,19 +169,7 @@ impl Decoder {
             x = x + fed; // [R, D]
             pass.watch.tell(Part::LayerOutput(index), &x);
         }
-        if let Some(wanted) = input.wanted {
-            x = self.select(x, wanted); // [W, D]
-        }
-        self.read(x, input.wanted_rows(), &mut pass.watch)
-    }
-
-    /// The start of the stream `[R, D]`, and by which angles queries and keys are turned.
-    fn placed(&self, ids: &[u32], positions: &[u32]) -> (Tensor<2>, Option<Angles>) {
-        let x = embedding(&self.embedding, self.ids(ids)); // [R, D]
-        match &self.positions {
-            Positions::Rotary => (x, Some(Angles::new(positions, &self.config.frequencies, &self.device))),
-            Positions::Learned(table) => (x + embedding(table, self.ids(positions)), None),
-        }
+        x
     }
 
     /// The logits that the stream would give if no layer followed: the end of [`Decoder::forward`], and the lens

@@ -78,7 +78,7 @@ impl Error {
             Self::Setting { .. } | Self::Shape { .. } | Self::MissingTensor { .. } => {
                 "the file is incomplete or was converted wrongly: fetch it again, or convert it again"
             }
-            Self::Storage { .. } => "use a file with F32, F16 or BF16 weights",
+            Self::Storage { .. } => "use a file with F32, F16, BF16 or Q8_0 weights",
             Self::File(error) => error.hint(),
         }
     }

@@ -9,6 +9,7 @@ mod attend;
 pub mod blocks;
 mod config;
 mod decoder;
+mod describe;
 mod error;
 pub mod families;
 mod family;

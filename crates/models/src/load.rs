@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use formats::TensorFile;
-use ops::{Linear, Storage, Weight};
+use ops::{Linear, Weight};
 
 use crate::blocks::{FeedForwardKind, PositionsKind};
 use crate::decoder::Decoder;
@@ -72,7 +72,8 @@ impl Decoder {
         let positions = match config.blocks.positions {
             PositionsKind::Rotary => Positions::Rotary,
             PositionsKind::Learned => {
-                Positions::Learned(loader.table(names.positions, [config.context, config.width])?)
+                let shape = [config.context, config.width];
+                Positions::Learned(Box::new(loader.table(names.positions, shape)?))
             }
         };
         let head = match loader.look_up(names.head)? {
@@ -140,7 +141,8 @@ impl Loader<'_> {
         let down = self.linear(names.down, index, [width, inner])?;
         Ok(match config.blocks.feed_forward {
             FeedForwardKind::SwiGlu => {
-                FeedForward::SwiGlu { gate: self.linear(names.gate, index, [inner, width])?, up, down }
+                let gate = self.linear(names.gate, index, [inner, width])?;
+                FeedForward::SwiGlu { gate: Box::new(gate), up, down }
             }
             FeedForwardKind::Gelu(form) => FeedForward::Gelu { up, down, form },
         })
@@ -184,8 +186,8 @@ impl Loader<'_> {
         let file = || self.tensors.label().to_owned();
         let found = self.look_up(name)?;
         let found = found.ok_or_else(|| Error::MissingTensor { file: file(), name: name.into() })?;
-        let size = expected.iter().product::<usize>() * found.storage.size_bytes();
-        if found.shape != expected || found.bytes.as_slice().len() != size {
+        let size = found.storage.size_bytes(expected);
+        if found.shape != expected || Some(found.bytes.as_slice().len()) != size {
             let (name, expected) = (name.into(), expected.to_vec());
             return Err(Error::Shape { file: file(), name, found: found.shape, expected });
         }
@@ -196,7 +198,15 @@ impl Loader<'_> {
     fn matrix(&self, name: &str, [outputs, inputs]: [usize; 2]) -> Result<Found, Error> {
         match self.dialect.matrices {
             Matrices::OutputsByInputs => self.find(name, &[outputs, inputs]),
-            Matrices::InputsByOutputs => Ok(self.find(name, &[inputs, outputs])?.transposed()),
+            Matrices::InputsByOutputs => {
+                let found = self.find(name, &[inputs, outputs])?;
+                if found.storage.blocks().is_some() {
+                    // Blocks run along rows, and these would be columns.
+                    let (file, name) = (self.tensors.label().into(), name.into());
+                    return Err(Error::Storage { file, name, found: format!("{:?}", found.storage) });
+                }
+                Ok(found.transposed())
+            }
         }
     }
 
@@ -225,14 +235,5 @@ impl Loader<'_> {
 
 /// The numbers of a small tensor as f32, exactly.
 fn widen(found: &Found) -> Vec<f32> {
-    let bytes = found.bytes.as_slice();
-    match found.storage {
-        Storage::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Storage::Bf16 => {
-            bytes.as_chunks::<2>().0.iter().map(|b| burn::tensor::bf16::from_le_bytes(*b).to_f32()).collect()
-        }
-        Storage::F16 => {
-            bytes.as_chunks::<2>().0.iter().map(|b| burn::tensor::f16::from_le_bytes(*b).to_f32()).collect()
-        }
-    }
+    found.storage.widen(found.bytes.as_slice())
 }

@@ -12,7 +12,7 @@ pub use written::Written;
 
 use base::Rng;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use ops::{Linear, Weight};
+use ops::{Linear, Weight, embedding};
 
 use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PositionsKind};
 use crate::decoder::Decoder;
@@ -32,7 +32,7 @@ pub enum Head {
     Own,
 }
 
-/// One tensor that learns.
+/// One tensor that learns, or its gradient, or a running mean of it.
 #[derive(Clone)]
 pub enum Learned {
     /// A weight matrix, `[N, K]`.
@@ -42,13 +42,16 @@ pub enum Learned {
 }
 
 impl Learned {
-    fn new(values: Vec<f32>, shape: &[usize], device: &Device) -> Self {
+    /// A tensor of `shape`, `[N, K]` or `[D]`.
+    ///
+    /// # Panics
+    /// When there are more or fewer values than `shape` says.
+    pub fn new(values: Vec<f32>, shape: &[usize], device: &Device) -> Self {
         match *shape {
             [rows, columns] => {
-                let data = TensorData::new(values, [rows, columns]);
-                Self::Matrix(Tensor::from_data(data, device).require_grad())
+                Self::Matrix(Tensor::from_data(TensorData::new(values, [rows, columns]), device))
             }
-            _ => Self::Vector(Tensor::from_data(TensorData::new(values, shape), device).require_grad()),
+            _ => Self::Vector(Tensor::from_data(TensorData::new(values, shape), device)),
         }
     }
 
@@ -60,11 +63,33 @@ impl Learned {
         }
     }
 
-    /// Takes its gradient, row after row; `None` where the loss does not depend on it.
-    pub fn take_gradient(&self, gradients: &mut Gradients) -> Option<Vec<f32>> {
+    /// Takes the tensor out and leaves an empty one, so that nobody else holds it.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
         match self {
-            Self::Matrix(tensor) => Some(floats(tensor.grad_remove(gradients)?.into_data())),
-            Self::Vector(tensor) => Some(floats(tensor.grad_remove(gradients)?.into_data())),
+            Self::Matrix(tensor) => {
+                let empty = Tensor::empty([0, 0], &tensor.device());
+                Self::Matrix(std::mem::replace(tensor, empty))
+            }
+            Self::Vector(tensor) => {
+                let empty = Tensor::empty([0], &tensor.device());
+                Self::Vector(std::mem::replace(tensor, empty))
+            }
+        }
+    }
+
+    /// The same numbers as the beginning of a tape.
+    fn leaf(&self) -> Self {
+        match self {
+            Self::Matrix(tensor) => Self::Matrix(Tensor::from_inner(tensor.clone()).require_grad()),
+            Self::Vector(tensor) => Self::Vector(Tensor::from_inner(tensor.clone()).require_grad()),
+        }
+    }
+
+    fn take_gradient(&self, gradients: &mut Gradients) -> Option<Self> {
+        match self {
+            Self::Matrix(tensor) => Some(Self::Matrix(tensor.grad_remove(gradients)?)),
+            Self::Vector(tensor) => Some(Self::Vector(tensor.grad_remove(gradients)?)),
         }
     }
 }
@@ -94,8 +119,6 @@ pub struct Parameters {
 
 impl Parameters {
     /// Weights at random: the same `rng`, the same weights.
-    ///
-    /// `device` has to be one that records a tape (`Device::autodiff`).
     pub fn random(config: Config, head: Head, dialect: &Dialect, rng: &mut Rng, device: &Device) -> Self {
         let additions = (2.0 * config.n_layers as f64).sqrt();
         Self::build(config, head, dialect, device, &mut |plan| match plan.start {
@@ -141,6 +164,11 @@ impl Parameters {
         &self.config
     }
 
+    /// Where they are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// All of them, in their order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Parameter> {
         self.list.iter()
@@ -151,23 +179,62 @@ impl Parameters {
         self.list.iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum()
     }
 
-    /// Replaces the values of the parameter at `index`.
-    ///
-    /// # Panics
-    /// When there are more or fewer values than the parameter has.
-    pub fn replace(&mut self, index: usize, values: Vec<f32>) {
-        let parameter = &mut self.list[index];
-        parameter.tensor = Learned::new(values, &parameter.shape, &self.device);
+    /// The tensors themselves, to be changed.
+    pub fn tensors_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Learned> {
+        self.list.iter_mut().map(|parameter| &mut parameter.tensor)
     }
 
-    /// The model that they make; it shares their tensors.
+    /// The model that they make; it shares their tensors and writes no tape.
     pub fn decoder(&self) -> Decoder {
-        let (config, device) = (&self.config, &self.device);
-        let mut rest = Rest { list: self.list.iter(), config, device };
+        self.decoder_of(self.list.iter().map(|parameter| &parameter.tensor), &self.device)
+    }
+
+    /// The model that they make, writing a tape.
+    pub fn taped(&self) -> Taped {
+        let leaves: Vec<Learned> = self.list.iter().map(|parameter| parameter.tensor.leaf()).collect();
+        let decoder = self.decoder_of(leaves.iter(), &self.device.clone().autodiff());
+        Taped { decoder, leaves }
+    }
+
+    /// Adds what the embedding of `ids` at `positions` learns from the gradient of its output, `[R, D]`, to the
+    /// gradients of all parameters in their order.
+    ///
+    /// # Panics
+    /// When a parameter besides the embedding's tables has no gradient.
+    pub fn with_embedding_gradients(
+        &self,
+        mut gradients: Vec<Option<Learned>>,
+        (ids, positions): (&[u32], &[u32]),
+        gradient: Tensor<2>,
+    ) -> Vec<Learned> {
+        // The tables come first in the plan.
+        let tables: &[&[u32]] = match self.config.blocks.positions {
+            PositionsKind::Rotary => &[ids],
+            PositionsKind::Learned => &[ids, positions],
+        };
+        for (index, rows) in tables.iter().enumerate() {
+            let table = match gradients[index].take() {
+                Some(Learned::Matrix(table)) => table,
+                _ => {
+                    let shape = &self.list[index].shape;
+                    Tensor::zeros([shape[0], shape[1]], &self.device)
+                }
+            };
+            gradients[index] = Some(Learned::Matrix(embedding::add_gradient(table, rows, gradient.clone())));
+        }
+        gradients
+            .into_iter()
+            .map(|gradient| gradient.expect("the logits depend on every parameter"))
+            .collect()
+    }
+
+    fn decoder_of<'a>(&self, list: impl Iterator<Item = &'a Learned>, device: &Device) -> Decoder {
+        let config = &self.config;
+        let mut rest = Rest { list, blocks: config.blocks, device: device.clone() };
         let embedding = rest.matrix();
         let positions = match config.blocks.positions {
             PositionsKind::Rotary => Positions::Rotary,
-            PositionsKind::Learned => Positions::Learned(rest.matrix()),
+            PositionsKind::Learned => Positions::Learned(Box::new(rest.matrix())),
         };
         let layers = (0..config.n_layers).map(|_| rest.layer()).collect();
         let norm = rest.norm();
@@ -175,27 +242,41 @@ impl Parameters {
             Head::Tied => embedding.clone(),
             Head::Own => rest.matrix(),
         };
-        let (head, device) = (Linear::new(head), device.clone());
-        Decoder { config: config.clone(), embedding, positions, layers, norm, head, device }
+        let (config, device, head) = (config.clone(), device.clone(), Linear::new(head));
+        Decoder { config, embedding, positions, layers, norm, head, device }
+    }
+}
+
+/// A decoder whose forward pass writes a tape, with the tensors that begin it.
+pub struct Taped {
+    /// The model.
+    pub decoder: Decoder,
+    leaves: Vec<Learned>,
+}
+
+impl Taped {
+    /// The gradient of every parameter in its order; `None` where the loss does not depend on it.
+    pub fn take_gradients(&self, gradients: &mut Gradients) -> Vec<Option<Learned>> {
+        self.leaves.iter().map(|leaf| leaf.take_gradient(gradients)).collect()
     }
 }
 
 /// The tensors that are not yet put to their places, in the order of [`plan`].
-struct Rest<'a> {
-    list: std::slice::Iter<'a, Parameter>,
-    config: &'a Config,
-    device: &'a Device,
+struct Rest<I> {
+    list: I,
+    blocks: Blocks,
+    device: Device,
 }
 
-impl Rest<'_> {
+impl<'a, I: Iterator<Item = &'a Learned>> Rest<I> {
     fn layer(&mut self) -> Layer {
         let attention_norm = self.norm();
         let [queries, keys, values, attention_output] = std::array::from_fn(|_| self.linear());
         let feed_forward_norm = self.norm();
-        let feed_forward = match self.config.blocks.feed_forward {
+        let feed_forward = match self.blocks.feed_forward {
             FeedForwardKind::SwiGlu => {
                 let [gate, up, down] = std::array::from_fn(|_| self.linear());
-                FeedForward::SwiGlu { gate, up, down }
+                FeedForward::SwiGlu { gate: Box::new(gate), up, down }
             }
             FeedForwardKind::Gelu(form) => {
                 let [up, down] = std::array::from_fn(|_| self.linear());
@@ -206,29 +287,29 @@ impl Rest<'_> {
     }
 
     fn norm(&mut self) -> Norm {
-        let blocks = self.config.blocks;
+        let blocks = self.blocks;
         let weight = self.vector();
         let bias = (norm_biases(blocks) == Biases::All).then(|| self.vector());
-        Norm::new(blocks.norm, weight, bias, self.device)
+        Norm::new(blocks.norm, weight, bias, &self.device)
     }
 
     fn linear(&mut self) -> Linear {
         let linear = Linear::new(self.matrix());
-        match self.config.blocks.biases {
+        match self.blocks.biases {
             Biases::None => linear,
             Biases::All => linear.with_bias(self.vector()),
         }
     }
 
     fn matrix(&mut self) -> Weight {
-        match self.list.next().map(|parameter| &parameter.tensor) {
+        match self.list.next() {
             Some(Learned::Matrix(tensor)) => Weight::from_tensor(tensor.clone()),
             _ => unreachable!("the list was made by the plan, which has a matrix here"),
         }
     }
 
     fn vector(&mut self) -> Tensor<1> {
-        match self.list.next().map(|parameter| &parameter.tensor) {
+        match self.list.next() {
             Some(Learned::Vector(tensor)) => tensor.clone(),
             _ => unreachable!("the list was made by the plan, which has a vector here"),
         }

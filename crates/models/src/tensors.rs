@@ -76,6 +76,7 @@ impl Tensors for TensorFile {
             Dtype::F32 => Storage::F32,
             Dtype::BF16 => Storage::Bf16,
             Dtype::F16 => Storage::F16,
+            Dtype::Q8_0 => Storage::Q8_0,
             other => {
                 let (file, name) = (self.file().label().into(), name.into());
                 return Err(Error::Storage { file, name, found: other.to_string() });

@@ -4,12 +4,11 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{IndexingUpdateOp, Int, Shape, Tensor};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{IndexingUpdateOp, Int, Shape, Tensor, TensorData};
 
 use crate::cost::Cost;
-use crate::host::{from_host, host, indices, weights};
-use crate::value::Value;
+use crate::host::{from_host, host, indices, values_mut, weights};
 use crate::weight::{Weight, WeightTensor};
 
 /// The op; see [`embedding`].
@@ -23,37 +22,27 @@ pub trait EmbeddingOp: Backend {
         definition::<Self>(table, ids)
     }
 
-    /// The gradient of [`EmbeddingOp::embedding_rows`] for a table of `rows` rows: the sum of the rows of `gradient`
-    /// `[R, D]` that chose each → `[V, D]`.
-    fn embedding_gradient(
-        gradient: FloatTensor<Self>,
+    /// `table` `[V, D]` with each row of `gradient` `[R, D]` added to the row that its id names.
+    fn embedding_add_gradient(
+        table: FloatTensor<Self>,
         ids: IntTensor<Self>,
-        rows: usize,
+        gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        gradient_definition::<Self>(gradient, ids, rows)
+        Self::float_select_assign(table, 0, ids, gradient, IndexingUpdateOp::Add)
     }
 }
 
 /// Rows of a table in Burn primitives.
 pub(crate) fn definition<B: Backend>(table: WeightTensor<B>, ids: IntTensor<B>) -> FloatTensor<B> {
-    let WeightTensor::Dense(table) = table;
-    Value::<B>(B::float_select(table, 0, ids)).widened().0 // [R, D]
-}
-
-/// Sums of rows in Burn primitives.
-pub(crate) fn gradient_definition<B: Backend>(
-    gradient: FloatTensor<B>,
-    ids: IntTensor<B>,
-    rows: usize,
-) -> FloatTensor<B> {
-    let shape = Shape::from([rows, gradient.shape().to_vec()[1]]);
-    let zeros = B::float_zeros(shape, &gradient.device(), gradient.dtype().into());
-    B::float_select_assign(zeros, 0, ids, gradient, IndexingUpdateOp::Add) // [V, D]
+    let rows = match table {
+        WeightTensor::Dense(table) => WeightTensor::<B>::Dense(B::float_select(table, 0, ids)),
+        WeightTensor::Blocks(bytes, kind) => WeightTensor::Blocks(B::int_select(bytes, 0, ids), kind),
+    };
+    rows.widened().0 // [R, D]
 }
 
 impl EmbeddingOp for Flex {
     fn embedding_rows(table: WeightTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
-        let WeightTensor::Dense(table) = table;
         let (table, ids) = (weights(&table), indices(ids));
         let width = table.dims()[1];
         let mut y = vec![0.0; ids.len() * width];
@@ -61,16 +50,15 @@ impl EmbeddingOp for Flex {
         from_host(y, vec![ids.len(), width])
     }
 
-    fn embedding_gradient(
-        gradient: FloatTensor<Self>,
+    fn embedding_add_gradient(
+        mut table: FloatTensor<Self>,
         ids: IntTensor<Self>,
-        rows: usize,
+        gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let (gradient, ids) = (host(&gradient), indices(ids));
+        let (ids, gradient) = (indices(ids), host(&gradient));
         let width = gradient.dims()[1];
-        let mut sums = vec![0.0; rows * width];
-        kernels::embedding::embedding_backward(&ids, gradient.values(), width, &mut sums);
-        from_host(sums, vec![rows, width])
+        kernels::embedding::embedding_backward(&ids, gradient.values(), width, values_mut(&mut table));
+        table
     }
 }
 
@@ -89,14 +77,23 @@ impl<B: EmbeddingOp> Backward<B, 1> for EmbeddingBackward {
         let gradient = gradients.consume::<B>(&step.node);
         let [node] = step.parents;
         if let Some(node) = node {
-            gradients.register::<B>(node.id, B::embedding_gradient(gradient, step.state, self.rows));
+            let shape = Shape::from([self.rows, gradient.shape().to_vec()[1]]);
+            let zeros = B::float_zeros(shape, &gradient.device(), gradient.dtype().into());
+            gradients.register::<B>(node.id, B::embedding_add_gradient(zeros, step.state, gradient));
         }
     }
 }
 
 impl<B: EmbeddingOp, C: CheckpointStrategy> EmbeddingOp for Autodiff<B, C> {
     fn embedding_rows(table: WeightTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
-        let WeightTensor::Dense(table) = table;
+        let table = match table {
+            WeightTensor::Dense(table) => table,
+            // Quantised tables do not learn.
+            WeightTensor::Blocks(bytes, kind) => {
+                let y = B::embedding_rows(WeightTensor::Blocks(bytes, kind), ids);
+                return <Self as AutodiffBackend>::from_inner(y);
+            }
+        };
         let node = table.node();
         let table = table.into_primitive();
         let rows = table.shape().to_vec()[0];
@@ -117,6 +114,18 @@ impl<B: EmbeddingOp, C: CheckpointStrategy> EmbeddingOp for Autodiff<B, C> {
 /// `table` `[V, D]`, `ids` `[R]`, each below `V` → `[R, D]`.
 pub fn embedding(table: &Weight, ids: Tensor<1, Int>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::embedding_rows(table.dispatch(), ids.into_dispatch()))
+}
+
+/// Adds the gradient of looked-up rows to that of their table, in its memory where nobody else holds it.
+///
+/// # Shapes
+/// `table` `[V, D]`, `R` ids, each below `V`, `gradient` `[R, D]` → `[V, D]`.
+pub fn add_gradient(table: Tensor<2>, ids: &[u32], gradient: Tensor<2>) -> Tensor<2> {
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let n_ids = ids.len();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [n_ids]), &table.device());
+    let (table, gradient) = (table.into_dispatch(), gradient.into_dispatch());
+    Tensor::from_dispatch(Dispatch::embedding_add_gradient(table, ids.into_dispatch(), gradient))
 }
 
 /// Work of one call for `rows` ids of width `width`.

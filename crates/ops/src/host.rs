@@ -2,11 +2,17 @@
 //!
 //! Does not: compute. A contiguous f32 tensor is lent without a copy; anything else is copied once.
 
+use std::borrow::Cow;
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, TensorData, bf16, f16};
 use half::slice::HalfFloatSliceExt;
+use kernels::blocks::Blocks;
 use kernels::product::Weights;
+
+use crate::quantised::Quantised;
+use crate::weight::WeightTensor;
 
 /// A CPU tensor.
 pub(crate) type Cpu = FloatTensor<Flex>;
@@ -52,25 +58,51 @@ pub(crate) fn indices(tensor: IntTensor<Flex>) -> Vec<u32> {
 }
 
 /// A contiguous weight matrix in memory, in its own storage.
-pub(crate) struct HostWeights(Cpu);
+pub(crate) struct HostWeights {
+    elements: Cpu,
+    blocks: Option<Quantised>,
+}
 
 /// Makes a weight matrix readable as one slice of its own storage.
-pub(crate) fn weights(tensor: &Cpu) -> HostWeights {
-    HostWeights(tensor.to_contiguous())
+pub(crate) fn weights(weight: &WeightTensor<Flex>) -> HostWeights {
+    match weight {
+        WeightTensor::Dense(numbers) => HostWeights { elements: numbers.to_contiguous(), blocks: None },
+        WeightTensor::Blocks(bytes, kind) => {
+            HostWeights { elements: bytes.to_contiguous(), blocks: Some(*kind) }
+        }
+    }
 }
 
 impl HostWeights {
-    pub fn dims(&self) -> Vec<usize> {
-        self.0.shape().to_vec()
+    /// Rows and columns.
+    pub fn dims(&self) -> [usize; 2] {
+        let view = self.view();
+        let rows = self.elements.shape()[0];
+        [rows, view.len().checked_div(rows).unwrap_or(0)]
     }
 
     pub fn view(&self) -> Weights<'_> {
         let why = "contiguous and of this type, by construction";
-        match self.0.dtype() {
-            DType::F32 => Weights::F32(self.0.as_slice().expect(why)),
-            DType::BF16 => Weights::Bf16(self.0.as_slice::<bf16>().expect(why).reinterpret_cast()),
-            DType::F16 => Weights::F16(self.0.as_slice::<f16>().expect(why).reinterpret_cast()),
+        if let Some(kind) = self.blocks {
+            return Weights::Blocks(Blocks::new(kind.blocks(), self.elements.as_slice().expect(why)));
+        }
+        match self.elements.dtype() {
+            DType::F32 => Weights::F32(self.elements.as_slice().expect(why)),
+            DType::BF16 => Weights::Bf16(self.elements.as_slice::<bf16>().expect(why).reinterpret_cast()),
+            DType::F16 => Weights::F16(self.elements.as_slice::<f16>().expect(why).reinterpret_cast()),
             other => panic!("weights are f32, bf16 or f16 by the constructor of Weight, not {other:?}"),
+        }
+    }
+
+    /// The numbers as f32: in place where they are, else a copy.
+    pub fn widened(&self) -> Cow<'_, [f32]> {
+        match self.view() {
+            Weights::F32(values) => Cow::Borrowed(values),
+            narrow => {
+                let mut values = vec![0.0; narrow.len()];
+                narrow.widen(0..values.len(), &mut values);
+                Cow::Owned(values)
+            }
         }
     }
 }

@@ -6,14 +6,17 @@
 //! Does not: know models, families, sequences or files.
 
 pub mod activation;
+pub mod adam_w;
 pub mod attention;
 pub mod causal_attention;
 pub mod cost;
 pub mod device;
 pub mod embedding;
+pub mod head_loss;
 mod host;
 pub mod linear;
 pub mod norm;
+mod quantised;
 pub mod rope;
 mod rows;
 pub mod softmax;
@@ -26,7 +29,7 @@ mod tests;
 pub use burn::tensor::{Device, Tensor};
 
 pub use linear::Linear;
-pub use rows::Rows;
+pub use rows::{Precision, Rows};
 pub use weight::{Lent, Storage, Weight, WeightError};
 
 use burn::backend::Backend;
@@ -37,9 +40,11 @@ pub trait Ops:
     + activation::geglu::GegluOp
     + activation::gelu::GeluOp
     + activation::swiglu::SwigluOp
+    + adam_w::AdamWOp
     + attention::AttentionOp
     + causal_attention::CausalAttentionOp
     + embedding::EmbeddingOp
+    + head_loss::HeadLossOp
     + linear::LinearOp
     + norm::layer_norm::LayerNormOp
     + norm::rms_norm::RmsNormOp
@@ -53,9 +58,11 @@ impl<B> Ops for B where
         + activation::geglu::GegluOp
         + activation::gelu::GeluOp
         + activation::swiglu::SwigluOp
+        + adam_w::AdamWOp
         + attention::AttentionOp
         + causal_attention::CausalAttentionOp
         + embedding::EmbeddingOp
+        + head_loss::HeadLossOp
         + linear::LinearOp
         + norm::layer_norm::LayerNormOp
         + norm::rms_norm::RmsNormOp

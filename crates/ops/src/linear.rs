@@ -3,13 +3,15 @@
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use kernels::product::{self, How, Role, Shape};
+use kernels::product::{self, How, Into, Precision, Role, Shape, Weights};
 
 use crate::cost::Cost;
+use crate::head_loss::{Targets, head_loss};
 use crate::host::{from_host, host, weights};
+use crate::quantised::Quantised;
 use crate::rows::Rows;
 use crate::value::Value;
 use crate::weight::{Weight, WeightTensor};
@@ -28,61 +30,103 @@ pub trait LinearOp: Backend {
     }
 
     /// The gradient of [`LinearOp::linear_rows`] for `x`: `gradient` `[R, N]`, `weight` `[N, K]` → `[R, K]`.
-    fn linear_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        Value::<Self>(gradient).matmul(Value::<Self>(weight).widened()).0 // [R, K]
+    fn linear_input_gradient(
+        gradient: FloatTensor<Self>,
+        #[extension_type] weight: WeightTensor<Self>,
+        _precision: Precision,
+    ) -> FloatTensor<Self> {
+        let gradient = Value::<Self>(gradient);
+        let weight = weight.widened().cast_as(&gradient);
+        gradient.matmul(weight).0 // [R, K]
     }
 
     /// The gradient of [`LinearOp::linear_rows`] for the weight: `gradient` `[R, N]`, `x` `[R, K]` → `[N, K]`.
-    fn linear_weight_gradient(gradient: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn linear_weight_gradient(
+        gradient: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        _precision: Precision,
+    ) -> FloatTensor<Self> {
         Value::<Self>(gradient).transpose().matmul(Value::<Self>(x)).0 // [N, K]
     }
 }
 
 /// `x · Wᵀ` in Burn primitives.
 pub(crate) fn definition<B: Backend>(x: FloatTensor<B>, weight: WeightTensor<B>) -> FloatTensor<B> {
-    let WeightTensor::Dense(weight) = weight;
-    Value::<B>(x).matmul(Value::<B>(weight).widened().transpose()).0 // [R, N]
+    let x = Value::<B>(x);
+    let weight = weight.widened().cast_as(&x);
+    x.matmul(weight.transpose()).0 // [R, N]
 }
 
 impl LinearOp for Flex {
     fn linear_rows(x: FloatTensor<Self>, weight: WeightTensor<Self>, rows: Rows) -> FloatTensor<Self> {
-        let WeightTensor::Dense(weight) = weight;
         let (x, weight) = (host(&x), weights(&weight));
-        let (inner, outer) = (weight.dims()[1], weight.dims()[0]);
+        let [outer, inner] = weight.dims();
         assert_eq!(x.dims(), [rows.total(), inner], "linear: x must be [R, K] for weight [{outer}, {inner}]");
         let mut y = vec![0.0; rows.total() * outer];
         let (prompt, generated) = x.values().split_at(rows.prompt * inner);
         let (prompt_y, generated_y) = y.split_at_mut(rows.prompt * outer);
         let shape = |rows| Shape { rows, inner, outer };
-        product::product(Role::Prompt, prompt, weight.view(), prompt_y, shape(rows.prompt));
+        match rows.training {
+            None => product::product(Role::Prompt, prompt, weight.view(), prompt_y, shape(rows.prompt)),
+            Some(precision) => {
+                product::training_product(
+                    how(precision),
+                    prompt,
+                    weight.view(),
+                    prompt_y,
+                    shape(rows.prompt),
+                );
+            }
+        }
         product::product(Role::Generated, generated, weight.view(), generated_y, shape(rows.generated));
         from_host(y, vec![rows.total(), outer])
     }
 
-    fn linear_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn linear_input_gradient(
+        gradient: FloatTensor<Self>,
+        weight: WeightTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
         let (gradient, weight) = (host(&gradient), weights(&weight));
-        let [rows, outer, inner] = [gradient.dims()[0], weight.dims()[0], weight.dims()[1]];
+        let (rows, [outer, inner]) = (gradient.dims()[0], weight.dims());
         let mut result = vec![0.0; rows * inner];
         let shape = Shape { rows, inner, outer };
-        product::product_backward_input(How::F32, gradient.values(), weight.view(), &mut result, shape);
+        let wide = weight.widened();
+        product::product_backward_input(
+            how(precision),
+            gradient.values(),
+            Weights::F32(&wide),
+            &mut result,
+            shape,
+        );
         from_host(result, vec![rows, inner])
     }
 
-    fn linear_weight_gradient(gradient: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn linear_weight_gradient(
+        gradient: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
         let (gradient, x) = (host(&gradient), host(&x));
         let [rows, outer, inner] = [gradient.dims()[0], gradient.dims()[1], x.dims()[1]];
         let mut result = vec![0.0; outer * inner];
         let shape = Shape { rows, inner, outer };
-        product::product_backward_weights(How::F32, gradient.values(), x.values(), &mut result, shape);
+        product::product_backward_weights(how(precision), gradient.values(), x.values(), &mut result, shape);
         from_host(result, vec![outer, inner])
     }
+}
+
+fn how(precision: Precision) -> How {
+    How { precision, into: Into::Replace }
 }
 
 #[cfg(feature = "gpu")]
 impl LinearOp for crate::Gpu {}
 
 #[derive(Debug)]
-struct LinearBackward;
+struct LinearBackward {
+    precision: Precision,
+}
 
 impl<B: LinearOp> Backward<B, 2> for LinearBackward {
     type State = (FloatTensor<B>, FloatTensor<B>);
@@ -92,18 +136,55 @@ impl<B: LinearOp> Backward<B, 2> for LinearBackward {
         let gradient = gradients.consume::<B>(&step.node);
         let [x_node, weight_node] = step.parents;
         if let Some(node) = x_node {
-            gradients.register::<B>(node.id, B::linear_input_gradient(gradient.clone(), weight));
+            let weight = WeightTensor::Dense(weight);
+            let for_x = B::linear_input_gradient(gradient.clone(), weight, self.precision);
+            gradients.register::<B>(node.id, for_x);
         }
         if let Some(node) = weight_node {
-            gradients.register::<B>(node.id, B::linear_weight_gradient(gradient, x));
+            gradients.register::<B>(node.id, B::linear_weight_gradient(gradient, x, self.precision));
         }
+    }
+}
+
+/// The step over quantised weights, which are never trained themselves.
+#[derive(Debug)]
+struct FrozenBackward;
+
+impl<B: LinearOp> Backward<B, 1> for FrozenBackward {
+    type State = (IntTensor<B>, Quantised);
+
+    fn backward(self, step: Parents<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (bytes, kind) = step.state;
+        let gradient = gradients.consume::<B>(&step.node);
+        if let [Some(node)] = step.parents {
+            let weight = WeightTensor::Blocks(bytes, kind);
+            gradients.register::<B>(node.id, B::linear_input_gradient(gradient, weight, Precision::F32));
+        }
+    }
+}
+
+fn frozen_rows<B: LinearOp, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    (bytes, kind): (IntTensor<B>, Quantised),
+    rows: Rows,
+) -> FloatTensor<Autodiff<B, C>> {
+    let step = FrozenBackward.prepare::<C>([x.node()]).compute_bound();
+    let weight = WeightTensor::Blocks(bytes.clone(), kind);
+    let y = B::linear_rows(x.into_primitive(), weight, rows);
+    match step.stateful() {
+        OpsKind::Tracked(step) => step.finish((bytes, kind), y),
+        OpsKind::UnTracked(step) => step.finish(y),
     }
 }
 
 impl<B: LinearOp, C: CheckpointStrategy> LinearOp for Autodiff<B, C> {
     fn linear_rows(x: FloatTensor<Self>, weight: WeightTensor<Self>, rows: Rows) -> FloatTensor<Self> {
-        let WeightTensor::Dense(weight) = weight;
-        let step = LinearBackward.prepare::<C>([x.node(), weight.node()]).compute_bound();
+        let weight = match weight {
+            WeightTensor::Dense(weight) => weight,
+            WeightTensor::Blocks(bytes, kind) => return frozen_rows::<B, C>(x, (bytes, kind), rows),
+        };
+        let precision = rows.training.unwrap_or(Precision::F32);
+        let step = LinearBackward { precision }.prepare::<C>([x.node(), weight.node()]).compute_bound();
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
         match step.stateful() {
             OpsKind::Tracked(step) => {
@@ -137,6 +218,18 @@ impl Linear {
     /// Outputs `N` and inputs `K`.
     pub fn shape(&self) -> [usize; 2] {
         self.weight.shape()
+    }
+
+    /// What the rows of `x` cost when this layer is the output head.
+    ///
+    /// # Shapes
+    /// `x` `[R, K]`, `R` targets → `[1]`, in nats.
+    ///
+    /// # Panics
+    /// When the layer has a bias or its weight is no float tensor: such heads are not trained.
+    pub fn loss(&self, x: Tensor<2>, targets: Targets) -> Tensor<1> {
+        assert!(self.bias.is_none(), "an output head that learns has no bias");
+        head_loss(x, self.weight.learning(), targets)
     }
 
     /// # Shapes

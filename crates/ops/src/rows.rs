@@ -3,6 +3,8 @@
 //! A row of a prompt and a row that was generated are computed by different kernels. Each kernel gives a row the
 //! same bits whatever its neighbours are, so "in a batch" equals "alone" as long as a row keeps its role.
 
+pub use kernels::product::Precision;
+
 /// How many rows of a batch have which role. Prompt rows come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
@@ -10,17 +12,24 @@ pub struct Rows {
     pub prompt: usize,
     /// Rows of tokens that a model generated or verifies.
     pub generated: usize,
+    /// How exact the products of prompt rows are that belong to a training; `None` for prompts.
+    pub training: Option<Precision>,
 }
 
 impl Rows {
     /// A batch of prompt rows alone.
     pub fn prompt(prompt: usize) -> Self {
-        Self { prompt, generated: 0 }
+        Self { prompt, ..Self::default() }
+    }
+
+    /// The rows of a training batch.
+    pub fn training(rows: usize, precision: Precision) -> Self {
+        Self { prompt: rows, generated: 0, training: Some(precision) }
     }
 
     /// A batch of generated rows alone.
     pub fn generated(generated: usize) -> Self {
-        Self { prompt: 0, generated }
+        Self { generated, ..Self::default() }
     }
 
     /// All rows.

@@ -8,6 +8,7 @@
 
 mod backward;
 mod cases;
+mod training;
 
 use std::fmt;
 
@@ -185,7 +186,7 @@ fn judge(errors: Errors) -> Result<Errors, String> {
 fn every_op_is_its_definition_on_every_device() {
     let mut wrong = Vec::new();
     for (label, device) in devices() {
-        for case in CASES.iter().chain(BACKWARD) {
+        for case in CASES.iter().chain(BACKWARD).chain(training::CASES) {
             match check(case, &device) {
                 Ok(errors) => println!("{label} {:<44} {errors}", case.name),
                 Err(errors) => wrong.push(format!("{label} {}: {errors}", case.name)),

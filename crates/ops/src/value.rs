@@ -3,7 +3,7 @@
 //! Does not: choose arithmetic. Every method is one Burn primitive, so that a definition written with it runs on
 //! every device and is differentiable.
 
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, FloatDType, Shape, Slice, TensorData};
 
@@ -12,6 +12,11 @@ use burn::tensor::{DType, FloatDType, Shape, Slice, TensorData};
 pub(crate) struct Value<B: Backend>(pub FloatTensor<B>);
 
 impl<B: Backend> Value<B> {
+    /// Integers as f32.
+    pub fn from_integers(tensor: IntTensor<B>) -> Self {
+        Self(B::int_into_float(tensor, FloatDType::F32))
+    }
+
     pub fn dims(&self) -> Vec<usize> {
         self.0.shape().to_vec()
     }
@@ -55,6 +60,14 @@ impl<B: Backend> Value<B> {
         }
     }
 
+    /// The same numbers in the type of `like`.
+    pub fn cast_as(self, like: &Self) -> Self {
+        if self.0.dtype() == like.0.dtype() {
+            return self;
+        }
+        Self(B::float_cast(self.0, like.0.dtype().into()))
+    }
+
     /// What to add to the scores of `n` rows that follow `past` tokens, in the type of `self`: 0 where row `i` sees
     /// token `j` (`j ≤ past + i`), else `-inf`: `[n, past + n]`.
     pub fn causal_mask(&self, n: usize, past: usize) -> Self {
@@ -81,6 +94,11 @@ impl<B: Backend> Value<B> {
         Self(B::float_exp(self.0))
     }
 
+    /// The greatest integers that are not greater.
+    pub fn floor(self) -> Self {
+        Self(B::float_floor(self.0))
+    }
+
     pub fn tanh(self) -> Self {
         Self(B::float_tanh(self.0))
     }
@@ -88,6 +106,10 @@ impl<B: Backend> Value<B> {
     /// The error function.
     pub fn erf(self) -> Self {
         Self(B::float_erf(self.0))
+    }
+
+    pub fn log(self) -> Self {
+        Self(B::float_log(self.0))
     }
 
     pub fn reciprocal(self) -> Self {

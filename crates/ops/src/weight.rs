@@ -4,15 +4,31 @@
 
 use std::ops::Range;
 
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, ExtensionType};
-use burn::tensor::{AllocationProperty, Bytes, DType, Device, Shape, Tensor, TensorData};
+use burn::tensor::{AllocationProperty, Bytes, DType, Device, Int, Shape, Tensor, TensorData, bf16, f16};
+use kernels::blocks::BlockType;
+
+use crate::quantised::Quantised;
+use crate::value::Value;
 
 /// Weights on backend `B`.
 #[derive(ExtensionType, Clone)]
 pub enum WeightTensor<B: Backend> {
     /// One number an element, F32, BF16 or F16, `[N, K]`.
     Dense(FloatTensor<B>),
+    /// Quantised blocks as U8, `[N, bytes of a row]`; never trained.
+    Blocks(IntTensor<B>, Quantised),
+}
+
+impl<B: Backend> WeightTensor<B> {
+    /// The numbers in f32, or as they are where they are wider, in Burn primitives: `[N, K]`.
+    pub(crate) fn widened(self) -> Value<B> {
+        match self {
+            Self::Dense(numbers) => Value(numbers).widened(),
+            Self::Blocks(bytes, kind) => kind.definition(bytes),
+        }
+    }
 }
 
 /// A weight matrix `[N, K]` on whichever device it was made for.
@@ -31,6 +47,8 @@ pub enum Storage {
     Bf16,
     /// IEEE half precision, widened exactly.
     F16,
+    /// Blocks of 32 signed bytes under one half-precision scale, widened exactly.
+    Q8_0,
 }
 
 /// Bytes that a weight matrix is made of: a part of something that several weights share.
@@ -56,9 +74,9 @@ impl Lent {
         &self.shared
     }
 
-    /// Tensor data over these bytes: without a copy when they lie aligned for `storage`, else with one.
-    fn into_data(self, shape: Shape, storage: Storage) -> TensorData {
-        let aligned = (self.shared.as_ptr() as usize).is_multiple_of(storage.size_bytes());
+    /// Tensor data over these bytes: without a copy when they lie aligned for `dtype`, else with one.
+    fn into_data(self, shape: Shape, dtype: DType) -> TensorData {
+        let aligned = (self.shared.as_ptr() as usize).is_multiple_of(dtype.size());
         let bytes = if aligned {
             Bytes::from_shared(self.shared, AllocationProperty::File)
         } else {
@@ -67,26 +85,68 @@ impl Lent {
             target[..self.shared.len()].copy_from_slice(&self.shared);
             Bytes::from_elems(copy)
         };
-        TensorData::from_bytes(bytes, shape, storage.dtype())
+        TensorData::from_bytes(bytes, shape, dtype)
     }
 }
 
+/// What the elements of a tensor in memory are.
+enum Elements {
+    Numbers(DType),
+    Blocks(Quantised),
+}
+
 impl Storage {
-    fn dtype(self) -> DType {
+    fn elements(self) -> Elements {
         match self {
-            Self::F32 => DType::F32,
-            Self::Bf16 => DType::BF16,
-            Self::F16 => DType::F16,
+            Self::F32 => Elements::Numbers(DType::F32),
+            Self::Bf16 => Elements::Numbers(DType::BF16),
+            Self::F16 => Elements::Numbers(DType::F16),
+            Self::Q8_0 => Elements::Blocks(Quantised::Q8_0),
         }
     }
 
-    /// Bytes of one number.
-    pub fn size_bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 | Self::F16 => 2,
+    /// The type of block, where numbers are stored in blocks.
+    pub fn blocks(self) -> Option<&'static BlockType> {
+        match self.elements() {
+            Elements::Numbers(_) => None,
+            Elements::Blocks(kind) => Some(kind.blocks()),
         }
     }
+
+    /// Bytes of a tensor of this shape, outermost first. `None` where a row is no whole number of blocks, or the
+    /// bytes cannot be counted.
+    pub fn size_bytes(self, shape: &[usize]) -> Option<usize> {
+        let (columns, rows) = shape.split_last().unwrap_or((&1, &[]));
+        let row_bytes = match self.elements() {
+            Elements::Numbers(dtype) => columns.checked_mul(dtype.size())?,
+            Elements::Blocks(kind) => kind.blocks().size_bytes(*columns)?,
+        };
+        rows.iter().try_fold(row_bytes, |size, &rows| size.checked_mul(rows))
+    }
+
+    /// The numbers that `bytes` (little-endian) stand for, exactly.
+    ///
+    /// # Panics
+    /// When `bytes` holds a part of a number or block.
+    pub fn widen(self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Self::F32 => numbers(bytes, f32::from_le_bytes),
+            Self::Bf16 => numbers(bytes, |number| bf16::from_le_bytes(number).to_f32()),
+            Self::F16 => numbers(bytes, |number| f16::from_le_bytes(number).to_f32()),
+            Self::Q8_0 => {
+                let blocks = kernels::blocks::Blocks::new(Quantised::Q8_0.blocks(), bytes);
+                let mut values = vec![0.0; blocks.len()];
+                blocks.widen(0..values.len(), &mut values);
+                values
+            }
+        }
+    }
+}
+
+fn numbers<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (chunks, rest) = bytes.as_chunks::<N>();
+    assert!(rest.is_empty(), "{} bytes are no whole number of {N}", bytes.len());
+    chunks.iter().map(|bytes| number(*bytes)).collect()
 }
 
 /// What is wrong with the bytes of a weight.
@@ -101,9 +161,17 @@ pub enum WeightError {
         /// The storage asked for.
         storage: Storage,
         /// Bytes that the shape needs.
-        expected: u128,
+        expected: usize,
         /// Bytes given.
         found: usize,
+    },
+    /// The storage has no matrix of this shape: its rows are no whole blocks, or its bytes cannot be counted.
+    #[error("there is no {storage:?} weight of shape {shape:?}")]
+    Shape {
+        /// Rows and columns.
+        shape: [usize; 2],
+        /// The storage asked for.
+        storage: Storage,
     },
 }
 
@@ -112,7 +180,8 @@ impl Weight {
     /// are; another device gets a copy, widened to f32.
     ///
     /// # Errors
-    /// [`WeightError::Size`] when `bytes` is not as long as `shape` and `storage` say.
+    /// [`WeightError::Shape`] when `storage` has no such shape, [`WeightError::Size`] when `bytes` is not as long
+    /// as `shape` and `storage` say.
     pub fn new(
         bytes: Lent,
         shape: [usize; 2],
@@ -120,17 +189,26 @@ impl Weight {
         device: &Device,
     ) -> Result<Self, WeightError> {
         let found = bytes.as_slice().len();
-        let expected = shape[0] as u128 * shape[1] as u128 * storage.size_bytes() as u128;
-        if expected != found as u128 {
+        let expected = storage.size_bytes(&shape).ok_or(WeightError::Shape { shape, storage })?;
+        if expected != found {
             return Err(WeightError::Size { shape, storage, expected, found });
         }
-        let data = bytes.into_data(Shape::from(shape), storage);
-        let tensor = if crate::device::is_cpu(device) {
-            Tensor::<2>::from_data(data, (device, storage.dtype()))
-        } else {
-            Tensor::<2>::from_data(data.convert_dtype(DType::F32), (device, DType::F32))
-        };
-        Ok(Self::from_tensor(tensor))
+        if !crate::device::is_cpu(device) {
+            let data = TensorData::new(storage.widen(bytes.as_slice()), shape);
+            return Ok(Self::from_tensor(Tensor::from_data(data, (device, DType::F32))));
+        }
+        Ok(match storage.elements() {
+            Elements::Numbers(dtype) => {
+                let data = bytes.into_data(Shape::from(shape), dtype);
+                Self::from_tensor(Tensor::from_data(data, (device, dtype)))
+            }
+            Elements::Blocks(kind) => {
+                let rows = [shape[0], found.checked_div(shape[0]).unwrap_or(0)];
+                let data = bytes.into_data(Shape::from(rows), DType::U8);
+                let bytes = Tensor::<2, Int>::from_data(data, (device, DType::U8));
+                Self { shape, tensor: WeightTensor::Blocks(bytes.into_dispatch(), kind) }
+            }
+        })
     }
 
     /// A weight matrix that is a tensor already, as in training: `[N, K]`.
@@ -143,7 +221,61 @@ impl Weight {
         self.shape
     }
 
+    /// The tensor of a weight that learns.
+    pub(crate) fn learning(&self) -> Tensor<2> {
+        match self.tensor.clone() {
+            WeightTensor::Dense(tensor) => Tensor::from_dispatch(tensor),
+            WeightTensor::Blocks(..) => panic!("quantised weights do not learn"),
+        }
+    }
+
     pub(crate) fn dispatch(&self) -> WeightTensor<Dispatch> {
         self.tensor.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_checked_for_every_storage() {
+        let size = |storage: Storage, shape: [usize; 2]| storage.size_bytes(&shape);
+        assert_eq!(size(Storage::F32, [3, 5]), Some(60));
+        assert_eq!(size(Storage::Bf16, [3, 5]), Some(30));
+        assert_eq!(size(Storage::F16, [0, 5]), Some(0));
+        assert_eq!(size(Storage::Q8_0, [3, 64]), Some(204));
+        assert_eq!(size(Storage::Q8_0, [32, 5]), None);
+        assert_eq!(size(Storage::F32, [usize::MAX / 2, 3]), None);
+        assert_eq!(Storage::F16.size_bytes(&[]), Some(2));
+    }
+
+    #[test]
+    fn bytes_that_do_not_fit_are_refused() {
+        let new = |n_bytes: usize, shape: [usize; 2]| {
+            Weight::new(Lent::new(vec![0; n_bytes]), shape, Storage::Q8_0, &crate::device::cpu())
+        };
+        assert_eq!(new(68, [1, 64]).map(|weight| weight.shape()), Ok([1, 64]));
+        assert_eq!(new(0, [0, 64]).map(|weight| weight.shape()), Ok([0, 64]));
+        let text = |result: Result<Weight, WeightError>| result.err().unwrap().to_string();
+        assert_eq!(text(new(67, [1, 64])), "a Q8_0 weight of shape [1, 64] has 68 bytes, not 67");
+        assert_eq!(text(new(34, [2, 16])), "there is no Q8_0 weight of shape [2, 16]");
+    }
+
+    /// Blocks are read where they lie, wherever that is: a file's tensor may begin at any address.
+    #[test]
+    fn blocks_are_not_copied() {
+        use burn::backend::{BackendTensor, DispatchTensorKind};
+        let part = Lent::new(vec![1u8; 1 + 2 * 68]).part(1..1 + 2 * 68).unwrap();
+        let lent = part.as_slice().as_ptr();
+        let weight = Weight::new(part, [2, 64], Storage::Q8_0, &crate::device::cpu()).unwrap();
+        let WeightTensor::Blocks(bytes, kind) = weight.dispatch() else { panic!("not in blocks") };
+        let DispatchTensorKind::Flex(BackendTensor::Int(bytes)) = bytes.kind else {
+            panic!("not on the CPU")
+        };
+        let weights = crate::host::weights(&WeightTensor::Blocks(bytes, kind));
+        assert_eq!((weights.dims(), weights.view().len()), ([2, 64], 128));
+        let kernels::product::Weights::Blocks(blocks) = weights.view() else { panic!("not in blocks") };
+        assert_eq!(blocks.bytes().as_ptr(), lent);
     }
 }

@@ -48,6 +48,11 @@ fn gather<T: Copy>(values: &[T], width: usize, rows: &[usize]) -> Vec<T> {
 }
 
 fn random_weight(rng: &mut Rng, shape: [usize; 2], storage: Storage) -> Weight {
+    if let Some(kind) = storage.blocks() {
+        let mut blocks = vec![0; storage.size_bytes(&shape).unwrap()];
+        kind.quantise(&numbers(rng, shape[0] * shape[1]), &mut blocks);
+        return Weight::new(Lent::new(blocks), shape, storage, &cpu()).unwrap();
+    }
     let number = |rng: &mut Rng| {
         let bytes = (rng.normal() as f32).to_le_bytes();
         match storage {
@@ -55,6 +60,7 @@ fn random_weight(rng: &mut Rng, shape: [usize; 2], storage: Storage) -> Weight {
             Storage::Bf16 => bytes[2..].to_vec(),
             // Any pattern with a small exponent: a finite f16.
             Storage::F16 => vec![bytes[1], bytes[2] & 0b1011_1011],
+            Storage::Q8_0 => unreachable!("blocks are made above"),
         }
     };
     let bytes: Vec<u8> = (0..shape[0] * shape[1]).flat_map(|_| number(rng)).collect();
@@ -64,13 +70,15 @@ fn random_weight(rng: &mut Rng, shape: [usize; 2], storage: Storage) -> Weight {
 #[test]
 fn a_row_of_a_linear_layer_is_the_same_in_any_batch() {
     const N_ROWS: usize = 80;
-    const SHAPE: [usize; 2] = [523, 300];
+    const ODD: [usize; 2] = [523, 300];
+    const WHOLE_BLOCKS: [usize; 2] = [523, 288];
     let mut rng = Rng::new(1);
-    let x = numbers(&mut rng, N_ROWS * SHAPE[1]);
-    for storage in [Storage::F32, Storage::Bf16, Storage::F16] {
-        let weight = random_weight(&mut rng, SHAPE, storage);
+    let x = numbers(&mut rng, N_ROWS * ODD[1]);
+    for storage in [Storage::F32, Storage::Bf16, Storage::F16, Storage::Q8_0] {
+        let shape = if storage.blocks().is_some() { WHOLE_BLOCKS } else { ODD };
+        let weight = random_weight(&mut rng, shape, storage);
         let alone = |row: usize, rows: Rows| {
-            bits(linear(matrix(gather(&x, SHAPE[1], &[row]), SHAPE[1]), &weight, rows))
+            bits(linear(matrix(gather(&x, shape[1], &[row]), shape[1]), &weight, rows))
         };
         kernels::pool::set_active_threads(1);
         let as_prompt: Vec<u32> = (0..N_ROWS).flat_map(|row| alone(row, Rows::prompt(1))).collect();
@@ -81,12 +89,12 @@ fn a_row_of_a_linear_layer_is_the_same_in_any_batch() {
         for round in 0..24 {
             let chosen = some(&mut rng, N_ROWS);
             let prompt = rng.below(chosen.len() + 1);
-            let rows = Rows { prompt, generated: chosen.len() - prompt };
-            let mut expected = gather(&as_prompt, SHAPE[0], &chosen[..prompt]);
-            expected.extend(gather(&as_generated, SHAPE[0], &chosen[prompt..]));
+            let rows = Rows { prompt, generated: chosen.len() - prompt, training: None };
+            let mut expected = gather(&as_prompt, shape[0], &chosen[..prompt]);
+            expected.extend(gather(&as_generated, shape[0], &chosen[prompt..]));
             for threads in THREADS {
                 kernels::pool::set_active_threads(threads);
-                let batch = matrix(gather(&x, SHAPE[1], &chosen), SHAPE[1]);
+                let batch = matrix(gather(&x, shape[1], &chosen), shape[1]);
                 let found = bits(linear(batch, &weight, rows));
                 assert!(found == expected, "{storage:?}, round {round}, {rows:?}, {threads} threads");
             }

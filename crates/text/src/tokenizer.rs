@@ -25,6 +25,7 @@ pub(crate) mod pretokenizer;
 mod special;
 mod spm;
 mod wordpiece;
+mod write_json;
 
 /// Longest text that one call encodes, in bytes.
 pub const MAX_TEXT_BYTES: usize = 16 << 20;

@@ -10,7 +10,7 @@ use base::Rng;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use models::families::LLAMA;
 use models::parameters::{Head, Learned, Parameters};
-use models::{Attend, Config, Input};
+use models::{Attend, Config, Decoder, Input};
 use ops::Rows;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -118,38 +118,32 @@ impl Training {
 
     /// One step; gives the loss before it, in nats a token.
     fn step(&mut self, batch: &Batch, rate: f32) -> f64 {
-        let loss = loss(&self.parameters, batch);
-        let mut gradients = loss.backward();
-        let found: Vec<Vec<f32>> = self
-            .parameters
-            .iter()
-            .map(|parameter| {
-                let gradient = parameter.tensor.take_gradient(&mut gradients);
-                gradient.expect("every parameter of a decoder moves its logits")
-            })
-            .collect();
+        let taped = self.parameters.taped();
+        let loss = loss(&taped.decoder, batch);
+        let found = taped.take_gradients(&mut loss.backward());
+        let found: Vec<Vec<f32>> = found.iter().flatten().map(Learned::values).collect();
         self.progress.steps += 1;
         let step = Step { rate, clip: clip(found.iter().map(Vec::as_slice)), number: self.progress.steps };
-        for (index, gradient) in found.iter().enumerate() {
-            let learned = self.parameters.iter().nth(index).expect("a gradient for each").tensor.clone();
+        let shapes: Vec<Vec<usize>> =
+            self.parameters.iter().map(|parameter| parameter.shape.clone()).collect();
+        for (index, (learned, gradient)) in self.parameters.tensors_mut().zip(&found).enumerate() {
             let decay = if matches!(learned, Learned::Matrix(_)) { Decay::Weights } else { Decay::None };
             let mut values = learned.values();
             adam_w(&mut values, gradient, &mut self.moments[index], step, decay);
-            self.parameters.replace(index, values);
+            *learned = Learned::new(values, &shapes[index], &ops::device::cpu());
         }
         f64::from(loss.into_scalar::<f32>())
     }
 }
 
 fn tape() -> Device {
-    ops::device::cpu().autodiff()
+    ops::device::cpu()
 }
 
 /// The mean surprise at the wanted tokens, in nats: `−mean log softmax(logits)[target]`.
-fn loss(parameters: &Parameters, batch: &Batch) -> Tensor<1> {
+fn loss(decoder: &Decoder, batch: &Batch) -> Tensor<1> {
     let rows = Rows::prompt(batch.ids.len());
     let input = Input { ids: &batch.ids, rows, wanted: Some(&batch.wanted) };
-    let decoder = parameters.decoder();
     let logits = decoder.forward(&input, &mut Attend::Causal { sequences: batch.sequences }, None); // [W, V]
     let targets: Vec<i32> = batch.targets.iter().map(|&id| id as i32).collect();
     let n_wanted = targets.len();
@@ -160,7 +154,8 @@ fn loss(parameters: &Parameters, batch: &Batch) -> Tensor<1> {
 fn held_out_loss(parameters: &Parameters, batches: &[Batch]) -> f64 {
     let (mut total, mut n) = (0.0, 0);
     for batch in batches {
-        total += f64::from(loss(parameters, batch).into_scalar::<f32>()) * batch.targets.len() as f64;
+        total +=
+            f64::from(loss(&parameters.decoder(), batch).into_scalar::<f32>()) * batch.targets.len() as f64;
         n += batch.targets.len();
     }
     total / n as f64

@@ -6,4 +6,5 @@ mod bad;
 mod checkpoint;
 mod good;
 mod home;
+mod quantised;
 mod stories;

@@ -157,6 +157,24 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn splat_f16(from: *const u16) -> Self {
+        // SAFETY: see above; one number is read, wherever it lies.
+        unsafe {
+            let all = _mm256_cvtph_ps(_mm_set1_epi16(from.read_unaligned() as i16));
+            Self(all, all)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(from: *const i8) -> Self {
+        // SAFETY: see above; sixteen bytes are read.
+        unsafe {
+            let widen = |eight| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight));
+            Self(widen(_mm_loadl_epi64(from.cast())), widen(_mm_loadl_epi64(from.add(8).cast())))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }

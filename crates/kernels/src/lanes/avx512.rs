@@ -71,6 +71,18 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn splat_f16(from: *const u16) -> Self {
+        // SAFETY: see above; one number is read, wherever it lies.
+        unsafe { Self(_mm512_cvtph_ps(_mm256_set1_epi16(from.read_unaligned() as i16))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(from: *const i8) -> Self {
+        // SAFETY: see above; sixteen bytes are read.
+        unsafe { Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())))) }
+    }
+
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe { Self(_mm512_add_ps(self.0, other.0)) }

@@ -24,7 +24,8 @@ mod tests;
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::prompt::{Operand, Size};
+use super::operand::Operand;
+use super::prompt::Size;
 use super::training::Into;
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
@@ -123,7 +124,6 @@ pub(super) fn multiply(
     c: &mut [f32],
     size: Size,
 ) {
-    assert!(a.holds(size.m, size.k) && b.holds(size.n, size.k), "the operands have the product's size");
     assert!(size.m.checked_mul(size.n).is_some_and(|n| n <= c.len()), "the output has the product's size");
     if size.k == 0 && into == Into::Replace {
         c.fill(0.0);
@@ -131,6 +131,7 @@ pub(super) fn multiply(
     if [size.m, size.n, size.k].contains(&0) {
         return;
     }
+    assert!(a.reaches(size.m, size.k) && b.reaches(size.n, size.k), "the operands have the product's size");
     let mut lines = GROUPS_OF_B.take();
     let output = Disjoint::new(c);
     for columns in blocks(size.n, N_BLOCK) {

@@ -1,5 +1,7 @@
 //! Every body against exact sums, and every row alone against the same row in company.
 
+mod blocks;
+
 use super::*;
 use crate::Isa;
 use crate::check::{Shifted, assert_near, assert_same_bits, awkward, normal};
@@ -200,32 +202,192 @@ fn check_company(
     }
 }
 
-#[test]
-fn backward_products_are_exact_sums() {
-    let mut rng = Rng::new(4);
-    for shape in [
-        Shape { rows: 1, inner: 1, outer: 1 },
-        Shape { rows: 17, inner: 33, outer: 5 },
-        Shape { rows: 300, inner: 40, outer: 21 },
-        Shape { rows: 0, inner: 4, outer: 3 },
-    ] {
+/// Which of the three products of training.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Forward,
+    Input,
+    Weights,
+}
+
+const ALL: [Which; 3] = [Which::Forward, Which::Input, Which::Weights];
+
+/// The operands of all three: x [rows, inner], w [outer, inner] and g [rows, outer].
+struct Operands {
+    x: Vec<f32>,
+    w: Vec<f32>,
+    g: Vec<f32>,
+    shape: Shape,
+}
+
+impl Operands {
+    fn new(seed: u64, shape: Shape) -> Self {
         let Shape { rows, inner, outer } = shape;
-        let (g, x) = (normal(&mut rng, rows * outer), normal(&mut rng, rows * inner));
-        let w = normal(&mut rng, outer * inner);
-        let (mut dx, mut dw) = (vec![9.0; rows * inner], vec![9.0; outer * inner]);
-        product_backward_input(How::F32, &g, &w, &mut dx, shape);
-        product_backward_weights(How::F32, &g, &x, &mut dw, shape);
-        for (place, dx) in dx.iter().enumerate() {
-            let (row, column) = (place / inner, place % inner);
-            let sum = exact(outer, |k| g[row * outer + k], |k| w[k * inner + column]);
-            assert_within(*dx, sum, outer, &format!("dx {shape:?} at {row}, {column}"));
-        }
-        for (place, dw) in dw.iter().enumerate() {
-            let (row, column) = (place / inner, place % inner);
-            let sum = exact(rows, |k| g[k * outer + row], |k| x[k * inner + column]);
-            assert_within(*dw, sum, rows, &format!("dw {shape:?} at {row}, {column}"));
+        let rng = &mut Rng::new(seed);
+        Self {
+            x: normal(rng, rows * inner),
+            w: normal(rng, outer * inner),
+            g: normal(rng, rows * outer),
+            shape,
         }
     }
+
+    /// Rows, columns and summed index of a product's output.
+    fn size(&self, which: Which) -> Size {
+        let Shape { rows, inner, outer } = self.shape;
+        match which {
+            Which::Forward => Size { m: rows, n: outer, k: inner },
+            Which::Input => Size { m: rows, n: inner, k: outer },
+            Which::Weights => Size { m: outer, n: inner, k: rows },
+        }
+    }
+
+    fn output(&self, which: Which) -> Vec<f32> {
+        let Size { m, n, .. } = self.size(which);
+        normal(&mut Rng::new(99), m * n)
+    }
+
+    fn run(&self, which: Which, how: How, output: &mut [f32]) {
+        match which {
+            Which::Forward => training_product(how, &self.x, &self.w, output, self.shape),
+            Which::Input => product_backward_input(how, &self.g, &self.w, output, self.shape),
+            Which::Weights => product_backward_weights(how, &self.g, &self.x, output, self.shape),
+        }
+    }
+
+    /// The same product in the body of one instruction set.
+    fn run_on(&self, isa: Isa, which: Which, into: Into, output: &mut [f32]) {
+        let Shape { inner, outer, .. } = self.shape;
+        let [x, w, g] = [&self.x, &self.w, &self.g].map(|values| Weights::F32(values));
+        let operands = match which {
+            Which::Forward => (Operand::by_rows(x, inner), Operand::by_rows(w, inner)),
+            Which::Input => (Operand::by_rows(g, outer), Operand::by_columns(w, inner)),
+            Which::Weights => (Operand::by_columns(g, outer), Operand::by_columns(x, inner)),
+        };
+        prompt::multiply(PROMPT.body_for(isa), operands, into, output, self.size(which));
+    }
+
+    /// One output in f64 beside the sum of magnitudes, begun with what stood there.
+    fn exact(&self, which: Which, (row, column): (usize, usize), before: f32) -> (f64, f64) {
+        let Shape { inner, outer, .. } = self.shape;
+        let Self { x, w, g, .. } = self;
+        let k = self.size(which).k;
+        let (sum, size) = match which {
+            Which::Forward => exact(k, |k| x[row * inner + k], |k| w[column * inner + k]),
+            Which::Input => exact(k, |k| g[row * outer + k], |k| w[k * inner + column]),
+            Which::Weights => exact(k, |k| g[k * outer + row], |k| x[k * inner + column]),
+        };
+        (sum + f64::from(before), size + f64::from(before.abs()))
+    }
+}
+
+/// Every body, replacing and adding, against f64; only every `step`-th output where that would take long.
+fn check_training(seed: u64, shape: Shape, step: usize) {
+    let operands = Operands::new(seed, shape);
+    for which in ALL {
+        let Size { n, k, .. } = operands.size(which);
+        let before = operands.output(which);
+        for (isa, into) in isas_here().into_iter().flat_map(|isa| [(isa, Into::Replace), (isa, Into::Add)]) {
+            // What is replaced must not be read: a NaN would stay.
+            let mut output = if into == Into::Add { before.clone() } else { vec![f32::NAN; before.len()] };
+            operands.run_on(isa, which, into, &mut output);
+            for (place, output) in output.iter().enumerate().step_by(step) {
+                let before = if into == Into::Add { before[place] } else { 0.0 };
+                let exact = operands.exact(which, (place / n, place % n), before);
+                let context = format!("{which:?} {isa} {into:?} {shape:?} at {place}");
+                assert_within(*output, exact, k + 1, &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn training_products_are_exact_sums() {
+    let sizes = [0, 1, 2, 3, 5, 6, 7, 13, 14, 15, 27, 29, 31, 32, 33, 45, 64, 65];
+    let mut rng = Rng::new(4);
+    for seed in 0..60 {
+        let [rows, inner, outer] = std::array::from_fn(|_| sizes[rng.below(sizes.len())]);
+        check_training(seed, Shape { rows, inner, outer }, 1);
+    }
+    // Several blocks of k for each of the three, unevenly cut.
+    check_training(60, Shape { rows: 1030, inner: 40, outer: 21 }, 13);
+    check_training(61, Shape { rows: 17, inner: 1025, outer: 35 }, 13);
+    check_training(62, Shape { rows: 15, inner: 35, outer: 1537 }, 13);
+    // A stride at which columns are packed, and a product whose tasks pack stretches of b for themselves.
+    check_training(63, Shape { rows: 40, inner: 50, outer: 1024 }, 13);
+    check_training(64, Shape { rows: 30, inner: 33, outer: 2085 }, 13);
+    check_training(65, Shape { rows: 9, inner: 530, outer: 2200 }, 101);
+}
+
+#[test]
+fn a_training_product_has_the_same_bits_on_any_threads_and_vectors() {
+    for shape in [
+        Shape { rows: 150, inner: 290, outer: 70 },
+        Shape { rows: 600, inner: 65, outer: 33 },
+        Shape { rows: 40, inner: 20, outer: 2100 },
+        Shape { rows: 30, inner: 100, outer: 1024 },
+    ] {
+        let operands = Operands::new(7, shape);
+        for (which, into) in ALL.into_iter().flat_map(|which| [(which, Into::Replace), (which, Into::Add)]) {
+            let mut first: Option<Vec<f32>> = None;
+            for isa in isas_here().into_iter().filter(|isa| *isa > Isa::Scalar) {
+                for n_threads in [1, 2, 3, 5] {
+                    pool::set_active_threads(n_threads);
+                    let mut output = operands.output(which);
+                    operands.run_on(isa, which, into, &mut output);
+                    let context = format!("{which:?} {into:?} {isa} {n_threads} threads {shape:?}");
+                    assert_same_bits(first.get_or_insert_with(|| output.clone()), &output, &context);
+                }
+            }
+        }
+    }
+    pool::set_active_threads(2);
+}
+
+/// Adding goes on with the chain of each output: two halves of k are the whole.
+#[test]
+fn adding_continues_the_sums() {
+    let (rows, inner, outer) = (31, 40, 37);
+    let operands = Operands::new(8, Shape { rows, inner, outer });
+    let mut whole = vec![0.0; outer * inner];
+    operands.run(Which::Weights, How::F32, &mut whole);
+    let (g, x) = (&operands.g, &operands.x);
+    let mut sums = vec![f32::NAN; outer * inner];
+    let half = 12;
+    let shape = |rows| Shape { rows, inner, outer };
+    product_backward_weights(How::F32, &g[..half * outer], &x[..half * inner], &mut sums, shape(half));
+    let rest = rows - half;
+    product_backward_weights(How::F32_ADD, &g[half * outer..], &x[half * inner..], &mut sums, shape(rest));
+    assert_same_bits(&sums, &whole, "two halves");
+}
+
+#[test]
+fn a_training_product_rounds_no_more_than_its_precision_says() {
+    let operands = Operands::new(9, Shape { rows: 19, inner: 34, outer: 23 });
+    for (which, precision) in
+        ALL.into_iter().flat_map(|which| [(which, Precision::F32), (which, Precision::Bf16)])
+    {
+        let before = operands.output(which);
+        let mut output = before.clone();
+        operands.run(which, How { precision, into: Into::Add }, &mut output);
+        let n = operands.size(which).n;
+        for (place, output) in output.iter().enumerate() {
+            let (sum, size) = operands.exact(which, (place / n, place % n), before[place]);
+            let bits = if precision == Precision::F32 { 18 } else { 7 };
+            let error = (f64::from(*output) - sum).abs();
+            assert!(error <= size * 2f64.powi(-bits), "{which:?} {precision:?} at {place}: {error:e} off");
+        }
+    }
+}
+
+#[test]
+fn nothing_summed_leaves_or_clears_the_output() {
+    let shape = Shape { rows: 2, inner: 0, outer: 3 };
+    let mut y = [5.0; 6];
+    training_product(How::F32_ADD, &[], &[][..], &mut y, shape);
+    assert_eq!(y, [5.0; 6]);
+    training_product(How::F32, &[], &[][..], &mut y, shape);
+    assert_eq!(y, [0.0; 6]);
 }
 
 #[test]

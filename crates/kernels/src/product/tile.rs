@@ -15,53 +15,72 @@ pub enum Start {
     Tile,
 }
 
-/// Multiplies two panels: k, the panel of a [k, rows], the panel of b [k, columns], the tile's first element,
-/// the distance between the tile's rows, and where the sums start.
+/// Multiplies some rows of a and a panel of b: k, the first element of a and the distances between its rows
+/// and between its steps of k, the panel of b [k, columns], the tile's first element, the distance between
+/// the tile's rows, and where the sums start.
 ///
 /// # Safety
-/// The panels hold k·rows and k·columns elements and lie on 64 bytes; the tile's rows are writable.
-pub type TileBody = unsafe fn(usize, *const f32, *const f32, *mut f32, usize, Start);
+/// All rows of a have k elements, the panel of b k·columns; the tile's rows are writable.
+pub type TileBody = unsafe fn(usize, *const f32, (usize, usize), *const f32, *mut f32, usize, Start);
 
-/// A tile's size and its body.
+/// A tile's size and its bodies.
 #[derive(Clone, Copy)]
 pub struct Tile {
     pub(super) rows: usize,
     pub(super) columns: usize,
-    pub(super) body: TileBody,
+    /// The bodies by height, highest first; the last is for one row.
+    bodies: &'static [(usize, TileBody)],
+}
+
+impl Tile {
+    /// The highest body for at most `n_rows` rows, which are not none, and its height.
+    pub(super) fn highest(&self, n_rows: usize) -> (usize, TileBody) {
+        *self.bodies.iter().find(|(height, _)| *height <= n_rows).expect("the last body is for one row")
+    }
 }
 
 /// The tiles of the prompt product.
 ///
 /// Sixteen AVX2 registers hold 6 x 2 sums, two vectors of b and one of a; 32 AVX-512 registers hold 14 x 2
-/// sums, two vectors of b and one of a: the more sums, the fewer loads per multiply-add.
+/// sums, two vectors of b and one of a: the more sums, the fewer loads per multiply-add. Lower tiles are for
+/// the rows that are left over.
 pub static PROMPT: Kernel<Tile> = Kernel::new(
     "product (prompt)",
     &[
-        (Isa::Scalar, Tile { rows: 4, columns: 16, body: scalar }),
+        (Isa::Scalar, Tile { rows: 4, columns: 16, bodies: &[(4, scalar::<4>), (1, scalar::<1>)] }),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, Tile { rows: 6, columns: 16, body: x86::avx2 }),
+        (Isa::Avx2, Tile { rows: 6, columns: 16, bodies: &x86::AVX2 }),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, Tile { rows: 14, columns: 32, body: x86::avx512 }),
+        (Isa::Avx512, Tile { rows: 14, columns: 32, bodies: &x86::AVX512 }),
     ],
 );
 
-unsafe fn scalar(k: usize, a: *const f32, b: *const f32, tile: *mut f32, stride: usize, start: Start) {
-    const ROWS: usize = 4;
+unsafe fn scalar<const ROWS: usize>(
+    k: usize,
+    a: *const f32,
+    (row_stride, k_stride): (usize, usize),
+    b: *const f32,
+    tile: *mut f32,
+    stride: usize,
+    start: Start,
+) {
     const COLUMNS: usize = 16;
-    // SAFETY: the caller's promise about the panels and the tile.
-    let (a, b, tile) = unsafe {
+    // SAFETY: the caller's promise about the panel and the tile.
+    let (b, tile) = unsafe {
         let tile: [&mut [f32; COLUMNS]; ROWS] =
             std::array::from_fn(|row| &mut *tile.add(row * stride).cast());
-        (std::slice::from_raw_parts(a, k * ROWS), std::slice::from_raw_parts(b, k * COLUMNS), tile)
+        (std::slice::from_raw_parts(b, k * COLUMNS), tile)
     };
     let mut sums = [[0.0; COLUMNS]; ROWS];
     if start == Start::Tile {
         sums = std::array::from_fn(|row| *tile[row]);
     }
-    for (a, b) in a.chunks_exact(ROWS).zip(b.chunks_exact(COLUMNS)) {
+    for (k, b) in b.chunks_exact(COLUMNS).enumerate() {
         for row in 0..ROWS {
+            // SAFETY: the caller's promise about a.
+            let factor = unsafe { *a.add(row * row_stride + k * k_stride) };
             for column in 0..COLUMNS {
-                sums[row][column] += a[row] * b[column];
+                sums[row][column] += factor * b[column];
             }
         }
     }
@@ -72,7 +91,7 @@ unsafe fn scalar(k: usize, a: *const f32, b: *const f32, tile: *mut f32, stride:
 
 /// Asks the first cache for the line at an address, which need not be valid.
 #[inline(always)]
-pub(super) fn fetch(address: *const f32) {
+pub(super) fn fetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch never faults, whatever the address.
     unsafe {
@@ -84,43 +103,59 @@ pub(super) fn fetch(address: *const f32) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Start, fetch};
+    use super::{Start, TileBody, fetch};
+    use crate::lanes::{Avx2, Avx512, LANES, Lanes};
 
-    /// How many steps of k ahead a panel is fetched; behind its end stands the next one.
+    /// How many steps of k ahead a and b are fetched; behind the end of a panel of b stands the next one.
     const A_AHEAD: usize = 16;
     const B_AHEAD: usize = 8;
 
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes};
+    pub static AVX2: [(usize, TileBody); 4] =
+        [(6, avx2::<6>), (4, avx2::<4>), (2, avx2::<2>), (1, avx2::<1>)];
+
+    pub static AVX512: [(usize, TileBody); 5] =
+        [(14, avx512::<14>), (8, avx512::<8>), (4, avx512::<4>), (2, avx512::<2>), (1, avx512::<1>)];
 
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn avx2(k: usize, a: *const f32, b: *const f32, tile: *mut f32, stride: usize, start: Start) {
-        // SAFETY: this function has the features, its caller the panels and the tile.
-        unsafe { body::<Avx2, 6, 1>(k, a, b, tile, stride, start) }
+    unsafe fn avx2<const ROWS: usize>(
+        k: usize,
+        a: *const f32,
+        a_strides: (usize, usize),
+        b: *const f32,
+        tile: *mut f32,
+        stride: usize,
+        start: Start,
+    ) {
+        // SAFETY: this function has the features, its caller the operands and the tile.
+        unsafe { body::<Avx2, ROWS, 1>(k, a, a_strides, b, tile, stride, start) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
-    pub unsafe fn avx512(
+    unsafe fn avx512<const ROWS: usize>(
         k: usize,
         a: *const f32,
+        a_strides: (usize, usize),
         b: *const f32,
         tile: *mut f32,
         stride: usize,
         start: Start,
     ) {
         // SAFETY: as above.
-        unsafe { body::<Avx512, 14, 2>(k, a, b, tile, stride, start) }
+        unsafe { body::<Avx512, ROWS, 2>(k, a, a_strides, b, tile, stride, start) }
     }
 
     #[inline(always)]
     unsafe fn body<V: Lanes, const ROWS: usize, const VECTORS: usize>(
         k: usize,
         a: *const f32,
+        (row_stride, k_stride): (usize, usize),
         b: *const f32,
         tile: *mut f32,
         stride: usize,
         start: Start,
     ) {
-        // SAFETY: the panels hold k·ROWS and k·VECTORS·16 elements, and the tile ROWS rows of VECTORS·16.
+        // SAFETY: a has ROWS rows of k elements, the panel k·VECTORS·16, and the tile ROWS rows of
+        // VECTORS·16.
         unsafe {
             let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
             if start == Start::Tile {
@@ -130,9 +165,14 @@ mod x86 {
                     }
                 }
             }
-            let (mut a, mut b) = (a, b);
+            // From one pointer x86 addresses reach 0, 1, 2 and 4 strides, and 3 with a second register.
+            let mut first = a;
+            let mut fifth = a.wrapping_add(5 * row_stride);
+            let mut tenth = a.wrapping_add(10 * row_stride);
+            let mut b = b;
             for _ in 0..k {
-                fetch(a.wrapping_add(A_AHEAD * ROWS));
+                fetch(first.wrapping_add(A_AHEAD * k_stride));
+                fetch(first.wrapping_add(A_AHEAD * k_stride + (ROWS - 1) * row_stride));
                 for vector in 0..VECTORS {
                     fetch(b.wrapping_add((B_AHEAD * VECTORS + vector) * LANES));
                 }
@@ -141,12 +181,18 @@ mod x86 {
                     columns[vector] = V::load(b.add(vector * LANES));
                 }
                 for row in 0..ROWS {
-                    let factor = V::splat(*a.add(row));
+                    let factor = V::splat(*match row {
+                        0..5 => first.add(row * row_stride),
+                        5..10 => fifth.add((row - 5) * row_stride),
+                        _ => tenth.add((row - 10) * row_stride),
+                    });
                     for vector in 0..VECTORS {
                         sums[row][vector] = factor.mul_add(columns[vector], sums[row][vector]);
                     }
                 }
-                a = a.add(ROWS);
+                first = first.wrapping_add(k_stride);
+                fifth = fifth.wrapping_add(k_stride);
+                tenth = tenth.wrapping_add(k_stride);
                 b = b.add(VECTORS * LANES);
             }
             for row in 0..ROWS {

@@ -6,7 +6,8 @@
 //! multiply-adds over the summed index, which begins at zero or at what stood in the output.
 
 use super::half::{self, HALF};
-use super::prompt::{self, Operand, Size};
+use super::operand::Operand;
+use super::prompt::{self, Size};
 use super::tile::PROMPT;
 use super::weights::Weights;
 use super::{Shape, check_lengths};
@@ -103,8 +104,9 @@ pub fn product_backward_weights(how: How, g: &[f32], x: &[f32], dw: &mut [f32], 
 
 /// `c = a · bᵀ` or `c += a · bᵀ`, in the arithmetic of its precision.
 fn multiply(how: How, operands: (Operand<'_>, Operand<'_>), c: &mut [f32], size: Size) {
+    let is_quantised = [operands.0, operands.1].iter().any(|one| matches!(one.values, Weights::Blocks(_)));
     match (how.precision, HALF.body()) {
-        (Precision::Bf16, Some(half)) => half::multiply(half, operands, how.into, c, size),
+        (Precision::Bf16, Some(half)) if !is_quantised => half::multiply(half, operands, how.into, c, size),
         // The full significand is one of those that `Bf16` allows.
         _ => prompt::multiply(PROMPT.body(), operands, how.into, c, size),
     }

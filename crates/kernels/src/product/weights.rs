@@ -1,8 +1,11 @@
-//! Weights as they lie in a file: 32 bits, or 16 that are widened exactly when they are read.
+//! Weights as they lie in a file: 32 bits, 16 that are widened exactly when they are read, or quantised
+//! blocks.
 //!
-//! Not quantised blocks, and not owned memory.
+//! Not owned memory. What a block means is in [`crate::blocks`].
 
 use std::ops::Range;
+
+use crate::blocks::Blocks;
 
 /// A matrix's elements, row by row.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,8 @@ pub enum Weights<'a> {
     Bf16(&'a [u16]),
     /// The bits of IEEE half-precision numbers.
     F16(&'a [u16]),
+    /// Quantised blocks; each row is a whole number of them.
+    Blocks(Blocks<'a>),
 }
 
 impl<'a> From<&'a [f32]> for Weights<'a> {
@@ -33,6 +38,7 @@ impl<'a> Weights<'a> {
         match self {
             Weights::F32(values) => values.len(),
             Weights::Bf16(bits) | Weights::F16(bits) => bits.len(),
+            Weights::Blocks(blocks) => blocks.len(),
         }
     }
 
@@ -41,11 +47,24 @@ impl<'a> Weights<'a> {
         self.len() == 0
     }
 
-    /// How many bytes an element takes.
-    pub fn element_bytes(&self) -> usize {
+    /// How many bytes all of them take.
+    pub fn size_bytes(&self) -> usize {
         match self {
-            Weights::F32(_) => 4,
-            Weights::Bf16(_) | Weights::F16(_) => 2,
+            Weights::F32(values) => size_of_val(*values),
+            Weights::Bf16(bits) | Weights::F16(bits) => size_of_val(*bits),
+            Weights::Blocks(blocks) => blocks.bytes().len(),
+        }
+    }
+
+    /// Where element `index` stands or would stand, for asking the cache only.
+    pub(super) fn address(&self, index: usize) -> *const u8 {
+        match self {
+            Weights::F32(values) => values.as_ptr().wrapping_add(index).cast(),
+            Weights::Bf16(bits) | Weights::F16(bits) => bits.as_ptr().wrapping_add(index).cast(),
+            Weights::Blocks(blocks) => {
+                let place = index * blocks.bytes().len() / blocks.len().max(1);
+                blocks.bytes().as_ptr().wrapping_add(place)
+            }
         }
     }
 
@@ -63,6 +82,7 @@ impl<'a> Weights<'a> {
             Weights::F16(bits) => {
                 to.iter_mut().zip(&bits[range]).for_each(|(to, bits)| *to = from_f16(*bits))
             }
+            Weights::Blocks(blocks) => blocks.widen(range, to),
         }
     }
 }
@@ -75,7 +95,7 @@ pub(super) fn from_bf16(bits: u16) -> f32 {
 
 /// A half-precision number as f32, without branches so that loops over it become vector code.
 #[inline(always)]
-pub(super) fn from_f16(bits: u16) -> f32 {
+pub(crate) fn from_f16(bits: u16) -> f32 {
     // The exponents' biases differ by 112; the product is exact, also for denormals.
     const BIAS_SHIFT: f32 = f32::from_bits((112 + 127) << 23);
     let magnitude = u32::from(bits & 0x7fff) << 13;
@@ -83,6 +103,30 @@ pub(super) fn from_f16(bits: u16) -> f32 {
     let is_special = magnitude >= 0x1f << 23;
     let value = if is_special { magnitude | 0xff << 23 } else { finite };
     f32::from_bits(value | u32::from(bits & 0x8000) << 16)
+}
+
+/// The nearest half-precision number, ties to even; beyond the greatest, infinity.
+pub(crate) fn to_f16(value: f32) -> u16 {
+    /// 65520, half a step above the greatest: from here on everything rounds to infinity.
+    const INFINITE: u32 = 0x477f_f000;
+    /// The least number with a full fraction, 2⁻¹⁴.
+    const NORMAL: u32 = 0x3880_0000;
+    /// 0.5: added to a number below 2⁻¹⁴, it leaves multiples of 2⁻²⁴ in the fraction, rounded as f32 rounds.
+    const ALIGNER: u32 = 0x3f00_0000;
+    let sign = (value.to_bits() >> 16 & 0x8000) as u16;
+    let magnitude = value.to_bits() & 0x7fff_ffff;
+    let half = match magnitude {
+        _ if value.is_nan() => 0x7e00,
+        INFINITE.. => 0x7c00,
+        NORMAL.. => {
+            // The exponents' biases differ by 112; what is cut off rounds up from its half, at the half only
+            // where that makes the number even.
+            let is_odd = magnitude >> 13 & 1;
+            (magnitude - (112 << 23) + 0xfff + is_odd) >> 13
+        }
+        _ => (f32::from_bits(magnitude) + f32::from_bits(ALIGNER)).to_bits() - ALIGNER,
+    };
+    sign | half as u16
 }
 
 #[cfg(test)]
@@ -110,6 +154,31 @@ mod tests {
                 "{bits:#06x}"
             );
         }
+    }
+
+    #[test]
+    fn every_half_comes_back() {
+        for bits in 0..=u16::MAX {
+            let back = to_f16(from_f16(bits));
+            assert!(back == bits || from_f16(bits).is_nan() && from_f16(back).is_nan(), "{bits:#06x}");
+        }
+    }
+
+    /// Between two neighbours the nearest is taken, in the middle the even one.
+    #[test]
+    fn numbers_between_two_halves_are_rounded() {
+        for bits in 0..0x7bff {
+            let (low, high) = (from_f16(bits), from_f16(bits + 1));
+            let middle = (low + high) / 2.0;
+            let even = if bits % 2 == 0 { bits } else { bits + 1 };
+            for (value, expected) in
+                [(middle.next_down(), bits), (middle, even), (middle.next_up(), bits + 1)]
+            {
+                assert_eq!((to_f16(value), to_f16(-value)), (expected, expected | 0x8000), "{value:e}");
+            }
+        }
+        assert_eq!((to_f16(65519.996), to_f16(65520.0), to_f16(f32::MAX)), (0x7bff, 0x7c00, 0x7c00));
+        assert_eq!((to_f16(f32::INFINITY), to_f16(1e-30), to_f16(-0.0)), (0x7c00, 0, 0x8000));
     }
 
     #[test]

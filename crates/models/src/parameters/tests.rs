@@ -37,15 +37,24 @@ fn models() -> Vec<(&'static str, Config, &'static Family)> {
     ]
 }
 
-fn tape() -> Device {
-    ops::device::cpu().autodiff()
+fn cpu() -> Device {
+    ops::device::cpu()
 }
 
 /// The mean of the squared logits of four tokens.
-fn loss(parameters: &Parameters) -> Tensor<1> {
+fn loss(decoder: &Decoder) -> Tensor<1> {
     let input = Input { ids: &[1, 2, 3, 4], rows: Rows::prompt(4), wanted: None };
-    let logits = parameters.decoder().forward(&input, &mut Attend::Causal { sequences: 1 }, None);
+    let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
     (logits.clone() * logits).mean()
+}
+
+fn loss_of(parameters: &Parameters) -> f32 {
+    loss(&parameters.decoder()).into_scalar::<f32>()
+}
+
+fn set(parameters: &mut Parameters, index: usize, values: Vec<f32>) {
+    let shape = parameters.list[index].shape.clone();
+    parameters.list[index].tensor = Learned::new(values, &shape, &cpu());
 }
 
 #[test]
@@ -53,14 +62,15 @@ fn every_parameter_has_a_gradient_that_a_small_step_confirms() {
     for (model, config, family) in models() {
         for head in [Head::Tied, Head::Own] {
             let mut parameters =
-                Parameters::random(config.clone(), head, &family.gguf, &mut Rng::new(5), &tape());
-            let before = loss(&parameters);
-            let mut gradients = before.backward();
+                Parameters::random(config.clone(), head, &family.gguf, &mut Rng::new(5), &cpu());
+            let taped = parameters.taped();
+            let before = loss(&taped.decoder);
+            let gradients = taped.take_gradients(&mut before.backward());
             let before = before.into_scalar::<f32>();
-            for index in 0..parameters.list.len() {
-                let Parameter { name, tensor, .. } = parameters.list[index].clone();
+            for (index, gradient) in gradients.iter().enumerate() {
+                let name = parameters.list[index].name.clone();
                 let context = format!("{model}, {head:?}, {name}");
-                let gradient = tensor.take_gradient(&mut gradients).unwrap_or_else(|| panic!("{context}"));
+                let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{context}")).values();
                 let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
                 if name.ends_with("attn_k.bias") {
                     // It shifts all scores of a query alike, and so changes nothing.
@@ -80,11 +90,11 @@ fn confirm(parameters: &mut Parameters, index: usize, gradient: &[f32], before: 
     let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
     let step = 0.005 * before / norm_squared;
     let moved = |sign: f32| values.iter().zip(gradient).map(|(v, g)| v + sign * step * g).collect();
-    parameters.replace(index, moved(1.0));
-    let up = loss(parameters).into_scalar::<f32>();
-    parameters.replace(index, moved(-1.0));
-    let down = loss(parameters).into_scalar::<f32>();
-    parameters.replace(index, values);
+    set(parameters, index, moved(1.0));
+    let up = loss_of(parameters);
+    set(parameters, index, moved(-1.0));
+    let down = loss_of(parameters);
+    set(parameters, index, values);
     (up - down) / (2.0 * step * norm_squared)
 }
 
@@ -92,9 +102,9 @@ fn confirm(parameters: &mut Parameters, index: usize, gradient: &[f32], before: 
 fn values_go_out_and_in_again() {
     for (model, config, family) in models() {
         let dialect = &family.gguf;
-        let first = Parameters::random(config.clone(), Head::Tied, dialect, &mut Rng::new(9), &tape());
+        let first = Parameters::random(config.clone(), Head::Tied, dialect, &mut Rng::new(9), &cpu());
         let mut asked = 0;
-        let second = Parameters::from_values(config, Head::Tied, dialect, &tape(), &mut |name, n| {
+        let second = Parameters::from_values(config, Head::Tied, dialect, &cpu(), &mut |name, n| {
             let found = first.iter().find(|parameter| parameter.name == name).expect("the same names");
             let values = found.tensor.values();
             assert_eq!(values.len(), n);
@@ -102,7 +112,7 @@ fn values_go_out_and_in_again() {
             values
         });
         assert_eq!(asked, first.n_values());
-        let [first, second] = [first, second].map(|model| loss(&model).into_scalar::<f32>());
+        let [first, second] = [first, second].map(|model| loss_of(&model));
         assert_eq!(first, second, "{model}");
     }
 }
@@ -128,20 +138,25 @@ fn what_is_written_in_any_dialect_loads_as_the_same_model() {
     for (model, config, family) in models() {
         for head in [Head::Tied, Head::Own] {
             let mut parameters =
-                Parameters::random(config.clone(), head, &family.gguf, &mut Rng::new(2), &tape());
+                Parameters::random(config.clone(), head, &family.gguf, &mut Rng::new(2), &cpu());
             // No tensor may be like another, biases least of all.
             let mut rng = Rng::new(3);
             for index in 0..parameters.list.len() {
                 let n: usize = parameters.list[index].shape.iter().product();
-                parameters.replace(index, normal(n, 0.3, &mut rng));
+                set(&mut parameters, index, normal(n, 0.3, &mut rng));
             }
             let expected = logits(&parameters.decoder());
             for dialect in [&family.gguf, &family.hugging_face] {
                 let written = parameters.written(dialect);
                 let file = written.iter().map(|w| (w.name.clone(), (w.shape.clone(), w.values())));
                 let file = File(file.collect());
-                let n_values: usize = file.0.values().map(|(_, values)| values.len()).sum();
+                // Zeros stand for the biases that a model of a family with biases does without.
+                let is_learned = |value: &&f32| **value != 0.0;
+                let n_values: usize =
+                    file.0.values().map(|(_, values)| values.iter().filter(is_learned).count()).sum();
                 assert_eq!(n_values, parameters.n_values(), "{model}: every value once");
+                let has_biases = file.0.keys().any(|name| name.ends_with(".bias"));
+                assert_eq!(has_biases, dialect.blocks.biases == Biases::All, "{model}");
                 let config = Config { rope_layout: dialect.rope_layout, ..config.clone() };
                 let loaded = Decoder::load(&file, config, dialect, &ops::device::cpu()).unwrap();
                 let found = logits(&loaded);
@@ -157,4 +172,33 @@ fn logits(decoder: &Decoder) -> Vec<f32> {
     let input = Input { ids: &[1, 2, 3, 4, 2], rows: Rows::prompt(5), wanted: None };
     let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
     floats(logits.into_data())
+}
+
+/// The tables of an embedding that stands before the tape learn what they learn on it.
+#[test]
+fn gradients_of_an_embedding_before_the_tape_are_those_on_it() {
+    let (ids, positions) = ([3, 1, 3, 4, 0, 3], [0, 1, 2, 0, 1, 2]);
+    for (model, config, family) in models() {
+        let parameters = Parameters::random(config, Head::Tied, &family.gguf, &mut Rng::new(4), &cpu());
+        let taped = parameters.taped();
+        let cost = |x: Tensor<2>| {
+            let end = taped.decoder.layers(0..2, x, Rows::prompt(6), &mut Attend::Causal { sequences: 2 });
+            let logits = taped.decoder.logits(end, Rows::prompt(6));
+            (logits.clone() * logits).mean()
+        };
+        let mut gradients = cost(taped.decoder.embed(&ids, &positions)).backward();
+        let expected = taped.take_gradients(&mut gradients);
+        let stream = parameters.decoder().embed(&ids, &positions);
+        let stream = Tensor::from_inner(stream).require_grad();
+        let mut gradients = cost(stream.clone()).backward();
+        let gradient = stream.grad_remove(&mut gradients).unwrap();
+        let without = taped.take_gradients(&mut gradients);
+        let found = parameters.with_embedding_gradients(without, (&ids, &positions), gradient);
+        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let (found, expected) = (found.values(), expected.as_ref().unwrap().values());
+            let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let size = expected.iter().map(|x| x.abs()).fold(1e-6, f32::max);
+            assert!(largest <= 1e-5 * size, "{model}, {}: {largest}", parameters.list[index].name);
+        }
+    }
 }

@@ -21,10 +21,17 @@ pub fn as_safetensors(tensors: &[Named]) -> TensorFile {
 
 /// Writes tensors behind settings and reads them back.
 pub fn as_gguf(settings: &[(&str, Value)], tensors: &[Named]) -> TensorFile {
+    let stored = specs(tensors).into_iter().zip(tensors.iter().map(|tensor| bytes(&tensor.values)));
+    as_gguf_stored(settings, &stored.collect::<Vec<_>>())
+}
+
+/// Writes tensors of any type behind settings and reads them back.
+pub fn as_gguf_stored(settings: &[(&str, Value)], tensors: &[(TensorSpec, Vec<u8>)]) -> TensorFile {
     let mut metadata = Metadata::new("model.gguf");
     settings.iter().for_each(|(key, value)| metadata.insert(key, value.clone()));
-    let mut writer = gguf::write(Vec::new(), &metadata, &specs(tensors)).unwrap();
-    tensors.iter().for_each(|tensor| writer.append(&bytes(&tensor.values)).unwrap());
+    let specs: Vec<TensorSpec> = tensors.iter().map(|(spec, _)| spec.clone()).collect();
+    let mut writer = gguf::write(Vec::new(), &metadata, &specs).unwrap();
+    tensors.iter().for_each(|(_, bytes)| writer.append(bytes).unwrap());
     gguf::read(&FileBytes::from_vec("model.gguf", writer.finish().unwrap())).unwrap()
 }
 
@@ -52,7 +59,8 @@ pub fn values(file: &TensorFile, name: &str) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
-fn specs(tensors: &[Named]) -> Vec<TensorSpec> {
+/// The shapes of tensors in F32.
+pub fn specs(tensors: &[Named]) -> Vec<TensorSpec> {
     let spec = |tensor: &Named| TensorSpec {
         name: tensor.name.clone(),
         dtype: Dtype::F32,
@@ -61,6 +69,6 @@ fn specs(tensors: &[Named]) -> Vec<TensorSpec> {
     tensors.iter().map(spec).collect()
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
+pub fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

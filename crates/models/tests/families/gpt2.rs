@@ -9,7 +9,7 @@ use models::{Config, Decoder, Error};
 use ops::activation::gelu::Gelu;
 
 use crate::files::{Named, as_gguf, as_safetensors};
-use crate::reference::{Reference, check, check_quirk};
+use crate::reference::{MAX_ERROR, MIN_QUIRK, Reference, check, check_quirk};
 use crate::run::devices;
 use crate::seeded;
 
@@ -190,7 +190,9 @@ fn every_quirk_that_is_switched_off_shows() {
             let (mut config, mut tensors) = (reference.config.clone(), weights(case, &reference));
             quirk(&mut config, &mut tensors);
             let decoder = load(&tensors, &config, &ops::device::cpu()).unwrap();
-            check_quirk(&reference, &decoder, &format!("{case}, {name}"));
+            // The two forms of GELU differ by 5e-4 at most.
+            let least = if name == "the other gelu" { 5.0 * MAX_ERROR } else { MIN_QUIRK };
+            check_quirk(&reference, &decoder, &format!("{case}, {name}"), least);
         }
     }
 }

@@ -8,16 +8,16 @@ use ops::Rows;
 use ops::rope::Layout;
 
 use crate::files::{Named, as_gguf, as_safetensors, llama_settings};
-use crate::reference::{Reference, check, check_quirk, gather};
+use crate::reference::{MIN_QUIRK, Reference, check, check_quirk, gather};
 use crate::run::{Conversation, Seen, devices, numbers, run_causal};
 use crate::seeded;
 
-const CASES: [&str; 2] = ["separate-head", "tied-head"];
-fn open(case: &str) -> Reference {
+pub const CASES: [&str; 2] = ["separate-head", "tied-head"];
+pub fn open(case: &str) -> Reference {
     Reference::open(&format!("llama-two-layers/{case}"), &LLAMA.hugging_face)
 }
 
-fn theta(reference: &Reference) -> f32 {
+pub fn theta(reference: &Reference) -> f32 {
     reference.settings["rope_parameters"]["rope_theta"].as_f64().unwrap() as f32
 }
 
@@ -63,8 +63,13 @@ fn as_hugging_face(reference: &Reference, device: &Device) -> Decoder {
     Decoder::load(&file, reference.config.clone(), &LLAMA.hugging_face, device).unwrap()
 }
 
-/// The model as a GGUF file holds it: the rows of queries and keys stand so that neighbours make a pair.
 fn from_gguf(reference: &Reference, device: &Device) -> Decoder {
+    let settings = llama_settings(&reference.config, theta(reference));
+    models::load(&as_gguf(&settings, &gguf_tensors(reference)), device).unwrap()
+}
+
+/// The weights as a GGUF file holds them: the rows of queries and keys stand so that neighbours make a pair.
+pub fn gguf_tensors(reference: &Reference) -> Vec<Named> {
     let mut tensors = weights(reference, &LLAMA.gguf);
     let (width, size) = (reference.config.width, reference.config.head_size);
     for tensor in &mut tensors {
@@ -73,7 +78,7 @@ fn from_gguf(reference: &Reference, device: &Device) -> Decoder {
             tensor.values = gather(&tensor.values, width, &rows);
         }
     }
-    models::load(&as_gguf(&llama_settings(&reference.config, theta(reference)), &tensors), device).unwrap()
+    tensors
 }
 
 /// Which row of the layout by halves stands at `row` of the layout by neighbours, in heads of `size`.
@@ -146,7 +151,7 @@ fn every_quirk_that_is_switched_off_shows() {
     for case in CASES {
         let reference = open(case);
         for (name, quirk) in quirks {
-            check_quirk(&reference, &quirk(&reference), &format!("{case}, {name}"));
+            check_quirk(&reference, &quirk(&reference), &format!("{case}, {name}"), MIN_QUIRK);
         }
     }
 }

@@ -5,6 +5,7 @@
 mod files;
 mod gpt2;
 mod llama;
+mod quantised;
 mod reference;
 mod run;
 mod seeded;

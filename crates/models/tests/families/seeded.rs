@@ -44,8 +44,8 @@ pub fn gpt2(name: &str, shape: &[usize]) -> Vec<f32> {
         [first, second] => {
             let is_product = name.contains(".c_");
             let gain = match name {
+                name if name.contains("mlp.c_proj") => 4.0,
                 name if name.contains("c_attn") => 2.0,
-                name if name.contains("mlp") => 1.0,
                 _ => 1.5,
             };
             let inputs = if is_product { *first } else { *second };

@@ -11,9 +11,15 @@ use crate::files::{Named, as_gguf, llama_settings, values};
 use crate::run::{Conversation, devices, numbers};
 
 const CONTEXT: usize = 512;
+pub const THETA: f32 = 10_000.0;
+
+fn load(folder: &std::path::Path, device: &burn::tensor::Device) -> Decoder {
+    let (config, tensors) = read(folder);
+    models::load(&as_gguf(&llama_settings(&config, THETA), &tensors), device).unwrap()
+}
 
 /// The checkpoint under the names of a GGUF file, whose layout of pairs it shares.
-fn load(folder: &std::path::Path, device: &burn::tensor::Device) -> Decoder {
+pub fn read(folder: &std::path::Path) -> (Config, Vec<Named>) {
     let file = FileBytes::open(&folder.join("stories260K.bin")).unwrap();
     let llama2c::Checkpoint { header, file } = llama2c::read(&file).unwrap();
     assert!(!header.separate_classifier);
@@ -37,8 +43,8 @@ fn load(folder: &std::path::Path, device: &burn::tensor::Device) -> Decoder {
         shape: entry.shape.clone(),
         values: values(&file, &entry.name),
     };
-    let tensors: Vec<Named> = file.tensors().iter().map(named).collect();
-    models::load(&as_gguf(&llama_settings(&config, 10_000.0), &tensors), device).unwrap()
+    let tensors = file.tensors().iter().map(named).collect();
+    (config, tensors)
 }
 
 fn renamed(name: &str) -> String {
@@ -65,11 +71,11 @@ fn renamed(name: &str) -> String {
     name.replace("{}", layer)
 }
 
-fn json(path: &std::path::Path) -> Value {
+pub fn json(path: &std::path::Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn ids(list: &Value) -> Vec<u32> {
+pub fn ids(list: &Value) -> Vec<u32> {
     list.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
 }
 

@@ -7,7 +7,7 @@ use burn::backend::Dispatch;
 use burn::backend::tensor::FloatTensor;
 
 use super::Case;
-use super::cases::{EPSILON, Values, case, device_of, ids};
+use super::cases::{EPSILON, Values, case};
 use crate::activation::gelu::Gelu;
 use crate::rope::Layout;
 use crate::value::Value;
@@ -25,7 +25,6 @@ pub(super) static BACKWARD: &[Case] = &[
     case("swiglu backward", MATRICES, 0, op::swiglu, definition::swiglu),
     case("rope backward, halves", HEADS, 0, op::rope_halves, definition::rope_halves),
     case("rope backward, interleaved", HEADS, 0, op::rope_pairs, definition::rope_pairs),
-    case("embedding backward", &[&[4, 19]], 0, op::embedding, definition::embedding),
 ];
 
 type Primitive = FloatTensor<Dispatch>;
@@ -50,7 +49,6 @@ mod op {
     use crate::activation::geglu::GegluOp;
     use crate::activation::gelu::GeluOp;
     use crate::activation::swiglu::SwigluOp;
-    use crate::embedding::EmbeddingOp;
     use crate::norm::layer_norm::LayerNormOp;
     use crate::norm::rms_norm::RmsNormOp;
     use crate::rope::RopeOp;
@@ -108,11 +106,6 @@ mod op {
 
     pub fn rope_pairs(x: Values<'_>) -> Value<Dispatch> {
         rope(x, Layout::Interleaved)
-    }
-
-    pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
-        let ids = ids(&device_of(&x[0])).into_dispatch();
-        Value(Dispatch::embedding_gradient(x[0].0.clone(), ids, 9))
     }
 }
 
@@ -172,10 +165,5 @@ mod definition {
 
     pub fn rope_pairs(x: Values<'_>) -> Value<Dispatch> {
         rope(x, Layout::Interleaved)
-    }
-
-    pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
-        let ids = ids(&device_of(&x[0])).into_dispatch();
-        Value(crate::embedding::gradient_definition::<Dispatch>(x[0].0.clone(), ids, 9))
     }
 }

@@ -30,6 +30,8 @@ const SCALE: f32 = 0.4;
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
 const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
 const LONG_QKV: &[&[usize]] = &[&[73, 6, 64], &[73, 2, 64], &[73, 2, 64]];
+/// Two sequences of seventy rows, longer than a block of the kernel.
+const CAUSAL_QKV: &[&[usize]] = &[&[140, 2, 8], &[140, 1, 8], &[140, 1, 8]];
 const ALONE_QKV: &[&[usize]] = &[&[12, 4, 6], &[12, 4, 6], &[12, 4, 6]];
 
 pub(super) static CASES: &[Case] = &[
@@ -64,10 +66,19 @@ pub(super) static CASES: &[Case] = &[
         op::linear_f16::<1, 8>,
         definition::linear_f16,
     ),
+    case("linear, q8_0, prompt", &[&[9, 64], &[33, 64]], 1, op::linear_q8_0::<9, 0>, definition::linear_q8_0),
+    case(
+        "linear, q8_0, both roles",
+        &[&[9, 288], &[33, 288]],
+        1,
+        op::linear_q8_0::<5, 4>,
+        definition::linear_q8_0,
+    ),
     case("linear, larger", &[&[70, 300], &[130, 300]], 2, op::linear::<38, 32>, definition::linear),
     case("embedding", &[&[7, 19]], 1, op::embedding, definition::embedding),
     case("embedding, bf16", &[&[7, 19]], 0, op::embedding_bf16, definition::embedding_bf16),
     case("embedding, f16", &[&[7, 19]], 0, op::embedding_f16, definition::embedding_f16),
+    case("embedding, q8_0", &[&[7, 96]], 0, op::embedding_q8_0, definition::embedding_q8_0),
     case("rope, halves", &[&[3, 2, 16], &[3, 8], &[3, 8]], 1, op::rope_halves, definition::rope_halves),
     case(
         "rope, halves, partial",
@@ -88,6 +99,7 @@ pub(super) static CASES: &[Case] = &[
     case("attention, long", LONG_QKV, 0, op::attention_long, definition::attention_long),
     case("causal_attention", SHORT_QKV, 3, op::causal_attention, definition::causal_attention),
     case("causal_attention is paged", SHORT_QKV, 3, op::causal_attention, definition::causal_over_pages),
+    case("causal_attention, long", CAUSAL_QKV, 3, op::causal_attention, definition::causal_attention),
     case("causal_attention, heads alone", ALONE_QKV, 3, op::causal_attention, definition::causal_attention),
 ];
 
@@ -174,10 +186,17 @@ fn constant(numbers: Vec<f64>, shape: &[usize], like: &Value<Dispatch>) -> Value
 /// The bytes of a matrix in `storage`.
 fn bytes_of(value: &Value<Dispatch>, storage: Storage) -> Vec<u8> {
     let numbers = numbers_of(value).into_iter().map(|number| number as f32);
+    if let Some(kind) = storage.blocks() {
+        let numbers: Vec<f32> = numbers.collect();
+        let mut blocks = vec![0; kind.size_bytes(numbers.len()).unwrap()];
+        kind.quantise(&numbers, &mut blocks);
+        return blocks;
+    }
     match storage {
         Storage::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
         Storage::Bf16 => numbers.flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
         Storage::F16 => numbers.flat_map(|number| f16::from_f32(number).to_le_bytes()).collect(),
+        Storage::Q8_0 => unreachable!("blocks are made above"),
     }
 }
 
@@ -260,15 +279,31 @@ pub(super) mod op {
 
     pub fn linear<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
         let weight = Weight::from_tensor(matrix(&x[1]));
-        linear_with(x, &weight, Rows { prompt: PROMPT, generated: GENERATED })
+        linear_with(x, &weight, Rows { prompt: PROMPT, generated: GENERATED, training: None })
     }
 
     pub fn linear_bf16<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
-        linear_with(x, &stored(&x[1], Storage::Bf16), Rows { prompt: PROMPT, generated: GENERATED })
+        linear_with(
+            x,
+            &stored(&x[1], Storage::Bf16),
+            Rows { prompt: PROMPT, generated: GENERATED, training: None },
+        )
     }
 
     pub fn linear_f16<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
-        linear_with(x, &stored(&x[1], Storage::F16), Rows { prompt: PROMPT, generated: GENERATED })
+        linear_with(
+            x,
+            &stored(&x[1], Storage::F16),
+            Rows { prompt: PROMPT, generated: GENERATED, training: None },
+        )
+    }
+
+    pub fn linear_q8_0<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(
+            x,
+            &stored(&x[1], Storage::Q8_0),
+            Rows { prompt: PROMPT, generated: GENERATED, training: None },
+        )
     }
 
     pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
@@ -283,6 +318,11 @@ pub(super) mod op {
 
     pub fn embedding_f16(x: Values<'_>) -> Value<Dispatch> {
         let table = stored(&x[0], Storage::F16);
+        Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
+    }
+
+    pub fn embedding_q8_0(x: Values<'_>) -> Value<Dispatch> {
+        let table = stored(&x[0], Storage::Q8_0);
         Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
     }
 
@@ -377,6 +417,11 @@ mod definition {
         linear_with(&x[0], rounded(&x[1], through_f16))
     }
 
+    pub fn linear_q8_0(x: Values<'_>) -> Value<Dispatch> {
+        let blocks = stored(&x[1], Storage::Q8_0).dispatch();
+        Value(crate::linear::definition::<Dispatch>(x[0].0.clone(), blocks))
+    }
+
     fn embedding_from(table: Value<Dispatch>) -> Value<Dispatch> {
         let ids = ids(&device_of(&table)).into_dispatch();
         Value(crate::embedding::definition::<Dispatch>(WeightTensor::Dense(table.0), ids))
@@ -392,6 +437,12 @@ mod definition {
 
     pub fn embedding_f16(x: Values<'_>) -> Value<Dispatch> {
         embedding_from(rounded(&x[0], through_f16))
+    }
+
+    pub fn embedding_q8_0(x: Values<'_>) -> Value<Dispatch> {
+        let blocks = stored(&x[0], Storage::Q8_0).dispatch();
+        let ids = ids(&device_of(&x[0])).into_dispatch();
+        Value(crate::embedding::definition::<Dispatch>(blocks, ids))
     }
 
     fn rope(x: Values<'_>, layout: Layout) -> Value<Dispatch> {
@@ -421,7 +472,8 @@ mod definition {
 
     pub fn causal_attention(x: Values<'_>) -> Value<Dispatch> {
         let qkv = [0, 1, 2].map(|index: usize| x[index].0.clone());
-        Value(crate::causal_attention::definition::<Dispatch>(qkv, 2, SCALE))
+        let causal = crate::causal_attention::Causal { sequences: 2, scale: SCALE };
+        Value(crate::causal_attention::definition::<Dispatch>(qkv, causal).output)
     }
 
     pub fn causal_over_pages(x: Values<'_>) -> Value<Dispatch> {

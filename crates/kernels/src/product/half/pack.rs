@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::Line;
 use crate::product::Weights;
-use crate::product::prompt::Operand;
+use crate::product::operand::Operand;
 
 /// Rows of a group of a.
 pub(super) const ROWS: usize = 16;
@@ -31,6 +31,7 @@ pub(super) unsafe fn pack_rows(a: &Operand<'_>, outer: Range<usize>, inner: Rang
             Weights::F32(values) => rows(&Source::new(values.as_ptr(), a, outer, inner), to),
             Weights::Bf16(bits) => rows(&Source::new(bits.as_ptr().cast::<Bf16>(), a, outer, inner), to),
             Weights::F16(bits) => rows(&Source::new(bits.as_ptr().cast::<F16>(), a, outer, inner), to),
+            Weights::Blocks(_) => unreachable!("quantised weights take the f32 product"),
         }
     }
 }
@@ -49,6 +50,7 @@ pub(super) unsafe fn pack_columns(
             Weights::F32(values) => columns(&Source::new(values.as_ptr(), b, outer, inner), to),
             Weights::Bf16(bits) => columns(&Source::new(bits.as_ptr().cast::<Bf16>(), b, outer, inner), to),
             Weights::F16(bits) => columns(&Source::new(bits.as_ptr().cast::<F16>(), b, outer, inner), to),
+            Weights::Blocks(_) => unreachable!("quantised weights take the f32 product"),
         }
     }
 }
