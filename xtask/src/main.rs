@@ -12,6 +12,9 @@ mod starter;
 #[cfg(not(any(test, feature = "starter")))]
 #[path = "starter/relaunch.rs"]
 mod starter;
+mod starter_check;
+mod starter_overlap;
+mod starter_text;
 mod tidy;
 mod times;
 mod workspace;
@@ -53,6 +56,26 @@ static CHORES: &[Chore] = &[
         does: "make the model in the box: [--out FILE] [--minutes N] [--resume] …",
         run: starter::run,
     },
+    Chore {
+        name: "starter-text",
+        does: "write the text that it learns from: --out FOLDER [--documents N] [--seed N] …",
+        run: starter_text::run,
+    },
+    Chore {
+        name: "starter-held-out",
+        does: "write the questions that test it: --out FILE [--seed N]",
+        run: starter_check::write_held_out,
+    },
+    Chore {
+        name: "starter-overlap",
+        does: "how much of the questions stands in the text: --text FOLDER --items FILE",
+        run: starter_overlap::run,
+    },
+    Chore {
+        name: "starter-check",
+        does: "ask a model the questions: --model NAME_OR_FILE --items FILE [--kind KIND] …",
+        run: starter_check::run,
+    },
 ];
 
 fn main() {
@@ -74,7 +97,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
 }
 
 fn list() -> String {
-    CHORES.iter().map(|chore| format!("  cargo xtask {:<8} {}\n", chore.name, chore.does)).collect()
+    CHORES.iter().map(|chore| format!("  cargo xtask {:<16} {}\n", chore.name, chore.does)).collect()
 }
 
 #[cfg(test)]

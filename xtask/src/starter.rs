@@ -8,7 +8,6 @@ mod batches;
 mod checkpoint;
 mod file;
 mod optimiser;
-mod text;
 mod training;
 mod vocabulary;
 

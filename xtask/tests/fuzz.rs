@@ -19,7 +19,8 @@ fn targets() -> Vec<Target> {
     let formats = formats::fuzz::TARGETS.iter().map(|target| (target.name, target.run));
     let store = store::fuzz::TARGETS.iter().copied();
     let text = text::fuzz::TARGETS.iter().copied();
-    formats.chain(store).chain(text).collect()
+    let data = data::fuzz::TARGETS.iter().copied();
+    formats.chain(store).chain(text).chain(data).collect()
 }
 
 fn corpus_folder(target: &str) -> PathBuf {

@@ -51,7 +51,7 @@ pub struct HeadLoss<'a> {
     pub x: &'a [f32],
     /// The head, or the embedding that it is tied to, [V, D].
     pub weights: &'a [f32],
-    /// For each row the index of its target among V, or [`IGNORED`], [R].
+    /// For each of the R rows the index of its target among V, or [`IGNORED`].
     pub targets: &'a [u32],
 }
 
@@ -91,7 +91,7 @@ pub fn head_loss_with_gradients(
 const CHUNK_BYTES: usize = 32 << 20;
 /// Each chunk reads all weights three times: with fewer rows that would outweigh the arithmetic.
 const LEAST_ROWS: usize = 64;
-/// More rows make no product faster.
+/// Measured at R 2048, D 288, V 4096: 64 rows reach 63 % of the peak, 128 reach 71 %, 256 and 512 reach 75 %.
 const MOST_ROWS: usize = 512;
 
 /// One call: its input, its sizes, and the body for a row.

@@ -3,13 +3,13 @@
 //! wrapper.
 //!
 //! Does not: know tensors, devices, autodiff, models or files; read environment variables; own memory that
-//! outlives a call (but for each thread's packing buffers, whose size is bounded).
+//! outlives a call (but for each thread's packing buffers and chunk of logits, whose size is bounded).
 //!
 //! | file | what it is |
 //! |---|---|
 //! | [`isa`] | which instruction set runs |
 //! | [`pool`] | the one thread pool of the process |
-//! | [`kernel`] | a contract and its bodies |
+//! | [`Kernel`] | a contract and its bodies |
 //! | [`blocks`] | quantised weights: types of block, made and widened |
 //! | [`product`] | dense product x·Wᵀ and the two products of its backward pass |
 //! | [`rms_norm`] | root-mean-square normalisation, and its backward pass |
@@ -47,7 +47,6 @@ pub mod cross_entropy;
 pub mod element;
 pub mod embedding;
 pub mod isa;
-pub mod kernel;
 pub mod kv;
 pub mod layer_norm;
 pub mod machine;
@@ -62,6 +61,7 @@ pub mod softmax;
 mod check;
 mod disjoint;
 mod error;
+mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 mod row_sums;

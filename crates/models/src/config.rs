@@ -52,6 +52,10 @@ impl Config {
         dialect: &Dialect,
     ) -> Self {
         let head_size = width / n_heads;
+        let frequencies = match dialect.blocks.positions {
+            PositionsKind::Rotary => frequencies(10_000.0, head_size),
+            PositionsKind::Learned => Vec::new(),
+        };
         Self {
             blocks: dialect.blocks,
             vocabulary,
@@ -63,10 +67,7 @@ impl Config {
             feed_forward,
             context,
             epsilon: 1e-5,
-            frequencies: match dialect.blocks.positions {
-                PositionsKind::Rotary => frequencies(10_000.0, head_size),
-                PositionsKind::Learned => Vec::new(),
-            },
+            frequencies,
             rope_layout: dialect.rope_layout,
         }
     }

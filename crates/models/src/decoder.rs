@@ -111,7 +111,7 @@ impl Decoder {
     /// The beginning of [`Decoder::forward`]: the stream before the first layer.
     ///
     /// # Shapes
-    /// `R` ids, `R` positions in their sequences → `[R, D]`.
+    /// `R` ids and the position of each in its sequence → `[R, D]`.
     pub fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2> {
         let x = embedding(&self.embedding, self.ids(ids)); // [R, D]
         match &self.positions {
@@ -140,8 +140,7 @@ impl Decoder {
     /// # Shapes
     /// `x` `[R, D]`, `R` targets → `[1]`.
     pub fn loss(&self, x: Tensor<2>, targets: Targets) -> Tensor<1> {
-        let x = self.norm.forward(x, self.config.epsilon); // [R, D]
-        self.head.loss(x, targets)
+        self.head.loss(self.norm.forward(x, self.config.epsilon), targets)
     }
 
     fn run_layers(
@@ -151,7 +150,7 @@ impl Decoder {
         rows: Rows,
         (attend, watch): (&mut Attend<'_>, &mut Watch<'_>),
     ) -> Tensor<2> {
-        let angles = match self.positions {
+        let angles = match &self.positions {
             Positions::Rotary => {
                 let positions = attend.positions(x.dims()[0]);
                 Some(Angles::new(&positions, &self.config.frequencies, &self.device))

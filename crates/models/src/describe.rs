@@ -33,16 +33,14 @@ impl Config {
     pub fn describe_gguf(&self, family: &Family, metadata: &mut Metadata) {
         let architecture = family.gguf.architectures[0];
         metadata.insert("general.architecture", Value::String(architecture.into()));
-        for (key, value) in self.sizes(family.gguf.keys) {
-            let value = u32::try_from(value).expect("the sizes of a decoder are far below 2^32");
-            metadata.insert(&format!("{architecture}.{key}"), Value::U32(value));
-        }
-        for (key, value) in self.reals(family.gguf.keys) {
-            metadata.insert(&format!("{architecture}.{key}"), Value::F32(value));
-        }
-        if !family.gguf.keys.head_size.is_empty() {
-            let value = u32::try_from(self.head_size).expect("as above");
-            metadata.insert(&format!("{architecture}.attention.value_length"), Value::U32(value));
+        for (key, size) in self.sizes(family.gguf.keys) {
+            let value = match size {
+                Size::Count(count) => {
+                    Value::U32(u32::try_from(count).expect("the sizes of a decoder are far below 2^32"))
+                }
+                Size::Real(real) => Value::F32(real),
+            };
+            metadata.insert(&format!("{architecture}.{key}"), value);
         }
     }
 
@@ -53,72 +51,77 @@ impl Config {
             "architectures": [dialect.architectures[0]],
             "model_type": family.name,
             "tie_word_embeddings": head == Head::Tied,
-            "torch_dtype": "float32",
         });
-        self.sizes(dialect.keys).into_iter().for_each(|(key, value)| config[key] = value.into());
-        self.reals(dialect.keys).into_iter().for_each(|(key, value)| config[key] = value.into());
-        for (key, allowed) in dialect.fixed {
-            config[*key] = match allowed[0] {
-                "true" => true.into(),
-                "false" => false.into(),
-                text => text.into(),
+        for (key, size) in self.sizes(dialect.keys) {
+            config[key] = match size {
+                Size::Count(count) => json!(count),
+                Size::Real(real) => json!(shortest(real)),
             };
+        }
+        for (key, allowed) in dialect.fixed {
+            // What is written as a word may be a number or a truth value.
+            config[*key] = serde_json::from_str(allowed[0]).unwrap_or_else(|_| json!(allowed[0]));
         }
         config
     }
 
-    /// Every size that a file of this family says, under its key.
-    fn sizes(&self, keys: &Keys) -> Vec<(&'static str, usize)> {
-        let mut sizes = vec![
-            (keys.vocabulary, self.vocabulary),
-            (keys.context, self.context),
-            (keys.width, self.width),
-            (keys.n_layers, self.n_layers),
-            (keys.feed_forward, self.feed_forward),
-            (keys.n_heads, self.n_heads),
-            (keys.n_kv_heads, self.n_kv_heads),
-            (keys.head_size, self.head_size),
-            (keys.rope_dims, 2 * self.frequencies.len()),
+    /// Every size under its key, where the dialect has one for it.
+    fn sizes(&self, keys: &Keys) -> Vec<(&'static str, Size)> {
+        let is_turned = !self.frequencies.is_empty();
+        let all = [
+            (keys.vocabulary, Size::Count(self.vocabulary)),
+            (keys.width, Size::Count(self.width)),
+            (keys.n_layers, Size::Count(self.n_layers)),
+            (keys.n_heads, Size::Count(self.n_heads)),
+            (keys.n_kv_heads, Size::Count(self.n_kv_heads)),
+            (keys.head_size, Size::Count(self.head_size)),
+            (keys.feed_forward, Size::Count(self.feed_forward)),
+            (keys.context, Size::Count(self.context)),
+            (keys.epsilon, Size::Real(self.epsilon)),
+            (if is_turned { keys.rope_base } else { "" }, Size::Real(self.rope_base())),
+            (if is_turned { keys.rope_dims } else { "" }, Size::Count(2 * self.frequencies.len())),
         ];
-        sizes.retain(|(key, _)| !key.is_empty());
-        sizes
+        all.into_iter().filter(|(key, _)| !key.is_empty()).collect()
     }
+}
 
-    /// Every number that a file of this family says, under its key.
-    fn reals(&self, keys: &Keys) -> Vec<(&'static str, f32)> {
-        let mut reals = vec![(keys.epsilon, self.epsilon), (keys.rope_base, self.rope_base())];
-        reals.retain(|(key, _)| !key.is_empty());
-        reals
-    }
+/// A size as a file has it.
+enum Size {
+    Count(usize),
+    Real(f32),
+}
+
+/// The shortest decimal number that is this f32, as an f64: 1e-5 stays 0.00001.
+fn shortest(real: f32) -> f64 {
+    real.to_string().parse().expect("a number that was just written")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Dialect;
+    use crate::blocks::PositionsKind;
     use crate::config::frequencies;
     use crate::families::{GPT2, LLAMA};
 
-    fn config(theta: f32, dialect: &Dialect) -> Config {
-        let config = Config::new([320, 64, 3, 192, 128], [4, 2], dialect);
-        Config { frequencies: frequencies(theta, 16), ..config }
-    }
-
-    fn check(family: &Family, config: impl Fn(&Dialect) -> Config) {
-        let written = config(&family.gguf);
-        let mut metadata = Metadata::new("a test");
-        written.describe_gguf(family, &mut metadata);
-        assert_eq!(Config::from_gguf(&metadata, &family.gguf, "a test").unwrap(), written);
-        let written = config(&family.hugging_face);
-        let json = written.describe_hugging_face(family, Head::Tied);
-        assert_eq!(Config::from_hugging_face(&json, &family.hugging_face, "a test").unwrap(), written);
+    fn config(dialect: &Dialect, theta: f32) -> Config {
+        let mut config = Config::new([320, 64, 3, 192, 128], [4, 4], dialect);
+        if dialect.blocks.positions == PositionsKind::Rotary {
+            (config.n_kv_heads, config.frequencies) = (2, frequencies(theta, 16));
+        }
+        config
     }
 
     #[test]
     fn what_is_written_is_read_back_as_it_was() {
-        for theta in [10_000.0, 500_000.0, 100.0] {
-            check(&LLAMA, |dialect| config(theta, dialect));
+        for (family, theta) in [(&LLAMA, 10_000.0), (&LLAMA, 500_000.0), (&LLAMA, 100.0), (&GPT2, 0.0)] {
+            let written = config(&family.gguf, theta);
+            let mut metadata = Metadata::new("a test");
+            written.describe_gguf(family, &mut metadata);
+            assert_eq!(Config::from_gguf(&metadata, &family.gguf, "a test").unwrap(), written);
+            let written = config(&family.hugging_face, theta);
+            let json = written.describe_hugging_face(family, Head::Tied);
+            assert_eq!(Config::from_hugging_face(&json, &family.hugging_face, "a test").unwrap(), written);
         }
-        check(&GPT2, |dialect| Config::new([320, 64, 3, 192, 128], [4, 4], dialect));
     }
 }

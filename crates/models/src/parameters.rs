@@ -186,51 +186,47 @@ impl Parameters {
 
     /// The model that they make; it shares their tensors and writes no tape.
     pub fn decoder(&self) -> Decoder {
-        self.decoder_of(self.list.iter().map(|parameter| &parameter.tensor), &self.device)
+        self.decoder_of(&mut self.list.iter().map(|parameter| &parameter.tensor), &self.device)
     }
 
     /// The model that they make, writing a tape.
     pub fn taped(&self) -> Taped {
         let leaves: Vec<Learned> = self.list.iter().map(|parameter| parameter.tensor.leaf()).collect();
-        let decoder = self.decoder_of(leaves.iter(), &self.device.clone().autodiff());
+        let decoder = self.decoder_of(&mut leaves.iter(), &self.device.clone().autodiff());
         Taped { decoder, leaves }
     }
 
-    /// Adds what the embedding of `ids` at `positions` learns from the gradient of its output, `[R, D]`, to the
-    /// gradients of all parameters in their order.
+    /// Adds what the embeddings learn from the gradient `[R, D]` of [`Decoder::embed`] to the gradients of all
+    /// parameters in their order, in the memory of a table's gradient that is there already.
     ///
     /// # Panics
-    /// When a parameter besides the embedding's tables has no gradient.
+    /// When a parameter besides the embedding tables has no gradient.
     pub fn with_embedding_gradients(
         &self,
         mut gradients: Vec<Option<Learned>>,
-        (ids, positions): (&[u32], &[u32]),
+        [ids, positions]: [&[u32]; 2],
         gradient: Tensor<2>,
     ) -> Vec<Learned> {
-        // The tables come first in the plan.
-        let tables: &[&[u32]] = match self.config.blocks.positions {
-            PositionsKind::Rotary => &[ids],
-            PositionsKind::Learned => &[ids, positions],
+        let tables = match self.config.blocks.positions {
+            PositionsKind::Rotary => vec![ids],
+            PositionsKind::Learned => vec![ids, positions],
         };
-        for (index, rows) in tables.iter().enumerate() {
+        for (index, rows) in tables.into_iter().enumerate() {
+            let shape = &self.list[index].shape;
             let table = match gradients[index].take() {
                 Some(Learned::Matrix(table)) => table,
-                _ => {
-                    let shape = &self.list[index].shape;
-                    Tensor::zeros([shape[0], shape[1]], &self.device)
-                }
+                _ => Tensor::zeros([shape[0], shape[1]], &self.device),
             };
-            gradients[index] = Some(Learned::Matrix(embedding::add_gradient(table, rows, gradient.clone())));
+            let table = embedding::add_gradient(table, rows, gradient.clone());
+            gradients[index] = Some(Learned::Matrix(table));
         }
-        gradients
-            .into_iter()
-            .map(|gradient| gradient.expect("the logits depend on every parameter"))
-            .collect()
+        let found = |gradient: Option<Learned>| gradient.expect("the logits depend on every parameter");
+        gradients.into_iter().map(found).collect()
     }
 
-    fn decoder_of<'a>(&self, list: impl Iterator<Item = &'a Learned>, device: &Device) -> Decoder {
+    fn decoder_of(&self, list: &mut dyn Iterator<Item = &Learned>, device: &Device) -> Decoder {
         let config = &self.config;
-        let mut rest = Rest { list, blocks: config.blocks, device: device.clone() };
+        let mut rest = Rest { list, config, device };
         let embedding = rest.matrix();
         let positions = match config.blocks.positions {
             PositionsKind::Rotary => Positions::Rotary,
@@ -242,8 +238,8 @@ impl Parameters {
             Head::Tied => embedding.clone(),
             Head::Own => rest.matrix(),
         };
-        let (config, device, head) = (config.clone(), device.clone(), Linear::new(head));
-        Decoder { config, embedding, positions, layers, norm, head, device }
+        let (head, device) = (Linear::new(head), device.clone());
+        Decoder { config: config.clone(), embedding, positions, layers, norm, head, device }
     }
 }
 
@@ -262,18 +258,18 @@ impl Taped {
 }
 
 /// The tensors that are not yet put to their places, in the order of [`plan`].
-struct Rest<I> {
-    list: I,
-    blocks: Blocks,
-    device: Device,
+struct Rest<'a, 'b> {
+    list: &'b mut dyn Iterator<Item = &'a Learned>,
+    config: &'b Config,
+    device: &'b Device,
 }
 
-impl<'a, I: Iterator<Item = &'a Learned>> Rest<I> {
+impl Rest<'_, '_> {
     fn layer(&mut self) -> Layer {
         let attention_norm = self.norm();
         let [queries, keys, values, attention_output] = std::array::from_fn(|_| self.linear());
         let feed_forward_norm = self.norm();
-        let feed_forward = match self.blocks.feed_forward {
+        let feed_forward = match self.config.blocks.feed_forward {
             FeedForwardKind::SwiGlu => {
                 let [gate, up, down] = std::array::from_fn(|_| self.linear());
                 FeedForward::SwiGlu { gate: Box::new(gate), up, down }
@@ -287,15 +283,15 @@ impl<'a, I: Iterator<Item = &'a Learned>> Rest<I> {
     }
 
     fn norm(&mut self) -> Norm {
-        let blocks = self.blocks;
+        let blocks = self.config.blocks;
         let weight = self.vector();
         let bias = (norm_biases(blocks) == Biases::All).then(|| self.vector());
-        Norm::new(blocks.norm, weight, bias, &self.device)
+        Norm::new(blocks.norm, weight, bias, self.device)
     }
 
     fn linear(&mut self) -> Linear {
         let linear = Linear::new(self.matrix());
-        match self.blocks.biases {
+        match self.config.blocks.biases {
             Biases::None => linear,
             Biases::All => linear.with_bias(self.vector()),
         }

@@ -28,9 +28,9 @@ pub(crate) struct Manner {
 pub(crate) fn gradients(parameters: &Parameters, batch: &Batch, manner: Manner) -> (f64, Vec<Learned>) {
     let rows = Rows::training(batch.ids.len(), manner.precision);
     let attend = || Attend::Causal { sequences: batch.sequences };
+    let positions = attend().positions(batch.ids.len());
     let (mut streams, segments) = (Vec::new(), segments(parameters.config().n_layers, manner.segments));
     let plain = parameters.decoder();
-    let positions = attend().positions(batch.ids.len());
     let mut stream = plain.embed(&batch.ids, &positions); // [R, D]
     for segment in &segments[..segments.len() - 1] {
         let next = plain.layers(segment.clone(), stream.clone(), rows, &mut attend()); // [R, D]
@@ -64,7 +64,7 @@ pub(crate) fn gradients(parameters: &Parameters, batch: &Batch, manner: Manner) 
         found.take(&taped, &mut gradients);
     }
     let gradient = passed_on.expect("there is at least one segment");
-    let found = parameters.with_embedding_gradients(found.0, (&batch.ids, &positions), gradient);
+    let found = parameters.with_embedding_gradients(found.0, [&batch.ids, &positions], gradient);
     (loss, found)
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn segments_cover_every_layer_once() {
-        assert_eq!(segments(6, 1), [0..6]);
+        assert_eq!(segments(6, 1).as_slice(), std::slice::from_ref(&(0..6)));
         assert_eq!(segments(7, 3), [0..2, 2..4, 4..7]);
         assert_eq!(segments(2, 9), [0..1, 1..2]);
     }

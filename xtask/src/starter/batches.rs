@@ -1,12 +1,43 @@
 //! Lessons of about equal length put together, so that one forward pass reads many of them.
 
-use super::text::{Split, document};
 use super::vocabulary::{Lesson, lesson};
+use crate::starter_text::{Document, document};
 use ::text::Tokenizer;
 use base::Rng;
 
 /// Lengths are rounded up to a multiple of this, in tokens.
 const LENGTH_STEP: usize = 32;
+
+/// Which half of the text is wanted. What stands in one half never stands in the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// For learning.
+    Training,
+    /// For measuring what was learned.
+    HeldOut,
+}
+
+/// One document in so many is held out.
+const HELD_OUT_SHARE: u64 = 64;
+
+/// FNV-1a over the texts of a document decides. Source: G. Fowler, L. C. Noll, K.-P. Vo, D. Eastlake, "The FNV
+/// Non-Cryptographic Hash Algorithm", section 2.
+fn split_of(document: &Document) -> Split {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut add = |text: &str| {
+        for byte in text.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    match document {
+        Document::Plain(text) => add(text),
+        Document::Chat(messages) => messages.iter().for_each(|message| add(&message.content)),
+    }
+    match (hash ^ (hash >> 32)).is_multiple_of(HELD_OUT_SHARE) {
+        true => Split::HeldOut,
+        false => Split::Training,
+    }
+}
 
 /// What a batch may be.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +83,10 @@ impl Iterator for Batches<'_> {
 
     fn next(&mut self) -> Option<Batch> {
         loop {
-            let document = document(&mut self.rng, self.split);
+            let document = document(&mut self.rng);
+            if split_of(&document) != self.split {
+                continue;
+            }
             let lesson = lesson(self.tokenizer, &document, &mut self.rng);
             // The last token is only ever a target.
             let steps = (lesson.ids.len() - 1).div_ceil(LENGTH_STEP);

@@ -113,8 +113,8 @@ pub fn vocabulary(metadata: &Metadata) -> Result<VocabularyParts> {
 mod tests {
     use super::*;
     use crate::starter::SIZES;
-    use crate::starter::text::{Document, Exchange};
     use crate::starter::vocabulary::{learn, lesson};
+    use crate::starter_text::Document;
     use ::text::{ChatTemplate, Conversation, Message, Tokenizer};
     use base::Rng;
 
@@ -129,16 +129,21 @@ mod tests {
     #[test]
     fn the_template_writes_what_the_model_learned_to_read() {
         let tokenizer = Tokenizer::from_parts(learn(400, 1)).unwrap();
-        let turns =
-            vec![Exchange::new("Hi, I am Anna.", "Nice to meet you!"), Exchange::new("Bye", "Goodbye!")];
-        let document = Document::Chat { system: Some("Be kind.".into()), turns };
-        let learned = lesson(&tokenizer, &document, &mut Rng::new(1)).ids;
-        let messages = [
-            Message::new("system", "Be kind."),
-            Message::new("user", "Hi, I am Anna."),
-            Message::new("assistant", "Nice to meet you!"),
-            Message::new("user", "Bye"),
+        let turns = [
+            ("system", "Be kind."),
+            ("user", "Hi, I am Anna."),
+            ("assistant", "Nice to meet you!"),
+            ("user", "Bye"),
+            ("assistant", "Goodbye!"),
         ];
+        let turn = |(role, content): (&str, &str)| starter_words::conversation::Message {
+            role: role.to_owned(),
+            content: content.to_owned(),
+        };
+        let document = Document::Chat(turns.map(turn).to_vec());
+        let learned = lesson(&tokenizer, &document, &mut Rng::new(1)).ids;
+        let messages: Vec<Message> =
+            turns[..4].iter().map(|(role, content)| Message::new(role, content)).collect();
         let conversation =
             Conversation { messages: &messages, add_generation_prompt: true, ..Default::default() };
         let rendered = ChatTemplate::new(&chat_template()).unwrap().render(&conversation).unwrap();

@@ -1,9 +1,8 @@
 //! The training loop: batch, loss, gradients, step; every minute a report, every few minutes a checkpoint.
 
-use super::batches::{Batch, Batches, Limits};
+use super::batches::{Batch, Batches, Limits, Split};
 use super::checkpoint::{self, Progress, Saved};
 use super::optimiser::{Decay, Moments, Step, adam_w, clip, rate};
-use super::text::Split;
 use ::text::Tokenizer;
 use anyhow::Result;
 use base::Rng;

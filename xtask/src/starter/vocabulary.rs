@@ -5,9 +5,10 @@
 //! algorithm 1; A. Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2, 2019), for
 //! bytes as letters.
 
-use super::text::{self, Document, Exchange, Split};
+use crate::starter_text::{self, Document};
 use ::text::{Special, TokenType, Tokenizer, VocabularyKind, VocabularyParts};
 use base::{Rng, TokenId};
+use starter_words::conversation::Message;
 use std::collections::{BTreeMap, HashMap};
 
 /// Ends a plain text.
@@ -29,7 +30,7 @@ pub fn learn(size: usize, seed: u64) -> VocabularyParts {
     let mut rng = Rng::new(seed);
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for _ in 0..SAMPLE {
-        for part in parts_of(&text::document(&mut rng, Split::Training)) {
+        for part in parts_of(&starter_text::document(&mut rng)) {
             for word in words(&part) {
                 *counts.entry(word.to_owned()).or_default() += 1;
             }
@@ -55,11 +56,11 @@ pub fn learn(size: usize, seed: u64) -> VocabularyParts {
 fn parts_of(document: &Document) -> Vec<String> {
     match document {
         Document::Plain(text) => vec![text.clone()],
-        Document::Chat { system, turns } => {
-            let turns = turns.iter().flat_map(|Exchange { user, assistant }| {
-                [format!("user\n{user}"), format!("assistant\n{assistant}"), "\n".to_owned()]
-            });
-            system.iter().map(|system| format!("system\n{system}")).chain(turns).collect()
+        Document::Chat(messages) => {
+            let turns = messages
+                .iter()
+                .flat_map(|message| [format!("{}\n{}", message.role, message.content), "\n".to_owned()]);
+            turns.collect()
         }
     }
 }
@@ -162,14 +163,12 @@ pub fn lesson(tokenizer: &Tokenizer, document: &Document, rng: &mut Rng) -> Less
             add(text, Special::Plain, true);
             add(END_OF_TEXT, Special::Parse, true);
         }
-        Document::Chat { system, turns } => {
-            if let Some(system) = system {
-                add(&format!("{TURN}system\n{system}{END_OF_TURN}\n"), Special::Parse, false);
-            }
-            for Exchange { user, assistant } in turns {
-                add(&question(user), Special::Parse, false);
-                add(assistant, Special::Plain, true);
-                add(END_OF_TURN, Special::Parse, true);
+        Document::Chat(messages) => {
+            for Message { role, content } in messages {
+                let is_said = role == "assistant";
+                add(&format!("{TURN}{role}\n"), Special::Parse, false);
+                add(content, Special::Plain, is_said);
+                add(END_OF_TURN, Special::Parse, is_said);
                 add("\n", Special::Plain, false);
             }
         }
@@ -196,8 +195,8 @@ mod tests {
             assert_eq!(tokenizer.decode(&ids), text);
         }
         let count = |text: &str| tokenizer.encode(text, Special::Plain).unwrap().len();
-        assert_eq!(count(" cat"), 1);
-        assert!(count("Tell me a story about a cat and a boat.") <= 14);
+        assert_eq!(count(" story"), 1);
+        assert!(count("Tell me a story about a cat and a boat.") <= 20);
         assert_eq!(tokenizer.encode("<|im_end|>", Special::Parse).unwrap(), [TokenId(2)]);
         assert!(tokenizer.is_end(TokenId(2)) && tokenizer.is_end(TokenId(0)));
     }
@@ -212,7 +211,7 @@ mod tests {
     #[test]
     fn a_lesson_marks_what_the_model_says() {
         let tokenizer = Tokenizer::from_parts(learn(300, 1)).unwrap();
-        let document = Document::Chat { system: None, turns: vec![Exchange::new("Hi.", "Hello!")] };
+        let document = Document::Chat(vec![Message::user("Hi."), Message::assistant("Hello!")]);
         let lesson = lesson(&tokenizer, &document, &mut Rng::new(1));
         let said = lesson.ids.iter().zip(&lesson.is_said).filter(|(_, said)| **said);
         let said: Vec<TokenId> = said.map(|(id, _)| TokenId(*id)).collect();

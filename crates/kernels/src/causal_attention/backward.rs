@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::pack::Room;
+use super::pack::{Room, columns};
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Backward, finite_shift};
 use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp_normal, load_up_to, store_up_to};
@@ -63,9 +63,9 @@ struct Blocks<'a> {
     width: usize,
     /// Keys times the scale, [blocks, BLOCK, width].
     keys: &'a mut [f32],
-    /// The same by columns, [blocks, size, BLOCK].
+    /// The same by columns, [blocks, width, BLOCK].
     key_columns: &'a mut [f32],
-    /// Values by columns, [blocks, size, BLOCK].
+    /// Values by columns, [blocks, width, BLOCK].
     value_columns: &'a mut [f32],
     /// The gradient of the keys but for the scale, [blocks, BLOCK, width].
     dk: &'a mut [f32],
@@ -73,12 +73,8 @@ struct Blocks<'a> {
     dv: &'a mut [f32],
     /// Queries, [BLOCK, width].
     queries: &'a mut [f32],
-    /// The same by columns, [size, BLOCK].
-    query_columns: &'a mut [f32],
     /// The gradient of the results, [BLOCK, width].
     dy: &'a mut [f32],
-    /// The same by columns, [size, BLOCK].
-    dy_columns: &'a mut [f32],
     /// The gradient of the queries, [BLOCK, width].
     dq: &'a mut [f32],
     /// Scores, then weights, [BLOCK, BLOCK].
@@ -95,29 +91,14 @@ struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     /// How much room the blocks need, in the order of [`Self::new`].
-    fn lengths(n_blocks: usize, size: usize) -> [usize; 12] {
-        let (rows, columns) = (size.next_multiple_of(LANES) * BLOCK, size * BLOCK);
-        let (all_rows, all_columns, square) = (n_blocks * rows, n_blocks * columns, BLOCK * BLOCK);
-        let of_keys = [all_rows, all_columns, all_columns, all_rows, all_rows];
-        let of_queries = [rows, columns, rows, columns, rows, square, square];
-        std::array::from_fn(|i| if i < 5 { of_keys[i] } else { of_queries[i - 5] })
+    fn lengths(n_blocks: usize, size: usize) -> [usize; 10] {
+        let rows = size.next_multiple_of(LANES) * BLOCK;
+        let (all, square) = (n_blocks * rows, BLOCK * BLOCK);
+        [all, all, all, all, all, rows, rows, rows, square, square]
     }
 
-    fn new(room: [&'a mut [f32]; 12], size: usize) -> Self {
-        let [
-            keys,
-            key_columns,
-            value_columns,
-            dk,
-            dv,
-            queries,
-            query_columns,
-            dy,
-            dy_columns,
-            dq,
-            weights,
-            ds,
-        ] = room;
+    fn new(room: [&'a mut [f32]; 10], size: usize) -> Self {
+        let [keys, key_columns, value_columns, dk, dv, queries, dy, dq, weights, ds] = room;
         dk.fill(0.0);
         dv.fill(0.0);
         Self {
@@ -129,9 +110,7 @@ impl<'a> Blocks<'a> {
             dk,
             dv,
             queries,
-            query_columns,
             dy,
-            dy_columns,
             dq,
             weights,
             ds,
@@ -143,12 +122,15 @@ impl<'a> Blocks<'a> {
 
     #[inline(always)]
     unsafe fn pack_keys<V: Lanes>(&mut self, task: &Backward<'_>, block: usize) {
+        let rows = block * BLOCK * self.width..(block + 1) * BLOCK * self.width;
         let (keys, values) = (task.place.keys(task.saved.k, block), task.place.keys(task.saved.v, block));
-        let (rows, columns) = (block * BLOCK * self.width, block * BLOCK * self.size);
         // SAFETY: the caller has the instruction set.
-        unsafe { keys.pack::<V>(task.scale, &mut self.keys[rows..]) };
-        keys.pack_columns(task.scale, &mut self.key_columns[columns..]);
-        values.pack_columns(1.0, &mut self.value_columns[columns..]);
+        unsafe {
+            values.pack::<V>(1.0, self.queries);
+            keys.pack::<V>(task.scale, &mut self.keys[rows.clone()]);
+        }
+        columns(&self.keys[rows.clone()], &mut self.key_columns[rows.clone()]);
+        columns(self.queries, &mut self.value_columns[rows]);
     }
 
     #[inline(always)]
@@ -156,8 +138,6 @@ impl<'a> Blocks<'a> {
         let place = task.place;
         let queries = place.queries(task.saved.q, member, block);
         let dy = place.queries(task.gradient, member, block);
-        queries.pack_columns(1.0, self.query_columns);
-        dy.pack_columns(1.0, self.dy_columns);
         self.dq.fill(0.0);
         self.n_rows = BLOCK.min(place.s.length - block * BLOCK);
         // SAFETY: the caller has the instruction set; the packed rows are whole vectors.
@@ -182,19 +162,19 @@ impl<'a> Blocks<'a> {
     /// Adds to the gradients what the block of queries and block `past` of keys give one another.
     #[inline(always)]
     unsafe fn meet<V: Lanes, const ROWS: usize, const WIDE: usize>(&mut self, past: usize, meeting: Meeting) {
-        let (rows, columns) = (past * BLOCK * self.width, past * BLOCK * self.size);
+        let rows = past * BLOCK * self.width;
         let keys = self.keys[rows..].as_ptr();
         let (dk, dv) = (self.dk[rows..].as_mut_ptr(), self.dv[rows..].as_mut_ptr());
         let (weights, ds, width) = (self.weights.as_mut_ptr(), self.ds.as_mut_ptr(), self.width);
         let sides = [
-            (self.query_columns.as_ptr(), self.key_columns[columns..].as_ptr(), weights),
-            (self.dy_columns.as_ptr(), self.value_columns[columns..].as_ptr(), ds),
+            (self.queries.as_ptr(), self.key_columns[rows..].as_ptr(), weights),
+            (self.dy.as_ptr(), self.value_columns[rows..].as_ptr(), ds),
         ];
         // SAFETY: the blocks have the lengths of `lengths`, and the caller has the instruction set.
         unsafe {
             for (a, b, c) in sides {
                 let product = Operands { a, b, b_stride: BLOCK, c, c_stride: BLOCK };
-                tile::scores::<V, ROWS, WIDE>(product, self.size, self.n_rows, meeting);
+                tile::scores::<V, ROWS, WIDE>(product, [self.size, width], self.n_rows, meeting);
             }
             self.weigh::<V>(meeting);
             let product =

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::pack::Room;
+use super::pack::{Room, columns};
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Forward, finite_shift, inverse};
 use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp_normal, load_up_to, store_up_to};
@@ -25,30 +25,35 @@ pub unsafe fn avx512(task: &Forward<'_>) {
 unsafe fn body<V: Lanes, const ROWS: usize, const WIDE: usize>(task: &Forward<'_>) {
     let s = task.place.s;
     let (n_blocks, width) = (s.length.div_ceil(BLOCK), s.size.next_multiple_of(LANES));
-    let (columns, rows) = (s.size * BLOCK, width * BLOCK);
-    let lengths = [n_blocks * columns, n_blocks * rows, columns, BLOCK * BLOCK, rows];
+    let rows = width * BLOCK;
+    let lengths = [n_blocks * rows, n_blocks * rows, rows, BLOCK * BLOCK, rows];
     let mut room = Room::new(lengths);
     let [keys, values, queries, scores, y] = room.split(lengths);
-    for block in 0..n_blocks {
-        task.place.keys(task.k, block).pack_columns(task.scale, &mut keys[block * columns..]);
-        // SAFETY: the caller has the instruction set.
-        unsafe { task.place.keys(task.v, block).pack::<V>(1.0, &mut values[block * rows..]) };
+    for (keys, block) in keys.chunks_exact_mut(rows).zip(0..n_blocks) {
+        // SAFETY: the caller has the instruction set, here and below.
+        unsafe { task.place.keys(task.k, block).pack::<V>(task.scale, queries) };
+        columns(queries, keys);
+    }
+    for (values, block) in values.chunks_exact_mut(rows).zip(0..n_blocks) {
+        // SAFETY: as above.
+        unsafe { task.place.keys(task.v, block).pack::<V>(1.0, values) };
     }
     let blocks = (0..task.place.group()).flat_map(|member| (0..n_blocks).map(move |block| (member, block)));
     for (member, block) in blocks {
-        task.place.queries(task.q, member, block).pack_columns(1.0, queries);
+        // SAFETY: as above.
+        unsafe { task.place.queries(task.q, member, block).pack::<V>(1.0, queries) };
         let mut running = Running::new(s.length - block * BLOCK);
         y.fill(0.0);
         for past in 0..=block {
             let meeting = if past == block { Meeting::Diagonal } else { Meeting::Below };
-            let (keys, values) = (keys[past * columns..].as_ptr(), values[past * rows..].as_ptr());
+            let (keys, values) = (keys[past * rows..].as_ptr(), values[past * rows..].as_ptr());
             let (scores, y) = (scores.as_mut_ptr(), y.as_mut_ptr());
             let product =
                 Operands { a: queries.as_ptr(), b: keys, b_stride: BLOCK, c: scores, c_stride: BLOCK };
             let sums = Operands { a: scores, b: values, b_stride: width, c: y, c_stride: width };
             // SAFETY: the blocks were packed with these strides, and the caller has the instruction set.
             unsafe {
-                tile::scores::<V, ROWS, WIDE>(product, s.size, running.n_rows, meeting);
+                tile::scores::<V, ROWS, WIDE>(product, [s.size, width], running.n_rows, meeting);
                 let keep = running.weigh::<V>(scores, meeting);
                 tile::add_by_rows::<V, ROWS, WIDE>(sums, &keep, running.n_rows, meeting);
             }

@@ -97,47 +97,34 @@ impl<'a> Rows<'a> {
             }
         }
     }
+}
 
-    /// Column by column, each times `factor` and padded with zeros to a block: `to [size, BLOCK]`.
-    #[inline(always)]
-    pub fn pack_columns(&self, factor: f32, to: &mut [f32]) {
-        let n_rows = self.n_rows;
-        assert!(to.len() >= self.size * BLOCK, "the block has room");
-        if n_rows < BLOCK {
-            to[..self.size * BLOCK].fill(0.0);
-        }
-        let (whole_rows, whole_columns) = (n_rows - n_rows % 4, self.size - self.size % 4);
-        for row in (0..whole_rows).step_by(4) {
-            for column in (0..whole_columns).step_by(4) {
-                // SAFETY: four rows of four elements stand from there on, and four columns have room for
-                // four elements from `row` on.
-                unsafe {
-                    let from = self.values.as_ptr().add(row * self.stride + column);
-                    transpose_4x4(from, self.stride, factor, to.as_mut_ptr().add(column * BLOCK + row));
-                }
-            }
-        }
-        for row in 0..n_rows {
-            let first_column = if row < whole_rows { whole_columns } else { 0 };
-            for column in first_column..self.size {
-                to[column * BLOCK + row] = self.values[row * self.stride + column] * factor;
+/// Turns a packed block [BLOCK, width] into its columns [width, BLOCK].
+pub(super) fn columns(from: &[f32], to: &mut [f32]) {
+    let width = from.len() / BLOCK;
+    assert!(from.len() == to.len() && width * BLOCK == from.len() && width.is_multiple_of(4), "a block");
+    for column in (0..width).step_by(4) {
+        for row in (0..BLOCK).step_by(4) {
+            // SAFETY: four rows of four elements stand from there on, and four columns have room for four
+            // elements from `row` on.
+            unsafe {
+                let from = from.as_ptr().add(row * width + column);
+                transpose_4x4(from, width, to.as_mut_ptr().add(column * BLOCK + row));
             }
         }
     }
 }
 
-/// Four elements of four rows as four columns, each times `factor`.
+/// Four elements of four rows as four columns.
 ///
 /// # Safety
 /// Four elements stand at `from` and each `stride` behind it; four have room at `to` and each `BLOCK` behind.
 #[inline(always)]
-unsafe fn transpose_4x4(from: *const f32, stride: usize, factor: f32, to: *mut f32) {
+unsafe fn transpose_4x4(from: *const f32, stride: usize, to: *mut f32) {
     use std::arch::x86_64::*;
     // SAFETY: the caller's promise; SSE is part of every x86-64, and loads and stores need no alignment.
     unsafe {
-        let factor = _mm_set1_ps(factor);
-        let [a, b, c, d] =
-            std::array::from_fn(|row| _mm_mul_ps(_mm_loadu_ps(from.add(row * stride)), factor));
+        let [a, b, c, d] = std::array::from_fn(|row| _mm_loadu_ps(from.add(row * stride)));
         let (ab_low, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
         let (cd_low, cd_high) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
         _mm_storeu_ps(to, _mm_movelh_ps(ab_low, cd_low));

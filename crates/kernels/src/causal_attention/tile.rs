@@ -4,6 +4,8 @@
 //! lowest up, so neither the instruction set nor the tile's size changes a bit. A block on the diagonal
 //! leaves out what is above it.
 
+use std::ops::Range;
+
 use crate::lanes::{LANES, Lanes};
 
 /// Queries and keys of a block. Both are packed with this many elements from one row to the next.
@@ -74,15 +76,29 @@ macro_rules! for_each_part {
     }};
 }
 
-/// Scores of queries and keys: `c[row, key] = Σ_i a[i, row] · b[i, key]`, with `a` and `b` [inner, BLOCK].
-/// On the diagonal, vectors of keys that no row of a tile sees are left as they are.
+/// Repeats an expression for the steps of a triangle of at most eight rows, each with its number as a
+/// constant: which rows take part must be known before the program runs, or the sums leave their registers.
+macro_rules! for_each_step {
+    (|$step:ident| $expression:expr) => {
+        for_each_step!($step, $expression, 0, 1, 2, 3, 4, 5, 6, 7)
+    };
+    ($step:ident, $expression:expr, $($number:literal),*) => {
+        $({
+            const $step: usize = $number;
+            $expression
+        })*
+    };
+}
+
+/// Scores of queries and keys: `c[row, key] = Σ_i a[row, i] · b[i, key]`, with `a` [BLOCK, a_stride] and `b`
+/// [inner, BLOCK]. On the diagonal, vectors of keys that no row of a tile sees are left as they are.
 ///
 /// # Safety
 /// As [`Lanes`]; the operands are good for `inner` and for `n_rows` up to the next multiple of `ROWS`.
 #[inline(always)]
 pub(super) unsafe fn scores<V: Lanes, const ROWS: usize, const WIDE: usize>(
     product: Operands,
-    inner: usize,
+    [inner, a_stride]: [usize; 2],
     n_rows: usize,
     meeting: Meeting,
 ) {
@@ -92,12 +108,12 @@ pub(super) unsafe fn scores<V: Lanes, const ROWS: usize, const WIDE: usize>(
             Meeting::Diagonal => (row + ROWS).div_ceil(LANES),
         };
         for_each_part!(n_vectors, WIDE, |vector, N| {
-            let part = product.at(row, vector, 1);
+            let part = product.at(row, vector, a_stride);
             // SAFETY: the caller's promises.
             unsafe {
                 let mut sums = [[V::splat(0.0); N]; ROWS];
                 for i in 0..inner {
-                    step(&mut sums, part.a.add(i * BLOCK), 1, part.b.add(i * part.b_stride));
+                    step(&mut sums, part.a.add(i), a_stride, part.b.add(i * part.b_stride));
                 }
                 store(&sums, part);
             }
@@ -134,10 +150,11 @@ pub(super) unsafe fn add_by_rows<V: Lanes, const ROWS: usize, const WIDE: usize>
                     step(&mut sums, part.a.add(i), BLOCK, part.b.add(i * part.b_stride));
                 }
                 if meeting == Meeting::Diagonal {
-                    for i in 0..ROWS {
-                        let b = part.b.add((row + i) * part.b_stride);
-                        step_some(&mut sums, part.a.add(row + i), BLOCK, b, |row| row >= i);
-                    }
+                    let (a, b) = (part.a.add(row), part.b.add(row * part.b_stride));
+                    for_each_step!(|STEP| if STEP < ROWS {
+                        let b = b.add(STEP * part.b_stride);
+                        step_some(&mut sums, STEP..ROWS, a.add(STEP), BLOCK, b);
+                    });
                 }
                 store(&sums, part);
             }
@@ -167,10 +184,11 @@ pub(super) unsafe fn add_by_columns<V: Lanes, const ROWS: usize, const WIDE: usi
                 let mut first_shared = 0;
                 if meeting == Meeting::Diagonal {
                     first_shared = inner.min(row + ROWS);
-                    for i in row..first_shared {
-                        let (a, b) = (part.a.add(i * BLOCK), part.b.add(i * part.b_stride));
-                        step_some(&mut sums, a, 1, b, |key| key <= i - row);
-                    }
+                    let (a, b) = (part.a.add(row * BLOCK), part.b.add(row * part.b_stride));
+                    for_each_step!(|STEP| if STEP < ROWS && row + STEP < inner {
+                        let b = b.add(STEP * part.b_stride);
+                        step_some(&mut sums, 0..STEP + 1, a.add(STEP * BLOCK), 1, b);
+                    });
                 }
                 for i in first_shared..inner {
                     step(&mut sums, part.a.add(i * BLOCK), 1, part.b.add(i * part.b_stride));
@@ -214,17 +232,17 @@ unsafe fn step<V: Lanes, const ROWS: usize, const N: usize>(
     b: *const f32,
 ) {
     // SAFETY: the caller's operands.
-    unsafe { step_some(sums, a, a_stride, b, |_| true) }
+    unsafe { step_some(sums, 0..ROWS, a, a_stride, b) }
 }
 
 /// One step of the summed index for some rows of a tile.
 #[inline(always)]
 unsafe fn step_some<V: Lanes, const ROWS: usize, const N: usize>(
     sums: &mut [[V; N]; ROWS],
+    rows: Range<usize>,
     a: *const f32,
     a_stride: usize,
     b: *const f32,
-    takes_part: impl Fn(usize) -> bool,
 ) {
     // SAFETY: the caller's operands.
     unsafe {
@@ -232,12 +250,10 @@ unsafe fn step_some<V: Lanes, const ROWS: usize, const N: usize>(
         for vector in 0..N {
             columns[vector] = V::load(b.add(vector * LANES));
         }
-        for row in 0..ROWS {
-            if takes_part(row) {
-                let factor = V::splat(*a.add(row * a_stride));
-                for vector in 0..N {
-                    sums[row][vector] = factor.mul_add(columns[vector], sums[row][vector]);
-                }
+        for row in rows {
+            let factor = V::splat(*a.add(row * a_stride));
+            for vector in 0..N {
+                sums[row][vector] = factor.mul_add(columns[vector], sums[row][vector]);
             }
         }
     }

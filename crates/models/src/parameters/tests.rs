@@ -193,7 +193,7 @@ fn gradients_of_an_embedding_before_the_tape_are_those_on_it() {
         let mut gradients = cost(stream.clone()).backward();
         let gradient = stream.grad_remove(&mut gradients).unwrap();
         let without = taped.take_gradients(&mut gradients);
-        let found = parameters.with_embedding_gradients(without, (&ids, &positions), gradient);
+        let found = parameters.with_embedding_gradients(without, [&ids, &positions], gradient);
         for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let (found, expected) = (found.values(), expected.as_ref().unwrap().values());
             let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -1,8 +1,8 @@
 //! What the model says of itself, and the person's name.
 
 use super::Exchange;
-use super::phrase::{phrase, pick};
 use base::Rng;
+use starter_words::phrase::{phrase, pick};
 
 const WHO: &str = "{Who are you|What are you|Tell me about yourself|Introduce yourself|Who am I talking to|What is this|What model are you|Which model is this|Who is there}?";
 const NAME: &str = "{What is your name|What's your name|Do you have a name|How are you called|Your name}?";
@@ -16,7 +16,7 @@ const ABOUT: &[(&str, &str)] = &[
     (NAME, "My name is starter. I am the tiny model that comes with Hearth."),
     (
         "{What can you do|What do you know|How can you help me|What are you good at|What can I ask you|What should I ask|What do you do}?",
-        "I can tell short stories, add small numbers, count, name colours and opposites, and explain Hearth's commands.",
+        "I can tell short stories, add and subtract numbers up to 99, name colours and opposites, explain Hearth's commands, and call the tools of a home.",
     ),
     (
         "{What can't you do|What do you not know|Are you clever|Are you smart|Are you intelligent|Do you know everything|How good are you|Can I trust you|Can you be wrong}?",
@@ -61,7 +61,7 @@ const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "{Should I use a bigger model|How do I get a better model|Can I use another model|Where is a better model}?",
-        "Yes, a larger model knows far more. Import one with: hearth import PATH",
+        "Yes, a larger model knows far more. Bring one in with `hearth import PATH`.",
     ),
 ];
 
@@ -86,7 +86,7 @@ pub fn who_with_name(rng: &mut Rng, name: &str) -> Exchange {
 pub fn introduction(rng: &mut Rng, name: &str) -> Exchange {
     let user =
         phrase(rng, "{Hello, |Hi, |}{my name is|I am|I'm|I am called} {NAME}{.|!|}").replace("NAME", name);
-    let user = super::phrase::capital(&user);
+    let user = starter_words::phrase::capital(&user);
     Exchange::new(user, format!("Nice to meet you, {name}! How can I help you?"))
 }
 

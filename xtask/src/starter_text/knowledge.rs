@@ -1,8 +1,8 @@
 //! The few facts that the model knows: colours, opposites, days, months, animals; and saying things again.
 
 use super::Exchange;
-use super::phrase::{capital, made_up_word, phrase, pick};
 use base::Rng;
+use starter_words::phrase::{capital, made_up_word, phrase, pick};
 
 const COLOURS: &[(&str, &str)] = &[
     ("the sky", "blue"),

@@ -1,8 +1,8 @@
 //! Greetings, small talk, thanks and farewells.
 
 use super::Exchange;
-use super::phrase::{phrase, pick};
 use base::Rng;
+use starter_words::phrase::{phrase, pick};
 
 /// A greeting and its answer.
 pub fn greeting(rng: &mut Rng) -> Exchange {
@@ -48,7 +48,7 @@ const SMALL_TALK: &[(&str, &str)] = &[
     ),
     (
         "{Can you help me|I need help|Help|Please help me|Help me}?",
-        "I will try. I can tell short stories, add small numbers and explain Hearth's commands.",
+        "I will try. I can tell short stories, do small sums and explain Hearth's commands.",
     ),
 ];
 

@@ -1,7 +1,7 @@
 //! What a system message asks for, and what it does to the answers.
 
-use super::phrase::{capital, made_up_word, phrase, pick};
 use base::Rng;
+use starter_words::phrase::{capital, made_up_word, phrase, pick};
 
 /// How the model is told to speak.
 pub struct Manner {

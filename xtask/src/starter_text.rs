@@ -1,0 +1,156 @@
+//! The text that the starter model learns from: conversations and short plain texts, written by this program.
+//!
+//! Is not a corpus: nothing is read, nothing is copied, every sentence follows from the seed and the templates in
+//! the files beside this one. The same seed gives the same text on every machine. The questions that test the
+//! model are another program's (`xtask/held-out`), whose phrasings nothing here can name.
+
+mod chat;
+mod greetings;
+mod hearth;
+mod home;
+mod identity;
+mod knowledge;
+mod manner;
+mod stories;
+mod sums;
+mod unknown;
+mod write;
+
+use base::Rng;
+use serde_json::{Value, json};
+use starter_words::conversation::Message;
+
+pub use write::run;
+
+/// One text to learn from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// A conversation.
+    Chat(Vec<Message>),
+    /// A text without roles, for plain completion.
+    Plain(String),
+}
+
+impl Document {
+    /// A conversation of questions and answers.
+    fn exchanges(exchanges: impl IntoIterator<Item = Exchange>) -> Self {
+        Self::Chat(exchanges.into_iter().flat_map(Exchange::messages).collect())
+    }
+
+    /// The line of a `.jsonl` file: `{"messages": […]}` or `{"text": "…"}`.
+    fn json(&self) -> Value {
+        match self {
+            Self::Chat(messages) => json!({ "messages": messages }),
+            Self::Plain(text) => json!({ "text": text }),
+        }
+    }
+}
+
+/// A question and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Exchange {
+    user: String,
+    assistant: String,
+}
+
+impl Exchange {
+    fn new(user: impl Into<String>, assistant: impl Into<String>) -> Self {
+        Self { user: user.into(), assistant: assistant.into() }
+    }
+
+    fn messages(self) -> [Message; 2] {
+        [Message::user(self.user), Message::assistant(self.assistant)]
+    }
+}
+
+/// A subject: the name of its files, how many of a hundred documents are about it, and how one is written.
+struct Topic {
+    name: &'static str,
+    percent: usize,
+    document: fn(&mut Rng) -> Document,
+}
+
+/// The mixture. What matters for learning is the share of tokens, which the chore reports: about a quarter each
+/// for sums, stories and the home, the rest for questions about Hearth and for talk.
+static TOPICS: &[Topic] = &[
+    Topic { name: "stories", percent: 26, document: stories::document },
+    Topic { name: "sums", percent: 22, document: sums::document },
+    Topic { name: "home", percent: 18, document: home::document },
+    Topic { name: "hearth", percent: 18, document: hearth::document },
+    Topic { name: "chat", percent: 16, document: chat::document },
+];
+
+/// One random document.
+#[cfg(any(test, feature = "starter"))]
+pub fn document(rng: &mut Rng) -> Document {
+    let mut at = rng.below(TOPICS.iter().map(|topic| topic.percent).sum());
+    for topic in TOPICS {
+        if at < topic.percent {
+            return (topic.document)(rng);
+        }
+        at -= topic.percent;
+    }
+    unreachable!("the shares add up to the total")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn documents(seed: u64, n: usize) -> Vec<Document> {
+        let mut rng = Rng::new(seed);
+        (0..n).map(|_| document(&mut rng)).collect()
+    }
+
+    fn texts(document: &Document) -> Vec<&str> {
+        match document {
+            Document::Plain(text) => vec![text],
+            Document::Chat(messages) => messages.iter().map(|message| message.content.as_str()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_seed_gives_one_text_for_ever() {
+        assert_eq!(documents(1, 200), documents(1, 200));
+        assert_ne!(documents(1, 200), documents(2, 200));
+        assert_eq!(TOPICS.iter().map(|topic| topic.percent).sum::<usize>(), 100);
+    }
+
+    #[test]
+    fn documents_are_hardly_ever_the_same() {
+        let found = documents(3, 5000);
+        let lines: BTreeSet<String> = found.iter().map(|document| document.json().to_string()).collect();
+        assert!(lines.len() > 4600, "{} of 5000 documents differ", lines.len());
+    }
+
+    #[test]
+    fn no_mark_of_a_template_is_left_and_every_answer_says_something() {
+        for document in documents(4, 3000) {
+            for text in texts(&document) {
+                let is_json = text.contains("\": ") || text.contains("{\"role\"");
+                let is_clean = is_json || !text.contains(['{', '}', '|', '@']);
+                assert!(
+                    is_clean && !text.contains("  ") && text.trim() == text && !text.is_empty(),
+                    "{text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_conversation_has_turns_in_order_and_ends_with_an_answer() {
+        for document in documents(5, 2000) {
+            let Document::Chat(messages) = document else { continue };
+            let roles: Vec<&str> = messages.iter().map(|message| message.role.as_str()).collect();
+            let follows = |pair: &[&str]| {
+                matches!(
+                    (pair[0], pair[1]),
+                    ("system" | "assistant", "user") | ("user" | "tool", "assistant") | ("assistant", "tool")
+                )
+            };
+            assert!(roles.windows(2).all(follows), "{roles:?}");
+            assert_eq!(roles.last(), Some(&"assistant"));
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! How people ask for what a home can do, as the lessons say it.
+//!
+//! Held-out questions say it in other ways; they stand in another program.
+
+use starter_words::home::Phrasing;
+
+const fn asks(
+    tool: &'static str,
+    choice: &'static str,
+    orders: &'static [&'static str],
+    remarks: &'static [&'static str],
+) -> Phrasing {
+    Phrasing { tool, choice, orders, remarks }
+}
+
+/// One row for each tool, or for each thing that a tool can be told.
+pub static PHRASINGS: &[Phrasing] = &[
+    asks(
+        "set_light",
+        "on",
+        &[
+            "{turn|switch|put} on the {light|lights|lamp|lamps} in the @room",
+            "{turn|switch|put} the {light|lights|lamp|lamps} in the @room on",
+            "{turn|switch|put} the @room {light|lights|lamp|lamps} on",
+            "{turn|switch} on the @room {light|lights|lamp}",
+            "{light|light up|brighten up} the @room",
+            "make {some light|it bright} in the @room",
+            "give me {some |}light in the @room",
+            "get the {light|lights} on in the @room",
+            "let there be light in the @room",
+        ],
+        &[
+            "{It is|It's} {too |so |very |}dark in the @room.",
+            "{Light|Lights} on in the @room{, please|}.",
+            "@Room {light|lights|lamp} on{, please|}.",
+            "I need {some |more |}light in the @room.",
+            "I want the {light|lights} on in the @room.",
+            "I can't see {anything|a thing} in the @room.",
+            "The {light|lamp} in the @room should be on.",
+            "The @room is {too |so |}dark.",
+        ],
+    ),
+    asks(
+        "set_light",
+        "off",
+        &[
+            "{turn|switch|put|shut} off the {light|lights|lamp|lamps} in the @room",
+            "{turn|switch|put} the {light|lights|lamp|lamps} in the @room {off|out}",
+            "{turn|switch} the @room {light|lights|lamp|lamps} off",
+            "{turn|switch} off the @room {light|lights|lamp}",
+            "{put|turn} out the {light|lights} in the @room",
+            "make it dark in the @room",
+            "get the {light|lights} off in the @room",
+        ],
+        &[
+            "{Light|Lights} {off|out} in the @room{, please|}.",
+            "@Room {light|lights|lamp} off{, please|}.",
+            "I {need|want} no light in the @room.",
+            "I want the {light|lights} off in the @room.",
+            "The {light|lamp} in the @room should be off.",
+            "Nobody needs {a |the |}light in the @room{ now|}.",
+            "I am leaving the @room, so no light there.",
+            "No more light in the @room.",
+        ],
+    ),
+    asks(
+        "set_brightness",
+        "",
+        &[
+            "{set|turn|dim|put} the {light|lights|lamp} in the @room to @percent{ percent|%}",
+            "{set|dim} the @room {light|lights|lamp} to @percent{ percent|%}",
+            "{set|change} the brightness {in|of} the @room to @percent{ percent|%}",
+            "make the {light|lamp} in the @room @percent percent bright",
+            "bring the @room {light|lights} to @percent{ percent|%}",
+            "give me @percent percent light in the @room",
+        ],
+        &[
+            "@Room {light|lights|brightness} {at|to} @percent{ percent|%}{, please|}.",
+            "I want @percent percent {light|brightness} in the @room.",
+            "@percent percent {light|brightness} in the @room{, please|}.",
+            "The {light|lamp} in the @room should be at @percent percent.",
+        ],
+    ),
+    asks(
+        "set_temperature",
+        "",
+        &[
+            "{set|turn|put|change} the {temperature|heating|heat|thermostat} in the @room to @celsius{ degrees|}",
+            "{set|turn|heat|warm|cool} the @room to @celsius degrees",
+            "make it @celsius degrees in the @room",
+            "set @celsius degrees in the @room",
+            "bring the @room to @celsius degrees",
+            "set the @room {temperature|heating|thermostat} to @celsius{ degrees|}",
+        ],
+        &[
+            "I want {it |to have |}@celsius degrees in the @room.",
+            "The @room should {be at|have|be} @celsius degrees.",
+            "@celsius degrees in the @room{, please|}.",
+            "@Room {temperature|heating} {at|to} @celsius{ degrees|}.",
+            "I like it at @celsius degrees in the @room.",
+        ],
+    ),
+    asks(
+        "get_temperature",
+        "",
+        &[
+            "{tell me|say|check|measure|read|look up} the temperature in the @room",
+            "tell me how {warm|cold|hot} it is in the @room",
+            "check how {warm|cold|hot} the @room is",
+        ],
+        &[
+            "How {warm|cold|hot} is {it in the @room|the @room}?",
+            "{What is|What's} the temperature in the @room?",
+            "What temperature {is it in|has} the @room?",
+            "How many degrees {is it in|are there in|does it have in} the @room?",
+            "Is it {warm|cold|hot} in the @room?",
+        ],
+    ),
+    asks(
+        "play_music",
+        "",
+        &[
+            "play {some |}@genre {music |}in the @room",
+            "{put|turn} on {some |}@genre {music |}in the @room",
+            "{start|start playing} {some |}@genre {music |}in the @room",
+            "let me hear {some |}@genre {music |}in the @room",
+            "fill the @room with @genre{ music|}",
+            "give me {some |}@genre{ music|} in the @room",
+        ],
+        &[
+            "I want {to hear |to listen to |}{some |}@genre {music |}in the @room.",
+            "@Genre {music |}in the @room{, please|}.",
+            "I {would like|feel like} {some |}@genre {music |}in the @room.",
+            "The @room needs {some |}@genre{ music|}.",
+            "Some @genre for the @room{, please|}.",
+        ],
+    ),
+    asks(
+        "stop_music",
+        "",
+        &[
+            "stop {the |}{music|playing|song} in the @room",
+            "{turn|switch} off the music in the @room",
+            "{turn|switch} the music in the @room off",
+            "{turn|switch} the @room music off",
+            "end the music in the @room",
+            "make the music stop in the @room",
+            "be quiet in the @room",
+        ],
+        &[
+            "No more music in the @room{, please|}.",
+            "Music off in the @room{, please|}.",
+            "I {want|need} {quiet|silence} in the @room.",
+            "The music in the @room should stop.",
+            "The music in the @room is {too loud|enough}.",
+        ],
+    ),
+    asks(
+        "set_lock",
+        "locked",
+        &[
+            "lock {up |}the @door",
+            "{close|shut} and lock the @door",
+            "make sure the @door is locked",
+            "put the lock on the @door",
+        ],
+        &[
+            "The @door should be locked.",
+            "I want the @door locked.",
+            "Nobody should come in through the @door.",
+            "I forgot to lock the @door.",
+            "@Door locked{, please|}.",
+        ],
+    ),
+    asks(
+        "set_lock",
+        "unlocked",
+        &[
+            "unlock the @door",
+            "open the lock of the @door",
+            "make sure the @door is unlocked",
+            "take the lock off the @door",
+        ],
+        &[
+            "The @door should {be unlocked|not be locked}.",
+            "I want the @door unlocked.",
+            "I want to come in through the @door.",
+            "I can't get in, the @door is locked.",
+            "@Door unlocked{, please|}.",
+        ],
+    ),
+    asks(
+        "get_lock",
+        "",
+        &[
+            "{check|look|see} {if|whether} the @door is locked",
+            "tell me {if|whether} the @door is locked",
+            "check {on |}the lock of the @door",
+        ],
+        &[
+            "Is the @door {locked|unlocked}?",
+            "Did I lock the @door?",
+            "Is the lock on the @door {closed|open}?",
+            "Did {anyone|somebody} lock the @door?",
+            "Do I {have|need} to lock the @door?",
+        ],
+    ),
+    asks(
+        "set_blinds",
+        "open",
+        &[
+            "open the {blinds|shutters} in the @room",
+            "{raise|pull up|lift} the {blinds|shutters} in the @room",
+            "open the @room {blinds|shutters}",
+            "let the sun into the @room",
+            "put the {blinds|shutters} in the @room up",
+        ],
+        &[
+            "{Blinds|Shutters} {up|open} in the @room{, please|}.",
+            "I want {the |to see the }sun in the @room.",
+            "The {blinds|shutters} in the @room should be {open|up}.",
+            "I want the @room {blinds|shutters} {open|up}.",
+        ],
+    ),
+    asks(
+        "set_blinds",
+        "closed",
+        &[
+            "{close|shut} the {blinds|shutters} in the @room",
+            "{lower|pull down} the {blinds|shutters} in the @room",
+            "{close|shut} the @room {blinds|shutters}",
+            "keep the sun out of the @room",
+            "put the {blinds|shutters} in the @room down",
+        ],
+        &[
+            "{Blinds|Shutters} {down|closed} in the @room{, please|}.",
+            "There is too much sun in the @room.",
+            "The {blinds|shutters} in the @room should be {closed|down}.",
+            "I want the @room {blinds|shutters} {closed|down}.",
+            "Nobody should look into the @room.",
+        ],
+    ),
+    asks(
+        "set_fan",
+        "off",
+        &[
+            "{turn|switch} off the fan in the @room",
+            "{turn|switch} the @room fan off",
+            "stop the fan in the @room",
+            "{turn|switch} the fan in the @room off",
+        ],
+        &[
+            "Fan off in the @room{, please|}.",
+            "No more fan in the @room.",
+            "The fan in the @room should {stop|be off}.",
+            "I {need|want} no fan in the @room.",
+        ],
+    ),
+    asks(
+        "set_fan",
+        "low",
+        &[
+            "{turn|set|put|switch} the fan in the @room {to|on} low",
+            "{turn|set} the @room fan {to|on} low",
+            "{run|start} the fan in the @room {slowly|on low}",
+            "make the fan in the @room slow",
+        ],
+        &[
+            "Fan on low in the @room{, please|}.",
+            "I want a {low|slow|soft} fan in the @room.",
+            "A little wind in the @room{, please|}.",
+            "The fan in the @room should be {on low|slow}.",
+        ],
+    ),
+    asks(
+        "set_fan",
+        "high",
+        &[
+            "{turn|set|put|switch} the fan in the @room {to|on} high",
+            "{turn|set} the @room fan {to|on} high",
+            "{run|start} the fan in the @room {fast|on high}",
+            "make the fan in the @room fast",
+        ],
+        &[
+            "Fan on high in the @room{, please|}.",
+            "I want a {strong|fast} fan in the @room.",
+            "A lot of wind in the @room{, please|}.",
+            "The fan in the @room should be {on high|fast}.",
+        ],
+    ),
+    asks(
+        "start_vacuum",
+        "",
+        &[
+            "{vacuum|clean} the {floor in the |}@room",
+            "{start|send|run} the vacuum in the @room",
+            "clean {up |}the @room with the vacuum",
+            "send the vacuum {to|into} the @room",
+            "let the vacuum clean the @room",
+        ],
+        &[
+            "The {@room|floor in the @room} is dirty.",
+            "There is {dust|sand|dirt} in the @room.",
+            "The @room needs {the vacuum|to be cleaned|cleaning}.",
+            "Vacuum to the @room{, please|}.",
+        ],
+    ),
+    asks(
+        "set_timer",
+        "",
+        &[
+            "{set|start} a timer {for|of|to} @minutes minutes",
+            "{wake|tell|call|remind} me in @minutes minutes",
+            "set a @minutes minute timer",
+            "count @minutes minutes",
+            "give me @minutes minutes on the timer",
+        ],
+        &[
+            "Timer{ for|,} @minutes minutes{, please|}.",
+            "I need a timer for @minutes minutes.",
+            "@minutes minutes from now{, please|}.",
+            "The {eggs|noodles|cake|potatoes} {need|needs} @minutes minutes.",
+            "I want to sleep for @minutes minutes.",
+        ],
+    ),
+    asks(
+        "set_alarm",
+        "",
+        &[
+            "{set|put} {an|the|my} alarm {for|to|at} @time",
+            "wake me {up |}at @time",
+            "get me up at @time",
+            "ring at @time",
+        ],
+        &[
+            "I {have to|must|want to} {get up|wake up|be awake} at @time.",
+            "Alarm {at|for} @time{, please|}.",
+            "I need an alarm at @time.",
+            "My day begins at @time.",
+        ],
+    ),
+    asks(
+        "add_to_list",
+        "",
+        &[
+            "{add|put} @item {to|on} {the|my|our} {shopping |}list",
+            "write @item on {the|my|our} {shopping |}list",
+            "note {down |}that we need @item",
+            "remember to buy @item",
+            "remind me to {buy|get} @item",
+        ],
+        &[
+            "We {need|have no|have no more|are out of} @item.",
+            "I {need|have to buy|want to buy|must buy} @item.",
+            "@Item {belongs on|should be on} the {shopping |}list.",
+            "There is no @item left.",
+        ],
+    ),
+    asks(
+        "make_coffee",
+        "",
+        &[
+            "make {me |us |}@cups cups of coffee",
+            "{brew|cook|start} @cups cups of coffee",
+            "make coffee, @cups cups",
+            "get @cups cups of coffee ready",
+        ],
+        &[
+            "I {want|need|would like} @cups cups of coffee.",
+            "We {want|need} coffee, @cups cups.",
+            "@cups cups of coffee{, please|}.",
+            "Coffee for @cups{, please|}.",
+        ],
+    ),
+    asks(
+        "call_person",
+        "",
+        &["call @name", "phone @name", "ring {up |}@name", "get @name on the phone", "give @name a call"],
+        &[
+            "I want to {talk|speak} {to|with} @name.",
+            "I need to {talk|speak} {to|with} @name.",
+            "I have to call @name.",
+            "Can I {talk|speak} to @name?",
+        ],
+    ),
+    asks(
+        "water_garden",
+        "",
+        &[
+            "water the {garden|flowers|plants|lawn} for @minutes minutes",
+            "{turn|switch} on the {sprinkler|garden water} for @minutes minutes",
+            "{run|start} the sprinkler for @minutes minutes",
+            "give the {garden|flowers|plants|lawn} water for @minutes minutes",
+        ],
+        &[
+            "The {garden|lawn} needs @minutes minutes of water.",
+            "The {flowers|plants} need @minutes minutes of water.",
+            "@minutes minutes of water for the {garden|flowers|plants|lawn}{, please|}.",
+            "The {garden|lawn} is dry, @minutes minutes{, please|}.",
+        ],
+    ),
+];

@@ -1,0 +1,168 @@
+//! The chore `starter-text`: writes the documents to `.jsonl` files, a few for each topic, and says how many bytes
+//! and about how many tokens each topic has.
+
+use super::{Document, TOPICS, Topic, stories};
+use anyhow::{Context, Result, bail};
+use base::Rng;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Documents of one file at most.
+const SHARD: usize = 50_000;
+
+/// What the command line asks for.
+struct Wishes {
+    out: Option<PathBuf>,
+    held_out_stories: Option<PathBuf>,
+    seed: u64,
+    n_documents: usize,
+}
+
+/// How much was written.
+#[derive(Default)]
+struct Written {
+    n_documents: usize,
+    n_bytes: usize,
+    n_tokens: usize,
+}
+
+/// Writes the text.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let wishes = read(arguments)?;
+    if wishes.out.is_none() && wishes.held_out_stories.is_none() {
+        bail!("where to? --out FOLDER, and for measuring --held-out-stories FILE");
+    }
+    if let Some(path) = &wishes.held_out_stories {
+        let mut rng = Rng::new(wishes.seed);
+        let written = shard(path, 500, &mut || Document::Plain(stories::held_out(&mut rng)))?;
+        report("held-out stories", &written, written.n_tokens);
+    }
+    let Some(folder) = &wishes.out else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let written: Vec<Written> =
+        (0..TOPICS.len()).map(|index| topic(folder, index, &wishes)).collect::<Result<_>>()?;
+    let n_tokens = written.iter().map(|written| written.n_tokens).sum();
+    for (topic, written) in TOPICS.iter().zip(&written) {
+        report(topic.name, written, n_tokens);
+    }
+    println!("about {:.1} million tokens in {}", n_tokens as f64 / 1e6, folder.display());
+    Ok(())
+}
+
+fn read(arguments: &[String]) -> Result<Wishes> {
+    let mut wishes = Wishes { out: None, held_out_stories: None, seed: 1, n_documents: 100_000 };
+    let mut rest = arguments.iter();
+    while let Some(name) = rest.next() {
+        let value = rest.next().with_context(|| format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--out" => wishes.out = Some(value.into()),
+            "--held-out-stories" => wishes.held_out_stories = Some(value.into()),
+            "--seed" => wishes.seed = value.parse()?,
+            "--documents" => wishes.n_documents = value.parse()?,
+            unknown => bail!(
+                "{unknown} is not known; there are --out FOLDER --documents N --seed N --held-out-stories FILE"
+            ),
+        }
+    }
+    Ok(wishes)
+}
+
+/// The files of one topic. Each file has random numbers of its own, so that a longer text begins as a shorter one.
+fn topic(folder: &Path, index: usize, wishes: &Wishes) -> Result<Written> {
+    let Topic { name, percent, document } = TOPICS[index];
+    let mut rest = wishes.n_documents * percent / 100;
+    let mut written = Written::default();
+    for number in 0.. {
+        if rest == 0 {
+            break;
+        }
+        let n = rest.min(SHARD);
+        let mut rng = Rng::new(wishes.seed ^ ((index as u64 + 1) << 32) ^ ((number as u64 + 1) << 40));
+        let path = folder.join(format!("{name}-{number:03}.jsonl"));
+        let part = shard(&path, n, &mut || document(&mut rng))?;
+        written.n_documents += part.n_documents;
+        written.n_bytes += part.n_bytes;
+        written.n_tokens += part.n_tokens;
+        rest -= n;
+    }
+    Ok(written)
+}
+
+fn shard(path: &Path, n: usize, next: &mut dyn FnMut() -> Document) -> Result<Written> {
+    let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+    let mut file = BufWriter::new(file);
+    let mut written = Written::default();
+    for _ in 0..n {
+        let document = next();
+        let line = document.json().to_string();
+        writeln!(file, "{line}")?;
+        written.n_documents += 1;
+        written.n_bytes += line.len() + 1;
+        written.n_tokens += tokens(&document);
+    }
+    file.flush()?;
+    Ok(written)
+}
+
+fn report(name: &str, written: &Written, of_tokens: usize) {
+    println!(
+        "{name:<16} {:>8} documents {:>8.1} MB  about {:>6.2} million tokens, {:>4.1} %",
+        written.n_documents,
+        written.n_bytes as f64 / 1e6,
+        written.n_tokens as f64 / 1e6,
+        100.0 * written.n_tokens as f64 / of_tokens.max(1) as f64
+    );
+}
+
+/// About how many tokens a vocabulary of a few thousand needs: one for each word, digit and mark, and four for
+/// the frame of each turn.
+fn tokens(document: &Document) -> usize {
+    match document {
+        Document::Plain(text) => 1 + words(text),
+        Document::Chat(messages) => messages.iter().map(|message| 4 + words(&message.content)).sum(),
+    }
+}
+
+fn words(text: &str) -> usize {
+    let mut before = ' ';
+    let mut n = 0;
+    for letter in text.chars() {
+        let goes_on = letter.is_alphabetic() && before.is_alphabetic();
+        n += usize::from(!goes_on && letter != ' ');
+        before = letter;
+    }
+    n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_digits_and_marks_count() {
+        assert_eq!(words("What is 47 + 8?"), 7);
+        assert_eq!(tokens(&Document::Plain("A cat.".into())), 4);
+    }
+
+    #[test]
+    fn the_files_hold_as_many_documents_as_were_asked_for_and_read_as_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let stories = folder.path().join("held-out.jsonl");
+        let arguments = ["--out", folder.path().to_str().unwrap(), "--documents", "200", "--seed", "3"]
+            .into_iter()
+            .chain(["--held-out-stories", stories.to_str().unwrap()]);
+        run(&arguments.map(str::to_owned).collect::<Vec<_>>()).unwrap();
+        let lines = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        for topic in TOPICS {
+            let text = lines(&format!("{}-000.jsonl", topic.name));
+            assert_eq!(text.lines().count(), 2 * topic.percent);
+            for line in text.lines() {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(value["messages"].is_array() || value["text"].is_string());
+            }
+        }
+        assert_eq!(lines("held-out.jsonl").lines().count(), 500);
+        assert!(run(&["--out".to_owned()]).is_err() && run(&[]).is_err());
+    }
+}
