@@ -22,7 +22,7 @@ use kernels::embedding::{embedding, embedding_backward};
 use kernels::isa::{self, Isa};
 use kernels::layer_norm::{Gradients, layer_norm, layer_norm_backward};
 use kernels::optimiser::{AdamW, adam_w, sum_of_squares};
-use kernels::product::{How, Precision, Role, Shape, Weights, product};
+use kernels::product::{How, Into, Precision, Role, Shape, Weights, product};
 use kernels::product::{product_backward_input, product_backward_weights, training_product};
 use kernels::rms_norm::{rms_norm, rms_norm_backward};
 use kernels::rope::{Heads, Layout, rope};
@@ -109,12 +109,17 @@ impl Bench {
 
     /// One row of the table for each body; `why` says why a body may be less than twice as fast as the one
     /// below. The limit is measured between the runs, so that both see the machine in the same state.
-    fn row(&self, name: &str, limit: Limit, why: &str, mut work: impl FnMut()) {
+    fn row(&self, name: &str, limit: Limit, why: &str, work: impl FnMut()) {
+        self.row_of(&BODIES, name, limit, why, work);
+    }
+
+    /// [`Self::row`] for the instruction sets in which this kernel has bodies of its own.
+    fn row_of(&self, bodies: &[Isa], name: &str, limit: Limit, why: &str, mut work: impl FnMut()) {
         if !name.contains(&self.filter) {
             return;
         }
         let mut below: Option<f64> = None;
-        for isa in BODIES.into_iter().filter(|isa| *isa <= isa::detected()) {
+        for isa in bodies.iter().copied().filter(|isa| *isa <= isa::detected()) {
             isa::limit(isa);
             // As many calls as take about 20 ms, after one that warms up.
             work();
@@ -205,6 +210,30 @@ fn training(bench: &Bench) {
         bench.row(&name("input"), limit, WIDER, || product_backward_input(How::F32, &y, &w, &mut x, shape));
         bench.row(&name("weights"), limit, WIDER, || {
             product_backward_weights(How::F32, &y, &x, &mut w, shape);
+        });
+    }
+    training_of_16_bits(bench);
+}
+
+/// The same with 16-bit operands, as a share of the peak of f32; the body below is the f32 one.
+fn training_of_16_bits(bench: &Bench) {
+    const HOW: How = How { precision: Precision::Bf16, into: Into::Replace };
+    const BODIES: &[Isa] = &[Isa::Avx512, Isa::Avx512Fp16, Isa::Amx];
+    const WHY: &str = "packing; f16 sums are widened";
+    for (rows, inner, outer) in
+        [(2048, 288, 768), (2048, 768, 288), (256, 288, 32000), (2048, 768, 2048), (2048, 2048, 2048)]
+    {
+        let shape = Shape { rows, inner, outer };
+        let limit = Limit::Arithmetic(2.0 * (rows * inner * outer) as f64);
+        let (x, w, g) = (numbers(1, rows * inner), numbers(2, outer * inner), numbers(3, rows * outer));
+        let (mut y, mut dx, mut dw) = (g.clone(), x.clone(), w.clone());
+        let name = |which: &str| format!("product training 16 bits {which} {rows}x{inner}x{outer}");
+        bench.row_of(BODIES, &name("forward"), limit, WHY, || training_product(HOW, &x, &w, &mut y, shape));
+        bench.row_of(BODIES, &name("input"), limit, WHY, || {
+            product_backward_input(HOW, &g, &w, &mut dx, shape);
+        });
+        bench.row_of(BODIES, &name("weights"), limit, WHY, || {
+            product_backward_weights(HOW, &g, &x, &mut dw, shape);
         });
     }
 }

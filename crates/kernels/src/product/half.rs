@@ -4,20 +4,38 @@
 //! Not for serving, whose roles promise other arithmetic, and not the arithmetic itself, which stands in
 //! `fp16` and `amx`. Where there is neither, there is nothing here and the f32 product runs.
 //!
-//! **The contract** of every body, for `c[i, j] = Σ a[i, k] · b[j, k]` over K elements in blocks of at most
-//! [`K_BLOCK`], each with a rounding error e:
+//! **The contract** of every body, for `c[i, j] = Σ a[i, k] · b[j, k]` over K elements, where A and B are the
+//! largest magnitudes of row i of a and of row j of b: the error is at most
 //!
-//! `|e| ≤ (2⁻⁷ + 2⁻⁸) · Σ|a·b| + 2⁻²⁴ · K · max|a[i, ·]| · max|b[j, ·]|` + the f32 sum's own K · 2⁻²⁴ · Σ|a·b|
+//! `(2⁻⁷ + 2⁻⁸ + K · 2⁻²⁴) · Σ|a·b| + K · (2⁻²⁴ · A · B + 2⁻¹²⁶ · (A + B + 1))`,
 //!
 //! and small integers are summed exactly. 2⁻⁷ is what rounding both operands to the eight bits of bf16 costs,
-//! 2⁻⁸ is left for the sums, the last term for what is small beside the largest element of its row. What is
-//! not finite stays so, as an infinity or NaN. An output depends on its row of a, its row of b and K alone,
-//! never on its neighbours or on who computes it.
+//! 2⁻⁸ is left for sums of 16 bits, then come the f32 sum, what is small beside the largest element of its row,
+//! and denormals. What is not finite stays so, as an infinity or NaN. An output depends on its row of a, its
+//! row of b and K alone, never on its neighbours or on who computes it.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `fp16`, `pack` | chains of f16 multiply-adds, and packing for them |
+//! | `amx` | tiles of bf16, and packing for them |
+//! | `source` | an operand read sixteen elements at a time |
+//! | `plain`, `emulator` | for tests: packing written to be read, and AMX where there is none |
 
+// Other processors have no body yet.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod emulator;
 #[cfg(target_arch = "x86_64")]
 mod fp16;
 #[cfg(target_arch = "x86_64")]
 mod pack;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +44,7 @@ use std::ops::Range;
 
 use super::operand::Operand;
 use super::prompt::Size;
+use super::tile::fetch;
 use super::training::Into;
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
@@ -36,14 +55,18 @@ use crate::pool;
 const K_BLOCK: usize = 512;
 /// Columns of c whose groups of b are packed at once: 3 MB with a block of k.
 const N_BLOCK: usize = 3072;
-/// Columns of one task: their groups of b, 0.8 MB, stay in a second-level cache of 2 MB.
-const N_TASK: usize = 768;
+/// Lines of the shared groups of one task, 0.8 MB: they stay in a second-level cache of 2 MB.
+const SHARED_LINES: usize = 12_800;
 /// Tasks wanted, so that threads end together.
 const TASKS_WANTED: usize = 32;
-/// The most groups of rows that one task takes.
+/// The most groups that one task packs, one after the other.
 const MOST_GROUPS: usize = 8;
 /// Multiply-adds below which a product is not worth sharing: about 10 µs of one core.
 const SMALL: usize = 1024 * 1024;
+/// With at most so many rows, and at least so many columns, a is packed ahead and b by each task: b packed
+/// ahead would go to memory and come back.
+const FEW_ROWS: usize = 512;
+const MANY_COLUMNS: usize = 2048;
 
 /// A cache line of packed numbers, of whatever type the body packs.
 #[derive(Clone, Copy)]
@@ -103,6 +126,16 @@ struct Target {
     into: Into,
 }
 
+impl Target {
+    /// Asks the cache for the outputs while they are computed: they come from far away.
+    fn fetch(&self) {
+        for row in 0..self.n_rows {
+            let start = self.first.wrapping_add(row * self.stride);
+            (0..self.n_columns).step_by(16).for_each(|column| fetch(start.wrapping_add(column)));
+        }
+    }
+}
+
 /// The bodies; none where the f32 product is the fastest.
 pub(super) static HALF: Kernel<Option<Half>> = Kernel::new(
     "product (training, 16 bits)",
@@ -110,6 +143,8 @@ pub(super) static HALF: Kernel<Option<Half>> = Kernel::new(
         (Isa::Scalar, None),
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512Fp16, Some(fp16::HALF)),
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Amx, Some(amx::HALF)),
     ],
 );
 
@@ -132,17 +167,19 @@ pub(super) fn multiply(
         return;
     }
     assert!(a.reaches(size.m, size.k) && b.reaches(size.n, size.k), "the operands have the product's size");
-    let mut lines = GROUPS_OF_B.take();
+    let shared = if size.m <= FEW_ROWS && size.n >= MANY_COLUMNS { Shared::A } else { Shared::B };
+    let n_block = if shared == Shared::A { size.n } else { N_BLOCK };
+    let mut lines = SHARED_GROUPS.take();
     let output = Disjoint::new(c);
-    for columns in blocks(size.n, N_BLOCK) {
+    for columns in blocks(size.n, n_block) {
         for inner in blocks(size.k, block_of_k(size.k)) {
             let into = if inner.start == 0 { into } else { Into::Add };
-            let block = Block { half, rows: size.m, columns: columns.clone(), inner, into };
-            block.pack(b, &mut lines);
-            block.multiply(a, &lines, output, size.n);
+            let block = Block { half, shared, rows: 0..size.m, columns: columns.clone(), inner, into };
+            block.pack((a, b), &mut lines);
+            block.multiply((a, b), &lines, output, size.n);
         }
     }
-    GROUPS_OF_B.set(lines);
+    SHARED_GROUPS.set(lines);
 }
 
 /// Blocks of about the same length, a multiple of 32.
@@ -155,10 +192,10 @@ fn blocks(length: usize, block: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 thread_local! {
-    /// The packed groups of b, 3 MB at most, of the thread that calls; taken out while in use.
-    static GROUPS_OF_B: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
-    /// One packed group of a, 33 kB, of each thread that works.
-    static GROUP_OF_A: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+    /// The groups that are packed ahead, 3 MB at most, of the thread that calls; taken out while in use.
+    static SHARED_GROUPS: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+    /// The group that a task has packed, 100 kB at most, of each thread that works.
+    static OWN_GROUP: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
 /// At least `length` lines, with the contents that they had.
@@ -169,89 +206,130 @@ fn room(lines: &mut Vec<Line>, length: usize) -> &mut [Line] {
     &mut lines[..length]
 }
 
+/// Which operand is packed ahead for all tasks; of the other each task packs its own groups.
+#[derive(Clone, Copy, PartialEq)]
+enum Shared {
+    A,
+    B,
+}
+
 /// One block of a product: all rows, some columns, some of k.
 struct Block {
     half: Half,
-    rows: usize,
+    shared: Shared,
+    rows: Range<usize>,
     columns: Range<usize>,
     inner: Range<usize>,
     into: Into,
 }
 
 impl Block {
-    fn pack(&self, b: Operand<'_>, lines: &mut Vec<Line>) {
-        let side = self.half.b;
+    /// How the shared operand is packed and which of its outer elements; then the same of the other.
+    fn sides(&self) -> [(Side, &Range<usize>); 2] {
+        let (a, b) = ((self.half.a, &self.rows), (self.half.b, &self.columns));
+        if self.shared == Shared::A { [a, b] } else { [b, a] }
+    }
+
+    /// Packs the shared operand.
+    fn pack(&self, (a, b): (Operand<'_>, Operand<'_>), lines: &mut Vec<Line>) {
+        let operand = if self.shared == Shared::A { a } else { b };
+        let [(side, whole), _] = self.sides();
         let n_lines = side.n_lines(self.inner.len(), self.half.step);
-        let n_groups = self.columns.len().div_ceil(side.width);
+        let n_groups = whole.len().div_ceil(side.width);
         let groups = Disjoint::new(room(lines, n_groups * n_lines));
         let grain = if self.is_small() { n_groups } else { 1 };
         pool::run_ranges(n_groups, grain, &|indices| {
             for index in indices {
-                let start = self.columns.start + index * side.width;
-                let outer = start..self.columns.end.min(start + side.width);
                 // SAFETY: groups do not overlap.
                 let to = unsafe { groups.part(index * n_lines..(index + 1) * n_lines) };
                 // SAFETY: the table gave a body that runs here; `multiply` has checked the operand.
-                unsafe { (side.pack)(&b, outer, self.inner.clone(), to) };
+                unsafe { (side.pack)(&operand, group(whole, index, side.width), self.inner.clone(), to) };
             }
         });
     }
 
     fn is_small(&self) -> bool {
-        self.rows * self.columns.len() * self.inner.len() < SMALL
+        self.rows.len() * self.columns.len() * self.inner.len() < SMALL
     }
 
-    fn multiply(&self, a: Operand<'_>, b: &[Line], output: Disjoint<'_, f32>, stride: usize) {
-        let n_down = self.rows.div_ceil(self.half.a.width);
-        let n_across = self.columns.len().div_ceil(self.half.b.width);
-        let (mut down, mut across) = (n_down, n_across);
-        if !self.is_small() {
-            across = (N_TASK / self.half.b.width).min(n_across);
-            down = (n_down * n_across.div_ceil(across) / TASKS_WANTED).clamp(1, MOST_GROUPS);
-            while n_down.div_ceil(down) * n_across.div_ceil(across) < TASKS_WANTED && across > 1 {
-                across = across.div_ceil(2);
-            }
+    /// Groups of the other operand and shared groups that one task takes.
+    fn task(&self) -> (usize, usize) {
+        let [(shared, all_shared), (own, all_own)] = self.sides();
+        let (n_shared, n_own) = (all_shared.len().div_ceil(shared.width), all_own.len().div_ceil(own.width));
+        if self.is_small() {
+            return (n_own, n_shared);
         }
-        let n_strips = n_across.div_ceil(across);
-        pool::run(n_down.div_ceil(down) * n_strips, &|task| {
-            let (first_row, first_column) = (task / n_strips * down, task % n_strips * across);
-            let mut group = GROUP_OF_A.take();
-            for row in first_row..n_down.min(first_row + down) {
-                let columns = first_column..n_across.min(first_column + across);
-                self.multiply_rows((row, columns), a, &mut group, b, (output, stride));
+        let n_lines = shared.n_lines(self.inner.len(), self.half.step);
+        let mut strip = (SHARED_LINES / n_lines).clamp(1, n_shared);
+        let groups = (n_own * n_shared.div_ceil(strip) / TASKS_WANTED).clamp(1, MOST_GROUPS);
+        while n_own.div_ceil(groups) * n_shared.div_ceil(strip) < TASKS_WANTED && strip > 1 {
+            strip = strip.div_ceil(2);
+        }
+        (groups, strip)
+    }
+
+    fn multiply(
+        &self,
+        (a, b): (Operand<'_>, Operand<'_>),
+        shared: &[Line],
+        output: Disjoint<'_, f32>,
+        stride: usize,
+    ) {
+        let [(shared_side, all_shared), (side, all_own)] = self.sides();
+        let operand = if self.shared == Shared::A { b } else { a };
+        let (n_shared, n_own) =
+            (all_shared.len().div_ceil(shared_side.width), all_own.len().div_ceil(side.width));
+        let (n_groups, strip) = self.task();
+        let n_strips = n_shared.div_ceil(strip);
+        let n_lines = side.n_lines(self.inner.len(), self.half.step);
+        pool::run(n_own.div_ceil(n_groups) * n_strips, &|task| {
+            let (first_own, first_shared) = (task / n_strips * n_groups, task % n_strips * strip);
+            let mut lines = OWN_GROUP.take();
+            for own in first_own..n_own.min(first_own + n_groups) {
+                let own_lines = room(&mut lines, n_lines);
+                let outer = group(all_own, own, side.width);
+                // SAFETY: the table gave a body that runs here; `multiply` has checked the operand.
+                unsafe { (side.pack)(&operand, outer, self.inner.clone(), own_lines) };
+                for index in first_shared..n_shared.min(first_shared + strip) {
+                    self.multiply_groups((own, own_lines), (index, shared), output, stride);
+                }
             }
-            GROUP_OF_A.set(group);
+            OWN_GROUP.set(lines);
         });
     }
 
-    /// Packs one group of rows and multiplies it by some groups of columns.
-    fn multiply_rows(
+    /// Multiplies a task's own group by a shared one.
+    fn multiply_groups(
         &self,
-        (row, columns): (usize, Range<usize>),
-        a: Operand<'_>,
-        group: &mut Vec<Line>,
-        b: &[Line],
-        (output, stride): (Disjoint<'_, f32>, usize),
+        (own, own_lines): (usize, &[Line]),
+        (index, shared): (usize, &[Line]),
+        output: Disjoint<'_, f32>,
+        stride: usize,
     ) {
-        let Half { a: down, b: across, step, multiply } = self.half;
+        let Half { a, b, step, multiply } = self.half;
         let k = self.inner.len();
-        let rows = row * down.width..self.rows.min((row + 1) * down.width);
-        let a_group = room(group, down.n_lines(k, step));
-        // SAFETY: the table gave a body that runs here; `multiply` has checked the operand.
-        unsafe { (down.pack)(&a, rows.clone(), self.inner.clone(), a_group) };
-        let n_lines = across.n_lines(k, step);
-        for column in columns {
-            let start = self.columns.start + column * across.width;
-            let target = Target {
-                first: output.at(rows.start * stride + start),
-                stride,
-                n_rows: rows.len(),
-                n_columns: across.width.min(self.columns.end - start),
-                into: self.into,
-            };
-            // SAFETY: both groups were packed over this block of k; these rows and columns lie inside the
-            // output, as `multiply` has checked, and belong to this task.
-            unsafe { multiply(k, a_group, &b[column * n_lines..(column + 1) * n_lines], &target) };
-        }
+        let n_lines = self.sides()[0].0.n_lines(k, step);
+        let shared = &shared[index * n_lines..(index + 1) * n_lines];
+        let ((row, a_lines), (column, b_lines)) = match self.shared {
+            Shared::A => ((index, shared), (own, own_lines)),
+            Shared::B => ((own, own_lines), (index, shared)),
+        };
+        let (rows, columns) = (group(&self.rows, row, a.width), group(&self.columns, column, b.width));
+        let target = Target {
+            first: output.at(rows.start * stride + columns.start),
+            stride,
+            n_rows: rows.len(),
+            n_columns: columns.len(),
+            into: self.into,
+        };
+        // SAFETY: both groups were packed over this block of k; these rows and columns lie inside the output,
+        // as `multiply` has checked, and belong to this task.
+        unsafe { multiply(k, a_lines, b_lines, &target) };
     }
+}
+
+/// The elements of group `index` of those in `whole`.
+fn group(whole: &Range<usize>, index: usize, width: usize) -> Range<usize> {
+    let start = whole.start + index * width;
+    start..whole.end.min(start + width)
 }

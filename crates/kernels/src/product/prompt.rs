@@ -36,6 +36,7 @@ const SMALL: usize = 512 * 1024;
 const FEW_ROWS: usize = 512;
 const MANY_COLUMNS: usize = 2048;
 const STRETCH: usize = 128;
+
 /// The sizes of one product: c [m, n] = a [m, k] · b [n, k]ᵀ.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {

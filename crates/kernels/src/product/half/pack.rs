@@ -4,15 +4,17 @@
 //! Multiplies nothing. A group of a holds, for each k, its sixteen rows, each element twice; a group of b
 //! holds, for each k, its 96 columns. Both begin with the exponents of the scales, as f32.
 //!
-//! The scale of a row makes its largest finite element at least 16 and less than 32; that of a row of zeros
+//! The scale of a row makes its largest finite element at least 8 and less than 16; that of a row of zeros
 //! is 1. Scaling is exact, and rounding is to nearest even.
 
 use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::Line;
+use super::source::{Bf16, Element, F16, Source, transpose};
 use crate::product::Weights;
 use crate::product::operand::Operand;
+use crate::product::tile::fetch;
 
 /// Rows of a group of a.
 pub(super) const ROWS: usize = 16;
@@ -20,7 +22,12 @@ pub(super) const ROWS: usize = 16;
 pub(super) const COLUMNS: usize = 96;
 
 /// The exponent that a row's largest element is scaled to.
-const LARGEST_EXPONENT: f32 = 4.0;
+const LARGEST_EXPONENT: f32 = 3.0;
+
+/// How many k ahead a column's elements are fetched, and how many rows ahead those of a row: the next group,
+/// or what lies behind the operand, which is not read.
+const FETCH_AHEAD: usize = 32;
+const ROWS_AHEAD: usize = 4;
 
 /// Packs a group of a; see [`super::Pack`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
@@ -55,117 +62,32 @@ pub(super) unsafe fn pack_columns(
     }
 }
 
-/// What an operand may hold, read sixteen at a time.
-trait Element: Copy {
-    /// The elements of the mask as f32, zero elsewhere.
-    ///
-    /// # Safety
-    /// AVX-512 F, BW and VL; the elements of the mask can be read.
-    unsafe fn load(from: *const Self, mask: __mmask16) -> __m512;
-}
-
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Bf16(u16);
-
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct F16(u16);
-
-impl Element for f32 {
-    #[inline(always)]
-    unsafe fn load(from: *const f32, mask: __mmask16) -> __m512 {
-        // SAFETY: the caller's promise; a masked-out element is not read.
-        unsafe { _mm512_maskz_loadu_ps(mask, from) }
-    }
-}
-
-impl Element for Bf16 {
-    #[inline(always)]
-    unsafe fn load(from: *const Bf16, mask: __mmask16) -> __m512 {
-        // SAFETY: as above.
-        unsafe {
-            let wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.cast()));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+/// The exponents of the scales of sixteen outer elements whose k stand side by side.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn exponents_along_k<E: Element>(source: &Source<E>, outer: usize) -> __m512 {
+    let mut each = [0u32; 16];
+    for (index, each) in each.iter_mut().enumerate() {
+        let mut row = _mm512_setzero_si512();
+        for k in (0..source.k).step_by(16) {
+            let next = (outer + index + ROWS_AHEAD) * source.outer_stride + k;
+            fetch(source.first.wrapping_add(next));
+            // SAFETY: the source's elements can be read.
+            row = larger(row, unsafe { source.along_k(outer + index, k) });
         }
+        *each = _mm512_reduce_max_epu32(row);
     }
+    // SAFETY: sixteen numbers.
+    exponents(unsafe { _mm512_loadu_si512(each.as_ptr().cast()) })
 }
 
-impl Element for F16 {
-    #[inline(always)]
-    unsafe fn load(from: *const F16, mask: __mmask16) -> __m512 {
-        // SAFETY: as above.
-        unsafe { _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from.cast())) }
-    }
-}
-
-/// The part of an operand that becomes a group.
-struct Source<E> {
-    first: *const E,
-    outer_stride: usize,
-    inner_stride: usize,
-    /// Outer elements, at most a group's width.
-    n: usize,
-    k: usize,
-}
-
-/// The mask of the first `n` of sixteen lanes.
-#[inline(always)]
-fn first(n: usize) -> __mmask16 {
-    ((1u32 << n.min(16)) - 1) as __mmask16
-}
-
-impl<E: Element> Source<E> {
-    fn new(values: *const E, operand: &Operand<'_>, outer: Range<usize>, inner: Range<usize>) -> Self {
-        let Operand { outer_stride, inner_stride, .. } = *operand;
-        let start = outer.start * outer_stride + inner.start * inner_stride;
-        let first = values.wrapping_add(start);
-        Self { first, outer_stride, inner_stride, n: outer.len(), k: inner.len() }
-    }
-
-    /// Sixteen k of one outer element, zero behind the end of either.
-    #[inline(always)]
-    unsafe fn along_k(&self, outer: usize, k: usize) -> __m512 {
-        let mask = if outer < self.n { first(self.k - k) } else { 0 };
-        // SAFETY: the elements of the mask lie inside the operand.
-        unsafe { E::load(self.first.wrapping_add(outer * self.outer_stride + k), mask) }
-    }
-
-    /// Sixteen outer elements at one k, zero behind their end.
-    #[inline(always)]
-    unsafe fn across(&self, outer: usize, k: usize) -> __m512 {
-        let mask = first(self.n.saturating_sub(outer));
-        // SAFETY: as above.
-        unsafe { E::load(self.first.wrapping_add(outer + k * self.inner_stride), mask) }
-    }
-
-    /// The exponents of the scales of sixteen outer elements.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-    unsafe fn exponents(&self, outer: usize) -> __m512 {
-        let mut largest = _mm512_setzero_si512();
-        if self.outer_stride == 1 {
-            for k in 0..self.k {
-                // SAFETY: k is one of the source's.
-                largest = larger(largest, unsafe { self.across(outer, k) });
-            }
-        } else {
-            let mut each = [0u32; 16];
-            for (index, each) in each.iter_mut().enumerate() {
-                let mut row = _mm512_setzero_si512();
-                for k in (0..self.k).step_by(16) {
-                    // SAFETY: as above.
-                    row = larger(row, unsafe { self.along_k(outer + index, k) });
-                }
-                *each = _mm512_reduce_max_epu32(row);
-            }
-            // SAFETY: sixteen numbers.
-            largest = unsafe { _mm512_loadu_si512(each.as_ptr().cast()) };
-        }
-        let exponent = _mm512_getexp_ps(_mm512_castsi512_ps(largest));
-        let is_some = _mm512_test_epi32_mask(largest, largest);
-        _mm512_maskz_sub_ps(is_some, _mm512_set1_ps(LARGEST_EXPONENT), exponent)
-    }
+/// The exponents of the scales for the largest magnitudes, given as bits.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+fn exponents(largest: __m512i) -> __m512 {
+    let exponent = _mm512_getexp_ps(_mm512_castsi512_ps(largest));
+    let is_some = _mm512_test_epi32_mask(largest, largest);
+    _mm512_maskz_sub_ps(is_some, _mm512_set1_ps(LARGEST_EXPONENT), exponent)
 }
 
 /// The larger of the magnitudes so far and those of sixteen finite numbers, as bits; others do not count.
@@ -197,104 +119,123 @@ fn twice(halves: __m256i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
 unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
     assert!(source.n <= ROWS && to.len() > source.k, "a group has room for its rows");
-    let to = to.as_mut_ptr();
     // SAFETY: line 0 takes the exponents, line k + 1 step k.
     unsafe {
-        let exponents = source.exponents(0);
-        _mm512_store_ps(to.cast(), exponents);
-        if source.outer_stride == 1 {
-            for k in 0..source.k {
-                _mm512_store_si512(to.add(1 + k).cast(), twice(narrow(source.across(0, k), exponents)));
-            }
-            return;
+        match source.outer_stride {
+            1 => rows_across(source, to.as_mut_ptr().cast()),
+            _ => rows_along_k(source, to.as_mut_ptr().cast()),
         }
-        let each = *to.cast::<[f32; 16]>();
+    }
+}
+
+/// The lines hold the elements as they are until their exponents are known: where steps of k lie a power of two
+/// apart, no cache would keep them until they are read again.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn rows_across<E: Element>(source: &Source<E>, to: *mut __m512) {
+    let mut largest = _mm512_setzero_si512();
+    // SAFETY: the caller's promise about the lines.
+    unsafe {
+        for k in 0..source.k {
+            fetch(source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride));
+            let values = source.across(0, k);
+            largest = larger(largest, values);
+            to.add(1 + k).write(values);
+        }
+        let exponents = exponents(largest);
+        to.write(exponents);
+        for k in 0..source.k {
+            let to = to.add(1 + k);
+            to.cast::<__m512i>().write(twice(narrow(to.read(), exponents)));
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn rows_along_k<E: Element>(source: &Source<E>, to: *mut __m512) {
+    // SAFETY: the caller's promise about the lines.
+    unsafe {
+        to.write(exponents_along_k(source, 0));
+        let each = *to.cast::<[f32; ROWS]>();
         for k in (0..source.k).step_by(16) {
-            let mut block = [_mm512_setzero_si512(); 16];
+            let mut block = [_mm512_setzero_si512(); ROWS];
             for row in 0..ROWS {
                 block[row] = twice(narrow(source.along_k(row, k), _mm512_set1_ps(each[row])));
             }
             let block = transpose(block);
             for step in 0..16.min(source.k - k) {
-                _mm512_store_si512(to.add(1 + k + step).cast(), block[step]);
+                to.add(1 + k + step).cast::<__m512i>().write(block[step]);
             }
         }
     }
 }
+
+/// Vectors of f16 across a group of b, and of f32, which are as many as lines of exponents.
+const VECTORS: usize = COLUMNS / 32;
+const HEAD: usize = 2 * VECTORS;
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
 unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
-    const VECTORS: usize = COLUMNS / 32;
-    const HEAD: usize = 2 * VECTORS;
     assert!(source.n <= COLUMNS && to.len() >= HEAD + VECTORS * source.k, "a group has room for its columns");
-    let to = to.as_mut_ptr();
     // SAFETY: lines 0 to 5 take the exponents, three lines from 6 + 3k on step k.
     unsafe {
-        for vector in 0..HEAD {
-            _mm512_store_ps(to.add(vector).cast(), source.exponents(16 * vector));
+        match source.outer_stride {
+            1 => columns_across(source, to.as_mut_ptr().cast()),
+            _ => columns_along_k(source, to.as_mut_ptr().cast()),
         }
-        let each = *to.cast::<[f32; COLUMNS]>();
-        for vector in 0..VECTORS {
-            let to = to.add(HEAD + vector);
-            let column = 32 * vector;
-            if source.outer_stride == 1 {
-                let low = _mm512_loadu_ps(each.as_ptr().add(column));
-                let high = _mm512_loadu_ps(each.as_ptr().add(column + 16));
-                for k in 0..source.k {
-                    let low = _mm512_castsi256_si512(narrow(source.across(column, k), low));
-                    let high = narrow(source.across(column + 16, k), high);
-                    _mm512_store_si512(to.add(VECTORS * k).cast(), _mm512_inserti64x4::<1>(low, high));
-                }
-                continue;
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+unsafe fn columns_across<E: Element>(source: &Source<E>, to: *mut __m512) {
+    let mut largest = [_mm512_setzero_si512(); HEAD];
+    // SAFETY: the caller's promise about the lines.
+    unsafe {
+        for k in 0..source.k {
+            for vector in 0..HEAD {
+                fetch(source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride + 16 * vector));
+                largest[vector] = larger(largest[vector], source.across(16 * vector, k));
             }
-            for k in (0..source.k).step_by(16) {
-                let mut block = [_mm512_setzero_si512(); 16];
-                for pair in 0..16 {
-                    let column = column + 2 * pair;
-                    let low = narrow(source.along_k(column, k), _mm512_set1_ps(each[column]));
-                    let high = narrow(source.along_k(column + 1, k), _mm512_set1_ps(each[column + 1]));
-                    let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high));
-                    block[pair] = _mm512_or_si512(_mm512_cvtepu16_epi32(low), high);
-                }
-                let block = transpose(block);
-                for step in 0..16.min(source.k - k) {
-                    _mm512_store_si512(to.add(VECTORS * (k + step)).cast(), block[step]);
-                }
+        }
+        let exponents = largest.map(|largest| exponents(largest));
+        to.cast::<[__m512; HEAD]>().write(exponents);
+        for k in 0..source.k {
+            for vector in 0..VECTORS {
+                let low = narrow(source.across(32 * vector, k), exponents[2 * vector]);
+                let high = narrow(source.across(32 * vector + 16, k), exponents[2 * vector + 1]);
+                let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
+                to.add(HEAD + VECTORS * k + vector).cast::<__m512i>().write(both);
             }
         }
     }
 }
 
-/// Rows as columns, of 32-bit elements.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
-    let mut pairs = rows;
-    for i in 0..8 {
-        pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
-        pairs[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
-    }
-    // fours[4i + j] holds, in each quarter q, element 4q + j of rows 4i to 4i + 3.
-    let mut fours = pairs;
-    for i in 0..4 {
-        for half in 0..2 {
-            let (low, high) = (pairs[4 * i + half], pairs[4 * i + 2 + half]);
-            fours[4 * i + 2 * half] = _mm512_unpacklo_epi64(low, high);
-            fours[4 * i + 2 * half + 1] = _mm512_unpackhi_epi64(low, high);
+unsafe fn columns_along_k<E: Element>(source: &Source<E>, to: *mut __m512) {
+    // SAFETY: the caller's promise about the lines.
+    unsafe {
+        for vector in 0..HEAD {
+            to.add(vector).write(exponents_along_k(source, 16 * vector));
+        }
+        let each = *to.cast::<[f32; COLUMNS]>();
+        for (vector, k) in (0..VECTORS).flat_map(|vector| (0..source.k).step_by(16).map(move |k| (vector, k)))
+        {
+            let mut block = [_mm512_setzero_si512(); 16];
+            for pair in 0..16 {
+                let column = 32 * vector + 2 * pair;
+                let low = narrow(source.along_k(column, k), _mm512_set1_ps(each[column]));
+                let high = narrow(source.along_k(column + 1, k), _mm512_set1_ps(each[column + 1]));
+                let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high));
+                block[pair] = _mm512_or_si512(_mm512_cvtepu16_epi32(low), high);
+            }
+            let block = transpose(block);
+            for step in 0..16.min(source.k - k) {
+                to.add(HEAD + VECTORS * (k + step) + vector).cast::<__m512i>().write(block[step]);
+            }
         }
     }
-    let mut columns = rows;
-    for j in 0..4 {
-        let [a, b, c, d] = [fours[j], fours[4 + j], fours[8 + j], fours[12 + j]];
-        let (ab_even, ab_odd) =
-            (_mm512_shuffle_i32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b));
-        let (cd_even, cd_odd) =
-            (_mm512_shuffle_i32x4::<0b10_00_10_00>(c, d), _mm512_shuffle_i32x4::<0b11_01_11_01>(c, d));
-        columns[j] = _mm512_shuffle_i32x4::<0b10_00_10_00>(ab_even, cd_even);
-        columns[8 + j] = _mm512_shuffle_i32x4::<0b11_01_11_01>(ab_even, cd_even);
-        columns[4 + j] = _mm512_shuffle_i32x4::<0b10_00_10_00>(ab_odd, cd_odd);
-        columns[12 + j] = _mm512_shuffle_i32x4::<0b11_01_11_01>(ab_odd, cd_odd);
-    }
-    columns
 }
