@@ -3,7 +3,8 @@
 use super::*;
 use crate::families::{GPT2, LLAMA};
 use crate::{Attend, Error, Family, Found, Input, Tensors};
-use ops::{Lent, Rows, Storage};
+use ops::Rows;
+use ops::weight::{Lent, Storage};
 use std::collections::BTreeMap;
 
 fn llama() -> Config {

@@ -2,7 +2,7 @@
 
 use formats::{Dtype, TensorFile, TensorSpec};
 use models::{Config, Decoder};
-use ops::Storage;
+use ops::weight::Storage;
 
 use crate::files::{Named, as_gguf_stored, bytes, llama_settings, specs};
 use crate::llama::{self, CASES};
