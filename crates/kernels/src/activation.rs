@@ -1,7 +1,7 @@
 //! Activations of feed-forward blocks, forward and backward: `f(x)` alone, or gated, `f(gate) · up`.
 //!
 //! Not the blocks themselves: the products around them are [`crate::product`]. A curve is written once, with
-//! its slope; [`plain`] and [`gated`] go over stretches with it.
+//! its slope; `plain` and `gated` go over stretches with it.
 //!
 //! | file | what it is |
 //! |---|---|

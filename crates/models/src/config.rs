@@ -228,7 +228,7 @@ impl Raw {
     /// The angles of each pair, or the key that is wrong and why.
     fn frequencies(&self, head_size: usize, keys: &Keys) -> Result<Vec<f32>, (&'static str, String)> {
         let dims = self.rope_dims.unwrap_or(head_size as u64);
-        if dims == 0 || dims > head_size as u64 || dims % 2 != 0 {
+        if dims == 0 || dims > head_size as u64 || !dims.is_multiple_of(2) {
             let reason = format!("{dims} is not an even part of heads of {head_size}");
             return Err((or(keys.rope_dims, keys.n_heads), reason));
         }

@@ -1,7 +1,7 @@
 //! What a file says about a decoder: the metadata of a GGUF file and the `config.json` of a Hugging Face folder.
 //!
 //! The way back of [`Config`]'s readers. Knows no vocabulary. Source: the GGUF specification's keys of an
-//! architecture, and `LlamaConfig` of transformers.
+//! architecture, and the configurations of transformers.
 
 use formats::Metadata;
 use formats::metadata::Value;

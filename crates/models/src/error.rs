@@ -80,7 +80,7 @@ impl Error {
     pub fn hint(&self) -> &str {
         match self {
             Self::Architecture { .. } => {
-                "this version of Hearth runs models of the Llama family; more will follow"
+                "this version of Hearth runs models of the Llama and GPT-2 families; more will follow"
             }
             Self::NoArchitecture { .. } => "the file may hold only a vocabulary, or be a part of a model",
             Self::Setting { .. } | Self::Shape { .. } | Self::MissingTensor { .. } => {

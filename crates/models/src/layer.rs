@@ -27,7 +27,7 @@ pub(crate) struct Layer {
 #[derive(Clone)]
 pub(crate) enum Norm {
     RootMeanSquare { weight: Tensor<1> },
-    Layer { weight: Tensor<1>, bias: Tensor<1> },
+    Layer { weight: Tensor<1>, bias: Box<Tensor<1>> },
 }
 
 impl Norm {
@@ -38,7 +38,7 @@ impl Norm {
             NormKind::Layer => {
                 let zeros = || TensorData::zeros::<f32, _>(weight.dims());
                 let bias = bias.unwrap_or_else(|| Tensor::from_data(zeros(), device));
-                Self::Layer { weight, bias }
+                Self::Layer { weight, bias: Box::new(bias) }
             }
         }
     }
@@ -48,7 +48,7 @@ impl Norm {
     pub fn forward(&self, x: Tensor<2>, epsilon: f32) -> Tensor<2> {
         match self {
             Self::RootMeanSquare { weight } => rms_norm(x, weight.clone(), epsilon),
-            Self::Layer { weight, bias } => layer_norm(x, weight.clone(), bias.clone(), epsilon),
+            Self::Layer { weight, bias } => layer_norm(x, weight.clone(), (**bias).clone(), epsilon),
         }
     }
 }
@@ -59,14 +59,14 @@ pub(crate) enum Positions {
     /// Queries and keys are turned by the angles of the configuration.
     Rotary,
     /// A row for each position, `[context, D]`.
-    Learned(Weight),
+    Learned(Box<Weight>),
 }
 
 /// A feed-forward block with its weights.
 #[derive(Clone)]
 pub(crate) enum FeedForward {
     /// `down(silu(gate(x)) · up(x))`.
-    SwiGlu { gate: Linear, up: Linear, down: Linear },
+    SwiGlu { gate: Box<Linear>, up: Linear, down: Linear },
     /// `down(gelu(up(x)))`.
     Gelu { up: Linear, down: Linear, form: Gelu },
 }

@@ -72,7 +72,8 @@ impl Decoder {
         let positions = match config.blocks.positions {
             PositionsKind::Rotary => Positions::Rotary,
             PositionsKind::Learned => {
-                Positions::Learned(loader.table(names.positions, [config.context, config.width])?)
+                let shape = [config.context, config.width];
+                Positions::Learned(Box::new(loader.table(names.positions, shape)?))
             }
         };
         let head = match loader.look_up(names.head)? {
@@ -140,7 +141,8 @@ impl Loader<'_> {
         let down = self.linear(names.down, index, [width, inner])?;
         Ok(match config.blocks.feed_forward {
             FeedForwardKind::SwiGlu => {
-                FeedForward::SwiGlu { gate: self.linear(names.gate, index, [inner, width])?, up, down }
+                let gate = self.linear(names.gate, index, [inner, width])?;
+                FeedForward::SwiGlu { gate: Box::new(gate), up, down }
             }
             FeedForwardKind::Gelu(form) => FeedForward::Gelu { up, down, form },
         })
@@ -196,7 +198,15 @@ impl Loader<'_> {
     fn matrix(&self, name: &str, [outputs, inputs]: [usize; 2]) -> Result<Found, Error> {
         match self.dialect.matrices {
             Matrices::OutputsByInputs => self.find(name, &[outputs, inputs]),
-            Matrices::InputsByOutputs => Ok(self.find(name, &[inputs, outputs])?.transposed()),
+            Matrices::InputsByOutputs => {
+                let found = self.find(name, &[inputs, outputs])?;
+                if found.storage.blocks().is_some() {
+                    // Blocks run along rows, and these would be columns.
+                    let (file, name) = (self.tensors.label().into(), name.into());
+                    return Err(Error::Storage { file, name, found: format!("{:?}", found.storage) });
+                }
+                Ok(found.transposed())
+            }
         }
     }
 

@@ -230,13 +230,13 @@ impl Parameters {
         gradients.into_iter().map(found).collect()
     }
 
-    fn decoder_of<'a>(&self, list: &mut dyn Iterator<Item = &'a Learned>, device: &Device) -> Decoder {
+    fn decoder_of(&self, list: &mut dyn Iterator<Item = &Learned>, device: &Device) -> Decoder {
         let config = &self.config;
         let mut rest = Rest { list, config, device };
         let embedding = rest.matrix();
         let positions = match config.blocks.positions {
             PositionsKind::Rotary => Positions::Rotary,
-            PositionsKind::Learned => Positions::Learned(rest.matrix()),
+            PositionsKind::Learned => Positions::Learned(Box::new(rest.matrix())),
         };
         let layers = (0..config.n_layers).map(|_| rest.layer()).collect();
         let norm = rest.norm();
@@ -278,7 +278,7 @@ impl Rest<'_, '_> {
         let feed_forward = match self.config.blocks.feed_forward {
             FeedForwardKind::SwiGlu => {
                 let [gate, up, down] = std::array::from_fn(|_| self.linear());
-                FeedForward::SwiGlu { gate, up, down }
+                FeedForward::SwiGlu { gate: Box::new(gate), up, down }
             }
             FeedForwardKind::Gelu(form) => {
                 let [up, down] = std::array::from_fn(|_| self.linear());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use formats::{Dtype, TensorFile};
-use ops::{Lent, Storage};
+use ops::weight::{Lent, Storage};
 
 use crate::Error;
 

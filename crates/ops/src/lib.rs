@@ -21,7 +21,7 @@ pub mod rope;
 mod rows;
 pub mod softmax;
 mod value;
-mod weight;
+pub mod weight;
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,7 @@ pub use burn::tensor::{Device, Tensor};
 
 pub use linear::Linear;
 pub use rows::{Precision, Rows};
-pub use weight::{Lent, Storage, Weight, WeightError};
+pub use weight::Weight;
 
 use burn::backend::Backend;
 

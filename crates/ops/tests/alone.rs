@@ -12,7 +12,8 @@ use ops::attention::{KvPool, PoolShape, Span, Spans, attention};
 use ops::linear::linear;
 use ops::norm::rms_norm::rms_norm;
 use ops::softmax::softmax;
-use ops::{Lent, Rows, Storage, Weight};
+use ops::weight::{Lent, Storage};
+use ops::{Rows, Weight};
 
 const THREADS: [usize; 4] = [1, 2, 3, 5];
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use app::{Event, Job};
 use formats::{Dtype, FileBytes, Metadata, TensorFile, TensorSpec, gguf};
 use kernels::blocks::q8_0;
-use ops::Storage;
+use ops::weight::Storage;
 
 use crate::home::{Home, greedy, import};
 

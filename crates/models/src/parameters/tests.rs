@@ -3,7 +3,8 @@
 use super::*;
 use crate::families::{GPT2, LLAMA};
 use crate::{Attend, Error, Family, Found, Input, Tensors};
-use ops::{Lent, Rows, Storage};
+use ops::Rows;
+use ops::weight::{Lent, Storage};
 use std::collections::BTreeMap;
 
 fn llama() -> Config {
@@ -150,8 +151,13 @@ fn what_is_written_in_any_dialect_loads_as_the_same_model() {
                 let written = parameters.written(dialect);
                 let file = written.iter().map(|w| (w.name.clone(), (w.shape.clone(), w.values())));
                 let file = File(file.collect());
-                let n_values: usize = file.0.values().map(|(_, values)| values.len()).sum();
+                // Zeros stand for the biases that a model of a family with biases does without.
+                let is_learned = |value: &&f32| **value != 0.0;
+                let n_values: usize =
+                    file.0.values().map(|(_, values)| values.iter().filter(is_learned).count()).sum();
                 assert_eq!(n_values, parameters.n_values(), "{model}: every value once");
+                let has_biases = file.0.keys().any(|name| name.ends_with(".bias"));
+                assert_eq!(has_biases, dialect.blocks.biases == Biases::All, "{model}");
                 let config = Config { rope_layout: dialect.rope_layout, ..config.clone() };
                 let names: Vec<String> = file.0.keys().cloned().collect();
                 let read = Parameters::read(&file, &names, config.clone(), dialect, &cpu()).unwrap();
@@ -177,4 +183,33 @@ fn logits(decoder: &Decoder) -> Vec<f32> {
     let input = Input { ids: &[1, 2, 3, 4, 2], rows: Rows::prompt(5), wanted: None };
     let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
     floats(logits.into_data())
+}
+
+/// The tables of an embedding that stands before the tape learn what they learn on it.
+#[test]
+fn gradients_of_an_embedding_before_the_tape_are_those_on_it() {
+    let (ids, positions) = ([3, 1, 3, 4, 0, 3], [0, 1, 2, 0, 1, 2]);
+    for (model, config, family) in models() {
+        let parameters = Parameters::random(config, Head::Tied, &family.gguf, &mut Rng::new(4), &cpu());
+        let taped = parameters.taped();
+        let cost = |x: Tensor<2>| {
+            let end = taped.decoder.layers(0..2, x, Rows::prompt(6), &mut Attend::Causal { sequences: 2 });
+            let logits = taped.decoder.logits(end, Rows::prompt(6));
+            (logits.clone() * logits).mean()
+        };
+        let mut gradients = cost(taped.decoder.embed(&ids, &positions)).backward();
+        let expected = taped.take_gradients(&mut gradients);
+        let stream = parameters.decoder().embed(&ids, &positions);
+        let stream = Tensor::from_inner(stream).require_grad();
+        let mut gradients = cost(stream.clone()).backward();
+        let gradient = stream.grad_remove(&mut gradients).unwrap();
+        let without = taped.take_gradients(&mut gradients);
+        let found = parameters.with_embedding_gradients(without, [&ids, &positions], gradient);
+        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let (found, expected) = (found.values(), expected.as_ref().unwrap().values());
+            let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let size = expected.iter().map(|x| x.abs()).fold(1e-6, f32::max);
+            assert!(largest <= 1e-5 * size, "{model}, {}: {largest}", parameters.list[index].name);
+        }
+    }
 }

@@ -5,8 +5,9 @@
 
 use ops::rope::Layout;
 
-use super::{FileRows, Parameter, Parameters, plan};
+use super::{FileRows, Parameter, Parameters, Planned, plan};
 use crate::Dialect;
+use crate::blocks::Biases;
 use crate::family::Matrices;
 
 /// One tensor of a file.
@@ -15,22 +16,35 @@ pub struct Written<'a> {
     pub name: String,
     /// Its shape in the file, outermost first.
     pub shape: Vec<usize>,
-    /// What it is put together from, one below the other, each with the order of its rows.
-    parts: Vec<(&'a Parameter, Option<RowOrder>)>,
+    /// What it is put together from, one below the other.
+    parts: Vec<Part<'a>>,
     matrices: Matrices,
+}
+
+enum Part<'a> {
+    /// What has learned, with the order of its rows where that changes.
+    Learned(&'a Parameter, Option<RowOrder>),
+    /// As many zeros: a bias that the model does without.
+    Zeros(usize),
+}
+
+impl Part<'_> {
+    fn append_to(&self, values: &mut Vec<f32>) {
+        match self {
+            Self::Learned(parameter, None) => values.extend(parameter.tensor.values()),
+            Self::Learned(parameter, Some(order)) => {
+                values.extend(order.apply(&parameter.tensor.values(), parameter.shape[0]));
+            }
+            Self::Zeros(n) => values.resize(values.len() + n, 0.0),
+        }
+    }
 }
 
 impl Written<'_> {
     /// Its values in the file, row after row.
     pub fn values(&self) -> Vec<f32> {
         let mut values = Vec::new();
-        for (parameter, order) in &self.parts {
-            let part = parameter.tensor.values();
-            match order {
-                Some(order) => values.extend(order.apply(&part, parameter.shape[0])),
-                None => values.extend(part),
-            }
-        }
+        self.parts.iter().for_each(|part| part.append_to(&mut values));
         match (self.matrices, &self.shape[..]) {
             (Matrices::InputsByOutputs, &[inputs, outputs]) => {
                 let column = |input| (0..outputs).map(move |output| output * inputs + input);
@@ -42,26 +56,36 @@ impl Written<'_> {
 }
 
 impl Parameters {
-    /// The tensors of a file of `dialect`, which has to be one of the family that these parameters are of. Their
-    /// values are copied only when they are asked for.
+    /// The tensors of a file of `dialect`, which has to be one of the family that these parameters are of. Where the
+    /// family has biases and this model none, they are written as zeros: other programs ask for them. Values are
+    /// copied only when they are asked for.
     pub fn written(&self, dialect: &Dialect) -> Vec<Written<'_>> {
+        let mut full = self.config.clone();
+        if dialect.blocks.biases == Biases::All {
+            full.blocks.biases = Biases::All;
+        }
+        let own = plan(&self.config, self.head, dialect).into_iter().map(|planned| planned.name);
+        let mut own = own.zip(&self.list).peekable();
         let mut list: Vec<Written<'_>> = Vec::new();
-        for (planned, parameter) in plan(&self.config, self.head, dialect).into_iter().zip(&self.list) {
-            let file = planned.file;
-            let order = (file.rows == FileRows::Turned).then(|| RowOrder::between(self, dialect)).flatten();
-            match list.iter_mut().rev().take(6).find(|written| written.name == file.name) {
+        for planned in plan(&full, self.head, dialect) {
+            let part = match own.next_if(|(name, _)| *name == planned.name) {
+                Some((_, parameter)) => Part::Learned(parameter, self.row_order(&planned, dialect)),
+                None => Part::Zeros(planned.size()),
+            };
+            // Parts of one tensor stand close together, with at most their biases between.
+            match list.iter_mut().rev().take(2).find(|written| written.name == planned.file.name) {
                 Some(whole) => {
-                    whole.shape[0] += parameter.shape[0];
-                    whole.parts.push((parameter, order));
+                    whole.shape[0] += planned.shape[0];
+                    whole.parts.push(part);
                 }
                 None => list.push(Written {
-                    name: file.name,
-                    shape: parameter.shape.clone(),
-                    parts: vec![(parameter, order)],
-                    matrices: match file.rows {
+                    matrices: match planned.file.rows {
                         FileRows::Plain => Matrices::OutputsByInputs,
                         FileRows::Product | FileRows::Turned => dialect.matrices,
                     },
+                    name: planned.file.name,
+                    shape: planned.shape,
+                    parts: vec![part],
                 }),
             }
         }
@@ -69,6 +93,16 @@ impl Parameters {
             written.shape.reverse();
         }
         list
+    }
+
+    /// None where the rows of a tensor stay as they are.
+    fn row_order(&self, planned: &Planned, dialect: &Dialect) -> Option<RowOrder> {
+        let changes = planned.file.rows == FileRows::Turned && self.config.rope_layout != dialect.rope_layout;
+        changes.then(|| RowOrder {
+            to: dialect.rope_layout,
+            head_size: self.config.head_size,
+            turned: 2 * self.config.frequencies.len(),
+        })
     }
 }
 
@@ -81,17 +115,6 @@ struct RowOrder {
 }
 
 impl RowOrder {
-    /// None where the order stays.
-    fn between(parameters: &Parameters, dialect: &Dialect) -> Option<Self> {
-        let config = &parameters.config;
-        let order = Self {
-            to: dialect.rope_layout,
-            head_size: config.head_size,
-            turned: 2 * config.frequencies.len(),
-        };
-        (config.rope_layout != dialect.rope_layout).then_some(order)
-    }
-
     fn apply(self, values: &[f32], n_rows: usize) -> Vec<f32> {
         let columns = values.len() / n_rows.max(1);
         let rows = (0..n_rows).map(|row| self.source(row) * columns);

@@ -2,10 +2,11 @@
 
 use formats::{Dtype, TensorFile, TensorSpec};
 use models::{Config, Decoder};
-use ops::Storage;
+use ops::weight::Storage;
 
-use crate::files::{Named, as_gguf_stored, bytes, specs};
-use crate::fixture::{CASES, Reference, largest_difference};
+use crate::files::{Named, as_gguf_stored, bytes, llama_settings, specs};
+use crate::llama::{self, CASES};
+use crate::reference::largest_difference;
 use crate::run::{Pieces, devices, run_paged};
 use crate::stories;
 
@@ -38,7 +39,8 @@ fn twice(config: &Config, theta: f32, tensors: &[Named]) -> Twice {
         widened.push((spec.clone(), bytes(&Storage::Q8_0.widen(&blocks))));
         quantised.push((TensorSpec { dtype: Dtype::Q8_0, ..spec }, blocks));
     }
-    let [quantised, widened] = [quantised, widened].map(|tensors| as_gguf_stored(config, theta, &tensors));
+    let settings = llama_settings(config, theta);
+    let [quantised, widened] = [quantised, widened].map(|tensors| as_gguf_stored(&settings, &tensors));
     Twice { quantised, widened, left }
 }
 
@@ -65,9 +67,9 @@ fn compare(twice: &Twice, ids: &[u32], what: &str) -> Vec<f32> {
 
 #[test]
 fn a_quantised_llama_computes_with_its_widened_weights() {
-    let reference = Reference::open(CASES[0]);
-    let tensors = reference.gguf_tensors();
-    let twice = twice(&reference.config, reference.theta, &tensors);
+    let reference = llama::open(CASES[0]);
+    let tensors = llama::gguf_tensors(&reference);
+    let twice = twice(&reference.config, llama::theta(&reference), &tensors);
     let n_quantised = twice.quantised.tensors().iter().filter(|tensor| tensor.dtype == Dtype::Q8_0).count();
     // Embedding, head, and of each layer everything but the way down, whose rows are 172 long.
     assert_eq!(
@@ -86,7 +88,7 @@ fn a_quantised_llama_computes_with_its_widened_weights() {
 
 #[test]
 fn stories260k_in_q8_0_computes_with_its_widened_weights() {
-    let test = "models::llama::quantised::stories260k_in_q8_0_computes_with_its_widened_weights";
+    let test = "models::families::quantised::stories260k_in_q8_0_computes_with_its_widened_weights";
     let Some(data) = testkit::shared::shared(test) else { return };
     let folder = data.join("llm/stories260K");
     let (config, tensors) = stories::read(&folder);

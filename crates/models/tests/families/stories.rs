@@ -7,7 +7,7 @@ use ops::Rows;
 use ops::rope::Layout;
 use serde_json::Value;
 
-use crate::files::{Named, as_gguf, values};
+use crate::files::{Named, as_gguf, llama_settings, values};
 use crate::run::{Conversation, devices, numbers};
 
 const CONTEXT: usize = 512;
@@ -15,7 +15,7 @@ pub const THETA: f32 = 10_000.0;
 
 fn load(folder: &std::path::Path, device: &burn::tensor::Device) -> Decoder {
     let (config, tensors) = read(folder);
-    models::load(&as_gguf(&config, THETA, &tensors), device).unwrap()
+    models::load(&as_gguf(&llama_settings(&config, THETA), &tensors), device).unwrap()
 }
 
 /// The checkpoint under the names of a GGUF file, whose layout of pairs it shares.

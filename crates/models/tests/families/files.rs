@@ -19,33 +19,38 @@ pub fn as_safetensors(tensors: &[Named]) -> TensorFile {
     safetensors::read(&FileBytes::from_vec("model.safetensors", writer.finish().unwrap())).unwrap()
 }
 
-/// Writes tensors behind the settings of a Llama and reads them back.
-pub fn as_gguf(config: &Config, theta: f32, tensors: &[Named]) -> TensorFile {
+/// Writes tensors behind settings and reads them back.
+pub fn as_gguf(settings: &[(&str, Value)], tensors: &[Named]) -> TensorFile {
     let stored = specs(tensors).into_iter().zip(tensors.iter().map(|tensor| bytes(&tensor.values)));
-    as_gguf_stored(config, theta, &stored.collect::<Vec<_>>())
+    as_gguf_stored(settings, &stored.collect::<Vec<_>>())
 }
 
-/// Writes tensors of any type behind the settings of a Llama and reads them back.
-pub fn as_gguf_stored(config: &Config, theta: f32, tensors: &[(TensorSpec, Vec<u8>)]) -> TensorFile {
+/// Writes tensors of any type behind settings and reads them back.
+pub fn as_gguf_stored(settings: &[(&str, Value)], tensors: &[(TensorSpec, Vec<u8>)]) -> TensorFile {
     let mut metadata = Metadata::new("model.gguf");
-    metadata.insert("general.architecture", Value::String("llama".into()));
-    let mut count = |key: &str, value: usize| {
-        metadata.insert(&format!("llama.{key}"), Value::U32(u32::try_from(value).unwrap()));
-    };
-    count("vocab_size", config.vocabulary);
-    count("embedding_length", config.width);
-    count("block_count", config.n_layers);
-    count("attention.head_count", config.n_heads);
-    count("attention.head_count_kv", config.n_kv_heads);
-    count("feed_forward_length", config.feed_forward);
-    count("context_length", config.context);
-    count("rope.dimension_count", 2 * config.frequencies.len());
-    metadata.insert("llama.attention.layer_norm_rms_epsilon", Value::F32(config.epsilon));
-    metadata.insert("llama.rope.freq_base", Value::F32(theta));
+    settings.iter().for_each(|(key, value)| metadata.insert(key, value.clone()));
     let specs: Vec<TensorSpec> = tensors.iter().map(|(spec, _)| spec.clone()).collect();
     let mut writer = gguf::write(Vec::new(), &metadata, &specs).unwrap();
     tensors.iter().for_each(|(_, bytes)| writer.append(bytes).unwrap());
     gguf::read(&FileBytes::from_vec("model.gguf", writer.finish().unwrap())).unwrap()
+}
+
+/// The settings of a Llama.
+pub fn llama_settings(config: &Config, theta: f32) -> Vec<(&'static str, Value)> {
+    let count = |value: usize| Value::U32(u32::try_from(value).unwrap());
+    vec![
+        ("general.architecture", Value::String("llama".into())),
+        ("llama.vocab_size", count(config.vocabulary)),
+        ("llama.embedding_length", count(config.width)),
+        ("llama.block_count", count(config.n_layers)),
+        ("llama.attention.head_count", count(config.n_heads)),
+        ("llama.attention.head_count_kv", count(config.n_kv_heads)),
+        ("llama.feed_forward_length", count(config.feed_forward)),
+        ("llama.context_length", count(config.context)),
+        ("llama.rope.dimension_count", count(2 * config.frequencies.len())),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(config.epsilon)),
+        ("llama.rope.freq_base", Value::F32(theta)),
+    ]
 }
 
 /// The numbers of an F32 tensor of a file.

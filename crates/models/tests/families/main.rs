@@ -1,0 +1,12 @@
+//! The families against others: `transformers` on random two-layer models, llama2.c on stories260K.
+
+#![allow(clippy::unwrap_used)]
+
+mod files;
+mod gpt2;
+mod llama;
+mod quantised;
+mod reference;
+mod run;
+mod seeded;
+mod stories;
