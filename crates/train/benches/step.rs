@@ -54,7 +54,7 @@ fn main() {
     };
     let facts = Facts { n_tokens: 1 << 30, vocabulary: VOCABULARY, has_16_bit_units: false };
     let plan = knobs.plan(facts).expect("the sizes fit");
-    let config = plan.sizes.config(&LLAMA.gguf);
+    let config = plan.sizes.config();
     let parameters =
         Parameters::random(config, Head::Tied, &LLAMA.gguf, &mut Rng::new(1), &ops::device::cpu());
     let n_values = parameters.n_values();

@@ -7,7 +7,9 @@
 
 use std::str::FromStr;
 
-use models::{Config, Dialect};
+use models::blocks::Biases;
+use models::families::{GPT2, LLAMA};
+use models::{Config, Family};
 use ops::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -65,12 +67,43 @@ impl FromStr for Size {
     }
 }
 
+/// What a model is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Llama: turned queries and keys, gated feed-forward blocks, no biases.
+    #[default]
+    Llama,
+    /// GPT-2: learned positions, GELU, layer normalisation.
+    Gpt2,
+}
+
+impl Kind {
+    /// How its models are written in files.
+    pub fn family(self) -> &'static Family {
+        match self {
+            Self::Llama => &LLAMA,
+            Self::Gpt2 => &GPT2,
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.family().name)
+    }
+}
+
 /// What a person set; everything else is derived.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Knobs {
     /// How large the model is to be.
     pub size: Size,
+    /// What it is made of.
+    pub family: Option<Kind>,
+    /// Whether its products and norms have biases, where the family can have them.
+    pub biases: Option<bool>,
     /// Width of the stream.
     pub width: Option<usize>,
     /// Layers.
@@ -160,6 +193,10 @@ pub struct Derived {
 /// The sizes of a model that is to be trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
+    /// What it is made of.
+    pub family: Kind,
+    /// Whether its products and norms have biases.
+    pub biases: bool,
     /// Entries of the vocabulary, `V`.
     pub vocabulary: usize,
     /// Width of the stream, `D`.
@@ -177,21 +214,27 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Numbers of the layers and the (tied) embedding table.
+    /// Numbers of the layers and the (tied) embedding table, without biases.
     pub fn n_values(&self) -> u64 {
         let head = self.width / self.heads.max(1);
         let attention = 2 * self.width * head * (self.heads + self.kv_heads);
-        let layer = attention + 3 * self.width * self.feed_forward + 2 * self.width;
-        (self.vocabulary * self.width + self.layers * layer + self.width) as u64
+        let (n_matrices, positions) = match self.family {
+            Kind::Llama => (3, 0),
+            Kind::Gpt2 => (2, self.context),
+        };
+        let layer = attention + n_matrices * self.width * self.feed_forward + 2 * self.width;
+        ((self.vocabulary + positions) * self.width + self.layers * layer + self.width) as u64
     }
 
-    /// The decoder of these sizes, as `dialect` turns its pairs.
-    pub fn config(&self, dialect: &Dialect) -> Config {
-        Config::new(
+    /// The decoder of these sizes.
+    pub fn config(&self) -> Config {
+        let mut config = Config::new(
             [self.vocabulary, self.width, self.layers, self.feed_forward, self.context],
             [self.heads, self.kv_heads],
-            dialect,
-        )
+            &self.family.family().gguf,
+        );
+        config.blocks.biases = if self.biases { Biases::All } else { Biases::None };
+        config
     }
 
     /// # Errors
@@ -219,6 +262,9 @@ impl Sizes {
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return refuse("kv_heads", self.kv_heads, "it does not divide the number of heads");
+        }
+        if self.family == Kind::Gpt2 && self.kv_heads != self.heads {
+            return refuse("kv_heads", self.kv_heads, "GPT-2 has as many as query heads");
         }
         if self.layers > 1024 {
             return refuse("layers", self.layers, "at most 1024 can be loaded again");
@@ -275,6 +321,8 @@ impl Knobs {
         let [width, layers, vocabulary, length, _] = self.size.table();
         let by_size = format!("what `--size {}` stands for", self.size.name());
         let d = derivation;
+        let family = d.take("family", self.family, Kind::Llama, "what most small models are made of today");
+        let biases = self.biases.unwrap_or(family == Kind::Gpt2) && family == Kind::Gpt2;
         let reason = match facts.vocabulary.cmp(&self.wanted_vocabulary()) {
             std::cmp::Ordering::Equal => format!("{by_size}: {vocabulary} entries"),
             _ => format!("all that this vocabulary has ({} were asked for)", self.wanted_vocabulary()),
@@ -287,11 +335,16 @@ impl Knobs {
         let reason = "one for each query head: a model this small saves nothing by sharing";
         let kv_heads = d.take("kv_heads", self.kv_heads, heads, reason);
         let step = if width >= 256 { 256 } else { 64 };
-        let feed_forward = (8 * width).div_ceil(3 * step) * step;
-        let reason = format!("8/3 of the width, as gated blocks have it, up to a multiple of {step}");
+        let (feed_forward, reason) = match family {
+            Kind::Llama => (
+                (8 * width).div_ceil(3 * step) * step,
+                format!("8/3 of the width, as gated blocks have it, up to a multiple of {step}"),
+            ),
+            Kind::Gpt2 => (4 * width, "four times the width, as GPT-2 has it".into()),
+        };
         let feed_forward = d.take("feed_forward", self.feed_forward, feed_forward, &reason);
         let context = d.take("length", self.length, length, &by_size);
-        Sizes { vocabulary, width, layers, heads, kv_heads, feed_forward, context }
+        Sizes { family, biases, vocabulary, width, layers, heads, kv_heads, feed_forward, context }
     }
 
     fn settings(&self, sizes: &Sizes, facts: Facts, d: &mut Derivation) -> Settings {

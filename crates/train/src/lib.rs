@@ -23,7 +23,7 @@ mod training;
 
 pub use batch::{Batch, Batches};
 pub use checkpoint::{Saved, save};
-pub use dial::{Derived, Facts, Knobs, Plan, Size, Sizes};
+pub use dial::{Derived, Facts, Kind, Knobs, Plan, Size, Sizes};
 pub use error::Error;
 pub use schedule::Schedule;
 pub use settings::Settings;

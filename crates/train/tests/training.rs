@@ -54,7 +54,7 @@ fn plan(knobs: &Knobs) -> Plan {
 }
 
 fn parameters(plan: &Plan) -> Parameters {
-    let config = plan.sizes.config(&LLAMA.gguf);
+    let config = plan.sizes.config();
     Parameters::random(
         config,
         Head::Tied,
@@ -164,7 +164,7 @@ fn a_training_that_was_saved_goes_on_bit_for_bit() {
 #[test]
 fn a_loss_that_is_no_number_stops_and_changes_nothing() {
     let plan = plan(&knobs());
-    let config = plan.sizes.config(&LLAMA.gguf);
+    let config = plan.sizes.config();
     let device = ops::device::cpu();
     let huge = |name: &str, n| vec![if name == "blk.1.ffn_down.weight" { f32::MAX } else { 0.5 }; n];
     let parameters = Parameters::from_values(config, Head::Tied, &LLAMA.gguf, &device, &mut { huge });

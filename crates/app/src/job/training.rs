@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-pub use train::{Knobs, Size};
+pub use train::{Kind, Knobs, Size};
 
 /// Train a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

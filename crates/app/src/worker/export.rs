@@ -95,10 +95,10 @@ fn write_gguf<W: Write>(file: &TensorFile, storage: Option<Storage>, out: W) -> 
 
 fn widened(file: &TensorFile, entry: &formats::TensorEntry, bytes: &[u8]) -> Result<Vec<f32>, Failure> {
     let storage = match entry.dtype {
-        Dtype::F32 => ops::Storage::F32,
-        Dtype::BF16 => ops::Storage::Bf16,
-        Dtype::F16 => ops::Storage::F16,
-        Dtype::Q8_0 => ops::Storage::Q8_0,
+        Dtype::F32 => ops::weight::Storage::F32,
+        Dtype::BF16 => ops::weight::Storage::Bf16,
+        Dtype::F16 => ops::weight::Storage::F16,
+        Dtype::Q8_0 => ops::weight::Storage::Q8_0,
         other => {
             let (file, name) = (file.file().label().into(), entry.name.clone());
             return Err(models::Error::Storage { file, name, found: other.to_string() }.into());
@@ -129,10 +129,10 @@ fn file_type(storage: Storage) -> u32 {
 
 fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
     let storage = match dtype {
-        Dtype::BF16 => ops::Storage::Bf16,
-        Dtype::F16 => ops::Storage::F16,
-        Dtype::Q8_0 => ops::Storage::Q8_0,
-        _ => ops::Storage::F32,
+        Dtype::BF16 => ops::weight::Storage::Bf16,
+        Dtype::F16 => ops::weight::Storage::F16,
+        Dtype::Q8_0 => ops::weight::Storage::Q8_0,
+        _ => ops::weight::Storage::F32,
     };
     storage.narrow(values)
 }

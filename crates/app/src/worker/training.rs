@@ -20,7 +20,6 @@ use std::sync::Arc;
 use base::Rng;
 use base::disk::RealDisk;
 use data::tokens::Part;
-use models::families::LLAMA;
 use models::parameters::{Head, Parameters};
 use store::{ModelName, Store};
 use train::{Facts, Saved, Training};
@@ -166,9 +165,9 @@ pub(crate) fn find(home: &Path, name: &str) -> Result<Folder<'static>, Failure> 
 /// The weights that a run begins with.
 fn random(record: &Record) -> Parameters {
     let plan = &record.plan;
-    let config = plan.sizes.config(&LLAMA.gguf);
+    let (config, dialect) = (plan.sizes.config(), &plan.sizes.family.family().gguf);
     let mut rng = Rng::new(plan.settings.seed);
-    Parameters::random(config, Head::Tied, &LLAMA.gguf, &mut rng, &ops::device::cpu())
+    Parameters::random(config, Head::Tied, dialect, &mut rng, &ops::device::cpu())
 }
 
 fn check_watch(new: &NewTraining) -> Result<(), Failure> {

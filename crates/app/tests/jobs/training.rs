@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use app::event::training::{Ending, Trained, Training};
 use app::job::training::{
-    Export, Format, Knobs, NewTraining, Runs, Size, Start, Storage, Train, Vocabulary, Watch,
+    Export, Format, Kind, Knobs, NewTraining, Runs, Size, Start, Storage, Train, Vocabulary, Watch,
 };
 use app::{Event, Failure, Job};
 use base::Rng;
@@ -115,6 +115,28 @@ fn a_folder_becomes_a_model_that_answers_and_can_be_exported() {
             let again = home.text(greedy(out.to_str().unwrap(), "The cat", 12));
             assert!(storage == Some(Storage::Q8_0) || again == text, "{storage:?}: {again:?} {text:?}");
         }
+    }
+}
+
+#[test]
+fn gpt_2_is_trained_and_written_as_llama_is() {
+    for biases in [true, false] {
+        let home = Home::new();
+        let mut train = new(&documents(home.path()), 60);
+        let Start::New(start) = &mut train.start else { unreachable!() };
+        (start.knobs.family, start.knobs.biases) = (Some(Kind::Gpt2), Some(biases));
+        start.vocabulary = Vocabulary::Characters;
+        let trained = run(&home, train, None).1.unwrap();
+        assert!(trained.record.best.unwrap().loss < 3.0, "{:?}", trained.record.best);
+        let text = home.text(greedy("rhymes", "The cat", 8));
+        let out = home.path().join("folder");
+        let export =
+            Export { model: "rhymes".into(), format: Format::Safetensors, storage: None, out: out.clone() };
+        home.last(Job::Export(export)).unwrap();
+        let config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(out.join("config.json")).unwrap()).unwrap();
+        assert_eq!(config["architectures"][0], "GPT2LMHeadModel");
+        assert!(!text.is_empty());
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use formats::metadata::Value;
 use formats::{Dtype, Metadata, TensorSpec, gguf};
-use models::families::LLAMA;
 use models::parameters::Parameters;
 use store::{ModelInfo, ModelName, NewFile, Role, Source};
 use train::Saved;
@@ -47,9 +46,10 @@ fn store(
     text("general.name", name.name().to_owned());
     text("general.type", "model".into());
     text("general.description", format!("trained by Hearth {}, run {}", record.hearth, record.run));
-    parameters.config().describe_gguf(&LLAMA, &mut metadata);
+    let family = record.plan.sizes.family.family();
+    parameters.config().describe_gguf(family, &mut metadata);
     let write = |out: Sink| {
-        let written = parameters.written(&LLAMA.gguf);
+        let written = parameters.written(&family.gguf);
         let spec = |tensor: &models::parameters::Written<'_>| TensorSpec {
             name: tensor.name.clone(),
             dtype: Dtype::F32,
