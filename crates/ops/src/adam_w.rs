@@ -55,7 +55,7 @@ pub(crate) fn definition<B: Backend>(state: State<B>, gradient: FloatTensor<B>, 
 
 impl AdamWOp for Flex {
     fn adam_w(mut state: State<Self>, gradient: FloatTensor<Self>, step: AdamW) -> State<Self> {
-        let gradient = host(&gradient);
+        let gradient = host(gradient);
         let value = values_mut(&mut state.value);
         let (first, second) = (values_mut(&mut state.first), values_mut(&mut state.second));
         kernel::adam_w(&step, value, gradient.values(), first, second);
@@ -63,7 +63,7 @@ impl AdamWOp for Flex {
     }
 
     fn sum_of_squares(values: FloatTensor<Self>) -> FloatTensor<Self> {
-        from_host(vec![kernel::sum_of_squares(host(&values).values()) as f32], vec![1])
+        from_host(vec![kernel::sum_of_squares(host(values).values()) as f32], vec![1])
     }
 }
 

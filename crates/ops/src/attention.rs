@@ -13,6 +13,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, TensorMeta
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::attention as kernel;
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host, values_mut};
 use crate::value::Value;
@@ -166,11 +167,11 @@ impl AttentionOp for Flex {
     ) -> Attended<Self> {
         let Attending { spans, scale } = attending;
         let PoolTensors { mut keys, mut values } = pool;
-        let (q, k, v) = (host(&q), host(&k), host(&v));
+        let (q, k, v) = (host(q), host(k), host(v));
         let (dims, pages) = (q.dims(), keys.shape().to_vec());
         let pages = kernel::Pages { n_key_heads: pages[1], head_size: pages[3], block_size: pages[2] };
         let tables = Tables::new(&spans, pages.block_size);
-        let mut output = vec![0.0; q.values().len()];
+        let mut output = unwritten(q.values().len());
         {
             let (keys, values) = (values_mut(&mut keys), values_mut(&mut values));
             kernels::kv::kv_write(k.values(), &tables.slots, keys, pages);

@@ -10,6 +10,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, backend_ex
 use burn::tensor::Tensor;
 use kernels::causal_attention as kernel;
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -165,11 +166,11 @@ impl CausalAttentionOp for Flex {
         v: FloatTensor<Self>,
         Causal { sequences, scale }: Causal,
     ) -> Attended<Self> {
-        let (q, k, v) = (host(&q), host(&k), host(&v));
+        let (q, k, v) = (host(q), host(k), host(v));
         let sizes = sizes_for_kernel(&q.dims(), &k.dims(), sequences);
         let rows = sequences * sizes.length;
-        let mut output = vec![0.0; q.values().len()];
-        let mut log_sums = vec![0.0; rows * sizes.heads];
+        let mut output = unwritten(q.values().len());
+        let mut log_sums = unwritten(rows * sizes.heads);
         let (dims, qkv) = (q.dims(), [q.values(), k.values(), v.values()]);
         kernel::causal_attention(qkv[0], qkv[1], qkv[2], scale, &mut output, &mut log_sums, sizes);
         Attended { output: from_host(output, dims), log_sums: from_host(log_sums, vec![rows, sizes.heads]) }
@@ -180,10 +181,10 @@ impl CausalAttentionOp for Flex {
         gradient: FloatTensor<Self>,
         Causal { sequences, scale }: Causal,
     ) -> ForQkv<Self> {
-        let (q, k, v) = (host(&saved.q), host(&saved.k), host(&saved.v));
-        let (output, log_sums, gradient) = (host(&saved.output), host(&saved.log_sums), host(&gradient));
+        let (q, k, v) = (host(saved.q), host(saved.k), host(saved.v));
+        let (output, log_sums, gradient) = (host(saved.output), host(saved.log_sums), host(gradient));
         let sizes = sizes_for_kernel(&q.dims(), &k.dims(), sequences);
-        let [mut for_q, mut for_k, mut for_v] = [&q, &k, &v].map(|operand| vec![0.0; operand.values().len()]);
+        let [mut for_q, mut for_k, mut for_v] = [&q, &k, &v].map(|operand| unwritten(operand.values().len()));
         let saved = kernel::Saved {
             q: q.values(),
             k: k.values(),

@@ -7,6 +7,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{IndexingUpdateOp, Int, Shape, Tensor, TensorData};
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host, indices, values_mut, weights};
 use crate::weight::{Weight, WeightTensor};
@@ -45,7 +46,7 @@ impl EmbeddingOp for Flex {
     fn embedding_rows(table: WeightTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
         let (table, ids) = (weights(&table), indices(ids));
         let width = table.dims()[1];
-        let mut y = vec![0.0; ids.len() * width];
+        let mut y = unwritten(ids.len() * width);
         kernels::embedding::embedding(table.view(), width, &ids, &mut y);
         from_host(y, vec![ids.len(), width])
     }
@@ -55,7 +56,7 @@ impl EmbeddingOp for Flex {
         ids: IntTensor<Self>,
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let (ids, gradient) = (indices(ids), host(&gradient));
+        let (ids, gradient) = (indices(ids), host(gradient));
         let width = gradient.dims()[1];
         kernels::embedding::embedding_backward(&ids, gradient.values(), width, values_mut(&mut table));
         table

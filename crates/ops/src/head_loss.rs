@@ -17,6 +17,7 @@ use burn::tensor::{Tensor, TensorData};
 use kernels::cross_entropy;
 use kernels::product::Precision;
 
+use crate::buffers::{unwritten, zeros};
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -115,8 +116,8 @@ fn chosen<B: Backend>(logits: &Value<B>, targets: &Targets) -> (Value<B>, Value<
 
 impl HeadLossOp for Flex {
     fn head_loss(x: FloatTensor<Self>, weight: FloatTensor<Self>, targets: Targets) -> FloatTensor<Self> {
-        let (x, weight) = (host(&x), host(&weight));
-        let mut losses = vec![0.0; targets.ids.len()];
+        let (x, weight) = (host(x), host(weight));
+        let mut losses = unwritten(targets.ids.len());
         let input =
             cross_entropy::HeadLoss { x: x.values(), weights: weight.values(), targets: &targets.ids };
         cross_entropy::head_loss(&input, targets.precision, &mut losses);
@@ -128,10 +129,10 @@ impl HeadLossOp for Flex {
         weight: FloatTensor<Self>,
         targets: Targets,
     ) -> WithGradients<Self> {
-        let (x, weight) = (host(&x), host(&weight));
-        let mut losses = vec![0.0; targets.ids.len()];
-        let mut for_x = vec![0.0; x.values().len()];
-        let mut for_weight = vec![0.0; weight.values().len()];
+        let (x, weight) = (host(x), host(weight));
+        let mut losses = unwritten(targets.ids.len());
+        let mut for_x = unwritten(x.values().len());
+        let mut for_weight = zeros(weight.values().len());
         let input =
             cross_entropy::HeadLoss { x: x.values(), weights: weight.values(), targets: &targets.ids };
         cross_entropy::head_loss_with_gradients(
@@ -151,7 +152,7 @@ impl HeadLossOp for Flex {
 
     fn scaled_gradient(gradient: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self> {
         // A loss that is the end of the tape has the gradient 1, and 100 MB need not be touched.
-        if host(&factor).values() == [1.0] {
+        if host(factor.clone()).values() == [1.0] {
             return gradient;
         }
         (Value::<Self>(gradient) * Value::<Self>(factor).reshape([1, 1])).0

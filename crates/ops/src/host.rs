@@ -11,28 +11,41 @@ use half::slice::HalfFloatSliceExt;
 use kernels::blocks::Blocks;
 use kernels::product::Weights;
 
+use crate::buffers::put_back;
 use crate::quantised::Quantised;
 use crate::weight::WeightTensor;
 
 /// A CPU tensor.
 pub(crate) type Cpu = FloatTensor<Flex>;
 
-/// A contiguous f32 tensor in memory.
-pub(crate) struct Host(Cpu);
+/// A contiguous f32 tensor in memory, whose buffer is used again when its last holder lets go of it here.
+pub(crate) struct Host(Option<Cpu>);
 
 /// Makes the values of an f32 tensor readable as one slice.
-pub(crate) fn host(tensor: &Cpu) -> Host {
+pub(crate) fn host(tensor: Cpu) -> Host {
     assert_eq!(tensor.dtype(), DType::F32, "this operand of an op is f32 by its contract");
-    Host(tensor.to_contiguous())
+    Host(Some(tensor.to_contiguous()))
 }
 
 impl Host {
+    fn tensor(&self) -> &Cpu {
+        self.0.as_ref().expect("taken out only when dropped")
+    }
+
     pub fn values(&self) -> &[f32] {
-        self.0.as_slice::<f32>().expect("contiguous f32, by construction")
+        self.tensor().as_slice::<f32>().expect("contiguous f32, by construction")
     }
 
     pub fn dims(&self) -> Vec<usize> {
-        self.0.shape().to_vec()
+        self.tensor().shape().to_vec()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(tensor) = self.0.take() {
+            put_back(tensor);
+        }
     }
 }
 

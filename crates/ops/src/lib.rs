@@ -8,6 +8,7 @@
 pub mod activation;
 pub mod adam_w;
 pub mod attention;
+mod buffers;
 pub mod causal_attention;
 pub mod cost;
 pub mod device;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use burn::tensor::{Device, Tensor};
 
+pub use buffers::Buffers;
 pub use linear::Linear;
 pub use rows::{Precision, Rows};
 pub use weight::Weight;

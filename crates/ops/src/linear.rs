@@ -8,6 +8,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use kernels::product::{self, How, Into, Precision, Role, Shape, Weights};
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::head_loss::{Targets, head_loss};
 use crate::host::{from_host, host, weights};
@@ -59,10 +60,10 @@ pub(crate) fn definition<B: Backend>(x: FloatTensor<B>, weight: WeightTensor<B>)
 
 impl LinearOp for Flex {
     fn linear_rows(x: FloatTensor<Self>, weight: WeightTensor<Self>, rows: Rows) -> FloatTensor<Self> {
-        let (x, weight) = (host(&x), weights(&weight));
+        let (x, weight) = (host(x), weights(&weight));
         let [outer, inner] = weight.dims();
         assert_eq!(x.dims(), [rows.total(), inner], "linear: x must be [R, K] for weight [{outer}, {inner}]");
-        let mut y = vec![0.0; rows.total() * outer];
+        let mut y = unwritten(rows.total() * outer);
         let (prompt, generated) = x.values().split_at(rows.prompt * inner);
         let (prompt_y, generated_y) = y.split_at_mut(rows.prompt * outer);
         let shape = |rows| Shape { rows, inner, outer };
@@ -87,9 +88,9 @@ impl LinearOp for Flex {
         weight: WeightTensor<Self>,
         precision: Precision,
     ) -> FloatTensor<Self> {
-        let (gradient, weight) = (host(&gradient), weights(&weight));
+        let (gradient, weight) = (host(gradient), weights(&weight));
         let (rows, [outer, inner]) = (gradient.dims()[0], weight.dims());
-        let mut result = vec![0.0; rows * inner];
+        let mut result = unwritten(rows * inner);
         let shape = Shape { rows, inner, outer };
         let wide = weight.widened();
         product::product_backward_input(
@@ -107,9 +108,9 @@ impl LinearOp for Flex {
         x: FloatTensor<Self>,
         precision: Precision,
     ) -> FloatTensor<Self> {
-        let (gradient, x) = (host(&gradient), host(&x));
+        let (gradient, x) = (host(gradient), host(x));
         let [rows, outer, inner] = [gradient.dims()[0], gradient.dims()[1], x.dims()[1]];
-        let mut result = vec![0.0; outer * inner];
+        let mut result = unwritten(outer * inner);
         let shape = Shape { rows, inner, outer };
         product::product_backward_weights(how(precision), gradient.values(), x.values(), &mut result, shape);
         from_host(result, vec![outer, inner])

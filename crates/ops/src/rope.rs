@@ -115,7 +115,7 @@ fn in_place(
     layout: Layout,
     turn: fn(&mut [f32], &[f32], &[f32], Heads),
 ) -> Cpu {
-    let (cos, sin, dims) = (host(&cos), host(&sin), x.shape().to_vec());
+    let (cos, sin, dims) = (host(cos), host(sin), x.shape().to_vec());
     let (n_heads, head_size, rotary_size) = (dims[1], dims[2], 2 * cos.dims()[1]);
     let heads = Heads { n_heads, head_size, rotary_size, layout };
     turn(values_mut(&mut x), cos.values(), sin.values(), heads);

@@ -7,6 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -34,8 +35,8 @@ pub(crate) fn definition<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 
 impl SoftmaxOp for Flex {
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let x = host(&x);
-        let mut y = vec![0.0; x.values().len()];
+        let x = host(x);
+        let mut y = unwritten(x.values().len());
         kernels::softmax::softmax(x.values(), x.dims()[1], &mut y);
         from_host(y, x.dims())
     }

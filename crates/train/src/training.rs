@@ -1,6 +1,7 @@
 //! A training: weights, moments and how far it is; a step takes it further.
 
 use models::parameters::{Learned, Parameters};
+use ops::Buffers;
 use serde::{Deserialize, Serialize};
 
 use crate::optimiser::{self, Optimiser};
@@ -36,6 +37,8 @@ pub struct Training {
     pub(crate) optimiser: Optimiser,
     settings: Settings,
     pub(crate) progress: Progress,
+    /// What a step leaves for the next one to compute in.
+    buffers: Buffers,
 }
 
 impl Training {
@@ -46,7 +49,8 @@ impl Training {
     pub fn new(parameters: Parameters, settings: Settings) -> Result<Self, Error> {
         settings.check()?;
         let optimiser = Optimiser::new(&parameters);
-        Ok(Self { parameters, optimiser, settings, progress: Progress::default() })
+        let (progress, buffers) = (Progress::default(), Buffers::default());
+        Ok(Self { parameters, optimiser, settings, progress, buffers })
     }
 
     pub(crate) fn replace_weights(&mut self, weights: Vec<Learned>) {
@@ -92,7 +96,18 @@ impl Training {
         if n_counted == 0 {
             return Err(Error::NothingToLearn { step: step + 1 });
         }
-        let (loss, gradients) = self.gradients(&group, n_counted);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let report = buffers.lend(|| self.learn(&group, n_counted));
+        self.buffers = buffers;
+        let report = report?;
+        self.progress = Progress { steps: step + 1, position: batches.position() };
+        Ok(report)
+    }
+
+    /// The step itself, over batches in which some tokens count.
+    fn learn(&mut self, group: &[Batch], n_counted: usize) -> Result<Report, Error> {
+        let step = self.progress.steps;
+        let (loss, gradients) = self.gradients(group, n_counted);
         let not_finite = |what: String| Error::NotFinite { step: step + 1, what };
         if !loss.is_finite() {
             return Err(not_finite("the loss".into()));
@@ -112,7 +127,6 @@ impl Training {
             clip => (clip / (gradient_norm + 1e-6)).min(1.0),
         };
         self.optimiser.step(&mut self.parameters, gradients, (&self.settings, step, factor));
-        self.progress = Progress { steps: step + 1, position: batches.position() };
         Ok(Report { step: step + 1, loss, gradient_norm, learning_rate: self.settings.rate(step) })
     }
 

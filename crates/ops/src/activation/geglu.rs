@@ -10,6 +10,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use super::gelu::{self, Gelu};
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -50,8 +51,8 @@ pub(crate) fn gradients_definition<B: Backend>(
 
 impl GegluOp for Flex {
     fn geglu(gate: FloatTensor<Self>, up: FloatTensor<Self>, form: Gelu) -> FloatTensor<Self> {
-        let (gate, up) = (host(&gate), host(&up));
-        let mut y = vec![0.0; gate.values().len()];
+        let (gate, up) = (host(gate), host(up));
+        let mut y = unwritten(gate.values().len());
         kernels::activation::geglu::geglu(form, gate.values(), up.values(), &mut y);
         from_host(y, gate.dims())
     }
@@ -62,9 +63,9 @@ impl GegluOp for Flex {
         gradient: FloatTensor<Self>,
         form: Gelu,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (gate, up, gradient) = (host(&gate), host(&up), host(&gradient));
+        let (gate, up, gradient) = (host(gate), host(up), host(gradient));
         let operands = [gate.values(), up.values(), gradient.values()];
-        let (mut for_gate, mut for_up) = (vec![0.0; operands[0].len()], vec![0.0; operands[0].len()]);
+        let (mut for_gate, mut for_up) = (unwritten(operands[0].len()), unwritten(operands[0].len()));
         kernels::activation::geglu::geglu_backward(form, operands, &mut for_gate, &mut for_up);
         (from_host(for_gate, gate.dims()), from_host(for_up, up.dims()))
     }

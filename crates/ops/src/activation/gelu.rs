@@ -13,6 +13,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 pub use kernels::activation::Gelu;
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -80,15 +81,15 @@ pub(crate) fn value_and_slope<B: Backend>(x: Value<B>, form: Gelu) -> (Value<B>,
 
 impl GeluOp for Flex {
     fn gelu_rows(x: FloatTensor<Self>, form: Gelu) -> FloatTensor<Self> {
-        let x = host(&x);
-        let mut y = vec![0.0; x.values().len()];
+        let x = host(x);
+        let mut y = unwritten(x.values().len());
         kernels::activation::gelu::gelu(form, x.values(), &mut y);
         from_host(y, x.dims())
     }
 
     fn gelu_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>, form: Gelu) -> FloatTensor<Self> {
-        let (x, gradient) = (host(&x), host(&gradient));
-        let mut for_x = vec![0.0; x.values().len()];
+        let (x, gradient) = (host(x), host(gradient));
+        let mut for_x = unwritten(x.values().len());
         kernels::activation::gelu::gelu_backward(form, x.values(), gradient.values(), &mut for_x);
         from_host(for_x, x.dims())
     }

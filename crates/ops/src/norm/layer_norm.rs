@@ -9,6 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -84,8 +85,8 @@ impl LayerNormOp for Flex {
         bias: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
-        let (x, weight, bias) = (host(&x), host(&weight), host(&bias));
-        let mut y = vec![0.0; x.values().len()];
+        let (x, weight, bias) = (host(x), host(weight), host(bias));
+        let mut y = unwritten(x.values().len());
         kernels::layer_norm::layer_norm(x.values(), weight.values(), bias.values(), epsilon, &mut y);
         from_host(y, x.dims())
     }
@@ -96,9 +97,9 @@ impl LayerNormOp for Flex {
         gradient: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, weight, gradient) = (host(&x), host(&weight), host(&gradient));
+        let (x, weight, gradient) = (host(x), host(weight), host(gradient));
         let width = weight.values().len();
-        let (mut dx, mut dw, mut db) = (vec![0.0; x.values().len()], vec![0.0; width], vec![0.0; width]);
+        let (mut dx, mut dw, mut db) = (unwritten(x.values().len()), unwritten(width), unwritten(width));
         let gradients = kernels::layer_norm::Gradients { dx: &mut dx, dw: &mut dw, db: &mut db };
         let (values, weight) = (x.values(), weight.values());
         kernels::layer_norm::layer_norm_backward(values, weight, gradient.values(), epsilon, gradients);

@@ -9,6 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -69,8 +70,8 @@ fn inverse_rms<B: Backend>(x: &Value<B>, epsilon: f32) -> Value<B> {
 
 impl RmsNormOp for Flex {
     fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
-        let (x, weight) = (host(&x), host(&weight));
-        let mut y = vec![0.0; x.values().len()];
+        let (x, weight) = (host(x), host(weight));
+        let mut y = unwritten(x.values().len());
         kernels::rms_norm::rms_norm(x.values(), weight.values(), epsilon, &mut y);
         from_host(y, x.dims())
     }
@@ -81,9 +82,9 @@ impl RmsNormOp for Flex {
         gradient: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, weight, gradient) = (host(&x), host(&weight), host(&gradient));
+        let (x, weight, gradient) = (host(x), host(weight), host(gradient));
         let (values, weight) = (x.values(), weight.values());
-        let (mut dx, mut dw) = (vec![0.0; values.len()], vec![0.0; weight.len()]);
+        let (mut dx, mut dw) = (unwritten(values.len()), unwritten(weight.len()));
         let gradient = gradient.values();
         kernels::rms_norm::rms_norm_backward(values, weight, gradient, epsilon, &mut dx, &mut dw);
         (from_host(dx, x.dims()), from_host(dw, vec![weight.len()]))
