@@ -50,7 +50,8 @@ fn row(measure: &Measure, seconds: f64) -> String {
     format!("| `{command}` | {} | {} | {threads} | {seconds:.0} s | one run |", commit(), machine())
 }
 
-fn commit() -> String {
+/// The commit that is checked out.
+pub fn commit() -> String {
     let output =
         Command::new("git").current_dir(workspace::root()).args(["rev-parse", "--short", "HEAD"]).output();
     let text =
@@ -59,7 +60,7 @@ fn commit() -> String {
 }
 
 /// The processor's name as Linux gives it, else only the architecture.
-fn machine() -> String {
+pub fn machine() -> String {
     let text = std::fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.to_owned())
