@@ -81,7 +81,7 @@ def main():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
-    measuring.finish(torch_facts.facts(), {}, {"losses": losses})
+    measuring.finish(torch_facts.facts(), {"last_loss": losses[-1]}, {"losses": losses})
 
 
 if __name__ == "__main__":

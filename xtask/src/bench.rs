@@ -11,7 +11,9 @@ mod judge;
 mod outcome;
 mod peer;
 mod programs;
+mod standing;
 mod statistics;
+mod table;
 
 use crate::{times, workspace};
 use anyhow::{Context, Result, bail, ensure};
@@ -81,9 +83,9 @@ fn measure(case: &Case, wishes: &Wishes, programs: &Programs) -> Result<Result<(
     }
     outcome::facts(&rounds).iter().for_each(|line| println!("{line}"));
     println!("{} rounds; ratios within a round, their median and smallest–largest\n", rounds.len());
-    println!("{}", judge::table(&judged, case.peer));
-    println!("{}", judge::others(&(case.rows)(), &rounds));
-    let standing = judge::standing(&judged, &rounds);
+    println!("{}", table::of_rows(&judged, case.peer));
+    println!("{}", table::of_other_figures(&(case.rows)(), &rounds));
+    let standing = standing::standing(&judged, &rounds);
     println!("{standing}");
     if let Some(reason) = standing.reason_not_to_count() {
         return Ok(Err(reason));

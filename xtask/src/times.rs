@@ -50,10 +50,10 @@ fn row(measure: &Measure, seconds: f64) -> String {
     format!("| `{command}` | {} | {} | {threads} | {seconds:.0} s | one run |", commit(), machine())
 }
 
-/// The commit that is checked out.
+/// The commit that is checked out, with `-dirty` where files differ from it.
 pub fn commit() -> String {
-    let output =
-        Command::new("git").current_dir(workspace::root()).args(["rev-parse", "--short", "HEAD"]).output();
+    let describe = ["describe", "--always", "--dirty", "--exclude", "*"];
+    let output = Command::new("git").current_dir(workspace::root()).args(describe).output();
     let text =
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
     if text.is_empty() { "unknown".to_owned() } else { text }

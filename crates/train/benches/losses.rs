@@ -79,6 +79,7 @@ fn main() {
     }
     let mut outcome = Outcome::default();
     outcome.fact("program", "Hearth").fact("threads", options.threads).fact("isa", isa::current());
+    losses.last().into_iter().for_each(|loss| _ = outcome.figure("last_loss", *loss));
     outcome.series("losses", &losses).print();
 }
 

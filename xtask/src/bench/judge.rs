@@ -1,21 +1,9 @@
-//! From the outcomes of all rounds to a table: each figure of both sides, one number a row, and whether it counts.
-//!
-//! A peer that is weaker here than it ought to be proves nothing, so its rows do not count. PEERS.md tells what a
-//! peer reaches on the reference machine, which has AMX; a machine without it cannot be held to that.
+//! From the outcomes of all rounds to one number a row.
 
 use super::case::{Goal, How, Row};
 use super::outcome::{Outcome, Round};
 use super::statistics::{mean, median, spread};
 use anyhow::{Context, Result, ensure};
-use std::fmt;
-use std::fmt::Write;
-
-/// Multiply-adds of f32 on two threads of the reference machine, from PEERS.md, in TFLOP/s.
-const REFERENCE_PEAK_TFLOPS: f64 = 0.47;
-/// A peer that reaches less of what it ought to proves nothing.
-const LEAST_SHARE: f64 = 0.8;
-/// What Hearth's programs call the same peak of this machine.
-const PEAK: &str = "peak_tflops";
 
 /// A row with its numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +19,7 @@ pub struct Judged {
     /// What is promised of the number.
     pub goal: Option<Goal>,
     /// What the peer reaches on the reference machine.
-    peer_reaches: Option<f64>,
+    pub peer_reaches: Option<f64>,
 }
 
 /// Computes every row whose two runs took part.
@@ -105,124 +93,8 @@ fn difference(row: &Row, [hearth, peer]: [&Outcome; 2]) -> Result<f64> {
     })
 }
 
-/// The rows as a Markdown table.
-pub fn table(judged: &[Judged], peer: &str) -> String {
-    let mut text =
-        format!("| what | Hearth | {peer} | number | spread | goal |\n|---|---|---|---|---|---|\n");
-    for row in judged {
-        let figure = |side: usize| row.figures.map_or_else(|| "–".to_owned(), |both| number(both[side]));
-        let [low, high] = row.spread.map(number);
-        let (hearth, peer, value) = (figure(0), figure(1), number(row.value));
-        writeln!(text, "| {} | {hearth} | {peer} | {value} | {low}–{high} | {} |", row.what, goal(row))
-            .expect("a string takes everything");
-    }
-    text
-}
-
-fn goal(row: &Judged) -> String {
-    let Some(goal) = row.goal else { return "–".to_owned() };
-    let limit = match goal {
-        Goal::AtLeast(least) => format!("≥ {least}"),
-        Goal::AtMost(most) => format!("≤ {most}"),
-    };
-    format!("{limit}: {}", if goal.is_met(row.value) { "met" } else { "MISSED" })
-}
-
-/// The figures that stand in no row, as a Markdown table.
-pub fn others(rows: &[Row], rounds: &[Round]) -> String {
-    let mut text = String::from("| other figures | median | spread |\n|---|---|---|\n");
-    let Some(first) = rounds.first() else { return text };
-    for (run, outcome) in first {
-        let stands = |figure: &str| {
-            let names = |row: &&Row| row.figure == figure && (row.hearth == *run || row.peer == *run);
-            // Rows with a run that did not take part were left out.
-            let took_part = |row: &Row| first.contains_key(row.hearth) && first.contains_key(row.peer);
-            rows.iter().filter(names).any(took_part)
-        };
-        for figure in outcome.figures.keys().filter(|figure| !stands(figure)) {
-            let values = rounds.iter().filter_map(|round| round.get(run)?.figures.get(figure).copied());
-            let values: Vec<f64> = values.collect();
-            let (Some(middle), Some(spread)) = (median(&values), spread(&values)) else { continue };
-            let [low, high] = spread.map(number);
-            writeln!(text, "| {run}: {figure} | {} | {low}–{high} |", number(middle))
-                .expect("a string takes everything");
-        }
-    }
-    text
-}
-
-/// Four digits, or as many as stand before the point.
-fn number(value: f64) -> String {
-    match value.abs() {
-        size if size >= 1000.0 => format!("{value:.0}"),
-        size if size >= 100.0 => format!("{value:.1}"),
-        size if size >= 10.0 => format!("{value:.2}"),
-        size if size >= 0.001 || size == 0.0 => format!("{value:.3}"),
-        _ => format!("{value:.1e}"),
-    }
-}
-
-/// Whether the peer is as strong here as it ought to be.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
-    /// Nothing is known of this peer in this case.
-    Unknown,
-    /// PEERS.md tells of machines with AMX, and this one has none, or is held below it.
-    OtherMachine,
-    /// It reaches what it ought to.
-    Strong,
-    /// It does not: the rows, each with what it reaches and the least that counts.
-    Weak(Vec<(String, [f64; 2])>),
-}
-
-impl Standing {
-    /// The reason why the run does not count, if it does not.
-    pub fn reason_not_to_count(&self) -> Option<String> {
-        matches!(self, Self::Weak(_)).then(|| self.to_string())
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => write!(f, "PEERS.md says nothing of the peer here."),
-            Self::OtherMachine => write!(
-                f,
-                "The peer is not held against PEERS.md: its figures are of a machine with AMX, and this run has none."
-            ),
-            Self::Strong => write!(f, "The peer reaches what PEERS.md says, in proportion to the f32 peak."),
-            Self::Weak(rows) => {
-                write!(f, "Not counted: the peer is weaker than PEERS.md says.")?;
-                rows.iter().try_for_each(|(what, [reached, least])| {
-                    write!(f, " {what}: it reaches {}, {} would count.", number(*reached), number(*least))
-                })
-            }
-        }
-    }
-}
-
-/// Holds the peer's figures against PEERS.md, in proportion to the f32 peak of both machines.
-pub fn standing(judged: &[Judged], rounds: &[Round]) -> Standing {
-    let known: Vec<(&Judged, f64)> = judged.iter().filter_map(|row| Some((row, row.peer_reaches?))).collect();
-    if known.is_empty() {
-        return Standing::Unknown;
-    }
-    let outcomes = || rounds.iter().flat_map(|round| round.values());
-    if !outcomes().any(|outcome| outcome.facts.get("isa").is_some_and(|isa| isa == "amx")) {
-        return Standing::OtherMachine;
-    }
-    let peaks: Vec<f64> = outcomes().filter_map(|outcome| outcome.figures.get(PEAK).copied()).collect();
-    let Some(peak) = median(&peaks) else { return Standing::Unknown };
-    let weak = known.into_iter().filter_map(|(row, reference)| {
-        let (reached, least) = (row.figures?[1], LEAST_SHARE * reference * peak / REFERENCE_PEAK_TFLOPS);
-        (reached < least).then(|| (row.what.clone(), [reached, least]))
-    });
-    let weak: Vec<_> = weak.collect();
-    if weak.is_empty() { Standing::Strong } else { Standing::Weak(weak) }
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
@@ -235,15 +107,15 @@ mod tests {
     }
 
     /// A round with Hearth's speed and the peer's.
-    fn round(isa: &str, [hearth, peer]: [f64; 2]) -> Round {
+    pub fn round(isa: &str, [hearth, peer]: [f64; 2]) -> Round {
         let peak = 0.235;
         Round::from([
-            ("ours", outcome(isa, &[("speed", hearth), (PEAK, peak)], &[10.0, 9.0])),
+            ("ours", outcome(isa, &[("speed", hearth), ("peak_tflops", peak)], &[10.0, 9.0])),
             ("theirs", outcome("", &[("speed", peer)], &[10.0001, 8.0])),
         ])
     }
 
-    fn row() -> Row {
+    pub fn row() -> Row {
         Row::ratio("speed", "ours", "theirs")
     }
 
@@ -253,8 +125,6 @@ mod tests {
         let judged = judge(&[row().goal(Goal::AtLeast(4.0))], &rounds).unwrap();
         assert_eq!(judged[0].figures, Some([8.0, 2.0]));
         assert_eq!((judged[0].value, judged[0].spread), (4.0, [1.0, 10.0]));
-        let table = table(&judged, "peer");
-        assert!(table.contains("| 8.000 | 2.000 | 4.000 | 1.000–10.00 | ≥ 4: met |"), "{table}");
         // The ratio of the medians would be another number.
         let rounds = [[1.0, 1.0], [4.0, 2.0], [2.0, 8.0]].map(|pair| round("avx2", pair));
         assert_eq!(judge(&[row()], &rounds).unwrap()[0].value, 1.0);
@@ -268,8 +138,8 @@ mod tests {
         let judged = judge(&rows, &rounds).unwrap();
         assert_eq!((judged[0].figures, judged[0].value), (Some([1.5, 6.0]), 1.5));
         assert!((judged[1].value - 1e-4).abs() < 1e-9 && (judged[2].value - 0.125).abs() < 1e-12);
-        let goals: Vec<String> = judged.iter().map(goal).collect();
-        assert_eq!(goals, ["–", "≤ 0.001: met", "≤ 0.001: MISSED"]);
+        let is_met = |row: &Judged| row.goal.map(|goal| goal.is_met(row.value));
+        assert_eq!(judged.iter().map(is_met).collect::<Vec<_>>(), [None, Some(true), Some(false)]);
     }
 
     #[test]
@@ -282,38 +152,5 @@ mod tests {
         short.get_mut("ours").unwrap().series.get_mut("losses").unwrap().pop();
         let row = Row::ratio("losses", "ours", "theirs").how(How::LargestDifference);
         assert!(judge(&[row], &[short]).is_err());
-    }
-
-    #[test]
-    fn a_weak_peer_does_not_count() {
-        // Half of the reference's peak, so half of its figure is wanted, and four fifths of that are enough.
-        let standing = |isa: &str, peer: f64| {
-            let rounds = [round(isa, [100.0, peer])];
-            super::standing(&judge(&[row().peer_reaches(20.0)], &rounds).unwrap(), &rounds)
-        };
-        assert_eq!(standing("amx", 8.1), Standing::Strong);
-        assert!(standing("amx", 8.1).reason_not_to_count().is_none());
-        let weak = standing("amx", 7.9);
-        assert!(matches!(&weak, Standing::Weak(rows) if rows.len() == 1));
-        let reason = weak.reason_not_to_count().unwrap();
-        assert!(reason.contains("reaches 7.900, 8.000 would count"), "{reason}");
-    }
-
-    #[test]
-    fn a_machine_without_amx_is_not_held_to_the_figures_of_one_with_it() {
-        let rounds = [round("avx512fp16", [100.0, 0.1])];
-        let judged = judge(&[row().peer_reaches(20.0)], &rounds).unwrap();
-        let standing = standing(&judged, &rounds);
-        assert_eq!(standing, Standing::OtherMachine);
-        assert!(standing.reason_not_to_count().is_none() && standing.to_string().contains("AMX"));
-        let judged = judge(&[row()], &rounds).unwrap();
-        assert_eq!(super::standing(&judged, &rounds), Standing::Unknown);
-    }
-
-    #[test]
-    fn figures_without_a_row_are_told_too() {
-        let rounds = [round("avx2", [1.0, 1.0])];
-        let text = others(&[row()], &rounds);
-        assert!(text.contains("ours: peak_tflops | 0.235") && !text.contains("speed"), "{text}");
     }
 }
