@@ -71,7 +71,7 @@ fn measure(case: &Case, wishes: &Wishes, programs: &Programs) -> Result<Result<(
     let rounds = rounds(case, wishes, programs)?;
     let judged = judge::judge(&(case.rows)(), &rounds)?;
     println!("\n## {}: {}\n", case.name, case.does);
-    println!("commit {}, {}, {} threads", times::commit(), times::machine(), wishes.threads);
+    println!("commit {}, {}, {} threads", programs.commit, times::machine(), wishes.threads);
     match load {
         Some(load) if load > QUIET_LOAD * cores() as f64 => {
             println!(
@@ -91,7 +91,7 @@ fn measure(case: &Case, wishes: &Wishes, programs: &Programs) -> Result<Result<(
         return Ok(Err(reason));
     }
     if wishes.history == History::Keep {
-        let entry = history::Entry::new(case, &times::commit(), wishes.threads, &judged);
+        let entry = history::Entry::new(case, &programs.commit, wishes.threads, &judged);
         let path = target().join("bench-history.jsonl");
         println!("{}", entry.against(history::last(&path, &entry)?.as_ref()));
         history::append(&path, &entry)?;

@@ -3,7 +3,7 @@
 
 use super::case::{Case, Program, Run};
 use super::outcome::Outcome;
-use crate::workspace;
+use crate::{times, workspace};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ const SHARED: &str = "shared:";
 
 /// Every program, ready to run.
 pub struct Programs {
+    /// What was checked out when they were built.
+    pub commit: String,
     /// Hearth's executables by the names of their bench targets.
     hearth: BTreeMap<String, PathBuf>,
     python: PathBuf,
@@ -33,6 +35,7 @@ impl Programs {
             .collect();
         names.sort_unstable();
         names.dedup();
+        let commit = times::commit();
         let mut command = workspace::cargo();
         command.env("CARGO_TARGET_DIR", target);
         // The whole workspace, because another selection of packages is another build of the same dependencies.
@@ -43,7 +46,7 @@ impl Programs {
         let hearth = executables(&String::from_utf8_lossy(&output.stdout));
         let missing = names.iter().find(|name| !hearth.contains_key(**name));
         ensure!(missing.is_none(), "cargo built no bench called {}", missing.copied().unwrap_or_default());
-        Ok(Self { hearth, python })
+        Ok(Self { commit, hearth, python })
     }
 
     /// Runs one program to its end and reads what it found.

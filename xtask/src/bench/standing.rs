@@ -84,13 +84,13 @@ mod tests {
     #[test]
     fn a_weak_peer_does_not_count() {
         // Half of the reference's peak, so half of its figure is wanted, and four fifths of that are enough.
-        let standing = |isa: &str, peer: f64| {
+        let standing_of = |isa: &str, peer: f64| {
             let rounds = [round(isa, [100.0, peer])];
-            super::standing(&judge(&[row().peer_reaches(20.0)], &rounds).unwrap(), &rounds)
+            standing(&judge(&[row().peer_reaches(20.0)], &rounds).unwrap(), &rounds)
         };
-        assert_eq!(standing("amx", 8.1), Standing::Strong);
-        assert!(standing("amx", 8.1).reason_not_to_count().is_none());
-        let weak = standing("amx", 7.9);
+        assert_eq!(standing_of("amx", 8.1), Standing::Strong);
+        assert!(standing_of("amx", 8.1).reason_not_to_count().is_none());
+        let weak = standing_of("amx", 7.9);
         assert!(matches!(&weak, Standing::Weak(rows) if rows.len() == 1));
         let reason = weak.reason_not_to_count().unwrap();
         assert!(reason.contains("reaches 7.900, 8.000 would count"), "{reason}");
@@ -100,10 +100,10 @@ mod tests {
     fn a_machine_without_amx_is_not_held_to_the_figures_of_one_with_it() {
         let rounds = [round("avx512fp16", [100.0, 0.1])];
         let judged = judge(&[row().peer_reaches(20.0)], &rounds).unwrap();
-        let standing = standing(&judged, &rounds);
-        assert_eq!(standing, Standing::OtherMachine);
-        assert!(standing.reason_not_to_count().is_none() && standing.to_string().contains("AMX"));
+        let other = standing(&judged, &rounds);
+        assert_eq!(other, Standing::OtherMachine);
+        assert!(other.reason_not_to_count().is_none() && other.to_string().contains("AMX"));
         let judged = judge(&[row()], &rounds).unwrap();
-        assert_eq!(super::standing(&judged, &rounds), Standing::Unknown);
+        assert_eq!(standing(&judged, &rounds), Standing::Unknown);
     }
 }
