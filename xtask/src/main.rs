@@ -3,6 +3,7 @@
 //!
 //! Is not a build system: everything that ships is built by plain `cargo build`.
 
+mod bench;
 mod ci;
 mod fuzz;
 mod gpu;
@@ -46,6 +47,11 @@ static CHORES: &[Chore] = &[
         run: heavy::run,
     },
     Chore { name: "gpu", does: "the checks of ops and models on a software Vulkan: [TEST]", run: gpu::run },
+    Chore {
+        name: "bench",
+        does: "Hearth beside another program: --peer NAME [--case CASE] [--pairs N] …",
+        run: bench::run,
+    },
     Chore {
         name: "times",
         does: "measure a clean release build and the gate from an empty folder",

@@ -50,16 +50,17 @@ fn row(measure: &Measure, seconds: f64) -> String {
     format!("| `{command}` | {} | {} | {threads} | {seconds:.0} s | one run |", commit(), machine())
 }
 
-fn commit() -> String {
-    let output =
-        Command::new("git").current_dir(workspace::root()).args(["rev-parse", "--short", "HEAD"]).output();
+/// The commit that is checked out, with `-dirty` where files differ from it.
+pub fn commit() -> String {
+    let describe = ["describe", "--always", "--dirty", "--exclude", "*"];
+    let output = Command::new("git").current_dir(workspace::root()).args(describe).output();
     let text =
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
     if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 /// The processor's name as Linux gives it, else only the architecture.
-fn machine() -> String {
+pub fn machine() -> String {
     let text = std::fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.to_owned())

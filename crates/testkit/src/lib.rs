@@ -1,7 +1,8 @@
-//! What tests share: a disk that fails on demand, clocks that jump, damaged bytes, the shared data.
+//! What tests and benches share: a disk that fails on demand, clocks that jump, damaged bytes, the shared data.
 //!
 //! Does not: ship. It is a development dependency only, so it may use anything and panics on misuse.
 
+pub mod bench;
 pub mod clock;
 pub mod disk;
 pub mod fuzz;

@@ -1,15 +1,16 @@
-//! Tokens a second of training steps at two shapes, with the share of this machine's f32 peak:
-//! `cargo bench --package train --bench step -- [15m|110m] [f32|bf16] [STEPS]`.
+//! Hearth's side of `cargo xtask bench --case train-15m` and `train-110m`: tokens a second of training steps, and the
+//! most memory that they took: `cargo bench --package train --bench step -- 15m|110m f32|bf16 [--steps N]`.
 //!
 //! Weights and tokens are random: speed does not depend on them.
 
 use std::time::Instant;
 
 use base::Rng;
-use kernels::{machine, pool};
+use kernels::{isa, machine, pool};
 use models::families::LLAMA;
 use models::parameters::{Head, Parameters};
 use ops::Precision;
+use testkit::bench::{Options, Outcome, median, peak_memory_mb};
 use train::{Batch, Batches, Error, Facts, Knobs, Training};
 
 struct Random {
@@ -18,6 +19,8 @@ struct Random {
 }
 
 const VOCABULARY: usize = 32_000;
+/// Steps that warm up and are not counted.
+const WARM_UP: u64 = 2;
 
 impl Batches for Random {
     fn next(&mut self) -> Result<Batch, Error> {
@@ -32,85 +35,60 @@ impl Batches for Random {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let word = |index: usize| arguments.get(index).map(String::as_str);
-    let shape = word(0).unwrap_or("15m");
-    let precision = if word(1) == Some("bf16") { Precision::Bf16 } else { Precision::F32 };
-    let steps: u64 = word(2).and_then(|word| word.parse().ok()).unwrap_or(8).max(2);
-    let [layers, width, feed_forward, heads, batch, length] = match shape {
-        "110m" => [12, 768, 2048, 12, 4, 512],
-        _ => [6, 288, 768, 6, 8, 256],
+    let options = Options::of_this_process();
+    pool::set_active_threads(options.threads);
+    let (layers, width, feed_forward, heads, shape) = match options.word(0, "15m") {
+        "15m" => (6, 288, 768, 6, [8, 256]),
+        "110m" => (12, 768, 2048, 12, [4, 512]),
+        other => panic!("the shape is 15m or 110m, not {other}"),
     };
+    let precision = match options.word(1, "bf16") {
+        "f32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        other => panic!("the precision is f32 or bf16, not {other}"),
+    };
+    let n_steps = options.steps.unwrap_or(10).max(1) + WARM_UP;
     let knobs = Knobs {
         width: Some(width),
         layers: Some(layers),
         heads: Some(heads),
         feed_forward: Some(feed_forward),
-        batch: Some(batch),
-        length: Some(length),
-        steps: Some(steps),
+        batch: Some(shape[0]),
+        length: Some(shape[1]),
+        steps: Some(n_steps),
         precision: Some(precision),
         ..Knobs::default()
     };
     let facts = Facts { n_tokens: 1 << 30, vocabulary: VOCABULARY, has_16_bit_units: false };
     let plan = knobs.plan(facts).expect("the sizes fit");
     let config = plan.sizes.config();
-    let parameters =
-        Parameters::random(config, Head::Tied, &LLAMA.gguf, &mut Rng::new(1), &ops::device::cpu());
+    let mut rng = Rng::new(options.seed);
+    let parameters = Parameters::random(config, Head::Tied, &LLAMA.gguf, &mut rng, &ops::device::cpu());
     let n_values = parameters.n_values();
     let mut training = Training::new(parameters, plan.settings).expect("the settings are right");
-    let mut batches = Random { rng: Rng::new(2), shape: [batch, length] };
-    // The first step takes its memory from the system; the others find it.
-    training.step(&mut batches).expect("random tokens can be learned");
-    let spent = processor_seconds();
-    let mut seconds: Vec<f64> = (1..steps)
-        .map(|_| {
-            let begun = Instant::now();
-            training.step(&mut batches).expect("random tokens can be learned");
-            begun.elapsed().as_secs_f64()
-        })
-        .collect();
-    let [user, system] =
-        std::array::from_fn(|kind| (processor_seconds()[kind] - spent[kind]) / (steps - 1) as f64);
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
-    let n_tokens = (batch * length) as f64;
+    let mut batches = Random { rng, shape };
+    let mut step = || {
+        let begun = Instant::now();
+        training.step(&mut batches).expect("random tokens can be learned");
+        begun.elapsed().as_secs_f64()
+    };
+    let seconds: Vec<f64> = (0..n_steps).map(|_| step()).skip(WARM_UP as usize).collect();
+    let n_tokens = (shape[0] * shape[1]) as f64;
     // Six for each weight and token; attention's products forward (4) and backward (10 over half the square).
-    let attention = 7 * layers * width * length;
-    let flops = n_tokens * (6 * n_values + attention) as f64;
-    let (begun, before) = (Instant::now(), processor_seconds()[0]);
-    let peak_flops = machine::multiply_add(kernels::isa::current(), pool::active_threads(), 1 << 26) as f64;
-    let peak = peak_flops / begun.elapsed().as_secs_f64();
-    let peak_of_a_processor = peak_flops / (processor_seconds()[0] - before);
-    println!(
-        "{shape} {precision:?}: {:.0} tokens/s, {:.3} s a step, {:.0} GFLOP/s, {:.0} % of the f32 peak of {:.0}, {} MB at most",
-        n_tokens / median,
-        median,
-        flops / median / 1e9,
-        100.0 * flops / median / peak,
-        peak / 1e9,
-        peak_memory_mb(),
-    );
-    // On a machine that others use as well, wall time tells of them; processor time tells of this program.
-    println!(
-        "processors: {user:.3} s in the program and {system:.3} s in the system a step, {:.0} % of what their peak of {:.0} needs",
-        100.0 * flops / (user + system) / peak_of_a_processor,
-        peak_of_a_processor / 1e9,
-    );
+    let attention = 7 * layers * width * shape[1];
+    let speed = n_tokens * (6 * n_values + attention) as f64 / median(seconds.clone());
+    let peak = peak(options.threads);
+    let mut outcome = Outcome::default();
+    outcome.fact("program", "Hearth").fact("threads", options.threads).fact("isa", isa::current());
+    outcome.figure("tokens_per_second", n_tokens / median(seconds));
+    peak_memory_mb().into_iter().for_each(|memory| _ = outcome.figure("memory_mb", memory));
+    outcome.figure("tflops", speed / 1e12).figure("share of f32 peak", speed / peak);
+    outcome.figure("peak_tflops", peak / 1e12).print();
 }
 
-/// Seconds of all processors that this process has used, in the program and in the system, in steps of 10 ms; zeros
-/// where the system does not tell.
-fn processor_seconds() -> [f64; 2] {
-    let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Fields 14 and 15, counted behind the name in brackets, which is the second.
-    let ticks: Vec<&str> = line.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    [11, 12].map(|index| ticks.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0) / 100.0)
-}
-
-/// The most memory that this process ever had, in MB; 0 where the system does not tell.
-fn peak_memory_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+/// Floating-point operations a second of multiply-adds in registers.
+fn peak(n_threads: usize) -> f64 {
+    let begun = Instant::now();
+    let operations = machine::multiply_add(isa::current(), n_threads, 1 << 24);
+    operations as f64 / begun.elapsed().as_secs_f64()
 }

@@ -70,7 +70,6 @@ pub(super) struct Course<'a> {
 pub(super) struct Arrived<'a> {
     pub folder: Folder<'a>,
     pub record: Record,
-    pub tokenizer: Tokenizer,
     pub training: Training,
     pub curve: Vec<Report>,
     pub measured: Vec<HeldOut>,
@@ -148,8 +147,8 @@ impl<'a> Course<'a> {
             }
         };
         self.save()?;
-        let Self { folder, record, tokenizer, training, curve, measured, .. } = self;
-        Ok(Arrived { folder, record, tokenizer, training, curve, measured, ending })
+        let Self { folder, record, training, curve, measured, .. } = self;
+        Ok(Arrived { folder, record, training, curve, measured, ending })
     }
 
     fn step(&mut self, recent: &mut Vec<f64>) -> Result<(), Failure> {

@@ -1,0 +1,117 @@
+//! Builds Hearth's programs of a bench and runs those of both sides, each as a process of its own, so that its memory
+//! is its own.
+
+use super::case::{Case, Program, Run};
+use super::outcome::Outcome;
+use crate::{times, workspace};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// A word of a case that begins with this is a path below the shared data.
+const SHARED: &str = "shared:";
+
+/// Every program, ready to run.
+pub struct Programs {
+    /// What was checked out when they were built.
+    pub commit: String,
+    /// Hearth's executables by the names of their bench targets.
+    hearth: BTreeMap<String, PathBuf>,
+    python: PathBuf,
+}
+
+impl Programs {
+    /// Builds what the cases need, as it is released, in the folder `target`.
+    pub fn build(cases: &[&Case], python: PathBuf, target: PathBuf) -> Result<Self> {
+        let mut names: Vec<&str> = cases
+            .iter()
+            .flat_map(|case| case.runs)
+            .filter_map(|run| match run.program {
+                Program::Hearth(name) => Some(name),
+                Program::Peer(_) => None,
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let commit = times::commit();
+        let mut command = workspace::cargo();
+        command.env("CARGO_TARGET_DIR", target);
+        // The whole workspace, because another selection of packages is another build of the same dependencies.
+        command.args(["build", "--release", "--workspace", "--message-format", "json-render-diagnostics"]);
+        command.args(names.iter().flat_map(|name| ["--bench", name]));
+        let output = command.stderr(Stdio::inherit()).output().context("cargo does not start")?;
+        ensure!(output.status.success(), "Hearth's programs do not build; the reason stands above");
+        let hearth = executables(&String::from_utf8_lossy(&output.stdout));
+        let missing = names.iter().find(|name| !hearth.contains_key(**name));
+        ensure!(missing.is_none(), "cargo built no bench called {}", missing.copied().unwrap_or_default());
+        Ok(Self { commit, hearth, python })
+    }
+
+    /// Runs one program to its end and reads what it found.
+    pub fn run(&self, run: &Run, options: &[String], threads: usize) -> Result<Outcome> {
+        let mut command = match run.program {
+            Program::Hearth(name) => {
+                Command::new(self.hearth.get(name).with_context(|| format!("{name} was not built"))?)
+            }
+            Program::Peer(script) => {
+                let mut command = Command::new(&self.python);
+                command.arg(workspace::root().join("benches/peers").join(script));
+                command.env("OMP_NUM_THREADS", threads.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
+                command
+            }
+        };
+        for word in run.words {
+            command.arg(meaning(word)?);
+        }
+        command.args(options).current_dir(workspace::root()).stdin(Stdio::null()).stderr(Stdio::inherit());
+        let output = command.output().with_context(|| format!("{} does not start", run.name))?;
+        ensure!(output.status.success(), "{} failed; the reason stands above", run.name);
+        Outcome::read(&String::from_utf8_lossy(&output.stdout)).with_context(|| run.name.to_owned())
+    }
+}
+
+/// A word as a program gets it.
+fn meaning(word: &str) -> Result<PathBuf> {
+    let Some(path) = word.strip_prefix(SHARED) else { return Ok(word.into()) };
+    let data = workspace::shared_data().with_context(|| format!("this case needs ../shared/data/{path}"))?;
+    Ok(data.join(path))
+}
+
+/// The executables of bench targets in what cargo tells as JSON.
+fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
+    let built = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_bench = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "bench");
+        let executable = PathBuf::from(message["executable"].as_str()?);
+        is_bench.then_some((message["target"]["name"].as_str()?.to_owned(), executable))
+    });
+    built.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_of_benches_are_found_among_cargos_messages() {
+        let messages = r#"
+{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"train"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"step"},"executable":"a/test"}
+{"reason":"compiler-artifact","target":{"kind":["bench"],"name":"step"},"executable":"a/step-1"}
+{"reason":"build-finished","success":true}
+talk"#;
+        let found = executables(messages);
+        assert_eq!(found, BTreeMap::from([("step".to_owned(), PathBuf::from("a/step-1"))]));
+    }
+
+    #[test]
+    fn a_word_may_stand_for_a_file_of_the_shared_data() {
+        assert_eq!(meaning("bf16").unwrap(), PathBuf::from("bf16"));
+        match workspace::shared_data() {
+            Some(data) => assert_eq!(meaning("shared:a/b").unwrap(), data.join("a/b")),
+            None => assert!(meaning("shared:a/b").unwrap_err().to_string().contains("a/b")),
+        }
+    }
+}
