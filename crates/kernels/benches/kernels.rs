@@ -468,7 +468,7 @@ fn cross_entropies(bench: &Bench) {
             Limit::Arithmetic(3.0 * product),
             WIDER,
             || {
-                head_loss_with_gradients(&input, Precision::F32, &mut losses, &mut dx, &mut dw, 1.0);
+                head_loss_with_gradients(&input, How::F32, &mut losses, &mut dx, &mut dw, 1.0);
             },
         );
     }

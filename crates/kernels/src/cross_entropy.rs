@@ -68,7 +68,7 @@ pub fn head_loss(input: &HeadLoss<'_>, precision: Precision, losses: &mut [f32])
 }
 
 /// The loss of every row, and the gradients of `factor · Σ losses`: `dx` is overwritten (with zeros where a
-/// row is ignored), `dw` is added to.
+/// row is ignored), `dw` is overwritten or added to, as `how` says.
 ///
 /// # Shapes
 /// `losses [R]`, `dx [R, D]`, `dw [V, D]`.
@@ -77,14 +77,14 @@ pub fn head_loss(input: &HeadLoss<'_>, precision: Precision, losses: &mut [f32])
 /// As [`head_loss`].
 pub fn head_loss_with_gradients(
     input: &HeadLoss<'_>,
-    precision: Precision,
+    how: How,
     losses: &mut [f32],
     dx: &mut [f32],
     dw: &mut [f32],
     factor: f32,
 ) {
-    let head = Head::new("head_loss_with_gradients", input, precision, CROSS_ENTROPY.body());
-    head.loss_with_gradients(losses, [dx, dw], factor);
+    let head = Head::new("head_loss_with_gradients", input, how.precision, CROSS_ENTROPY.body());
+    head.loss_with_gradients(losses, dx, (dw, how.into), factor);
 }
 
 /// Bytes of the logits of a chunk, unless it would have fewer than `LEAST_ROWS`.
@@ -139,13 +139,22 @@ impl<'a> Head<'a> {
         Self { input, precision, body, width, vocabulary, counted }
     }
 
-    fn loss_with_gradients(&self, losses: &mut [f32], [dx, dw]: [&mut [f32]; 2], factor: f32) {
+    fn loss_with_gradients(
+        &self,
+        losses: &mut [f32],
+        dx: &mut [f32],
+        (dw, mut into): (&mut [f32], Into),
+        factor: f32,
+    ) {
         let HeadLoss { x, weights, targets } = self.input;
         assert_eq!(dx.len(), x.len(), "head_loss_with_gradients: x and dx differ in length");
         assert_eq!(dw.len(), weights.len(), "head_loss_with_gradients: weights and dw differ in length");
         let width = self.width;
         for (row, _) in targets.iter().enumerate().filter(|(_, target)| **target == IGNORED) {
             dx[row * width..(row + 1) * width].fill(0.0);
+        }
+        if self.counted.is_empty() && into == Into::Replace {
+            dw.fill(0.0);
         }
         self.for_each_chunk(Goal::Gradient(factor), losses, |rows, chunk| {
             let shape = self.shape(rows);
@@ -156,7 +165,8 @@ impl<'a> Head<'a> {
             for (row, from) in rows.iter().zip(packed.chunks_exact(width)) {
                 dx[row * width..(row + 1) * width].copy_from_slice(from);
             }
-            product_backward_weights(how(Into::Add), logits, x, dw, shape);
+            product_backward_weights(how(into), logits, x, dw, shape);
+            into = Into::Add;
         });
     }
 

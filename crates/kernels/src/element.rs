@@ -59,15 +59,6 @@ pub fn scale(y: &mut [f32], factor: f32) {
     });
 }
 
-/// `y = 0`, for every element.
-pub fn clear(y: &mut [f32]) {
-    let output = Disjoint::new(y);
-    pool::run_ranges(output.len(), ELEMENTS_PER_TASK, &|range| {
-        // SAFETY: ranges do not overlap.
-        unsafe { output.part(range) }.fill(0.0);
-    });
-}
-
 /// `sums[c] = Σ x[r, c]` over all rows, in an order that depends on the number of rows alone: the gradient of a
 /// bias.
 ///
@@ -117,8 +108,6 @@ mod tests {
             let mut sum = vec![9.0; length];
             add(&x, &y, &mut sum);
             assert!(sum.iter().zip(x.iter().zip(&y)).all(|(sum, (x, y))| *sum == x + y));
-            clear(&mut sum);
-            assert_eq!(sum, vec![0.0; length]);
         }
     }
 }

@@ -60,13 +60,6 @@ pub(crate) fn unwritten(length: usize) -> Vec<f32> {
     taken(length).unwrap_or_else(|| vec![0.0; length])
 }
 
-/// A buffer of zeros, for an output that is added to.
-pub(crate) fn zeros(length: usize) -> Vec<f32> {
-    let Some(mut buffer) = taken(length) else { return vec![0.0; length] };
-    kernels::element::clear(&mut buffer);
-    buffer
-}
-
 fn taken(length: usize) -> Option<Vec<f32>> {
     LENT.with_borrow_mut(|lent| lent.as_mut()?.by_length.get_mut(&length)?.pop())
 }
@@ -113,7 +106,7 @@ mod tests {
         assert_eq!(lengths(&buffers), [LEAST]);
         buffers.lend(|| {
             assert_eq!(taken(LEAST + 1), None);
-            assert_eq!(zeros(LEAST), vec![0.0; LEAST]);
+            assert_eq!(taken(LEAST), Some(vec![1.0; LEAST]));
             assert_eq!(taken(LEAST), None);
         });
         assert_eq!(lengths(&buffers), []);

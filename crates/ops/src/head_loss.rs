@@ -15,9 +15,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 use kernels::cross_entropy;
-use kernels::product::Precision;
+use kernels::product::{How, Into, Precision};
 
-use crate::buffers::{unwritten, zeros};
+use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host};
 use crate::value::Value;
@@ -132,12 +132,12 @@ impl HeadLossOp for Flex {
         let (x, weight) = (host(x), host(weight));
         let mut losses = unwritten(targets.ids.len());
         let mut for_x = unwritten(x.values().len());
-        let mut for_weight = zeros(weight.values().len());
+        let mut for_weight = unwritten(weight.values().len());
         let input =
             cross_entropy::HeadLoss { x: x.values(), weights: weight.values(), targets: &targets.ids };
         cross_entropy::head_loss_with_gradients(
             &input,
-            targets.precision,
+            How { precision: targets.precision, into: Into::Replace },
             &mut losses,
             &mut for_x,
             &mut for_weight,

@@ -44,7 +44,7 @@ impl Case {
         let mut dw = vec![1.0; self.weights.len()];
         let input = self.input();
         let head = Head::new("test", &input, precision, body);
-        head.loss_with_gradients(&mut losses, [&mut dx, &mut dw], FACTOR);
+        head.loss_with_gradients(&mut losses, &mut dx, (&mut dw, Into::Add), FACTOR);
         let mut alone = vec![f32::NAN; losses.len()];
         Head::new("test", &input, precision, body).for_each_chunk(Goal::Loss, &mut alone, |_, _| {});
         assert_same_bits(&alone, &losses, "the loss alone");
@@ -210,7 +210,7 @@ fn chunks_and_threads_change_no_bit() {
                     targets: &case.targets[range.clone()],
                 };
                 let head = Head::new("test", &input, Precision::F32, body);
-                head.loss_with_gradients(&mut losses[range], [&mut dx[elements], &mut dw], FACTOR);
+                head.loss_with_gradients(&mut losses[range], &mut dx[elements], (&mut dw, Into::Add), FACTOR);
             }
             assert_same_bits(&losses, &whole.losses, &format!("{isa}, cut at {cut}"));
             assert_same_bits(&dx, &whole.dx, &format!("{isa}, cut at {cut}"));
@@ -223,13 +223,16 @@ fn chunks_and_threads_change_no_bit() {
 #[test]
 fn the_public_functions_give_the_loss_by_hand() {
     let input = HeadLoss { x: &[1.0, 2.0], weights: &[2f32.ln(), 0.0], targets: &[0, 1] };
-    let (mut losses, mut dx, mut dw) = ([7.0; 2], [7.0; 2], [0.0; 2]);
+    let (mut losses, mut dx, mut dw) = ([7.0; 2], [7.0; 2], [7.0; 2]);
     head_loss(&input, Precision::F32, &mut losses);
     assert_near(&losses, &[1.5f32.ln(), 5f32.ln()], (1e-6, 0.0), "ln 3/2 and ln 5");
-    head_loss_with_gradients(&input, Precision::F32, &mut losses, &mut dx, &mut dw, 1.0);
+    head_loss_with_gradients(&input, How::F32, &mut losses, &mut dx, &mut dw, 1.0);
     let (first, second) = (-1.0 / 3.0, 4.0 / 5.0);
     assert_near(&dx, &[first * 2f32.ln(), second * 2f32.ln()], (1e-6, 0.0), "dx");
     assert_near(&dw, &[first + 2.0 * second, -first - 2.0 * second], (1e-6, 0.0), "dw");
+    let ignored = HeadLoss { targets: &[IGNORED; 2], ..input };
+    head_loss_with_gradients(&ignored, How::F32, &mut losses, &mut dx, &mut dw, 1.0);
+    assert_eq!((losses, dx, dw), ([0.0; 2], [0.0; 2], [0.0; 2]), "overwritten, by nothing");
     head_loss(&HeadLoss { x: &[], weights: &[], targets: &[] }, Precision::F32, &mut []);
 }
 
