@@ -21,9 +21,11 @@ pub use app::{Event, Failure};
 
 /// Every job and every event as plain values, and the program that runs them.
 pub mod jobs {
-    pub use app::event::*;
-    pub use app::job::*;
-    pub use app::{App, Canceller, Running, Settings};
+    pub use app::event::{
+        Alternative, Details, Finished, LayerView, Model, Piece, Reason, Started, Token,
+    };
+    pub use app::job::{Detail, Generate, Import, Job, Message, Placement, Prompt, Sampling};
+    pub use app::{App, Canceller, Event, Running, Settings, event, job};
 }
 
 /// A folder with models, and a machine to run them on.

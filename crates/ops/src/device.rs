@@ -1,6 +1,7 @@
 //! The devices that tensors live on.
 
 use burn::tensor::Device;
+pub use burn::tensor::Tensor;
 
 /// The processor of this machine.
 pub fn cpu() -> Device {

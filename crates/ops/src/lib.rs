@@ -27,7 +27,7 @@ pub mod weight;
 #[cfg(test)]
 mod tests;
 
-pub use burn::tensor::{Device, Tensor};
+pub use burn::tensor::Device;
 
 pub use buffers::Buffers;
 pub use linear::Linear;

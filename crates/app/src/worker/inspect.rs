@@ -7,7 +7,8 @@ use base::TokenId;
 use infer::sample::{Likely, Sampler};
 use infer::{Place, Sampling};
 use models::{Decoder, Part, Probe};
-use ops::{Rows, Tensor};
+use ops::Rows;
+use ops::device::Tensor;
 
 use crate::event::Timing;
 use crate::job::Detail;
