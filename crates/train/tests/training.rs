@@ -5,6 +5,7 @@ use base::Rng;
 use base::disk::RealDisk;
 use models::families::LLAMA;
 use models::parameters::{Head, Parameters};
+use ops::Precision;
 use train::{Batch, Batches, Error, Facts, Knobs, Plan, Saved, Size, Training, save};
 
 /// Counting upwards from a random number, three sequences of sixteen.
@@ -94,16 +95,16 @@ fn counting_is_learned() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let run = || losses(&mut training(&knobs()), &mut Counting { n_given: 0 }, 4);
     let before = kernels::pool::active_threads();
-    let all: Vec<Vec<u64>> = [1, 2, 3, 5]
-        .map(|n_threads| {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let all = [1, 2, 3, 5].map(|n_threads| {
             kernels::pool::set_active_threads(n_threads);
-            run()
-        })
-        .to_vec();
+            let mut training = training(&Knobs { precision: Some(precision), ..knobs() });
+            (losses(&mut training, &mut Counting { n_given: 0 }, 4), weights(&training))
+        });
+        assert!(all.windows(2).all(|two| two[0] == two[1]), "{precision:?}");
+    }
     kernels::pool::set_active_threads(before);
-    assert!(all.windows(2).all(|two| two[0] == two[1]), "{all:?}");
 }
 
 #[test]
