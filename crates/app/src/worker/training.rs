@@ -66,14 +66,35 @@ fn begin(place: &Place, name: &str, new: &NewTraining, reporter: &Reporter) -> R
     let model = ModelName::parse(name)?;
     check_watch(new)?;
     let folder = Folder::create(&RealDisk, &place.home, &model.to_string())?;
-    let prepared = prepare::prepare(new, (&folder, &place.store), reporter);
-    let prepared = prepared.inspect_err(|_| drop(std::fs::remove_dir_all(&folder.path)))?;
-    let facts = Facts {
-        n_tokens: prepared.tokens.n_tokens(Part::Training),
-        vocabulary: prepared.tokenizer.len(),
+    match planned((&folder, &model), new, place, reporter) {
+        Ok((record, prepared)) => {
+            let training = Training::new(random(&record), record.plan.settings.clone())?;
+            go_on(place, (folder, record), prepared, training, reporter)
+        }
+        Err(failure) => {
+            folder.remove();
+            Err(failure)
+        }
+    }
+}
+
+/// Reads the data and writes down what is to be done with it.
+fn planned(
+    (folder, model): (&Folder<'_>, &ModelName),
+    new: &NewTraining,
+    place: &Place,
+    reporter: &Reporter,
+) -> Result<(Record, Prepared), Failure> {
+    let mut facts = Facts {
+        n_tokens: 1,
+        vocabulary: new.knobs.wanted_vocabulary(),
         has_16_bit_units: kernels::product::has_16_bit_units(),
     };
-    let plan = new.knobs.plan(facts)?;
+    // What does not fit is said before much data is read.
+    new.knobs.plan(facts)?;
+    let prepared = prepare::prepare(new, (folder, &place.store), reporter)?;
+    facts.n_tokens = prepared.tokens.n_tokens(Part::Training);
+    facts.vocabulary = prepared.tokenizer.len();
     let record = Record::new(Beginning {
         run: folder.name(),
         name: model.to_string(),
@@ -85,11 +106,10 @@ fn begin(place: &Place, name: &str, new: &NewTraining, reporter: &Reporter) -> R
         vocabulary: new.vocabulary.clone(),
         knobs: new.knobs.clone(),
         watch: new.watch.clone(),
-        plan,
+        plan: new.knobs.plan(facts)?,
     });
     folder.write_record(&record)?;
-    let training = Training::new(random(&record), record.plan.settings.clone())?;
-    go_on(place, (folder, record), prepared, training, reporter)
+    Ok((record, prepared))
 }
 
 fn resume(place: &Place, name: &str, reporter: &Reporter) -> Result<Trained, Failure> {

@@ -228,6 +228,14 @@ impl<'a> Folder<'a> {
         Ok(text.lines().map_while(|line| serde_json::from_str(line).ok()).collect())
     }
 
+    /// Takes the folder away, as far as that can be done: nothing in it was acknowledged.
+    pub fn remove(&self) {
+        for entry in self.disk.list(&self.path).unwrap_or_default() {
+            let _ = self.disk.remove_file(&self.path.join(entry.name));
+        }
+        let _ = self.disk.remove_dir(&self.path);
+    }
+
     /// Whether there is such a run.
     pub fn exists(&self) -> bool {
         self.disk.facts(&self.file("record.json")).is_ok_and(|facts| facts.kind == Kind::File)
