@@ -6,6 +6,7 @@ use base::disk::RealDisk;
 use models::families::LLAMA;
 use models::parameters::{Head, Parameters};
 use ops::Precision;
+use testkit::disk::{Fault, FaultyDisk, Lasting, Survives};
 use train::{Batch, Batches, Error, Facts, Knobs, Plan, Saved, Size, Training, save};
 
 /// Counting upwards from a random number, three sequences of sixteen.
@@ -50,7 +51,7 @@ fn knobs() -> Knobs {
     }
 }
 
-fn plan(knobs: &Knobs) -> Plan {
+fn plan_of(knobs: &Knobs) -> Plan {
     knobs.plan(Facts { n_tokens: 10_000, vocabulary: VOCABULARY as usize, has_16_bit_units: false }).unwrap()
 }
 
@@ -66,7 +67,7 @@ fn parameters(plan: &Plan) -> Parameters {
 }
 
 fn training(knobs: &Knobs) -> Training {
-    let plan = plan(knobs);
+    let plan = plan_of(knobs);
     Training::new(parameters(&plan), plan.settings).unwrap()
 }
 
@@ -155,7 +156,7 @@ fn a_training_that_was_saved_goes_on_bit_for_bit() {
     let saved = Saved::open(&path).unwrap();
     assert_eq!(saved.notes, "a note");
     let mut batches = Counting { n_given: saved.progress.position.parse().unwrap() };
-    let mut second = saved.restore(parameters(&plan(&knobs()))).unwrap();
+    let mut second = saved.restore(parameters(&plan_of(&knobs()))).unwrap();
     assert_eq!(second.progress().steps, 7);
     found.extend(losses(&mut second, &mut batches, 13));
     assert_eq!(found, curve);
@@ -164,7 +165,7 @@ fn a_training_that_was_saved_goes_on_bit_for_bit() {
 
 #[test]
 fn a_loss_that_is_no_number_stops_and_changes_nothing() {
-    let plan = plan(&knobs());
+    let plan = plan_of(&knobs());
     let config = plan.sizes.config();
     let device = ops::device::cpu();
     let huge = |name: &str, n| vec![if name == "blk.1.ffn_down.weight" { f32::MAX } else { 0.5 }; n];
@@ -190,4 +191,47 @@ fn a_batch_in_which_nothing_counts_is_refused() {
     }
     let refused = training(&knobs()).step(&mut Nothing);
     assert!(matches!(refused, Err(Error::NothingToLearn { step: 1 })));
+}
+
+#[test]
+fn a_disk_that_fails_while_saving_leaves_a_whole_checkpoint() {
+    let knobs = Knobs { layers: Some(1), width: Some(16), heads: Some(1), ..knobs() };
+    let at = |steps| {
+        let mut training = training(&knobs);
+        losses(&mut training, &mut Counting { n_given: 0 }, steps);
+        training
+    };
+    let (old, new) = (at(1), at(3));
+    let faults = [
+        Fault::NoSpace,
+        Fault::Io,
+        Fault::SyncFails,
+        Fault::PowerLoss(Survives::Nothing),
+        Fault::PowerLoss(Survives::Names),
+        Fault::PowerLoss(Survives::Chance),
+    ];
+    for fault in faults {
+        let (mut struck, mut number) = (true, 0);
+        while struck {
+            let folder = testkit::disk::quick_folder().unwrap();
+            let path = folder.path().join("last.safetensors");
+            save(&RealDisk, &path, &old, "old").unwrap();
+            let plan = testkit::disk::Plan { fault, at: number, lasting: Lasting::FromThenOn, seed: number };
+            let disk = FaultyDisk::new(folder.path(), Some(plan));
+            let saved = save(&disk, &path, &new, "new");
+            struck = disk.struck();
+            let found = Saved::open(&path).unwrap_or_else(|error| panic!("{fault:?} at {number}: {error}"));
+            assert!(saved.is_err() || found.notes == "new", "{fault:?} at {number}: it was acknowledged");
+            let steps = if found.notes == "new" { 3 } else { 1 };
+            assert_eq!(found.progress.steps, steps);
+            let expected = if steps == 3 { &new } else { &old };
+            let restored = found.restore(parameters(&plan_of(&knobs))).unwrap();
+            assert_eq!(weights(&restored), weights(expected), "{fault:?} at {number}");
+            // Whatever was left behind, the next attempt succeeds.
+            save(&RealDisk, &path, &new, "new").unwrap();
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{fault:?} at {number}");
+            number += 1;
+        }
+        assert!(number > 2, "{fault:?} never struck");
+    }
 }
