@@ -5,13 +5,16 @@
 mod completions;
 mod copy;
 mod explain;
+mod export;
 mod help;
 mod import;
 mod list;
 mod man;
 mod remove;
 mod run;
+mod runs;
 mod show;
+mod train;
 mod verify;
 
 use clap::{Arg, ArgAction, ArgMatches};
@@ -41,6 +44,9 @@ pub static COMMANDS: &[Command] = &[
     copy::COMMAND,
     remove::COMMAND,
     verify::COMMAND,
+    train::COMMAND,
+    runs::COMMAND,
+    export::COMMAND,
     completions::COMMAND,
     man::COMMAND,
     help::COMMAND,
@@ -120,6 +126,10 @@ mod tests {
         check("import", expect_file!["../snapshots/help-import.txt"]);
         check("show", expect_file!["../snapshots/help-show.txt"]);
         check("verify", expect_file!["../snapshots/help-verify.txt"]);
+        check("train", expect_file!["../snapshots/help-train.txt"]);
+        check("runs", expect_file!["../snapshots/help-runs.txt"]);
+        check("runs compare", expect_file!["../snapshots/help-runs-compare.txt"]);
+        check("export", expect_file!["../snapshots/help-export.txt"]);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Look {
     pub color: Color,
     /// Columns of the terminal.
     pub columns: usize,
+    /// Rows of the terminal.
+    pub rows: usize,
 }
 
 /// The two streams.
@@ -51,11 +53,13 @@ pub struct Console {
     is_mid_line: bool,
     /// What the progress line shows, while there is one.
     progress: Option<String>,
+    /// Lines of the block that is redrawn, while there is one.
+    n_live: usize,
 }
 
 impl Console {
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>, look: Look) -> Self {
-        Self { out, err, look, format: Format::People, is_mid_line: false, progress: None }
+        Self { out, err, look, format: Format::People, is_mid_line: false, progress: None, n_live: 0 }
     }
 
     /// Colours for stdout.
@@ -66,6 +70,22 @@ impl Console {
     /// Columns of the terminal.
     pub fn columns(&self) -> usize {
         self.look.columns
+    }
+
+    /// Rows of the terminal.
+    pub fn rows(&self) -> usize {
+        self.look.rows
+    }
+
+    /// Colours for stderr.
+    pub fn talk_color(&self) -> Color {
+        self.color_of(self.look.err)
+    }
+
+    /// Whether a block can be redrawn: stderr is a terminal, and no events are written to the same one.
+    pub fn is_live(&self) -> bool {
+        let has_events = self.format == Format::Json && self.look.out == End::Terminal;
+        self.look.err == End::Terminal && !has_events
     }
 
     /// Writes data for people as it is: the caller has made it safe.
@@ -114,6 +134,22 @@ impl Console {
         self.talk(&(shown + "\n"));
     }
 
+    /// Says something that the caller has made safe, and painted for `talk_color`.
+    pub fn tell(&mut self, text: &str) {
+        self.talk(text);
+    }
+
+    /// Redraws the block that stays below everything else, where a block can be redrawn; each line has to be
+    /// safe and narrower than the terminal.
+    pub fn live(&mut self, lines: &[String]) {
+        if !self.is_live() || lines.is_empty() {
+            return;
+        }
+        self.clear_progress();
+        self.write_talk(&lines.join("\n"));
+        self.n_live = lines.len();
+    }
+
     /// Says what is wrong with the command line, in the parser's words.
     pub fn complain(&mut self, text: &str) {
         self.talk(&format!("{}\n", visible::text(text)));
@@ -160,6 +196,12 @@ impl Console {
         if self.progress.take().is_some() {
             let blanks = " ".repeat(self.look.columns.saturating_sub(1));
             self.write_talk(&format!("\r{blanks}\r"));
+        }
+        // ECMA-48: up to the first line of the block, then everything from there on is erased.
+        match std::mem::take(&mut self.n_live) {
+            0 => {}
+            1 => self.write_talk("\r\x1b[J"),
+            n_lines => self.write_talk(&format!("\r\x1b[{}A\x1b[J", n_lines - 1)),
         }
     }
 

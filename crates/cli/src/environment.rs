@@ -36,8 +36,12 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
 
 /// Colours unless somebody said no, or the terminal knows none.
 pub fn color(read: impl Fn(&str) -> Option<OsString>) -> Color {
-    let is_dumb = read("TERM").is_some_and(|term| term == "dumb");
-    if is_dumb || read("NO_COLOR").is_some() { Color::Off } else { Color::On }
+    if read("NO_COLOR").is_some() || is_dumb(read) { Color::Off } else { Color::On }
+}
+
+/// Whether the terminal cannot move its cursor.
+pub fn is_dumb(read: impl Fn(&str) -> Option<OsString>) -> bool {
+    read("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// The folder of the person who calls.
@@ -101,5 +105,6 @@ mod tests {
         assert_eq!(color(from(&[("NO_COLOR", "1"), ("TERM", "xterm")])), Color::Off);
         assert_eq!(color(from(&[("TERM", "dumb")])), Color::Off);
         assert_eq!(color(from(&[("TERM", "xterm")])), Color::On);
+        assert!(is_dumb(from(&[("TERM", "dumb")])) && !is_dumb(from(&[("NO_COLOR", "1")])));
     }
 }

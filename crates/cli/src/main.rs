@@ -9,6 +9,7 @@ mod chat;
 mod commands;
 mod console;
 mod environment;
+mod explanations;
 mod interrupt;
 mod jobs;
 mod knobs;
@@ -20,20 +21,24 @@ mod scripted;
 mod session;
 mod statistics;
 mod terminal;
+mod training_settings;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use app::{App, Failure, Settings};
-use terminal_size::{Width, terminal_size};
+use terminal_size::{Height, Width, terminal_size};
 
 use crate::console::{Console, End, Look};
 use crate::jobs::Jobs;
 use crate::session::{Session, Stdin, World};
 
 /// Columns where no terminal says how many it has.
-const COLUMNS: usize = 80;
+const COLUMNS: u16 = 80;
+/// Rows where no terminal says how many it has.
+const ROWS: u16 = 24;
 
 fn main() -> ExitCode {
     let exit = program::main(std::env::args_os(), &mut Session::new(world(console())));
@@ -42,11 +47,14 @@ fn main() -> ExitCode {
 
 fn console() -> Console {
     let end = |is_terminal: bool| if is_terminal { End::Terminal } else { End::Other };
+    let (Width(columns), Height(rows)) = terminal_size().unwrap_or((Width(COLUMNS), Height(ROWS)));
+    let can_redraw = io::stderr().is_terminal() && !environment::is_dumb(environment::variable);
     let look = Look {
         out: end(io::stdout().is_terminal()),
-        err: end(io::stderr().is_terminal()),
+        err: end(can_redraw),
         color: environment::color(environment::variable),
-        columns: terminal_size().map_or(COLUMNS, |(Width(columns), _)| usize::from(columns).max(20)),
+        columns: usize::from(columns).max(20),
+        rows: rows.into(),
     };
     Console::new(Box::new(io::stdout()), Box::new(io::stderr()), look)
 }
@@ -61,8 +69,15 @@ fn world(console: Console) -> World {
         edit: Box::new(chat::lines::editor),
         // Without a handler Ctrl-C ends the program at once, which loses only a goodbye.
         listen: Box::new(|interrupt| drop(interrupt.listen())),
+        elapsed_ms: elapsed_ms(),
         now_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
     }
+}
+
+/// Milliseconds since the program began.
+fn elapsed_ms() -> Rc<dyn Fn() -> u64> {
+    let begun = Instant::now();
+    Rc::new(move || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
 fn open(settings: Settings) -> Result<Box<dyn Jobs>, Failure> {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use app::event::training::{Report, RunDetails};
 use app::event::{Finished, Model, Reason, Started};
 use app::{Event, Job, Settings};
 
@@ -107,7 +108,7 @@ impl Script {
     pub fn run(self, words: &[&str]) -> Told {
         let (out, err) = (Stream::default(), Stream::default());
         out.n_left.set(self.closed_after);
-        let look = Look { out: self.end, err: self.end, color: Color::On, columns: self.columns };
+        let look = Look { out: self.end, err: self.end, color: Color::On, columns: self.columns, rows: 24 };
         let play = Rc::new(Play {
             answers: self.answers,
             interrupted_after: self.interrupted_after,
@@ -124,6 +125,7 @@ impl Script {
                 Ok(Box::new(ScriptedLines { typed: typed.clone(), play: at_edit.clone() }))
             }),
             listen: Box::new(move |interrupt| drop(at_listen.interrupt.replace(interrupt.clone()))),
+            elapsed_ms: ticking(),
             now_ms: Self::NOW_MS,
         };
         let words = ["hearth"].iter().chain(words).map(OsString::from);
@@ -138,6 +140,12 @@ impl Script {
             prompts: play.prompts.take(),
         }
     }
+}
+
+/// A clock that goes on by a second whenever somebody looks.
+fn ticking() -> Rc<dyn Fn() -> u64> {
+    let now_ms = Cell::new(0);
+    Rc::new(move || now_ms.replace(now_ms.get() + 1000))
 }
 
 /// An answer of these pieces, from its start to its end.
@@ -176,6 +184,44 @@ pub fn model(name: &str) -> Model {
         size_bytes: 1_060_000,
         created_ms: Script::NOW_MS,
         architecture: "llama".into(),
+    }
+}
+
+/// A run called `run`, as it is after its end.
+pub fn run_details(run: &str) -> RunDetails {
+    let knob = |name: &str, value: &str, reason: &str| serde_json::json!({ "name": name, "value": value, "reason": reason });
+    let record = serde_json::json!({
+        "version": 1, "run": run, "name": "stories:latest", "began_unix_ms": Script::NOW_MS - 3_600_000,
+        "hearth": "0.1.0", "isa": "avx512", "n_threads": 2, "data": "/texts\u{1b}[2J",
+        "data_digest": "sha256:0123", "n_documents": 1200, "n_training_tokens": 240_000,
+        "n_held_out_tokens": 12_000, "vocabulary": "learned", "knobs": { "size": "nano" }, "watch": {},
+        "plan": {
+            "sizes": { "family": "llama", "biases": false, "vocabulary": 512, "width": 64, "layers": 2, "heads": 2, "kv_heads": 2,
+                "feed_forward": 192, "context": 64 },
+            "settings": { "steps": 400, "length": 64, "batch": 16, "accumulation": 1, "learning_rate": 0.003,
+                "last_learning_rate": 0.0003, "warm_up": 20, "schedule": "cosine", "beta_1": 0.9,
+                "beta_2": 0.95, "epsilon": 1e-8, "weight_decay": 0.1, "clip": 1.0, "precision": "f32",
+                "segments": 1, "seed": 1 },
+            "derived": [
+                knob("width", "64", "what `--size nano` stands for"),
+                knob("steps", "400", "4 passes over 240000 tokens, 1024 a step; more of the same teaches little"),
+            ],
+        },
+        "steps": 400, "seconds": 83.2, "loss": 2.5, "ending": "done",
+        "best": { "step": 380, "loss": 2.6, "perplexity": 13.46, "is_best": true },
+        "fingerprint": { "files": [] },
+    });
+    let report = |step: u64| Report {
+        step,
+        loss: 2.0 + 4.0 / (step as f64).sqrt(),
+        gradient_norm: 0.5,
+        learning_rate: 0.003,
+    };
+    RunDetails {
+        record: serde_json::from_value(record).expect("a record"),
+        folder: PathBuf::from("/home/runs").join(run),
+        curve: (1..=400).map(report).collect(),
+        held_out: Vec::new(),
     }
 }
 
@@ -230,8 +276,9 @@ impl Iterator for Scripted {
         }
         self.n_told += 1;
         if self.play.is_cancelled.load(Ordering::SeqCst) && !self.events.is_empty() {
-            self.events.clear();
-            return Some(Event::Finished(finished(Reason::Cancelled)));
+            let last = self.events.drain(..).next_back();
+            let stopped = last.filter(|last| matches!(last, Event::Trained(_)));
+            return Some(stopped.unwrap_or_else(|| Event::Finished(finished(Reason::Cancelled))));
         }
         self.events.pop_front()
     }

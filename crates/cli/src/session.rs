@@ -1,6 +1,7 @@
 //! One call of the program: its streams, its settings, and the one way in which a job is run.
 
 use std::io::{self, Read};
+use std::rc::Rc;
 
 use app::{Event, Failure, Job, Settings};
 
@@ -35,6 +36,8 @@ pub struct World {
     pub edit: Box<Edit>,
     /// Joins Ctrl-C to the running job; called before the first job.
     pub listen: Box<dyn Fn(&Interrupt)>,
+    /// Milliseconds since the program began.
+    pub elapsed_ms: Rc<dyn Fn() -> u64>,
     /// Milliseconds since 1970.
     pub now_ms: u64,
 }

@@ -3,6 +3,7 @@
 //! Only pure functions from values to text; who prints them is `console`.
 
 pub mod bar;
+pub mod curve;
 pub mod paint;
 pub mod table;
 pub mod units;

@@ -3,6 +3,7 @@
 //!
 //! The parts are drawn by pure functions: `pieces`, `tokens`, `lens`, `timing`.
 
+mod knob;
 mod lens;
 mod pieces;
 mod timing;
@@ -29,6 +30,11 @@ pub const COMMAND: Command = Command { name: "explain", build, run };
 const MAX_TOKENS: usize = 16;
 const ALTERNATIVES: &str = "5";
 
+const AFTER_HELP: &str = "\
+For example:
+  hearth explain starter --raw \"Once upon a time\"
+  hearth explain --knob learning_rate";
+
 fn build(command: clap::Command) -> clap::Command {
     command
         .about("Show what happens inside a model while it answers")
@@ -42,15 +48,19 @@ fn build(command: clap::Command) -> clap::Command {
                 .value_parser(value_parser!(u16).range(0..=100))
                 .help("How many of the likeliest tokens to name at each place"),
         )
+        .arg(knob::argument())
         .args(knobs::arguments())
         .mut_arg("temperature", |arg| arg.help("How bold the choice of words is (default: 0, the likeliest)"))
         .mut_arg("max-tokens", |arg| {
             arg.help(format!("Tokens of the answer at most (default: {MAX_TOKENS})"))
         })
-        .after_help("For example: hearth explain starter --raw \"Once upon a time\"")
+        .after_help(AFTER_HELP)
 }
 
 fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+    if let Some(name) = knob::asked(matches) {
+        return knob::explain(name, session.console());
+    }
     session.set_device(matches.get_one::<String>("device").cloned());
     let job = job(matches, session)?;
     let mut view = View::default();

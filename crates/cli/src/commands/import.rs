@@ -69,7 +69,7 @@ fn import(matches: &ArgMatches) -> Result<Import, Failure> {
 }
 
 /// From the root: whoever does the job may stand in another folder.
-fn whole(path: &Path) -> Result<PathBuf, Failure> {
+pub fn whole(path: &Path) -> Result<PathBuf, Failure> {
     absolute(path).map_err(|error| {
         let message = format!("{}: {error}", path.display());
         Failure::new("wrong_path", message, "name the file by its path from the root")

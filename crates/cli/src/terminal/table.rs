@@ -1,7 +1,7 @@
 //! Rows in columns as wide as their widest cell. Cells are made safe here; none is ever cut.
 
 use super::visible;
-use super::width::{left, right, width};
+use super::width::{left, right, width, wrap};
 
 /// On which side a column's cells stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,30 @@ pub fn pairs(pairs: &[(String, String)]) -> String {
     pairs.iter().map(line).collect()
 }
 
+/// Rows without headings whose last cell is wrapped, so that lines fit `columns` where they can; indented.
+pub fn wrapped(rows: &[Vec<String>], columns: usize) -> String {
+    const LEAST: usize = 16;
+    let cell =
+        |row: &'_ Vec<String>, at: usize| visible::line(row.get(at).map_or("", String::as_str)).into_owned();
+    let n_cells = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let last = n_cells.saturating_sub(1);
+    let widest = |at: usize| rows.iter().map(|row| width(&cell(row, at))).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..last).map(widest).collect();
+    let indent = 2 + widths.iter().map(|width| width + 2).sum::<usize>();
+    let mut text = String::new();
+    for row in rows {
+        let head: String =
+            widths.iter().enumerate().map(|(at, width)| left(&cell(row, at), *width) + "  ").collect();
+        let mut begin = format!("  {head}");
+        for piece in wrap(&cell(row, last), columns.saturating_sub(indent).max(LEAST)) {
+            text += (begin + &piece).trim_end();
+            text.push('\n');
+            begin = " ".repeat(indent);
+        }
+    }
+    text
+}
+
 fn line(columns: &[(usize, Side)], row: &[String]) -> String {
     let cells = columns.iter().zip(row).map(|((columns, side), cell)| match side {
         Side::Left => left(cell, *columns),
@@ -51,5 +75,15 @@ mod tests {
         let rows = [vec!["日本".to_owned(), "7".to_owned()], vec!["a\x1b[2J".to_owned(), "12".to_owned()]];
         let shown = table(&[("NAME", Side::Left), ("N", Side::Right)], &rows);
         assert_eq!(shown, "NAME    N\n日本    7\na␛[2J  12\n");
+    }
+
+    #[test]
+    fn the_last_cell_is_wrapped_below_itself() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["width", "256", "what the size stands for"]), row(["a\x1b", "1", "as you set it"])];
+        let expected = "  width  256  what the size\n              stands for\n  a␛     1    as you set it\n";
+        assert_eq!(wrapped(&rows, 30), expected);
+        assert_eq!(wrapped(&[], 30), "");
+        assert!(wrapped(&rows, 0).lines().count() > 2);
     }
 }

@@ -41,6 +41,21 @@ pub fn milliseconds(ms: f64) -> String {
     }
 }
 
+/// `8.2 s`, `2 min 3 s`, `1 h 5 min`, `3 days 4 h`: how long something takes.
+pub fn duration(seconds: f64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    // A cast of NaN gives 0 and one of infinity the largest number, by definition of `as`.
+    match seconds.max(0.0).round() as u64 {
+        _ if seconds < 9.95 => format!("{:.1} s", seconds.max(0.0)),
+        whole if whole < MINUTE => format!("{whole} s"),
+        whole if whole < HOUR => format!("{} min {} s", whole / MINUTE, whole % MINUTE),
+        whole if whole < DAY => format!("{} h {} min", whole / HOUR, whole % HOUR / MINUTE),
+        whole => format!("{} {} h", many((whole / DAY) as usize, "day"), whole % DAY / HOUR),
+    }
+}
+
 /// `72.4%` of a share between 0 and 1.
 pub fn percent(share: f64) -> String {
     match share * 100.0 {
@@ -99,6 +114,25 @@ mod tests {
     fn shares_and_times() {
         assert_eq!([1.0, 0.7241, 0.0001, 0.0].map(percent), ["100%", "72.4%", "<0.1%", "0.0%"]);
         assert_eq!([0.123, 12.34, 1234.0].map(milliseconds), ["0.12 ms", "12.3 ms", "1.23 s"]);
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let cases = [
+            (-1.0, "0.0 s"),
+            (8.24, "8.2 s"),
+            (9.96, "10 s"),
+            (59.4, "59 s"),
+            (59.6, "1 min 0 s"),
+            (3599.0, "59 min 59 s"),
+            (3900.0, "1 h 5 min"),
+            (273_600.0, "3 days 4 h"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(duration(seconds), expected);
+        }
+        assert_eq!(duration(f64::NAN), "0 s");
+        assert!(duration(f64::INFINITY).contains("days"));
     }
 
     #[test]

@@ -1,0 +1,86 @@
+//! The knobs of sampling in plain words, in the order of `knobs`.
+
+use super::Explanation;
+
+pub static KNOBS: &[Explanation] = &[
+    Explanation {
+        name: "temperature",
+        what: "How bold the choice of the next token is. The model gives every token a score; the scores are divided by the temperature before they become probabilities.",
+        higher: "Unlikely tokens get their chance: livelier, more surprising, sooner nonsense.",
+        lower: "The likeliest tokens win more often: calmer, drier, more repetitive. 0 always takes the likeliest, so the answer is the same each time.",
+        watch: "The text falls apart → lower it. It goes in circles → raise it a little. Sums, code or tool calls → 0.",
+        usual: "0.7; 0 for facts and sums, 1 takes the model's own probabilities.",
+    },
+    Explanation {
+        name: "top_k",
+        what: "Only this many of the likeliest tokens may be chosen. The long tail of odd ones is cut off.",
+        higher: "More variety, and more odd words.",
+        lower: "Safer and plainer; 1 always takes the likeliest.",
+        watch: "A strange word now and then in good text → lower it, or turn min_p up. 0 lets every token in.",
+        usual: "40.",
+    },
+    Explanation {
+        name: "top_p",
+        what: "Only the likeliest tokens that together make up this share of the probability may be chosen: few where the model is sure, many where it is not.",
+        higher: "More tokens take part; 1 takes all.",
+        lower: "Fewer take part: safer, plainer.",
+        watch: "The text wanders off → 0.9 or less. It sounds wooden → nearer to 1.",
+        usual: "0.95.",
+    },
+    Explanation {
+        name: "min_p",
+        what: "Drops every token that is less likely than this share of the likeliest one. At 0.05, what is twenty times less likely than the best is out.",
+        higher: "Stricter: only real rivals of the best token stay.",
+        lower: "Looser; 0 drops none.",
+        watch: "With a high temperature, nonsense creeps in → raise it to 0.1; it keeps bold text readable.",
+        usual: "0.05.",
+    },
+    Explanation {
+        name: "repetition_penalty",
+        what: "Makes tokens that occurred before, in the prompt or in the answer, less likely by this factor on their score.",
+        higher: "Fewer repetitions, but needed words such as names and full stops suffer too.",
+        lower: "1 changes nothing; below 1 repetition is rewarded.",
+        watch: "Loops → 1.1. Odd synonyms, broken code or wrong sums → back to 1.",
+        usual: "1, which is off; 1.1 against loops.",
+    },
+    Explanation {
+        name: "presence_penalty",
+        what: "Taken once from the score of every token that the answer already holds, however often: a push towards new subjects.",
+        higher: "It moves on to new words sooner.",
+        lower: "0 changes nothing; below 0 it stays with its words.",
+        watch: "It says the same thing again in the same words → 0.5. It hops from subject to subject → lower.",
+        usual: "0, which is off; 0.5 is clearly felt.",
+    },
+    Explanation {
+        name: "frequency_penalty",
+        what: "Taken from the score of a token for each time that the answer holds it: the more often, the less likely.",
+        higher: "Often used words fade, and in a long answer also the small words that every sentence needs.",
+        lower: "0 changes nothing; below 0 repetition is rewarded.",
+        watch: "One word again and again → 0.3. Long answers lose their grammar → lower, or presence_penalty instead.",
+        usual: "0, which is off.",
+    },
+    Explanation {
+        name: "max_tokens",
+        what: "The answer ends after this many tokens, in the middle of a word if need be. A token is about four letters of English.",
+        higher: "Longer answers can be finished, and take longer.",
+        lower: "Quick and short; answers may be cut off.",
+        watch: "An answer that stops in the middle → raise it. Prompt and answer together have to fit the model's context.",
+        usual: "As many as fit, when absent.",
+    },
+    Explanation {
+        name: "seed",
+        what: "Starts the random numbers of the choice. The same seed, prompt, model and knobs give the same answer, word for word.",
+        higher: "",
+        lower: "",
+        watch: "To compare two settings, keep the seed. At temperature 0 it changes nothing.",
+        usual: "Drawn anew for each answer, when absent; --stats tells which it was.",
+    },
+    Explanation {
+        name: "stop",
+        what: "A text that ends the answer; it is not part of it. It may be given several times.",
+        higher: "",
+        lower: "",
+        watch: "A model that goes on with the person's part of the talk → stop before their name. An answer that is empty → the stop text came first.",
+        usual: "None: the model knows how to end its turn.",
+    },
+];
