@@ -276,7 +276,7 @@ impl Iterator for Scripted {
         }
         self.n_told += 1;
         if self.play.is_cancelled.load(Ordering::SeqCst) && !self.events.is_empty() {
-            let last = self.events.drain(..).last();
+            let last = self.events.drain(..).next_back();
             let stopped = last.filter(|last| matches!(last, Event::Trained(_)));
             return Some(stopped.unwrap_or_else(|| Event::Finished(finished(Reason::Cancelled))));
         }

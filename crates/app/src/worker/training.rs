@@ -66,10 +66,6 @@ fn start(place: &Place, train: &Train, reporter: &Reporter) -> Result<Trained, F
 fn begin(place: &Place, name: &str, new: &NewTraining, reporter: &Reporter) -> Result<Trained, Failure> {
     let model = ModelName::parse(name)?;
     check_watch(new)?;
-    // What cannot be is refused before a long look at the data; the plan itself follows from what is found there.
-    let guess =
-        Facts { n_tokens: 1 << 30, vocabulary: new.knobs.wanted_vocabulary(), has_16_bit_units: false };
-    new.knobs.plan(guess)?;
     let folder = Folder::create(&RealDisk, &place.home, &model.to_string())?;
     let prepared = prepare::prepare(new, (&folder, &place.store), reporter);
     let prepared = prepared.inspect_err(|_| drop(std::fs::remove_dir_all(&folder.path)))?;

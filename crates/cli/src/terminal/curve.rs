@@ -73,7 +73,8 @@ fn heights(points: &[(f64, f64)], n_dots: usize) -> Vec<Option<f64>> {
     let mut sums = vec![(0.0, 0_usize); n_dots];
     let is_finite = |(x, y): &&(f64, f64)| x.is_finite() && y.is_finite();
     let finite = || points.iter().filter(is_finite);
-    let (Some(&(first, _)), Some(&(last, _)), true) = (finite().next(), finite().last(), n_dots > 0) else {
+    let (Some(&(first, _)), Some(&(last, _)), true) = (finite().next(), finite().next_back(), n_dots > 0)
+    else {
         return Vec::new();
     };
     let span = (last - first).max(f64::MIN_POSITIVE);
@@ -91,9 +92,9 @@ fn bridged(mut heights: Vec<Option<f64>>) -> Vec<Option<f64>> {
         heights.iter().enumerate().filter_map(|(at, height)| height.map(|height| (at, height))).collect();
     for pair in known.windows(2) {
         let [(from, first), (to, last)] = [pair[0], pair[1]];
-        for at in from + 1..to {
+        for (at, height) in heights.iter_mut().enumerate().take(to).skip(from + 1) {
             let share = (at - from) as f64 / (to - from) as f64;
-            heights[at] = Some(first + (last - first) * share);
+            *height = Some(first + (last - first) * share);
         }
     }
     heights
@@ -155,6 +156,7 @@ mod tests {
         expect![[r#"
               6.250 ⠑⢄⠀⠀
               2.000 ⠀⠀⠑⢄
-        "#]].assert_eq(&(drawn.join("\n") + "\n"));
+        "#]]
+        .assert_eq(&(drawn.join("\n") + "\n"));
     }
 }

@@ -214,7 +214,11 @@ fn sample(console: &mut Console, prompt: &str, text: &str) {
     let prompt = visible::text(prompt).replace('\t', "    ");
     let text = visible::text(text).replace('\t', "    ");
     let lines = wrap(&format!("{prompt}{text}"), console.columns().saturating_sub(3));
-    let told: String = lines.iter().map(|line| format!("  {}\n", color.paint(Ink::Dim, line))).collect();
+    let told: String = lines
+        .iter()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| format!("  {}\n", color.paint(Ink::Dim, line)))
+        .collect();
     console.tell(&told);
 }
 
