@@ -5,7 +5,7 @@ use app::event::training::{Compared, Difference};
 use super::show;
 use crate::terminal::paint::{Color, Ink};
 use crate::terminal::table::{Side, table};
-use crate::terminal::visible;
+use crate::terminal::{units, visible};
 
 /// Where a setting that was derived stands in a record.
 const DERIVED: [&str; 2] = ["plan.settings.", "plan.sizes."];
@@ -55,17 +55,10 @@ fn is_told_twice(row: &Difference, all: &[Difference]) -> bool {
 /// A value with the digits that people compare: four behind the point, and the beginning of a digest.
 fn brief(value: &str) -> String {
     const DIGEST: &str = "sha256:";
-    const DIGITS: usize = 6;
     if let Some(digits) = value.strip_prefix(DIGEST) {
         return super::super::list::short(digits);
     }
-    match value.parse::<f64>() {
-        Ok(number) if value.contains('.') && value.len() > DIGITS => match number.abs() {
-            0.001.. => format!("{number:.4}"),
-            _ => format!("{number:.2e}"),
-        },
-        _ => value.to_owned(),
-    }
+    units::brief(value)
 }
 
 /// A name without the group in which a record keeps it.

@@ -203,8 +203,9 @@ fn plan(console: &mut Console, planned: &Training) {
         return console.tell(&heading(&text));
     }
     let text = heading(&format!("Run {run}: {values} parameters, in {}", folder.display()));
-    let row =
-        |row: &app::event::training::Derived| vec![row.name.clone(), row.value.clone(), row.reason.clone()];
+    let row = |row: &app::event::training::Derived| {
+        vec![row.name.clone(), units::brief(&row.value), row.reason.clone()]
+    };
     let rows: Vec<Vec<String>> = derived.iter().map(row).collect();
     console.tell(&(text + &wrapped(&rows, console.columns()) + "\n"));
 }
