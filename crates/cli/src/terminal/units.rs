@@ -56,6 +56,19 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A value as it was written, but a number with a long tail with the digits that people compare:
+/// `0.00030000000000000003` becomes `3.00e-4`.
+pub fn brief(value: &str) -> String {
+    const LONG: usize = 10;
+    match value.parse::<f64>() {
+        Ok(number) if value.contains('.') && value.len() > LONG => match number.abs() {
+            0.001.. => format!("{number:.4}"),
+            _ => format!("{number:.2e}"),
+        },
+        _ => value.to_owned(),
+    }
+}
+
 /// `72.4%` of a share between 0 and 1.
 pub fn percent(share: f64) -> String {
     match share * 100.0 {

@@ -5,7 +5,7 @@ use app::event::training::{Compared, Difference};
 use super::show;
 use crate::terminal::paint::{Color, Ink};
 use crate::terminal::table::{Side, table};
-use crate::terminal::visible;
+use crate::terminal::{units, visible};
 
 /// Where a setting that was derived stands in a record.
 const DERIVED: [&str; 2] = ["plan.settings.", "plan.sizes."];
@@ -40,7 +40,7 @@ pub fn page(compared: &Compared, color: Color, columns: usize) -> String {
 fn side_by_side(names: [&String; 2], rows: &[&Difference]) -> String {
     let headings =
         [("", Side::Left), (&*visible::line(names[0]), Side::Left), (&*visible::line(names[1]), Side::Left)];
-    let row = |row: &&Difference| vec![short(&row.name).to_owned(), row.first.clone(), row.second.clone()];
+    let row = |row: &&Difference| vec![short(&row.name).to_owned(), brief(&row.first), brief(&row.second)];
     let shown = table(&headings, &rows.iter().map(row).collect::<Vec<_>>());
     shown.lines().map(|line| format!("  {line}\n")).collect()
 }
@@ -52,8 +52,39 @@ fn is_told_twice(row: &Difference, all: &[Difference]) -> bool {
     is_set && all.iter().filter(is_derived).any(|other| short(&other.name) == short(&row.name))
 }
 
+/// A value with the digits that people compare: four behind the point, and the beginning of a digest.
+fn brief(value: &str) -> String {
+    const DIGEST: &str = "sha256:";
+    if let Some(digits) = value.strip_prefix(DIGEST) {
+        return super::super::list::short(digits);
+    }
+    units::brief(value)
+}
+
 /// A name without the group in which a record keeps it.
 fn short(name: &str) -> &str {
     let groups = DERIVED.iter().chain(&SET);
     groups.filter_map(|group| name.strip_prefix(group)).next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_as_long_as_people_compare_them() {
+        let cases = [
+            ("2.4180053994059563", "2.4180"),
+            ("0.00030000000000000003", "3.00e-4"),
+            ("0.002", "0.002"),
+            ("1521", "1521"),
+            ("1234567890", "1234567890"),
+            ("sha256:4b65441ecfda206ee3af13c5", "4b65441ecfda"),
+            ("/texts/a.b", "/texts/a.b"),
+            ("NaN", "NaN"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(brief(value), expected);
+        }
+    }
 }

@@ -18,7 +18,7 @@ const INDENT: usize = 2;
 pub fn page(details: &RunDetails, color: Color, columns: usize) -> String {
     let knobs = details.record.plan.derived.iter();
     let knobs: Vec<Vec<String>> =
-        knobs.map(|knob| vec![knob.name.clone(), knob.value.clone(), knob.reason.clone()]).collect();
+        knobs.map(|knob| vec![knob.name.clone(), units::brief(&knob.value), knob.reason.clone()]).collect();
     let sections = [
         ("Run", wrapped(&facts(details), columns)),
         ("Results", wrapped(&results(details), columns)),

@@ -203,8 +203,9 @@ fn plan(console: &mut Console, planned: &Training) {
         return console.tell(&heading(&text));
     }
     let text = heading(&format!("Run {run}: {values} parameters, in {}", folder.display()));
-    let row =
-        |row: &app::event::training::Derived| vec![row.name.clone(), row.value.clone(), row.reason.clone()];
+    let row = |row: &app::event::training::Derived| {
+        vec![row.name.clone(), units::brief(&row.value), row.reason.clone()]
+    };
     let rows: Vec<Vec<String>> = derived.iter().map(row).collect();
     console.tell(&(text + &wrapped(&rows, console.columns()) + "\n"));
 }
@@ -214,7 +215,11 @@ fn sample(console: &mut Console, prompt: &str, text: &str) {
     let prompt = visible::text(prompt).replace('\t', "    ");
     let text = visible::text(text).replace('\t', "    ");
     let lines = wrap(&format!("{prompt}{text}"), console.columns().saturating_sub(3));
-    let told: String = lines.iter().map(|line| format!("  {}\n", color.paint(Ink::Dim, line))).collect();
+    let told: String = lines
+        .iter()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| format!("  {}\n", color.paint(Ink::Dim, line)))
+        .collect();
     console.tell(&told);
 }
 
