@@ -102,6 +102,46 @@ pub struct Facts {
     pub modified_ns: i64,
 }
 
+/// Puts a file that `write` makes in the place of what may be at `path`: written beside it, made durable, renamed.
+/// Whoever reads finds the old file or the new one, whole; after an error the old one. What an earlier writer left
+/// beside it is removed. `failed` turns an error into the caller's, from what was tried and with which file.
+///
+/// # Errors
+/// That of `write`, or what `failed` makes of the disk's.
+pub fn replace<E>(
+    disk: &dyn Disk,
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    failed: impl Fn(&'static str, &Path, io::Error) -> E,
+) -> Result<(), E> {
+    const BUFFER_BYTES: usize = 1 << 20;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    match disk.remove_leftover(beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("replace", beside, error));
+        }
+        _ => {}
+    }
+    // A file that is there now is a living writer's: it stays.
+    let file = disk.create_new(beside).map_err(|error| failed("create", beside, error))?;
+    let written = || {
+        let mut out = io::BufWriter::with_capacity(BUFFER_BYTES, file);
+        write(&mut out)?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error);
+        let mut file = file.map_err(|error| failed("write", beside, error))?;
+        file.sync().map_err(|error| failed("make durable", beside, error))
+    };
+    if let Err(error) = written() {
+        let _ = disk.remove_file(beside);
+        return Err(error);
+    }
+    disk.rename(beside, path).map_err(|error| failed("replace", path, error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    disk.sync_dir(folder).map_err(|error| failed("make durable", folder, error))
+}
+
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;

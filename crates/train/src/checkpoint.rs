@@ -3,10 +3,10 @@
 //! The file is written beside the old one, made durable, and then takes its name: whoever reads finds the old
 //! checkpoint or the new one, whole. Not for trained models: those go into the store.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use base::disk::Disk;
+use base::disk::{Disk, replace};
 use formats::metadata::Value;
 use formats::{Dtype, FileBytes, Metadata, TensorFile, TensorSpec, safetensors};
 use models::parameters::{Learned, Parameter, Parameters};
@@ -24,28 +24,11 @@ const MOMENTS: [&str; 2] = ["first/", "second/"];
 /// # Errors
 /// [`Error::Io`], [`Error::Format`]; the older checkpoint is then still there.
 pub fn save(disk: &dyn Disk, path: &Path, training: &Training, notes: &str) -> Result<(), Error> {
-    let beside = path.with_extension("new");
-    let io = |action, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| Error::Io { action, path, source }
-    };
-    match disk.remove_leftover(&beside) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(io("replace", &beside)(error)),
-    }
-    let written = write(disk, &beside, training, notes);
-    if let Err(error) = written {
-        let _ = disk.remove_file(&beside);
-        return Err(error);
-    }
-    disk.rename(&beside, path).map_err(io("replace", path))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    disk.sync_dir(folder).map_err(io("make durable", folder))
+    let io = |action, path: &Path, source| Error::Io { action, path: path.to_path_buf(), source };
+    replace(disk, path, |out| write(out, path, training, notes), io)
 }
 
-fn write(disk: &dyn Disk, path: &Path, training: &Training, notes: &str) -> Result<(), Error> {
-    let io = |action| move |source| Error::Io { action, path: path.to_path_buf(), source };
+fn write(out: &mut dyn Write, path: &Path, training: &Training, notes: &str) -> Result<(), Error> {
     let format = |source| Error::Format { path: path.to_path_buf(), source };
     let mut metadata = Metadata::new(&path.display().to_string());
     let json = |value: serde_json::Result<String>| value.expect("settings and progress are plain values");
@@ -58,8 +41,6 @@ fn write(disk: &dyn Disk, path: &Path, training: &Training, notes: &str) -> Resu
         metadata.insert(key, Value::String(value));
     }
     let parameters = training.parameters();
-    let file = disk.create_new(path).map_err(io("create"))?;
-    let out = io::BufWriter::with_capacity(1 << 20, file);
     let mut writer = safetensors::write(out, &metadata, &specs(parameters)).map_err(format)?;
     for parameter in parameters.iter() {
         writer.append(&bytes(&parameter.tensor)).map_err(format)?;
@@ -69,10 +50,8 @@ fn write(disk: &dyn Disk, path: &Path, training: &Training, notes: &str) -> Resu
             writer.append(&bytes(&moments[index])).map_err(format)?;
         }
     }
-    let mut out = writer.finish().map_err(format)?;
-    out.flush().map_err(io("write"))?;
-    let mut file = out.into_inner().map_err(|error| io("write")(error.into_error()))?;
-    file.sync().map_err(io("make durable"))
+    writer.finish().map_err(format)?;
+    Ok(())
 }
 
 fn specs(parameters: &Parameters) -> Vec<TensorSpec> {

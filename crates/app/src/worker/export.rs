@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use base::disk::{Disk, RealDisk};
+use base::disk::{Disk, RealDisk, replace};
 use formats::metadata::Value;
 use formats::{Dtype, Metadata, TensorFile, TensorSpec, gguf, safetensors};
 use models::Config;
@@ -31,44 +31,19 @@ pub(crate) fn run(store: &Store, export: &Export) -> Result<Event, Failure> {
     Ok(Event::Exported(Exported { model: source.name, files }))
 }
 
-/// Writes a file beside the one that may be there, makes it durable, and puts it in its place.
+/// Writes a file in the place of the one that may be there; its path and its size in bytes.
 fn write_file(
     path: &Path,
-    write: impl FnOnce(
-        io::BufWriter<Box<dyn base::disk::WriteFile>>,
-    ) -> Result<io::BufWriter<Box<dyn base::disk::WriteFile>>, Failure>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(PathBuf, u64), Failure> {
-    let disk = RealDisk;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let failed = |action: &str, path: &Path| {
-        let (action, path) = (action.to_owned(), path.to_path_buf());
-        move |error: io::Error| io_failure(&action, &path, &error)
-    };
-    match disk.remove_leftover(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed("replace", &beside)(error));
-        }
-        _ => {}
-    }
-    let file = disk.create_new(&beside).map_err(failed("create", &beside))?;
-    let done = write(io::BufWriter::with_capacity(1 << 20, file)).and_then(|mut out| {
-        out.flush().map_err(failed("write", &beside))?;
-        let mut file = out.into_inner().map_err(|error| failed("write", &beside)(error.into_error()))?;
-        file.sync().map_err(failed("write", &beside))
-    });
-    if let Err(failure) = done {
-        let _ = disk.remove_file(&beside);
-        return Err(failure);
-    }
-    disk.rename(&beside, path).map_err(failed("write", path))?;
-    let size = disk.facts(path).map_err(failed("look at", path))?.size_bytes;
+    let failed = |action: &'static str, path: &Path, error| io_failure(action, path, &error);
+    replace(&RealDisk, path, write, failed)?;
+    let size = RealDisk.facts(path).map_err(|error| failed("look at", path, error))?.size_bytes;
     Ok((path.to_path_buf(), size))
 }
 
 /// The same file with its matrices in `storage`; vectors stay as exact as they can be.
-fn write_gguf<W: Write>(file: &TensorFile, storage: Option<Storage>, out: W) -> Result<W, Failure> {
+fn write_gguf(file: &TensorFile, storage: Option<Storage>, out: &mut dyn Write) -> Result<(), Failure> {
     let mut metadata = file.metadata().clone();
     if let Some(storage) = storage {
         metadata.insert("general.file_type", Value::U32(file_type(storage)));
@@ -90,7 +65,8 @@ fn write_gguf<W: Write>(file: &TensorFile, storage: Option<Storage>, out: W) -> 
             writer.append(&stored(&widened(file, entry, bytes)?, spec.dtype))?;
         }
     }
-    Ok(writer.finish()?)
+    writer.finish()?;
+    Ok(())
 }
 
 fn widened(file: &TensorFile, entry: &formats::TensorEntry, bytes: &[u8]) -> Result<Vec<f32>, Failure> {
@@ -178,9 +154,9 @@ fn write_folder(file: &TensorFile, export: &Export) -> Result<Vec<(PathBuf, u64)
     let generation =
         json!({ "bos_token_id": id(parts.bos), "eos_token_id": ends, "pad_token_id": id(parts.pad) });
     let text = |name: &str, value: &serde_json::Value| {
-        write_file(&folder.join(name), |mut out| {
-            let written = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
-            written.map(|()| out).map_err(|error| io_failure("write", &folder.join(name), &error))
+        write_file(&folder.join(name), |out| {
+            let written = serde_json::to_writer_pretty(out, value).map_err(io::Error::from);
+            written.map_err(|error| io_failure("write", &folder.join(name), &error))
         })
     };
     let context = parameters.config().context;
@@ -195,7 +171,7 @@ fn write_folder(file: &TensorFile, export: &Export) -> Result<Vec<(PathBuf, u64)
     ])
 }
 
-fn write_safetensors<W: Write>(written: &[Written<'_>], storage: Storage, out: W) -> Result<W, Failure> {
+fn write_safetensors(written: &[Written<'_>], storage: Storage, out: &mut dyn Write) -> Result<(), Failure> {
     let mut metadata = Metadata::new("model.safetensors");
     metadata.insert("format", Value::String("pt".into()));
     let spec = |tensor: &Written<'_>| TensorSpec {
@@ -208,7 +184,8 @@ fn write_safetensors<W: Write>(written: &[Written<'_>], storage: Storage, out: W
     for (tensor, spec) in written.iter().zip(&specs) {
         writer.append(&stored(&tensor.values(), spec.dtype))?;
     }
-    Ok(writer.finish()?)
+    writer.finish()?;
+    Ok(())
 }
 
 fn tokenizer_config(parts: &text::VocabularyParts, metadata: &Metadata, context: usize) -> serde_json::Value {

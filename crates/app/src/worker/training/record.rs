@@ -16,7 +16,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use base::disk::{Disk, Kind};
+use base::disk::{Disk, Kind, replace};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use train::{Knobs, Plan};
@@ -191,20 +191,10 @@ impl<'a> Folder<'a> {
 
     /// Writes a small file beside the old one, makes it durable, and puts it in its place.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let (path, beside) = (self.file(name), self.file(&format!("{name}.new")));
-        let written = || -> io::Result<()> {
-            match self.disk.remove_leftover(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = self.disk.create_new(&beside)?;
-            file.write_all(bytes)?;
-            file.sync()?;
-            drop(file);
-            self.disk.rename(&beside, &path)?;
-            self.disk.sync_dir(&self.path)
-        };
-        written().map_err(|error| io_failure("write", &path, &error))
+        let path = self.file(name);
+        let failed = |action: &'static str, path: &Path, error| io_failure(action, path, &error);
+        let all = |out: &mut dyn Write| out.write_all(bytes).map_err(|error| failed("write", &path, error));
+        replace(self.disk, &path, all, failed)
     }
 
     /// A small text file.
