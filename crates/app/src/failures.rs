@@ -107,6 +107,7 @@ impl From<text::Error> for Failure {
                 ("bad_template", "use `--raw` to go without the model's chat template")
             }
             E::ConversationTooDeep { .. } | E::TooManyLetters => ("bad_prompt", "simplify the conversation"),
+            E::NoTokenFor { .. } => ("bad_prompt", "leave the character out: this model has never seen it"),
             _ => ("bad_vocabulary", "fetch the model again, or convert it again"),
         };
         Self::new(code, error.to_string(), hint)

@@ -284,6 +284,9 @@ pub struct Plan {
     pub derived: Vec<Derived>,
 }
 
+/// The reason for a value that was given.
+const AS_SET: &str = "as you set it";
+
 /// Values as they are derived.
 #[derive(Default)]
 struct Derivation(Vec<Derived>);
@@ -292,7 +295,7 @@ impl Derivation {
     /// What was set, else what follows.
     fn take<T: ToString + Copy>(&mut self, name: &str, set: Option<T>, derived: T, reason: &str) -> T {
         let value = set.unwrap_or(derived);
-        let reason = if set.is_some() { "as you set it" } else { reason };
+        let reason = if set.is_some() { AS_SET } else { reason };
         self.0.push(Derived { name: name.into(), value: value.to_string(), reason: reason.into() });
         value
     }
@@ -323,9 +326,10 @@ impl Knobs {
         let d = derivation;
         let family = d.take("family", self.family, Kind::Llama, "what most small models are made of today");
         let biases = self.biases.unwrap_or(family == Kind::Gpt2) && family == Kind::Gpt2;
-        let reason = match facts.vocabulary.cmp(&self.wanted_vocabulary()) {
-            std::cmp::Ordering::Equal => format!("{by_size}: {vocabulary} entries"),
-            _ => format!("all that this vocabulary has ({} were asked for)", self.wanted_vocabulary()),
+        let reason = match facts.vocabulary == self.wanted_vocabulary() {
+            true if self.vocabulary.is_some() => AS_SET.into(),
+            true => format!("{by_size}: {vocabulary} entries"),
+            false => format!("all that this vocabulary has ({} were asked for)", self.wanted_vocabulary()),
         };
         let vocabulary = d.take("vocabulary", None, facts.vocabulary, &reason);
         let width = d.take("width", self.width, width, &by_size);
@@ -358,12 +362,15 @@ impl Knobs {
         let reason = "0.002 at width 256, less by the root of the width, at most 0.003";
         let learning_rate = d.take("learning_rate", self.learning_rate, rate, reason);
         let reason = "a tenth of the highest";
-        let last = d.take("last_learning_rate", self.last_learning_rate, learning_rate / 10.0, reason);
+        let tenth = round_rate(learning_rate / 10.0);
+        let last = d.take("last_learning_rate", self.last_learning_rate, tenth, reason);
         let warm_up = (steps / 20).clamp(1, 200);
         let warm_up = d.take("warm_up", self.warm_up, warm_up, "a twentieth of the steps, at most 200");
-        let schedule = self.schedule.unwrap_or(Schedule::Cosine);
+        let reason = "falls slowly, then fast, then slowly again: good wherever the end is known";
+        let schedule = d.take("schedule", self.schedule, Schedule::Cosine, reason);
         let beta_1 = d.take("beta_1", self.beta_1, 0.9, "what language models are trained with");
         let beta_2 = d.take("beta_2", self.beta_2, 0.95, "what language models are trained with");
+        let epsilon = d.take("epsilon", self.epsilon, 1e-8, "keeps a division by nothing away");
         let weight_decay =
             d.take("weight_decay", self.weight_decay, 0.1, "what language models are trained with");
         let clip = d.take("clip", self.clip, 1.0, "longer gradients are cut to this length");
@@ -387,7 +394,7 @@ impl Knobs {
             schedule,
             beta_1,
             beta_2,
-            epsilon: self.epsilon.unwrap_or(1e-8),
+            epsilon,
             weight_decay,
             clip,
             precision,

@@ -15,6 +15,15 @@ pub enum Schedule {
     ConstantDecay,
 }
 
+impl std::fmt::Display for Schedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cosine => "cosine",
+            Self::ConstantDecay => "constant-decay",
+        })
+    }
+}
+
 /// The last share of a [`Schedule::ConstantDecay`] that goes down.
 const DECAY_SHARE: f64 = 0.2;
 

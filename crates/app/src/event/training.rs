@@ -11,6 +11,15 @@ use crate::worker::training::record::Record;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Training {
+    /// How far a pass over the documents is.
+    Reading {
+        /// What it is for.
+        pass: Pass,
+        /// Bytes of text that were read.
+        n_bytes: u64,
+        /// Bytes of all files; those of a `.jsonl` are more than their text.
+        of_bytes: u64,
+    },
     /// The documents were found and read.
     Data {
         /// Documents that were read.
@@ -46,6 +55,8 @@ pub enum Training {
         n_values: u64,
         /// Steps done before.
         steps_done: u64,
+        /// Their losses, thinned out where they are many.
+        curve: Vec<Report>,
         /// Every knob with the reason for its value.
         derived: Vec<Derived>,
     },
@@ -67,6 +78,16 @@ pub enum Training {
         /// Steps done.
         step: u64,
     },
+}
+
+/// What documents are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pass {
+    /// To learn which words are common.
+    Vocabulary,
+    /// To be written as tokens.
+    Tokens,
 }
 
 /// A step that was made.

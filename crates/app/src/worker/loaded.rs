@@ -36,7 +36,7 @@ impl Loaded {
     pub fn new(source: Source, device: Device) -> Result<Self, Failure> {
         let file = formats::gguf::read(&source.file)?;
         let (decoder, tokenizer) = read(&file, &source.name, &device)?;
-        let template = template(&file, &tokenizer)?;
+        let template = template(&file)?;
         let ids = (0..).map(TokenId).take(tokenizer.len());
         // A model that begins another text has ended this one.
         let ends = ids.filter(|&id| tokenizer.is_end(id) || tokenizer.bos() == Some(id)).collect();
@@ -196,10 +196,9 @@ fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failu
     ))
 }
 
-fn template(file: &TensorFile, tokenizer: &Tokenizer) -> Result<Option<ChatTemplate>, Failure> {
+fn template(file: &TensorFile) -> Result<Option<ChatTemplate>, Failure> {
     match file.metadata().find::<&str>("tokenizer.chat_template")? {
         Some(source) => Ok(Some(ChatTemplate::new(source)?)),
-        None if tokenizer.find("<|im_start|>").is_some() => Ok(Some(ChatTemplate::default())),
         None => Ok(None),
     }
 }

@@ -46,20 +46,20 @@ fn list(home: &Path) -> Result<Event, Failure> {
 fn details(home: &Path, name: &str) -> Result<RunDetails, Failure> {
     let folder = find(home, name)?;
     let curve: Vec<Report> = folder.lines("curve.jsonl")?;
-    let step = curve.len().div_ceil(MOST_POINTS).max(1);
-    let last = curve.len().saturating_sub(1);
-    let is_kept = |index: usize| index.is_multiple_of(step) || index == last;
     Ok(RunDetails {
         record: folder.record()?,
         held_out: folder.lines("held-out.jsonl")?,
-        curve: curve
-            .into_iter()
-            .enumerate()
-            .filter(|(index, _)| is_kept(*index))
-            .map(|(_, row)| row)
-            .collect(),
+        curve: thinned(&curve),
         folder: folder.path,
     })
+}
+
+/// A curve with as many points as can be looked at; the last one stays.
+pub(crate) fn thinned(curve: &[Report]) -> Vec<Report> {
+    let step = curve.len().div_ceil(MOST_POINTS).max(1);
+    let last = curve.len().saturating_sub(1);
+    let is_kept = |index: usize| index.is_multiple_of(step) || index == last;
+    curve.iter().enumerate().filter(|(index, _)| is_kept(*index)).map(|(_, row)| *row).collect()
 }
 
 fn compare(home: &Path, first: &str, second: &str) -> Result<Event, Failure> {

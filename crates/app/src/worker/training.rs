@@ -24,7 +24,7 @@ use models::parameters::{Head, Parameters};
 use store::{ModelName, Store};
 use train::{Facts, Saved, Training};
 
-use crate::event::training::{Trained, Training as Told};
+use crate::event::training::Trained;
 use crate::job::training::{NewTraining, Start, Train};
 use crate::running::Reporter;
 use crate::{Event, Failure};
@@ -133,15 +133,9 @@ fn go_on(
     reporter: &Reporter,
 ) -> Result<Trained, Failure> {
     let _lock = lock(&folder)?;
-    reporter.tell(Event::Training(Told::Planned {
-        run: record.run.clone(),
-        folder: folder.path.clone(),
-        n_values: training.parameters().n_values() as u64,
-        steps_done: training.progress().steps,
-        derived: record.plan.derived.clone(),
-    }));
     let Prepared { tokenizer, tokens, vocabulary, .. } = prepared;
     let course = Course::new((folder, record), (tokenizer, tokens), training, reporter)?;
+    reporter.tell(Event::Training(course.planned()));
     let arrived = course.run()?;
     finish::finish(arrived, vocabulary, place)
 }

@@ -119,6 +119,23 @@ fn a_folder_becomes_a_model_that_answers_and_can_be_exported() {
 }
 
 #[test]
+fn only_who_learned_from_conversations_is_spoken_to_in_turns() {
+    let home = Home::new();
+    let data = documents(home.path());
+    let talk =
+        r#"{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}"#;
+    for (is_talk, file) in [(false, "more.txt"), (true, "talk.jsonl")] {
+        let text = if is_talk { talk } else { "The cat sat." };
+        std::fs::write(data.join(file), text).unwrap();
+        let trained = run(&home, new(&data, 2), None).1.unwrap();
+        let shown = home.last(Job::Show { model: trained.model.unwrap() }).unwrap();
+        let Event::Details(details) = shown else { panic!("{shown:?}") };
+        assert_eq!(!details.chat_template.is_empty(), is_talk);
+        home.last(Job::Remove { model: "rhymes".into() }).unwrap();
+    }
+}
+
+#[test]
 fn gpt_2_is_trained_and_written_as_llama_is() {
     for biases in [true, false] {
         let home = Home::new();
@@ -151,7 +168,12 @@ fn a_training_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let first = first.unwrap();
     assert_eq!((first.ending, first.model), (Ending::Stopped, None));
     assert!(first.record.steps >= 13 && first.record.steps < 60, "{}", first.record.steps);
-    let (_, second) = run(&stopped, resume(), Some(9));
+    let (told, second) = run(&stopped, resume(), Some(9));
+    let losses = told.iter().find_map(|event| match event {
+        Training::Planned { curve, .. } => Some(curve.len() as u64),
+        _ => None,
+    });
+    assert_eq!(losses, Some(first.record.steps), "the curve begins where it began");
     assert_eq!(second.unwrap().ending, Ending::Stopped);
     let (_, third) = run(&stopped, resume(), None);
     let third = third.unwrap();

@@ -12,6 +12,7 @@ use super::record::{Folder, Record};
 use super::{BEST, LAST, sample};
 use crate::event::training::{Ending, HeldOut, Step, Training as Told};
 use crate::running::Reporter;
+use crate::worker::runs::thinned;
 use crate::{Event, Failure};
 
 /// Batches by which the held-out part is measured, at most.
@@ -117,6 +118,18 @@ impl<'a> Course<'a> {
             measured,
             prompt,
         })
+    }
+
+    /// Where it is to go, and how far it has come.
+    pub fn planned(&self) -> Told {
+        Told::Planned {
+            run: self.record.run.clone(),
+            folder: self.folder.path.clone(),
+            n_values: self.training.parameters().n_values() as u64,
+            steps_done: self.training.progress().steps,
+            curve: thinned(&self.curve),
+            derived: self.record.plan.derived.clone(),
+        }
     }
 
     /// Trains until the end, until patience is over, or until somebody stops it.
@@ -260,9 +273,19 @@ fn prompt(record: &Record, tokenizer: &Tokenizer, tokens: &mut Tokens) -> Result
     let mut first = vec![data::tokens::Token { id: 0, is_counted: false }; n];
     tokens.read(Part::HeldOut, 0, &mut first)?;
     let begins_turn = first.first().is_some_and(|token| tokenizer.is_special(base::TokenId(token.id)));
-    let n = if begins_turn { n } else { n.min(6) };
-    let ids = first[..n].iter().map(|token| base::TokenId(token.id));
-    Ok(ids.map(|id| tokenizer.token_text(id).into_owned()).collect())
+    let ids = first.iter().map(|token| base::TokenId(token.id));
+    let text: String = ids.map(|id| tokenizer.token_text(id).into_owned()).collect();
+    Ok(if begins_turn { text } else { first_words(&text) })
+}
+
+/// The first whole words of a text, or of one without words all of it.
+fn first_words(text: &str) -> String {
+    const WORDS: usize = 4;
+    let text = text.trim_start();
+    let blanks = text.match_indices(char::is_whitespace).map(|(at, _)| at);
+    let ends: Vec<usize> =
+        blanks.filter(|at| !text[..*at].ends_with(char::is_whitespace)).take(WORDS).collect();
+    text[..ends.last().copied().unwrap_or(text.len())].to_owned()
 }
 
 /// Six for each number of a layer or the head, and the products of attention forward and backward.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base::TokenId;
 use base::disk::{Disk, RealDisk};
@@ -14,7 +15,7 @@ use text::{Tokenizer, VocabularyParts};
 
 use super::conversation::{END_OF_TEXT, Encoder, SPECIAL, chat_template};
 use super::record::Folder;
-use crate::event::training::Training as Told;
+use crate::event::training::{Pass, Training as Told};
 use crate::job::training::{NewTraining, Vocabulary};
 use crate::running::Reporter;
 use crate::worker::{open, vocabulary};
@@ -44,17 +45,24 @@ pub(super) fn prepare(
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let documents = data::Folder::open(disk.clone(), &new.data)?;
     let fingerprint = documents.fingerprint()?;
+    let mut reading = Reading::new(fingerprint.size_bytes(), reporter);
     let vocabulary = match &new.vocabulary {
         Vocabulary::Of(model) => of_model(store, model)?,
-        Vocabulary::Learned => learn(&documents, new.knobs.wanted_vocabulary(), Unit::default(), reporter)?,
-        Vocabulary::Characters => learn(&documents, MOST_CHARACTERS, Unit::Characters, reporter)?,
+        Vocabulary::Learned => {
+            learn(&documents, new.knobs.wanted_vocabulary(), Unit::default(), &mut reading)?
+        }
+        Vocabulary::Characters => learn(&documents, MOST_CHARACTERS, Unit::Characters, &mut reading)?,
     };
     folder.write(VOCABULARY_FILE, &gguf::write(Vec::new(), &vocabulary, &[])?.finish()?)?;
     let (vocabulary, tokenizer, digest) = read_vocabulary(folder)?;
     let encoder = Encoder::new(&tokenizer);
+    reading.begin(Pass::Tokens);
     let mut encode = |document: &data::Document| match reporter.is_cancelled() {
         true => Err(Refused::Stop),
-        false => encoder.encode(document),
+        false => {
+            reading.add(document);
+            encoder.encode(document)
+        }
     };
     let header = Header {
         vocabulary: digest,
@@ -72,6 +80,37 @@ pub(super) fn prepare(
     reporter.tell(Event::Training(Told::Tokens { n_training, n_held_out }));
     let tokens = Tokens::open(&path)?;
     Ok(Prepared { fingerprint, tokenizer, tokens, vocabulary, n_documents: summary.n_documents })
+}
+
+/// Tells how far a pass over the documents is.
+struct Reading<'a> {
+    reporter: &'a Reporter,
+    pass: Pass,
+    n_bytes: u64,
+    of_bytes: u64,
+    told: Instant,
+}
+
+impl<'a> Reading<'a> {
+    /// Between two reports.
+    const EVERY: Duration = Duration::from_millis(500);
+
+    fn new(of_bytes: u64, reporter: &'a Reporter) -> Self {
+        Self { reporter, pass: Pass::Vocabulary, n_bytes: 0, of_bytes, told: Instant::now() }
+    }
+
+    fn begin(&mut self, pass: Pass) {
+        (self.pass, self.n_bytes) = (pass, 0);
+    }
+
+    fn add(&mut self, document: &data::Document) {
+        self.n_bytes += document.n_bytes();
+        if self.told.elapsed() >= Self::EVERY {
+            self.told = Instant::now();
+            let Self { pass, n_bytes, of_bytes, .. } = *self;
+            self.reporter.tell(Event::Training(Told::Reading { pass, n_bytes, of_bytes }));
+        }
+    }
 }
 
 /// Most characters of a vocabulary of characters: more are a language that byte pairs suit better.
@@ -114,17 +153,20 @@ fn learn(
     documents: &data::Folder,
     size: usize,
     unit: Unit,
-    reporter: &Reporter,
+    reading: &mut Reading<'_>,
 ) -> Result<Metadata, Failure> {
     let mut learning = LearnVocabulary::new(Settings { unit, ..Settings::new(size, &SPECIAL) })?;
+    let mut has_conversations = false;
     for document in documents.documents() {
-        if reporter.is_cancelled() {
+        if reading.reporter.is_cancelled() {
             return Err(super::stopped());
         }
         let document = document?;
+        reading.add(&document);
         match &document.content {
             Content::Text(text) => learning.add(text),
             Content::Messages(messages) => {
+                has_conversations = true;
                 for message in messages {
                     learning.add(&format!("{}\n", message.role));
                     learning.add(&message.content);
@@ -134,7 +176,7 @@ fn learn(
     }
     let learned = learning.finish()?;
     let (n_tokens, n_wanted) = (learned.parts.tokens.len(), learned.n_wanted);
-    reporter.tell(Event::Training(Told::Vocabulary { n_tokens, n_wanted }));
+    reading.reporter.tell(Event::Training(Told::Vocabulary { n_tokens, n_wanted }));
     let special =
         |text: &str| SPECIAL.iter().position(|special| *special == text).map(|id| TokenId(id as u32));
     let parts = VocabularyParts {
@@ -146,7 +188,9 @@ fn learn(
         ..learned.parts
     };
     let mut metadata = Metadata::new(VOCABULARY_FILE);
-    vocabulary::describe(&parts, Some(&chat_template()), &mut metadata);
+    // Who learned from texts alone goes on with texts: turns would be new to it.
+    let template = has_conversations.then(chat_template);
+    vocabulary::describe(&parts, template.as_deref(), &mut metadata);
     Ok(metadata)
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use app::Event;
-use app::event::training::{Ending, HeldOut, Step, Trained, Training};
+use app::event::training::{Ending, HeldOut, Pass, Step, Trained, Training};
 use app::job::training::{Start, Train, Vocabulary};
 
 use super::block::{self, Losses, Room};
@@ -83,7 +83,20 @@ impl View {
                 console
                     .say(&format!("Tokens: {learned} to learn from, {held_out} held out that only measure."));
             }
-            Event::Training(planned @ Training::Planned { .. }) => plan(console, planned),
+            Event::Training(Training::Reading { pass, n_bytes, of_bytes }) => {
+                let what = match pass {
+                    Pass::Vocabulary => "learning the vocabulary",
+                    Pass::Tokens => "writing tokens",
+                };
+                console.progress(what, *n_bytes, *of_bytes);
+            }
+            Event::Training(planned @ Training::Planned { curve, .. }) => {
+                for report in curve {
+                    self.losses.push(report.step, report.loss);
+                    self.loss = Some(block::smooth(self.loss, report.loss));
+                }
+                plan(console, planned);
+            }
             Event::Training(Training::Step(step)) => self.step(console, step),
             Event::Training(Training::HeldOut(held_out)) => self.held_out(console, held_out),
             Event::Training(Training::Sample { prompt, text, .. }) => {
@@ -195,7 +208,7 @@ fn left_out(console: &mut Console, n_skipped: u64, skipped: &[String]) {
 }
 
 fn plan(console: &mut Console, planned: &Training) {
-    let Training::Planned { run, folder, n_values, steps_done, derived } = planned else { return };
+    let Training::Planned { run, folder, n_values, steps_done, derived, .. } = planned else { return };
     let heading = |text: &str| console.talk_color().paint(Ink::Bold, &visible::line(text)) + "\n";
     let values = units::count(*n_values);
     if *steps_done > 0 {
@@ -266,6 +279,7 @@ mod tests {
                 folder: "/home/runs/stories".into(),
                 n_values: 140_000,
                 steps_done: 0,
+                curve: Vec::new(),
                 derived: vec![
                     derived("width", "64", "what `--size nano` stands for"),
                     derived(
