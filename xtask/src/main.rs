@@ -8,11 +8,6 @@ mod ci;
 mod fuzz;
 mod gpu;
 mod heavy;
-#[cfg(any(test, feature = "starter"))]
-mod starter;
-#[cfg(not(any(test, feature = "starter")))]
-#[path = "starter/relaunch.rs"]
-mod starter;
 mod starter_check;
 mod starter_overlap;
 mod starter_text;
@@ -58,13 +53,8 @@ static CHORES: &[Chore] = &[
         run: times::run,
     },
     Chore {
-        name: "starter",
-        does: "make the model in the box: [--out FILE] [--minutes N] [--resume] …",
-        run: starter::run,
-    },
-    Chore {
         name: "starter-text",
-        does: "write the text that it learns from: --out FOLDER [--documents N] [--seed N] …",
+        does: "write the text that the model in the box learns from: --out FOLDER [--documents N] [--seed N] …",
         run: starter_text::run,
     },
     Chore {

@@ -80,27 +80,15 @@ static TOPICS: &[Topic] = &[
     Topic { name: "chat", percent: 16, document: chat::document },
 ];
 
-/// One random document.
-#[cfg(any(test, feature = "starter"))]
-pub fn document(rng: &mut Rng) -> Document {
-    let mut at = rng.below(TOPICS.iter().map(|topic| topic.percent).sum());
-    for topic in TOPICS {
-        if at < topic.percent {
-            return (topic.document)(rng);
-        }
-        at -= topic.percent;
-    }
-    unreachable!("the shares add up to the total")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// Documents of all topics, in turn.
     fn documents(seed: u64, n: usize) -> Vec<Document> {
         let mut rng = Rng::new(seed);
-        (0..n).map(|_| document(&mut rng)).collect()
+        TOPICS.iter().cycle().take(n).map(|topic| (topic.document)(&mut rng)).collect()
     }
 
     fn texts(document: &Document) -> Vec<&str> {

@@ -7,5 +7,6 @@ mod checkpoint;
 mod good;
 mod home;
 mod quantised;
+mod starter;
 mod stories;
 mod training;
