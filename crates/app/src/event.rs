@@ -1,5 +1,6 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
+pub mod measure;
 pub mod training;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,10 @@ pub enum Event {
     Compared(Box<training::Compared>),
     /// A model was written.
     Exported(training::Exported),
+    /// A model was measured here.
+    Measured(Box<measure::Measured>),
+    /// What is expected of a model here.
+    Fitting(Box<measure::Fitting>),
     /// The job came to nothing.
     Failed(crate::Failure),
 }
@@ -94,7 +99,7 @@ impl Event {
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
             Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,
-            Self::Exported(_) => true,
+            Self::Exported(_) | Self::Measured(_) | Self::Fitting(_) => true,
         }
     }
 }

@@ -34,6 +34,7 @@ pub struct App {
     tasks: Sender<Task>,
     store: Arc<Store>,
     home: PathBuf,
+    device: Device,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,7 +56,7 @@ impl App {
         let device = Device::parse(settings.device.as_deref().unwrap_or("cpu"))?;
         let store = Arc::new(Store::open(Arc::new(RealDisk), &settings.home)?);
         let tasks = worker::start(store.clone(), device)?;
-        Ok(Self { tasks, store, home: settings.home, clock: Arc::new(RealClock) })
+        Ok(Self { tasks, store, home: settings.home, device, clock: Arc::new(RealClock) })
     }
 
     /// Starts a job. Any number may run at once; answers of one model are computed together.
@@ -70,6 +71,7 @@ impl App {
                 }
             }
             Job::Train(train) => self.run_training(train, reporter),
+            Job::Bench(bench) => self.run_bench(bench, reporter),
             job => self.run_library(job, reporter),
         }
         running
@@ -83,10 +85,18 @@ impl App {
         });
     }
 
+    fn run_bench(&self, bench: crate::job::measure::Bench, reporter: Reporter) {
+        let (store, device) = (self.store.clone(), self.device);
+        self.on_a_thread("bench", reporter, move |reporter| {
+            worker::measure::run_bench(&store, &bench, device.tensors(), reporter)
+        });
+    }
+
     fn run_library(&self, job: Job, reporter: Reporter) {
         let (home, store, now_ms) = (self.home.clone(), self.store.clone(), self.clock.now_unix_ms());
         self.on_a_thread("library", reporter, move |reporter| match job {
             Job::Runs(runs) => worker::runs::run(&home, &runs, reporter),
+            Job::Fit(fit) => worker::measure::run_fit(&store, &fit, reporter),
             job => worker::library::run(&store, job, now_ms, reporter),
         });
     }

@@ -1,5 +1,6 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
+pub mod measure;
 pub mod training;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,10 @@ pub enum Job {
     Runs(training::Runs),
     /// Write a model for other programs.
     Export(training::Export),
+    /// Measure how fast a model is here.
+    Bench(measure::Bench),
+    /// Say how much memory a model needs here and how fast it will be.
+    Fit(measure::Fit),
 }
 
 /// Continue a text or answer a conversation.

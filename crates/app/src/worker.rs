@@ -17,6 +17,7 @@ mod inspect;
 pub(crate) mod library;
 mod live;
 mod loaded;
+pub(crate) mod measure;
 mod open;
 pub(crate) mod runs;
 mod stream;
@@ -56,7 +57,7 @@ impl Device {
         }
     }
 
-    fn tensors(self) -> ops::Device {
+    pub fn tensors(self) -> ops::Device {
         match self {
             Self::Cpu => ops::device::cpu(),
             #[cfg(feature = "gpu")]

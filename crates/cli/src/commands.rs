@@ -2,10 +2,12 @@
 //!
 //! A command is one file below `commands/` and one line here.
 
+mod bench;
 mod completions;
 mod copy;
 mod explain;
 mod export;
+mod fit;
 mod help;
 mod import;
 mod list;
@@ -47,6 +49,8 @@ pub static COMMANDS: &[Command] = &[
     train::COMMAND,
     runs::COMMAND,
     export::COMMAND,
+    fit::COMMAND,
+    bench::COMMAND,
     completions::COMMAND,
     man::COMMAND,
     help::COMMAND,

@@ -44,7 +44,9 @@ impl Library<'_> {
             Job::Remove { model } => self.remove(&model),
             Job::Verify { model } => self.verify(model.as_deref()),
             Job::Export(export) => super::export::run(self.store, &export),
-            Job::Generate(_) | Job::Train(_) | Job::Runs(_) => Err(Failure::internal()),
+            Job::Generate(_) | Job::Train(_) | Job::Runs(_) | Job::Bench(_) | Job::Fit(_) => {
+                Err(Failure::internal())
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::Failure;
 use crate::job::{Message, Prompt, Sampling};
 
 /// Bytes that keys and values may take, at most.
-const CACHE_BYTES: usize = 2 << 30;
+pub(super) const CACHE_BYTES: usize = 2 << 30;
 /// Alternatives that may be asked for.
 const MAX_ALTERNATIVES: usize = 100;
 

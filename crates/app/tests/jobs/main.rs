@@ -6,6 +6,7 @@ mod bad;
 mod checkpoint;
 mod good;
 mod home;
+mod measure;
 mod quantised;
 mod starter;
 mod stories;

@@ -32,6 +32,16 @@ fn with_prefix(number: u64, units: &[&str]) -> String {
     format!("{value:.digits$} {}", units[unit])
 }
 
+/// `0.0512`, `23.4`, `1234`: so many a second, in three digits or more.
+pub fn rate(rate: f64) -> String {
+    match rate {
+        rate if rate >= 99.95 => format!("{rate:.0}"),
+        rate if rate >= 9.995 => format!("{rate:.1}"),
+        rate if rate >= 0.9995 => format!("{rate:.2}"),
+        rate => format!("{rate:.4}"),
+    }
+}
+
 /// `0.12 ms`, `12.3 ms`, `1.23 s`.
 pub fn milliseconds(ms: f64) -> String {
     match ms {

@@ -7,8 +7,8 @@ use ops::activation::gelu::Gelu;
 use ops::rope::Layout;
 
 use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PositionsKind};
-use crate::family::{GGUF_KEYS, Keys, Matrices};
-use crate::{Dialect, Family, Names};
+use crate::family::{GGUF_KEYS, Keys, Matrices, Names};
+use crate::{Dialect, Family};
 
 const BLOCKS: Blocks = Blocks {
     norm: NormKind::Layer,

@@ -5,8 +5,8 @@
 use ops::rope::Layout;
 
 use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PositionsKind};
-use crate::family::{GGUF_KEYS, Keys, Matrices};
-use crate::{Dialect, Family, Names};
+use crate::family::{GGUF_KEYS, Keys, Matrices, Names};
+use crate::{Dialect, Family};
 
 const BLOCKS: Blocks = Blocks {
     norm: NormKind::RootMeanSquare,

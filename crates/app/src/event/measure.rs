@@ -1,0 +1,107 @@
+//! What was measured of a model on this machine, and what is expected, as plain values.
+
+use serde::{Deserialize, Serialize};
+
+/// What this machine can do at most.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Threads that compute.
+    pub n_threads: usize,
+    /// Bytes a second that can be read from memory.
+    pub read_bytes_per_s: f64,
+    /// f32 multiply-adds a second, each counted as two operations.
+    pub flops_per_s: f64,
+    /// Memory that programs can take, where the system tells it.
+    pub available_bytes: Option<u64>,
+}
+
+/// The lowest, the middle and the highest of several measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// The lowest.
+    pub lowest: f64,
+    /// The middle one.
+    pub median: f64,
+    /// The highest.
+    pub highest: f64,
+}
+
+/// How a model did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The model.
+    pub model: String,
+    /// Bytes of its file.
+    pub file_bytes: u64,
+    /// Milliseconds until it was ready.
+    pub load_ms: f64,
+    /// Tokens of the prompt.
+    pub n_prompt: usize,
+    /// Tokens that were generated.
+    pub n_generated: usize,
+    /// Tokens of the prompt a second.
+    pub prompt_tokens_per_s: Spread,
+    /// Generated tokens a second.
+    pub generated_tokens_per_s: Spread,
+    /// The arithmetic of the prompt as a share of what the machine can do at most.
+    pub share_of_arithmetic: f64,
+    /// The bytes that generating reads as a share of what the machine can read at most.
+    pub share_of_bandwidth: f64,
+    /// Memory of the whole program at its highest, where the system tells it.
+    pub peak_bytes: Option<u64>,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// What is expected of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fitting {
+    /// The model.
+    pub model: String,
+    /// Bytes of its file.
+    pub file_bytes: u64,
+    /// The sort of weights that most of it is stored in.
+    pub storage: String,
+    /// Tokens that it was made for.
+    pub context: usize,
+    /// For each length of context, the shortest first.
+    pub lengths: Vec<FitAt>,
+    /// What each way of storing the weights would take, the largest first.
+    pub storages: Vec<FitAs>,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// What is expected when so many tokens stand in the context.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitAt {
+    /// Tokens of context.
+    pub n_tokens: usize,
+    /// Memory of the whole program.
+    pub memory_bytes: u64,
+    /// Of which keys and values.
+    pub cache_bytes: u64,
+    /// Whether that is there; nothing where the system does not tell it.
+    pub fits: Option<bool>,
+    /// Tokens of a prompt of this length a second.
+    pub prompt_tokens_per_s: f64,
+    /// Tokens a second that are generated behind it.
+    pub generated_tokens_per_s: f64,
+}
+
+/// What is expected of the same model with its matrices stored in another way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitAs {
+    /// The way, as files name it.
+    pub storage: String,
+    /// Bytes of the weights.
+    pub weight_bytes: u64,
+    /// Memory with 4,096 tokens of context, or as many as the model takes.
+    pub memory_bytes: u64,
+    /// Whether that is there.
+    pub fits: Option<bool>,
+    /// Generated tokens a second.
+    pub generated_tokens_per_s: f64,
+    /// Whether it is the one to take: the most exact that fits.
+    pub is_best: bool,
+}

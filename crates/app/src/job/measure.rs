@@ -1,0 +1,25 @@
+//! Measuring a model on this machine, and saying beforehand how it will do, as plain values.
+
+use serde::{Deserialize, Serialize};
+
+/// Measure how fast a model reads and writes here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bench {
+    /// Its name, or the path of a model file.
+    pub model: String,
+    /// Tokens of the prompt.
+    pub n_prompt: usize,
+    /// Tokens that are generated.
+    pub n_generated: usize,
+    /// How often everything is done; the median is told.
+    pub n_runs: usize,
+}
+
+/// Say how much memory a model needs here and how fast it will be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fit {
+    /// Its name, or the path of a model file.
+    pub model: String,
+    /// Tokens of context to answer for; sensible ones when there are none.
+    pub contexts: Vec<usize>,
+}

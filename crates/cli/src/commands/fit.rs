@@ -1,0 +1,165 @@
+//! `hearth fit`: what a model needs on this machine and how fast it will be, before it runs.
+
+use app::event::measure::{FitAs, FitAt, Fitting};
+use app::job::measure::Fit;
+use app::{Event, Job};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use super::Command;
+use super::bench::machine;
+use crate::outcome::{Exit, Stop};
+use crate::session::Session;
+use crate::terminal::table::{Side, table};
+use crate::terminal::units;
+
+pub const COMMAND: Command = Command { name: "fit", build, run };
+
+const AFTER_HELP: &str = "\
+Nothing of the model runs: the figures follow from its table of tensors and from what this machine is measured to do \
+within a second. `hearth bench` measures the model itself.";
+
+fn build(command: clap::Command) -> clap::Command {
+    let length = value_parser!(u32).range(1..);
+    command
+        .about("Say how much memory a model needs on this machine and how fast it will be")
+        .arg(super::model_argument().required(true))
+        .arg(
+            Arg::new("context")
+                .long("context")
+                .value_name("TOKENS")
+                .action(ArgAction::Append)
+                .value_parser(length)
+                .help("A length of context to answer for; may be given again"),
+        )
+        .after_help(AFTER_HELP)
+}
+
+fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+    let contexts = matches.get_many::<u32>("context").unwrap_or_default().map(|length| *length as usize);
+    let job = Fit { model: super::text(matches, "model"), contexts: contexts.collect() };
+    session.follow(Job::Fit(job), &mut |console, event| match event {
+        Event::Fitting(fitting) => console.print(&page(fitting)),
+        _ => Ok(()),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn page(fitting: &Fitting) -> String {
+    let Fitting { model, file_bytes, storage, context, lengths, storages, machine: limits } = fitting;
+    let available = limits
+        .available_bytes
+        .map_or(String::new(), |bytes| format!(", {} of memory free", units::bytes(bytes)));
+    let head = format!(
+        "{model}: {}, mostly {storage}, made for {context} tokens\nHere: {}{available}\n",
+        units::bytes(*file_bytes),
+        machine(limits)
+    );
+    let headings = ["CONTEXT", "MEMORY", "OF WHICH CACHE", "FITS", "PROMPT", "GENERATED"];
+    let lengths = table(&headings.map(|heading| (heading, Side::Right)), &rows(lengths, length));
+    let headings = ["STORED AS", "WEIGHTS", "MEMORY", "FITS", "GENERATED", ""];
+    let mut page = format!("{head}\n{lengths}");
+    if !storages.is_empty() {
+        let storages = table(&headings.map(|heading| (heading, Side::Right)), &rows(storages, stored));
+        page += &format!("\nThe same model, stored in other ways, with room for 4096 tokens:\n{storages}");
+    }
+    page
+}
+
+fn rows<T>(list: &[T], row: fn(&T) -> Vec<String>) -> Vec<Vec<String>> {
+    list.iter().map(row).collect()
+}
+
+fn length(at: &FitAt) -> Vec<String> {
+    vec![
+        at.n_tokens.to_string(),
+        units::bytes(at.memory_bytes),
+        units::bytes(at.cache_bytes),
+        fits(at.fits),
+        format!("{}/s", units::rate(at.prompt_tokens_per_s)),
+        format!("{}/s", units::rate(at.generated_tokens_per_s)),
+    ]
+}
+
+fn stored(stored: &FitAs) -> Vec<String> {
+    let best = if stored.is_best { "take this one" } else { "" };
+    vec![
+        stored.storage.clone(),
+        units::bytes(stored.weight_bytes),
+        units::bytes(stored.memory_bytes),
+        fits(stored.fits),
+        format!("{}/s", units::rate(stored.generated_tokens_per_s)),
+        best.into(),
+    ]
+}
+
+fn fits(fits: Option<bool>) -> String {
+    match fits {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "?",
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted::Script;
+    use app::event::measure::Machine;
+    use expect_test::expect;
+
+    fn fitting() -> Fitting {
+        let at = |n_tokens: usize, memory_bytes: u64, fits: bool| FitAt {
+            n_tokens,
+            memory_bytes,
+            cache_bytes: n_tokens as u64 * 65_536,
+            fits: Some(fits),
+            prompt_tokens_per_s: 812.3,
+            generated_tokens_per_s: 9.876,
+        };
+        let stored = |storage: &str, weight_bytes: u64, is_best: bool| FitAs {
+            storage: storage.into(),
+            weight_bytes,
+            memory_bytes: weight_bytes + 300_000_000,
+            fits: Some(true),
+            generated_tokens_per_s: 8e9 / weight_bytes as f64,
+            is_best,
+        };
+        Fitting {
+            model: "poems".into(),
+            file_bytes: 807_000_000,
+            storage: "Q4_K".into(),
+            context: 131_072,
+            lengths: vec![at(512, 900_000_000, true), at(131_072, 9_400_000_000, false)],
+            storages: vec![stored("BF16", 2_470_000_000, false), stored("Q8_0", 1_310_000_000, true)],
+            machine: Machine {
+                n_threads: 2,
+                read_bytes_per_s: 27.4e9,
+                flops_per_s: 0.44e12,
+                available_bytes: Some(8_000_000_000),
+            },
+        }
+    }
+
+    #[test]
+    fn the_page() {
+        let words = ["fit", "poems", "--context", "512", "--context", "131072"];
+        let told = Script::new([Event::Fitting(Box::new(fitting()))]).run(&words);
+        let job = Fit { model: "poems".into(), contexts: vec![512, 131_072] };
+        assert_eq!((told.exit, told.jobs), (Exit::Done, vec![Job::Fit(job)]));
+        expect![[r#"
+            poems: 807 MB, mostly Q4_K, made for 131072 tokens
+            Here: 2 threads, 27.4 GB/s of memory, 0.44 TFLOP/s in f32, 8.0 GB of memory free
+
+            CONTEXT  MEMORY  OF WHICH CACHE  FITS  PROMPT  GENERATED
+                512  900 MB           34 MB   yes   812/s     9.88/s
+             131072  9.4 GB          8.6 GB    no   812/s     9.88/s
+
+            The same model, stored in other ways, with room for 4096 tokens:
+            STORED AS  WEIGHTS  MEMORY  FITS  GENERATED
+                 BF16   2.5 GB  2.8 GB   yes     3.24/s
+                 Q8_0   1.3 GB  1.6 GB   yes     6.11/s  take this one
+        "#]]
+        .assert_eq(&told.out);
+    }
+}
