@@ -9,7 +9,7 @@ mod cases;
 mod history;
 mod judge;
 mod outcome;
-mod peer;
+pub mod peer;
 mod programs;
 mod standing;
 mod statistics;
@@ -156,7 +156,7 @@ fn read(arguments: &[String]) -> Result<Wishes> {
 }
 
 /// Where cargo builds, and where this frame keeps what it makes.
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     workspace::root().join(folder)
 }

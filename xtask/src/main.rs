@@ -3,6 +3,7 @@
 //!
 //! Is not a build system: everything that ships is built by plain `cargo build`.
 
+mod agree;
 mod bench;
 mod ci;
 mod fuzz;
@@ -46,6 +47,11 @@ static CHORES: &[Chore] = &[
         name: "bench",
         does: "Hearth beside another program: --peer NAME [--case CASE] [--pairs N] …",
         run: bench::run,
+    },
+    Chore {
+        name: "agree",
+        does: "whether llama.cpp says the same: --model FILE --texts FILE [--prompts N] …",
+        run: agree::run,
     },
     Chore {
         name: "times",

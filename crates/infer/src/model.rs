@@ -1,6 +1,12 @@
 //! What the engine needs of a model, and the decoder on this machine as one.
 
+use std::sync::Arc;
+
+use base::TokenId;
 use models::{Attend, Decoder, Input, KvCache, Probe};
+
+use ops::Rows;
+use ops::attention::{Span, Spans};
 
 use crate::{BLOCK, Batch};
 
@@ -44,6 +50,22 @@ impl LocalModel {
     pub fn with_blocks(decoder: Decoder, blocks: usize) -> Self {
         let bytes = blocks * KvCache::block_bytes(decoder.config(), BLOCK);
         Self::new(decoder, bytes)
+    }
+
+    /// The logits behind every token of a text that begins anew, `[T, V]` row after row. What other sequences have in
+    /// the cache is lost: this is for models that nobody else uses.
+    ///
+    /// # Panics
+    /// When the text is longer than [`Model::context`].
+    pub fn logits(&mut self, tokens: &[TokenId]) -> Vec<f32> {
+        assert!(tokens.len() <= self.context, "{} tokens do not fit {}", tokens.len(), self.context);
+        let pages = (0..tokens.len().div_ceil(BLOCK) as u32).collect();
+        let span = Span { table: pages, past: 0, rows: tokens.len() };
+        let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
+        let wanted = (0..ids.len()).collect();
+        let rows = Rows::prompt(ids.len());
+        let spans = Arc::new(Spans(vec![span]));
+        self.forward(&Batch { ids, rows, spans, wanted, owners: Vec::new() }, None)
     }
 
     /// The decoder.

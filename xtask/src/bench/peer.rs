@@ -17,7 +17,10 @@ pub struct Peer {
 }
 
 /// Every peer: a new one is a line here and scripts in `benches/peers`.
-static PEERS: &[Peer] = &[Peer { name: "torch", packages: &[("torch", "2.15.0"), ("numpy", "2.4.6")] }];
+static PEERS: &[Peer] = &[
+    Peer { name: "torch", packages: &[("torch", "2.15.0"), ("numpy", "2.4.6")] },
+    Peer { name: "llama.cpp", packages: &[("llama-cpp-python", "0.3.36"), ("numpy", "2.4.6")] },
+];
 
 /// Tells the version of every package that is named to it, `null` for one that is not there.
 const VERSIONS: &str = "\
