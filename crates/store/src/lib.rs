@@ -28,9 +28,12 @@
 //! # Ok::<(), store::Error>(())
 //! ```
 
+pub mod about;
+mod create;
 mod digest;
 mod draft;
 mod error;
+pub mod found;
 pub mod fuzz;
 mod import;
 mod layout;
@@ -40,7 +43,8 @@ mod nearest;
 mod read;
 mod remove;
 mod store;
-mod verify;
+pub mod verify;
+pub mod versions;
 mod write;
 
 pub use digest::Digest;
@@ -48,9 +52,7 @@ pub use error::{Error, Problem};
 pub use import::{ModelInfo, NewFile, Source};
 pub use manifest::{FileRef, Location, Manifest, Role};
 pub use name::ModelName;
-pub use remove::Removed;
 pub use store::{Listing, Model, Store};
-pub use verify::{FileCheck, Outcome, Progress};
 
 /// What a call of this crate gives, or why not.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;

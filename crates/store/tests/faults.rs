@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base::disk::RealDisk;
-use store::{Error, ModelInfo, ModelName, NewFile, Outcome, Role, Source, Store};
+use store::verify::Outcome;
+use store::{Error, ModelInfo, ModelName, NewFile, Role, Source, Store};
 use testkit::disk::{Fault, FaultyDisk, Lasting, Plan, Survives, quick_folder};
 
 const FAULTS: [Fault; 8] = [
