@@ -13,6 +13,6 @@ pub use modelfile::{Modelfile, ModelfileProblem};
 pub use parameters::Parameters;
 pub(crate) use settings::messages;
 pub use settings::{Message, Settings, Speaker};
-pub use template::Dialect;
+pub use template::TemplateLanguage;
 
 pub use crate::create::Recipe;

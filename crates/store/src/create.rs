@@ -5,9 +5,10 @@
 
 use std::io::Read;
 
-use crate::about::{Card, Dialect, Modelfile, Settings};
+use crate::about::{Card, Modelfile, Settings, TemplateLanguage};
 use crate::{
-    Error, FileRef, Manifest, Model, ModelInfo, ModelName, NewFile, Problem, Result, Role, Source, Store,
+    Digest, Error, FileRef, Manifest, Model, ModelInfo, ModelName, NewFile, Problem, Result, Role, Source,
+    Store,
 };
 
 /// The most bytes of a text (template, licence) that are read.
@@ -26,7 +27,7 @@ pub struct Recipe<'a> {
 impl Store {
     /// Makes `name` stand for a model of the base's files and the Modelfile's words. No weights are copied. A
     /// template takes the base's place; one in Go's language is kept beside the base's, since Hearth renders
-    /// Jinja ([`Dialect::of`] tells which it is, so that a caller can say so). Licences are added: the base's go on
+    /// Jinja ([`TemplateLanguage::of`] tells which it is, so that a caller can say so). Licences are added: the base's go on
     /// to hold.
     ///
     /// # Errors
@@ -36,9 +37,14 @@ impl Store {
         let kept = kept_files(&base.manifest, modelfile.template.as_deref());
         let texts = modelfile.template.iter().filter(|text| !text.is_empty()).map(|text| {
             let source = Source::Bytes(text.as_bytes());
-            NewFile { role: Role::Template, format: Dialect::of(text).format().into(), source }
+            NewFile { role: Role::Template, format: TemplateLanguage::of(text).format().into(), source }
         });
-        let licenses = modelfile.licenses.iter().filter(|text| !text.is_empty()).map(|text| {
+        let is_kept = |text: &&String| {
+            let digest = Digest::of(text.as_bytes());
+            kept.iter().any(|file| file.role == Role::License && file.digest == digest)
+        };
+        let licenses = modelfile.licenses.iter().filter(|text| !text.is_empty() && !is_kept(text));
+        let licenses = licenses.map(|text| {
             let source = Source::Bytes(text.as_bytes());
             NewFile { role: Role::License, format: "text".into(), source }
         });
@@ -73,7 +79,7 @@ impl Store {
         };
         let (requires, renderer, parser) = (word("requires"), word("renderer"), word("parser"));
         let templates = || manifest.files.iter().filter(|file| file.role == Role::Template);
-        let is_jinja = |file: &&FileRef| file.format == Dialect::Jinja.format();
+        let is_jinja = |file: &&FileRef| file.format == TemplateLanguage::Jinja.format();
         let template = templates().find(is_jinja).or_else(|| templates().next());
         let license_files = manifest.files.iter().filter(|file| file.role == Role::License);
         let licenses = license_files.map(|file| self.read_text_file(file)).collect::<Result<_>>()?;
@@ -114,7 +120,7 @@ impl Store {
         let mut bytes = Vec::new();
         let reader = self.disk.open(&path).map_err(failed)?;
         reader.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        match crate::Digest::of(&bytes) {
+        match Digest::of(&bytes) {
             found if found == file.digest => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             found => Err(Error::corrupt(&path, Problem::WrongHash { found })),
         }
@@ -126,8 +132,10 @@ impl Store {
 fn kept_files(base: &Manifest, template: Option<&str>) -> Vec<FileRef> {
     let makes_way = |file: &FileRef| match (file.role, template) {
         (Role::Parameters, _) => true,
-        (Role::Template, Some(text)) if !text.is_empty() && Dialect::of(text) == Dialect::Go => {
-            file.format == Dialect::Go.format()
+        (Role::Template, Some(text))
+            if !text.is_empty() && TemplateLanguage::of(text) == TemplateLanguage::Go =>
+        {
+            file.format == TemplateLanguage::Go.format()
         }
         (Role::Template, Some(_)) => true,
         _ => false,

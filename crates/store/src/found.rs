@@ -13,9 +13,9 @@
 //!
 //! Source: Ollama's documentation and media types; Hugging Face's documentation, "Manage huggingface_hub cache".
 
-mod contents;
+pub(crate) mod contents;
 mod hugging_face;
-mod ollama;
+pub(crate) mod ollama;
 mod place;
 mod text;
 mod used;

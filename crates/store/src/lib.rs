@@ -10,6 +10,11 @@
 //! models/lock                                              one writer at a time; readers never ask
 //! ```
 //!
+//! Models of others ([`found`]) stand behind the store's own and are used where they lie. A model's [`versions`] are
+//! the manifests in its record: going back moves the pointer, a pin holds it, a collection shortens the list. What is
+//! said [`about`] a model (parameters, system prompt, template, licence, card) lies in its manifest and in small files
+//! beside the weights, so that a model made from another one by a Modelfile shares its weights.
+//!
 //! A write is acknowledged when it would survive a power loss: file, fsync, rename, fsync of the directory;
 //! blobs first, then the manifest, the record last. A reader therefore sees the old state or the new one.
 //!

@@ -273,8 +273,8 @@ fn broken_models_of_ollama_are_named_and_skipped() {
     text("deep", "[".repeat(100_000));
     text("long", " ".repeat((1 << 20) + 1));
     text(".DS_Store", String::new());
-    manifest(&models, "registry.ollama.ai/library/a name/latest", &[whole.clone()]);
-    manifest(&models, "localhost:5000/library/x/latest", &[whole.clone()]);
+    manifest(&models, "registry.ollama.ai/library/a name/latest", std::slice::from_ref(&whole));
+    manifest(&models, "localhost:5000/library/x/latest", std::slice::from_ref(&whole));
     let elsewhere = list(Place::Ollama, &models);
     assert_eq!(elsewhere.models.len(), 2, "the whole ones stay");
     let skipped: BTreeMap<&str, &Reason> =

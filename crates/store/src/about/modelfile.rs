@@ -35,7 +35,7 @@ pub struct Modelfile {
     pub adapters: Vec<String>,
     /// Paths of models that draft for this one.
     pub drafts: Vec<String>,
-    /// The chat template; [`super::Dialect::of`] tells its language.
+    /// The chat template; [`super::TemplateLanguage::of`] tells its language.
     pub template: Option<String>,
     /// The system prompt.
     pub system: Option<String>,
@@ -84,6 +84,12 @@ pub enum ModelfileProblem {
     /// A message of somebody unknown.
     #[error("a message is of system, user or assistant, not of \"{given}\"")]
     BadRole {
+        /// The word, made safe to show.
+        given: String,
+    },
+    /// A word that cannot be a parameter's name.
+    #[error("\"{given}\" is no name of a parameter: letters, digits and _ are")]
+    BadParameterName {
         /// The word, made safe to show.
         given: String,
     },

@@ -136,7 +136,7 @@ impl Parameters {
         match serde_json::to_value(self).expect("names, numbers and texts always have a JSON form") {
             Value::Object(mut map) => {
                 // A number that JSON cannot write (infinite, not a number) is nothing that was said.
-                map.retain(|_, value| !value.is_null());
+                map.retain(|key, value| !value.is_null() || self.other.contains_key(key));
                 map
             }
             _ => Map::new(),
@@ -187,8 +187,8 @@ impl Parameters {
     }
 
     /// The parameters as a Modelfile says them, name and text, a line for each; then those that it cannot say.
-    pub(crate) fn lines(&self) -> (Vec<(String, String)>, Vec<(String, Value)>) {
-        let (mut lines, mut unsayable) = (Vec::new(), Vec::new());
+    pub(crate) fn lines(&self) -> (Vec<(String, String)>, Map<String, Value>) {
+        let (mut lines, mut unsayable) = (Vec::new(), Map::new());
         let typed = Self { other: Map::new(), ..self.clone() }.to_map();
         for (key, value) in typed {
             match value {
@@ -202,7 +202,7 @@ impl Parameters {
             let is_sayable = is_word && kind(key).is_none() && !text.is_empty() && value_of(&text) == *value;
             match is_sayable {
                 true => lines.push((key.clone(), text)),
-                false => unsayable.push((key.clone(), value.clone())),
+                false => drop(unsayable.insert(key.clone(), value.clone())),
             }
         }
         (lines, unsayable)
@@ -297,6 +297,8 @@ mod tests {
         assert_eq!(parameters.stop, stop);
         assert_eq!(Value::Object(parameters.other.clone()), json!({"num_gpu": 3, "tempp": [1]}));
         assert_eq!(read(Value::Object(parameters.to_map())), parameters);
+        let null = read(json!({"top_p": null}));
+        assert_eq!(read(Value::Object(null.to_map())), null);
         let unknown = parameters.unknown();
         assert_eq!(unknown.len(), 1, "num_gpu is Ollama's: {unknown:?}");
         assert_eq!(unknown[0].0, "tempp");

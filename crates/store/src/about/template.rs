@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Dialect {
+pub enum TemplateLanguage {
     /// Jinja, which Hearth renders; also a text without any tag, which is the same in all languages.
     Jinja,
     /// Go's `text/template`, in which Ollama writes. It is kept and handed on, but not rendered: a model then
@@ -22,7 +22,7 @@ pub enum Dialect {
 const GO_WORDS: [&str; 10] =
     ["if", "range", "end", "else", "with", "define", "template", "block", "break", "continue"];
 
-impl Dialect {
+impl TemplateLanguage {
     /// The language of this template.
     pub fn of(template: &str) -> Self {
         let mut rest = template;
@@ -68,24 +68,24 @@ mod tests {
     #[test]
     fn the_first_tag_tells_the_language() {
         for (template, expected) in [
-            ("", Dialect::Jinja),
-            ("plain { text }", Dialect::Jinja),
-            ("{% for message in messages %}{{ message.content }}{% endfor %}", Dialect::Jinja),
-            ("{{ bos_token }}{% if x %}", Dialect::Jinja),
-            ("{{- bos_token }}", Dialect::Jinja),
-            ("{#- a comment -#}{{ .x }}", Dialect::Jinja),
-            ("{{ if_this }}", Dialect::Jinja),
-            ("{{ .System }} {{ .Prompt }}", Dialect::Go),
-            ("{{- if .System }}<|system|>{{ .System }}{{ end }}", Dialect::Go),
-            ("{{- range $i, $_ := .Messages }}", Dialect::Go),
-            ("{{ $last := 1 }}", Dialect::Go),
-            ("{{- /* what */ -}}", Dialect::Go),
-            ("a { b {{ eq .Role \"user\" }}", Dialect::Go),
-            ("{{ (len .Messages) }}", Dialect::Go),
-            ("{{", Dialect::Jinja),
-            ("{{é", Dialect::Jinja),
+            ("", TemplateLanguage::Jinja),
+            ("plain { text }", TemplateLanguage::Jinja),
+            ("{% for message in messages %}{{ message.content }}{% endfor %}", TemplateLanguage::Jinja),
+            ("{{ bos_token }}{% if x %}", TemplateLanguage::Jinja),
+            ("{{- bos_token }}", TemplateLanguage::Jinja),
+            ("{#- a comment -#}{{ .x }}", TemplateLanguage::Jinja),
+            ("{{ if_this }}", TemplateLanguage::Jinja),
+            ("{{ .System }} {{ .Prompt }}", TemplateLanguage::Go),
+            ("{{- if .System }}<|system|>{{ .System }}{{ end }}", TemplateLanguage::Go),
+            ("{{- range $i, $_ := .Messages }}", TemplateLanguage::Go),
+            ("{{ $last := 1 }}", TemplateLanguage::Go),
+            ("{{- /* what */ -}}", TemplateLanguage::Go),
+            ("a { b {{ eq .Role \"user\" }}", TemplateLanguage::Go),
+            ("{{ (len .Messages) }}", TemplateLanguage::Go),
+            ("{{", TemplateLanguage::Jinja),
+            ("{{é", TemplateLanguage::Jinja),
         ] {
-            assert_eq!(Dialect::of(template), expected, "{template}");
+            assert_eq!(TemplateLanguage::of(template), expected, "{template}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{ModelName, Role};
 
 /// What a file is by its name (with `/` between folders), or `None` for one that no model needs.
-pub(super) fn role_of(name: &str) -> Option<(Role, &'static str)> {
+pub(crate) fn role_of(name: &str) -> Option<(Role, &'static str)> {
     let last = name.rsplit('/').next().unwrap_or(name);
     if let Some(stem) = last.strip_suffix(".gguf") {
         return match stem.to_ascii_lowercase() {
@@ -57,7 +57,7 @@ pub(super) fn role_of(name: &str) -> Option<(Role, &'static str)> {
 
 /// The weights of one model by their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Weights {
+pub(crate) struct Weights {
     /// The tag, for a GGUF file.
     pub tag: Option<String>,
     /// `gguf`, `safetensors`, `pytorch`.
@@ -67,7 +67,7 @@ pub(super) struct Weights {
 }
 
 /// The models whose weights are among these names: each GGUF file, and one folder of the better format.
-pub(super) fn weights<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Weights> {
+pub(crate) fn weights<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Weights> {
     let mut ggufs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let (mut safetensors, mut pytorch) = (Vec::new(), Vec::new());
     for name in names {

@@ -184,6 +184,13 @@ fn blob(
     if disk.facts(Path::new(&partial)).is_ok() { Err(Reason::HalfDownloaded { path }) } else { Err(missing) }
 }
 
+/// The digests that a manifest names, as far as they are some; for fuzzing.
+pub(crate) fn digests(manifest: &[u8]) -> Vec<Digest> {
+    let manifest = serde_json::from_slice::<OllamaManifest>(manifest).ok();
+    let layers = manifest.into_iter().flat_map(|manifest| manifest.layers.into_iter().chain(manifest.config));
+    layers.filter_map(|layer| Digest::parse(&layer.digest).ok()).collect()
+}
+
 /// What the files of settings say, as a manifest of Hearth's keeps it.
 pub(super) fn settings(disk: &dyn Disk, found: &Found) -> std::result::Result<Map<String, Value>, Reason> {
     let mut settings = Settings::default();

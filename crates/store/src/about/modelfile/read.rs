@@ -48,7 +48,7 @@ impl Modelfile {
 fn decode(bytes: &[u8]) -> Option<String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).ok().filter(|_| bytes.len() % 2 == 0)
+        String::from_utf16(&units).ok().filter(|_| bytes.len().is_multiple_of(2))
     };
     match bytes {
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
@@ -108,6 +108,11 @@ impl<'a> Reader<'a> {
         };
         if instruction == "MESSAGE" && Speaker::parse(first).is_none() {
             return Err(Problem::BadRole { given: shown(first) });
+        }
+        if instruction == "PARAMETER"
+            && !first.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            return Err(Problem::BadParameterName { given: shown(first) });
         }
         let value = self.value(instruction)?.ok_or(no_value("a value"))?;
         let may_be_empty = ["SYSTEM", "TEMPLATE", "LICENSE", "MESSAGE"].contains(&instruction);

@@ -87,6 +87,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("FROM a\nPARAMETER", Some(2), no_value("PARAMETER", "a name and a value")),
         ("FROM a\nPARAMETER seed", Some(2), no_value("PARAMETER", "a value")),
         ("FROM a\nMESSAGE user", Some(2), no_value("MESSAGE", "a value")),
+        ("FROM a\nPARAMETER a-b 1", Some(2), ModelfileProblem::BadParameterName { given: "a-b".into() }),
         ("FROM a\nMESSAGE pope b", Some(2), ModelfileProblem::BadRole { given: "pope".into() }),
         ("FROM a\nREQUIRES new", Some(2), ModelfileProblem::BadVersion { given: "new".into() }),
         (
