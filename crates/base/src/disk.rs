@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// What Hearth asks of a disk. Every write goes through it.
@@ -32,6 +32,12 @@ pub trait Disk: Send + Sync {
 
     /// Removes a file unless a living writer holds it; `false` when one does.
     fn remove_leftover(&self, path: &Path) -> io::Result<bool>;
+
+    /// Whether a file is one that [`Disk::remove_leftover`] would remove now: no living writer holds it.
+    fn is_leftover(&self, path: &Path) -> io::Result<bool>;
+
+    /// Where a path leads once every link on the way is followed; the file must be there.
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf>;
 
     /// Removes a directory, which must be empty.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
@@ -179,6 +185,18 @@ impl Disk for RealDisk {
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn is_leftover(&self, path: &Path) -> io::Result<bool> {
+        match File::open(path)?.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -341,8 +359,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("temp");
         let file = RealDisk.create_new(&path).unwrap();
+        assert!(!RealDisk.is_leftover(&path).unwrap());
         assert!(!RealDisk.remove_leftover(&path).unwrap());
         drop(file);
+        assert!(RealDisk.is_leftover(&path).unwrap());
         assert!(RealDisk.remove_leftover(&path).unwrap());
         assert!(!path.exists());
     }

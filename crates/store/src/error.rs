@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Digest;
+use crate::about::ModelfileProblem;
+use crate::found::{Place, Reason, Skipped};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,33 @@ pub enum Error {
         /// The model.
         name: String,
         /// The version that was asked for.
+        digest: Digest,
+    },
+    /// A model of somebody else is not whole, or cannot be read.
+    #[error("\"{}\" of {} cannot be used: {}", .0.name, .0.place, .0.reason)]
+    Unusable(Box<Skipped>),
+    /// A model of somebody else, which is used in place and never changed.
+    #[error("\"{name}\" belongs to {place}: it is used in place and never changed")]
+    NotOwn {
+        /// The model.
+        name: String,
+        /// Whose it is.
+        place: Place,
+    },
+    /// A name stands at the end of its history.
+    #[error("model \"{name}\" has no {which} version than the current one")]
+    NoSuchVersion {
+        /// The model.
+        name: String,
+        /// `older` or `newer`.
+        which: &'static str,
+    },
+    /// A name is pinned, so nothing moves it.
+    #[error("model \"{name}\" is pinned to {digest}")]
+    Pinned {
+        /// The model.
+        name: String,
+        /// The version that it stays at.
         digest: Digest,
     },
     /// The disk has no room.
@@ -132,6 +161,14 @@ pub enum Error {
         /// The most that is allowed.
         limit: u64,
     },
+    /// A Modelfile that cannot be read or written.
+    #[error("Modelfile{}: {problem}", at_line(*line))]
+    BadModelfile {
+        /// The line, from 1, where one can be named.
+        line: Option<usize>,
+        /// What is wrong.
+        problem: ModelfileProblem,
+    },
     /// The disk or the system failed in another way.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -196,7 +233,17 @@ impl Error {
                 "`hearth list` shows the models that are here; `hearth import PATH` adds one".into()
             }
             Self::NotFound { nearest, .. } => format!("did you mean {}?", nearest.join(" or ")),
-            Self::VersionNotFound { name, .. } => format!("`hearth show {name}` lists the versions"),
+            Self::Unusable(skipped) => match skipped.reason {
+                Reason::HalfDownloaded { .. } => {
+                    format!("end the download with the program of {}", skipped.place)
+                }
+                _ => format!("fetch it again, here or with the program of {}", skipped.place),
+            },
+            Self::NotOwn { name, .. } => format!("`hearth cp {name} NEW` makes a name of your own for it"),
+            Self::Pinned { name, .. } => format!("`hearth pin --off {name}` lets it change again"),
+            Self::VersionNotFound { name, .. } | Self::NoSuchVersion { name, .. } => {
+                format!("`hearth show {name}` lists the versions")
+            }
             Self::DiskFull { .. } => "free some space, or remove a model with `hearth rm NAME`".into(),
             Self::ReadOnly { .. } => "set HEARTH_HOME to a folder that can be written".into(),
             Self::Permission { .. } => {
@@ -213,6 +260,7 @@ impl Error {
             Self::BadSource { .. } => "give the path of a plain file that nobody is writing".into(),
             Self::NoFiles { .. } => "give the path of the model's file".into(),
             Self::TooLarge { .. } => "import less under one name".into(),
+            Self::BadModelfile { problem, .. } => problem.hint(),
             Self::Io { .. } => "check the disk, then try again; nothing was lost".into(),
         }
     }
@@ -243,6 +291,10 @@ pub(crate) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 
 fn room(needed_bytes: Option<u64>, free_bytes: Option<u64>) -> String {

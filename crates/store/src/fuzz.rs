@@ -1,9 +1,12 @@
-//! Entry points for fuzzing what reads bytes from outside: names, digests, manifests, records.
+//! Entry points for fuzzing what reads bytes from outside: names, digests, manifests, records, Modelfiles, cards,
+//! and what other programs keep.
 //!
 //! Not a part of the store's work. Each target panics when a promise breaks, not only when the parser does.
 
 use std::path::Path;
 
+use crate::about::{Card, Modelfile, Settings};
+use crate::found::{contents, ollama};
 use crate::layout::Layout;
 use crate::manifest::{Manifest, Record, to_json};
 use crate::{Digest, ModelName};
@@ -12,8 +15,17 @@ use crate::{Digest, ModelName};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets of this crate.
-pub static TARGETS: &[Target] =
-    &[("model_name", model_name), ("digest", digest), ("manifest", manifest), ("record", record)];
+pub static TARGETS: &[Target] = &[
+    ("model_name", model_name),
+    ("digest", digest),
+    ("manifest", manifest),
+    ("record", record),
+    ("modelfile", modelfile),
+    ("model_card", model_card),
+    ("model_settings", model_settings),
+    ("ollama_manifest", ollama_manifest),
+    ("snapshot_names", snapshot_names),
+];
 
 /// A name that is accepted stays below the folder of the manifests, four levels deep, and reads back as itself.
 fn model_name(bytes: &[u8]) {
@@ -51,6 +63,52 @@ fn record(bytes: &[u8]) {
     }
 }
 
+/// A Modelfile that is accepted can be written, and reads back as itself.
+fn modelfile(bytes: &[u8]) {
+    let Ok(modelfile) = Modelfile::parse(bytes) else { return };
+    let Modelfile { parameters, .. } = &modelfile;
+    assert!(parameters.unknown().len() <= parameters.other.len());
+    // A quoted text may hold lines that no quotes can hold again; then writing is an error.
+    let Ok(text) = modelfile.to_text() else { return };
+    let again = Modelfile::parse(text.as_bytes()).expect("a written Modelfile can be read");
+    assert_eq!(again, modelfile, "{text}");
+}
+
+/// Any text is a card, and keeps what stands below its front matter.
+fn model_card(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let card = Card::parse(&text);
+    assert!(text.ends_with(&card.text) && (card.problem.is_none() || card.license.is_none()));
+}
+
+/// Settings that were read are written, and read back as themselves.
+fn model_settings(bytes: &[u8]) {
+    let Ok(map) = serde_json::from_slice(bytes) else { return };
+    let settings = Settings::read(&map);
+    assert_eq!(Settings::read(&settings.to_map()), settings);
+    assert_eq!(settings.over(&Settings::default()).parameters, settings.parameters);
+}
+
+/// No manifest of Ollama's leads out of the folder of blobs.
+fn ollama_manifest(bytes: &[u8]) {
+    for digest in ollama::digests(bytes) {
+        let path = Path::new("blobs").join(digest.file_name());
+        assert_eq!(path.components().count(), 2, "{path:?}");
+    }
+}
+
+/// Of the names of a snapshot, one on a line, every one makes part of one model at most.
+fn snapshot_names(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let names: std::collections::BTreeSet<&str> = text.lines().collect();
+    let models = contents::weights(names.iter().copied());
+    let n_weights: usize = models.iter().map(|weights| weights.names.len()).sum();
+    assert!(n_weights <= names.len());
+    for weights in &models {
+        assert!(weights.missing_parts().iter().all(|missing| !names.contains(missing.as_str())));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,9 +125,13 @@ mod tests {
                 r#"{{"version":1,"files":[{file}],"parameters":{{"t":0.1}},"source":"s","created_ms":9}}"#
             ),
             format!(r#"{{"version":1,"name":"starter","current":"{hash}","versions":["{hash}"]}}"#),
+            "FROM a\nSYSTEM \"\"\"b\nc\"\"\"\nPARAMETER stop \" d\"\nMESSAGE user e".into(),
+            "---\nlicense: mit\nlanguage: [a, b]\ntags: &x [c]\n---\ntext".into(),
+            r#"{"temperature":0.5,"stop":["a"],"system":"b","messages":[{"role":"user","content":"c"}]}"#
+                .into(),
         ];
         let mut rng = base::Rng::new(20_240_624);
-        for _ in 0..3_000 {
+        for _ in 0..1_000 {
             for seed in &seeds {
                 let mut bytes = seed.clone().into_bytes();
                 for _ in 0..rng.below(4) {

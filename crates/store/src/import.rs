@@ -67,13 +67,28 @@ impl Store {
         info: ModelInfo,
         now_ms: u64,
     ) -> Result<Model> {
+        self.import_beside(name, Vec::new(), files, (info, now_ms))
+    }
+
+    /// An import whose model has the files `kept` of another model too, by reference.
+    pub(crate) fn import_beside(
+        &self,
+        name: &ModelName,
+        kept: Vec<FileRef>,
+        files: Vec<NewFile<'_>>,
+        (info, now_ms): (ModelInfo, u64),
+    ) -> Result<Model> {
         check_writable(name)?;
-        if files.is_empty() {
+        if files.is_empty() && kept.is_empty() {
             return Err(Error::NoFiles { name: name.to_string() });
         }
+        if files.len().saturating_add(kept.len()) > MAX_FILES {
+            return Err(Error::TooLarge { what: "the number of files", limit: MAX_FILES as u64 });
+        }
         self.check_files(&files)?;
+        self.check_unpinned(name)?;
         let drafts = self.drafts_for(&files)?;
-        let mut taken = Vec::with_capacity(files.len());
+        let mut taken: Vec<_> = kept.into_iter().map(|file| (file, None)).collect();
         for (file, draft) in files.into_iter().zip(drafts) {
             taken.push(self.take_in(file, draft)?);
         }
@@ -83,9 +98,6 @@ impl Store {
     /// Everything that can be refused before the first byte is written.
     fn check_files(&self, files: &[NewFile<'_>]) -> Result<()> {
         const MAX_FORMAT_BYTES: usize = 64;
-        if files.len() > MAX_FILES {
-            return Err(Error::TooLarge { what: "the number of files", limit: MAX_FILES as u64 });
-        }
         for file in files {
             if file.format.len() > MAX_FORMAT_BYTES {
                 return Err(Error::TooLarge { what: "the name of a format", limit: MAX_FORMAT_BYTES as u64 });
@@ -135,7 +147,8 @@ impl Store {
             let Source::InPlace(path) = source else { unreachable!("only files in place have no draft") };
             let (facts, digest) = self.hash_unchanged(&path)?;
             let location = Location::InPlace { path, modified_ns: facts.modified_ns };
-            return Ok((FileRef { role, digest, size_bytes: facts.size_bytes, format, location }, None));
+            let size_bytes = facts.size_bytes;
+            return Ok((FileRef { role, digest, size_bytes, format, name: None, location }, None));
         };
         let (digest, size_bytes) = match source {
             Source::Copy(path) | Source::InPlace(path) => self.copy_unchanged(&path, &mut draft)?,
@@ -152,7 +165,8 @@ impl Store {
                 taken
             }
         };
-        Ok((FileRef { role, digest, size_bytes, format, location: Location::Blob }, Some(draft)))
+        let location = Location::Blob;
+        Ok((FileRef { role, digest, size_bytes, format, name: None, location }, Some(draft)))
     }
 
     /// Hashes a file that must not change meanwhile.
@@ -215,12 +229,17 @@ impl Store {
         let mut manifest_draft = Draft::create(&*self.disk, &self.layout.drafts)?;
         let (digest, _) = manifest_draft.fill(&mut &*text, &self.layout.drafts)?;
         for (file, draft) in manifest.files.iter().zip(drafts) {
-            // A blob that is there already is replaced by the same content: so an import mends a damaged one.
-            draft.map_or(Ok(()), |draft| draft.publish(&self.layout.blob(&file.digest)))?;
+            match draft {
+                // A blob that is there already is replaced by the same content: so an import mends a damaged one.
+                Some(draft) => draft.publish(&self.layout.blob(&file.digest))?,
+                // A file by reference may have been collected since its model was read.
+                None if file.location == Location::Blob => drop(self.locate(file)?),
+                None => {}
+            }
         }
         manifest_draft.publish(&self.layout.blob(&digest))?;
         self.sync_folder(&self.layout.blobs)?;
-        let versions = self.write_record(name, digest)?;
-        Ok(Model { name: name.clone(), digest, manifest, versions })
+        let record = self.write_record(name, digest)?;
+        Ok(Model::of(record, manifest))
     }
 }

@@ -10,6 +10,11 @@
 //! models/lock                                              one writer at a time; readers never ask
 //! ```
 //!
+//! Models of others ([`found`]) stand behind the store's own and are used where they lie. A model's [`versions`] are
+//! the manifests in its record: going back moves the pointer, a pin holds it, a collection shortens the list. What is
+//! said [`about`] a model (parameters, system prompt, template, licence, card) lies in its manifest and in small files
+//! beside the weights, so that a model made from another one by a Modelfile shares its weights.
+//!
 //! A write is acknowledged when it would survive a power loss: file, fsync, rename, fsync of the directory;
 //! blobs first, then the manifest, the record last. A reader therefore sees the old state or the new one.
 //!
@@ -28,9 +33,12 @@
 //! # Ok::<(), store::Error>(())
 //! ```
 
+pub mod about;
+mod create;
 mod digest;
 mod draft;
 mod error;
+pub mod found;
 pub mod fuzz;
 mod import;
 mod layout;
@@ -40,7 +48,8 @@ mod nearest;
 mod read;
 mod remove;
 mod store;
-mod verify;
+pub mod verify;
+pub mod versions;
 mod write;
 
 pub use digest::Digest;
@@ -48,9 +57,7 @@ pub use error::{Error, Problem};
 pub use import::{ModelInfo, NewFile, Source};
 pub use manifest::{FileRef, Location, Manifest, Role};
 pub use name::ModelName;
-pub use remove::Removed;
 pub use store::{Listing, Model, Store};
-pub use verify::{FileCheck, Outcome, Progress};
 
 /// What a call of this crate gives, or why not.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;

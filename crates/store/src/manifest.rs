@@ -78,6 +78,9 @@ pub struct FileRef {
     pub size_bytes: u64,
     /// Its format, such as `gguf`, `safetensors`, `llama2c`.
     pub format: String,
+    /// Its name at its source, where a model has several files of one role; only ever a name, never a path here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Where its bytes are.
     pub location: Location,
 }
@@ -101,6 +104,12 @@ pub enum Role {
     Projector,
     /// The terms of use.
     License,
+    /// Settings in a file of their own, as others than Hearth keep them; a manifest has them in `parameters`.
+    Parameters,
+    /// Which part of the weights lies in which file.
+    Index,
+    /// The model's card: its README.
+    Card,
 }
 
 /// Where the bytes of a file are.
@@ -131,16 +140,24 @@ pub(crate) struct Record {
     pub current: Digest,
     /// The digests of all manifests, the oldest first, each once.
     pub versions: Vec<Digest>,
+    /// Whether nothing may move the name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_pinned: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Record {
     /// The record after `current` was added to what `before` knew.
     pub(crate) fn after(before: Option<Self>, name: &ModelName, current: Digest) -> Self {
+        let is_pinned = before.as_ref().is_some_and(|record| record.is_pinned);
         let mut versions = before.map(|record| record.versions).unwrap_or_default();
         versions.retain(|digest| *digest != current);
         versions.push(current);
         versions.drain(..versions.len().saturating_sub(MAX_VERSIONS));
-        Self { version: VERSION, name: name.without_digest(), current, versions }
+        Self { version: VERSION, name: name.without_digest(), current, versions, is_pinned }
     }
 
     /// Reads the record that lies under the name `name`. `path` is for the errors.

@@ -15,17 +15,13 @@ use crate::{Digest, Error, Manifest, Model, ModelName, Problem, Result, Store};
 impl Store {
     /// Reads a model once. The outer error is final; an inner [`Error::FileMissing`] may be a writer's doing.
     pub(crate) fn read_model(&self, name: &ModelName) -> Result<Result<Model>> {
-        let Some(record) = self.read_record(name)? else { return Err(self.not_found(name)) };
+        let Some(mut record) = self.read_record(name)? else { return Err(self.not_found(name)) };
         let digest = name.digest().unwrap_or(record.current);
         if !record.versions.contains(&digest) {
             return Err(Error::VersionNotFound { name: record.name.to_string(), digest });
         }
-        Ok(self.read_manifest(&digest).map(|manifest| Model {
-            name: record.name,
-            digest,
-            manifest,
-            versions: record.versions,
-        }))
+        record.current = digest;
+        Ok(self.read_manifest(&digest).map(|manifest| Model::of(record, manifest)))
     }
 
     pub(crate) fn read_record(&self, name: &ModelName) -> Result<Option<Record>> {
@@ -104,8 +100,17 @@ impl Store {
         }
     }
 
+    /// Why a name that the store has not cannot be changed or removed.
+    pub(crate) fn not_own(&self, name: &ModelName) -> Error {
+        match self.owner(name) {
+            Some(place) => Error::NotOwn { name: name.to_string(), place },
+            None => self.not_found(name),
+        }
+    }
+
     pub(crate) fn not_found(&self, name: &ModelName) -> Error {
-        let here = self.record_names().unwrap_or_default().into_iter().flatten().map(|name| name.to_string());
+        let own = self.record_names().unwrap_or_default().into_iter().flatten().map(|name| name.to_string());
+        let here = own.chain(self.names_elsewhere());
         let wanted = name.without_digest().to_string();
         Error::NotFound { nearest: nearest(&wanted, here), name: wanted }
     }

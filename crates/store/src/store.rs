@@ -11,9 +11,11 @@ use base::disk::{Disk, Kind};
 use serde::Serialize;
 
 use crate::draft::hash_file;
+use crate::found::{Elsewhere, Folder, Found, Place, Skipped};
 use crate::layout::Layout;
+use crate::manifest::Record;
 use crate::write::check_writable;
-use crate::{Digest, Error, FileRef, Location, Manifest, ModelName, Problem, Result};
+use crate::{Digest, Error, FileRef, Location, Manifest, ModelInfo, ModelName, Problem, Result};
 
 /// How long a writer waits for another one before it gives up.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -26,6 +28,8 @@ pub struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) layout: Layout,
     pub(crate) lock_wait: Duration,
+    /// Where others keep models.
+    pub(crate) folders: Vec<Folder>,
 }
 
 /// A model that was found: its name, the version, and what it consists of.
@@ -39,6 +43,18 @@ pub struct Model {
     pub manifest: Manifest,
     /// The digests of all versions that are kept, the oldest first.
     pub versions: Vec<Digest>,
+    /// Whether nothing may move the name to another version.
+    pub is_pinned: bool,
+    /// Whose files these are, where they are not the store's own but used in place.
+    pub place: Option<Place>,
+}
+
+impl Model {
+    /// The model of which a record speaks, in the version that it calls current.
+    pub(crate) fn of(record: Record, manifest: Manifest) -> Self {
+        let Record { name, current: digest, versions, is_pinned, .. } = record;
+        Self { name, digest, manifest, versions, is_pinned, place: None }
+    }
 }
 
 /// All models of a home.
@@ -48,6 +64,10 @@ pub struct Listing {
     pub models: Vec<Model>,
     /// What is wrong with the others; each names its file.
     pub broken: Vec<Error>,
+    /// Models of others, which are used in place; shown by their full names where the short ones are taken.
+    pub found: Vec<Found>,
+    /// What others have that is no model, or not whole.
+    pub skipped: Vec<Skipped>,
 }
 
 impl Store {
@@ -61,7 +81,7 @@ impl Store {
                 Err(Error::io("use as home", home, io::ErrorKind::NotADirectory.into()))
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("look at", home, error)),
-            _ => Ok(Self { disk, layout: Layout::new(home), lock_wait: LOCK_WAIT }),
+            _ => Ok(Self { disk, layout: Layout::new(home), lock_wait: LOCK_WAIT, folders: Vec::new() }),
         }
     }
 
@@ -71,12 +91,21 @@ impl Store {
         Self { lock_wait, ..self }
     }
 
-    /// The model of this name: its current version, or the one that the name's digest asks for.
+    /// The model of this name: its current version, or the one that the name's digest asks for. Where the store has
+    /// none, the one that others have.
     ///
     /// # Errors
     /// [`Error::NotFound`] with the nearest names, [`Error::VersionNotFound`], [`Error::Corrupt`],
-    /// [`Error::FutureVersion`].
+    /// [`Error::FutureVersion`]; [`Error::Unusable`] for a model of others that is not whole.
     pub fn get(&self, name: &ModelName) -> Result<Model> {
+        match self.get_own(name) {
+            Err(not_found @ Error::NotFound { .. }) => self.find_elsewhere(name, &|_| true)?.ok_or(not_found),
+            own => own,
+        }
+    }
+
+    /// The store's own model of this name.
+    pub(crate) fn get_own(&self, name: &ModelName) -> Result<Model> {
         let mut read = self.read_model(name)?;
         for _ in 1..MAX_READS {
             // A manifest that is gone while its record names it was removed by a writer between two reads.
@@ -95,13 +124,20 @@ impl Store {
     pub fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
         for found in self.record_names()? {
-            match found.and_then(|name| self.get(&name)) {
+            match found.and_then(|name| self.get_own(&name)) {
                 Ok(model) => listing.models.push(model),
                 Err(Error::NotFound { .. }) => {} // Removed by a writer since the folder was read.
                 Err(error) => listing.broken.push(error),
             }
         }
         listing.models.sort_by(|a, b| a.name.cmp(&b.name));
+        let Elsewhere { models, skipped } = self.elsewhere()?;
+        (listing.found, listing.skipped) = (models, skipped);
+        for found in &mut listing.found {
+            if listing.models.iter().any(|own| found.has_name(&own.name)) {
+                found.shown = found.full_name();
+            }
+        }
         Ok(listing)
     }
 
@@ -145,15 +181,21 @@ impl Store {
         }
     }
 
-    /// Makes `to` a name for the version that `from` names. What `to` named before stays among its versions.
+    /// Makes `to` a name for the version that `from` names. What `to` named before stays among its versions. The
+    /// files of a model of others stay where they are.
     ///
     /// # Errors
     /// Those of [`Store::get`] for `from`, and those of a write.
     pub fn copy(&self, from: &ModelName, to: &ModelName) -> Result<Model> {
         check_writable(to)?;
-        let _lock = self.begin_write()?;
         let model = self.get(from)?;
-        let versions = self.write_record(to, model.digest)?;
-        Ok(Model { name: to.clone(), versions, ..model })
+        if model.place.is_some() {
+            let Manifest { files, parameters, source, created_ms, .. } = model.manifest;
+            return self.import_beside(to, files, Vec::new(), (ModelInfo { parameters, source }, created_ms));
+        }
+        let _lock = self.begin_write()?;
+        let model = self.get_own(from)?;
+        let record = self.write_record(to, model.digest)?;
+        Ok(Model::of(record, model.manifest))
     }
 }

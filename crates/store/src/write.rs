@@ -33,22 +33,30 @@ impl Store {
     }
 
     /// Points a name at a manifest, durably. The caller holds the lock, and the manifest is durable.
-    /// Gives the versions that the record now keeps.
-    pub(crate) fn write_record(&self, name: &ModelName, current: Digest) -> Result<Vec<Digest>> {
+    /// Gives what the record says now.
+    pub(crate) fn write_record(&self, name: &ModelName, current: Digest) -> Result<Record> {
         let before = match self.read_record(name) {
             Err(Error::Corrupt { .. }) => None, // What cannot be read is replaced: so an import mends it.
             other => other?,
         };
+        if let Some(before) = before.as_ref().filter(|before| before.is_pinned && before.current != current) {
+            return Err(Error::Pinned { name: name.to_string(), digest: before.current });
+        }
         let record = Record::after(before, name, current);
-        let (path, folders) = (self.layout.record(name), self.layout.record_folders(name));
+        self.put_record(&record)?;
+        Ok(record)
+    }
+
+    /// Puts a record in the place of the one that its name has, durably. The caller holds the lock.
+    pub(crate) fn put_record(&self, record: &Record) -> Result<()> {
+        let (path, folders) = (self.layout.record(&record.name), self.layout.record_folders(&record.name));
         let mut draft = Draft::create(&*self.disk, &self.layout.drafts)?;
-        draft.fill(&mut &*manifest::to_json(&record), &path)?;
+        draft.fill(&mut &*manifest::to_json(record), &path)?;
         for folder in &folders {
             self.ensure_folder(folder)?;
         }
         draft.publish(&path)?;
-        self.sync_folder(&folders[2])?;
-        Ok(record.versions)
+        self.sync_folder(&folders[2])
     }
 
     pub(crate) fn sync_folder(&self, folder: &Path) -> Result<()> {

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base::disk::RealDisk;
-use store::{Error, ModelInfo, ModelName, NewFile, Outcome, Role, Source, Store};
+use store::about::{Modelfile, Recipe};
+use store::verify::Outcome;
+use store::versions::{Keep, Target};
+use store::{Error, ModelInfo, ModelName, NewFile, Role, Source, Store};
 use testkit::disk::{Fault, FaultyDisk, Lasting, Plan, Survives, quick_folder};
 
 const FAULTS: [Fault; 8] = [
@@ -32,6 +35,8 @@ type Change = (&'static str, Option<Vec<Vec<u8>>>);
 struct Verb {
     name: &'static str,
     run: fn(&Store, &Path) -> Result<(), Error>,
+    /// What the home holds before.
+    before: fn() -> State,
     /// The names that it changes.
     after: fn() -> Vec<Change>,
     /// Whether a failure may be swallowed, because the answer carries it.
@@ -41,6 +46,7 @@ struct Verb {
 const VERBS: &[Verb] = &[
     Verb {
         name: "import into an empty name",
+        before,
         run: |store, folder| {
             let mut stream: &[u8] = b"a stream";
             import(
@@ -58,42 +64,88 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "import over a name",
+        before,
         run: |store, _| import(store, "old", vec![Source::Bytes(b"newer"), Source::Bytes(b"shared")]),
         after: || vec![("old", Some(bytes(&["newer", "shared"])))],
         answers_with_faults: false,
     },
     Verb {
         name: "import in place",
+        before,
         run: |store, folder| import(store, "anna/local", vec![Source::InPlace(folder.join("source"))]),
         after: || vec![("anna/local", Some(bytes(&["the source"])))],
         answers_with_faults: false,
     },
     Verb {
         name: "cp to a new name",
+        before,
         run: |store, _| store.copy(&name("old"), &name("hf.co/a/b:c")).map(drop),
         after: || vec![("hf.co/a/b:c", Some(bytes(&["old"])))],
         answers_with_faults: false,
     },
     Verb {
         name: "cp over a name",
+        before,
         run: |store, _| store.copy(&name("old"), &name("gone")).map(drop),
         after: || vec![("gone", Some(bytes(&["old"])))],
         answers_with_faults: false,
     },
     Verb {
         name: "rm",
+        before,
         run: |store, _| store.remove(&name("gone")).map(drop),
         after: || vec![("gone", None)],
         answers_with_faults: true,
     },
     Verb {
         name: "gc",
+        before,
         run: |store, _| store.collect().map(drop),
         after: Vec::new,
         answers_with_faults: true,
     },
     Verb {
+        name: "gc by a plan",
+        before: few,
+        run: |store, _| store.gc(&store.gc_plan(Keep { n_versions: Some(1) })?).map(drop),
+        after: Vec::new,
+        answers_with_faults: true,
+    },
+    Verb {
+        name: "rollback",
+        before: few,
+        run: |store, _| {
+            let versions = store.get(&name("moved"))?.versions;
+            store.rollback(&name("moved"), Target::Version(versions[0])).map(drop)
+        },
+        after: || vec![("moved", Some(bytes(&["first"])))],
+        answers_with_faults: false,
+    },
+    Verb {
+        name: "pin",
+        before: few,
+        run: |store, _| {
+            store.unpin(&name("keep"))?;
+            store.pin(&name("keep"))
+        },
+        after: Vec::new,
+        answers_with_faults: false,
+    },
+    Verb {
+        name: "create",
+        before: few,
+        run: |store, _| {
+            let base = store.get(&name("keep"))?;
+            let modelfile = Modelfile::parse(b"FROM keep\nTEMPLATE {{ x }}\nSYSTEM y")?;
+            let recipe = Recipe { base: &base, modelfile: &modelfile, files: Vec::new() };
+            store.create(&name("made"), recipe, 1).map(drop)
+        },
+        after: || vec![("made", Some(bytes(&["kept", "shared", "{{ x }}"])))],
+        answers_with_faults: false,
+    },
+    Verb {
         name: "list",
+        before,
         run: |store, _| {
             let listing = store.list()?;
             assert_eq!(listing.models.len() + listing.broken.len(), before().len());
@@ -104,6 +156,7 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "verify",
+        before,
         run: |store, _| {
             let (checks, broken) = store.verify_all(&mut |_| ())?;
             let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Wrong { .. } | Outcome::Missing);
@@ -116,6 +169,7 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "get",
+        before,
         run: |store, _| store.get(&name("keep")).map(drop),
         after: Vec::new,
         answers_with_faults: false,
@@ -147,12 +201,22 @@ fn before() -> State {
     .into()
 }
 
-/// A home in the state `before`, with a draft that a dead writer left and a blob that nobody names.
-fn set_up(folder: &Path) {
+/// Less than `before`, for the verbs that read everything several times.
+fn few() -> State {
+    [("keep", bytes(&["kept", "shared"])), ("moved", bytes(&["second"]))]
+        .map(|(name, files)| (name.to_owned(), files))
+        .into()
+}
+
+/// A home in this state, whose `moved` has an older version, with a draft that a dead writer left and a blob that nobody names.
+fn set_up(folder: &Path, state: State) {
     std::fs::write(folder.join("source"), "the source").unwrap();
     std::fs::write(folder.join("place"), "in place").unwrap();
     let store = Store::open(Arc::new(FaultyDisk::new(folder, None)), &folder.join("home")).unwrap();
-    for (name, files) in before() {
+    for (name, files) in state {
+        if name == "moved" {
+            import(&store, "moved", vec![Source::Bytes(b"first")]).unwrap();
+        }
         let sources = files.iter().map(|file| match name.as_str() {
             "keep:place" => Source::InPlace(folder.join("place")),
             _ => Source::Bytes(file),
@@ -198,7 +262,7 @@ fn read_state(store: &Store) -> State {
 }
 
 fn state_after(verb: &Verb) -> State {
-    let mut state = before();
+    let mut state = (verb.before)();
     for (name, files) in (verb.after)() {
         match files {
             Some(files) => state.insert(name.to_owned(), files),
@@ -244,7 +308,7 @@ fn check(template: &Path, verb: &Verb, plan: Plan, reflinks: bool) -> bool {
 
     let store = Store::open(Arc::new(RealDisk), &home).unwrap();
     let (found, after) = (read_state(&store), state_after(verb));
-    let acceptable = if done.is_ok() { found == after } else { found == after || found == before() };
+    let acceptable = if done.is_ok() { found == after } else { found == after || found == (verb.before)() };
     assert!(acceptable, "{context}: {found:?}");
 
     let store = Store::open(Arc::new(FaultyDisk::new(folder, None)), &home).unwrap();
@@ -253,7 +317,7 @@ fn check(template: &Path, verb: &Verb, plan: Plan, reflinks: bool) -> bool {
         again => again.unwrap_or_else(|error| panic!("{context}; again: {error}")),
     }
     assert_eq!(read_state(&store), after, "{context}");
-    let writes = state_after(verb) != before() || verb.name == "gc";
+    let writes = state_after(verb) != (verb.before)() || verb.name.starts_with("gc");
     let n_drafts = std::fs::read_dir(home.join("models/tmp")).unwrap().count();
     assert!(!writes || n_drafts == 0 || verb.name == "rm", "{context}: {n_drafts} drafts");
     check_nothing_is_left(&store, &home, &context);
@@ -290,11 +354,11 @@ fn check_nothing_is_left(store: &Store, home: &Path, context: &str) {
 }
 
 fn check_all(verbs: impl Iterator<Item = &'static Verb>, reflinks: bool) -> BTreeMap<&'static str, u64> {
-    let template = quick_folder().unwrap();
-    // The in-place file is referred to by its path, so the template's copy of it serves all homes.
-    set_up(template.path());
     let mut n_faults = BTreeMap::new();
     for verb in verbs {
+        let template = quick_folder().unwrap();
+        // The in-place file is referred to by its path, so the template's copy of it serves all homes.
+        set_up(template.path(), (verb.before)());
         for fault in FAULTS {
             for lasting in [Lasting::Once, Lasting::FromThenOn] {
                 // A power loss always lasts, and to a writer lasting refusals look like a read-only disk.
@@ -326,9 +390,19 @@ fn no_fault_of_the_disk_loses_or_halves_anything_in_an_import_by_reflink() {
     assert!(n_faults.values().all(|n| *n > 200), "{n_faults:?}");
 }
 
+/// The verbs of versions are checked in a test of their own, on a smaller home.
+const OF_VERSIONS: [&str; 4] = ["gc by a plan", "rollback", "pin", "create"];
+
+#[test]
+fn no_fault_of_the_disk_loses_or_halves_anything_in_the_verbs_of_versions() {
+    let n_faults = check_all(VERBS.iter().filter(|verb| OF_VERSIONS.contains(&verb.name)), false);
+    assert!(n_faults.len() == 4 && n_faults.values().all(|n| *n > 100), "{n_faults:?}");
+}
+
 #[test]
 fn no_fault_of_the_disk_loses_or_halves_anything_in_the_other_verbs() {
-    let n_faults = check_all(VERBS.iter().filter(|verb| !verb.name.starts_with("import")), false);
+    let is_other = |verb: &&Verb| !verb.name.starts_with("import") && !OF_VERSIONS.contains(&verb.name);
+    let n_faults = check_all(VERBS.iter().filter(is_other), false);
     assert!(n_faults.len() == 7 && n_faults.values().all(|n| *n > 20), "{n_faults:?}");
 }
 
@@ -359,7 +433,7 @@ fn the_first_import_into_a_home_that_is_not_there_survives_every_power_loss() {
 #[test]
 fn a_read_only_home_can_be_read() {
     let folder = quick_folder().unwrap();
-    set_up(folder.path());
+    set_up(folder.path(), before());
     let plan = Plan { fault: Fault::ReadOnly, at: 0, lasting: Lasting::FromThenOn, seed: 0 };
     let disk = Arc::new(FaultyDisk::new(folder.path(), Some(plan)));
     let store = Store::open(disk.clone(), &folder.path().join("home")).unwrap();

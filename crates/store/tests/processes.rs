@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use base::Rng;
 use base::disk::RealDisk;
-use store::{Error, ModelInfo, ModelName, NewFile, Outcome, Role, Source, Store};
+use store::verify::Outcome;
+use store::{Error, ModelInfo, ModelName, NewFile, Role, Source, Store};
 
 const ROLE: &str = "HEARTH_STORE_TEST_ROLE";
 const HOME: &str = "HEARTH_STORE_TEST_HOME";

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::disk::RealDisk;
-use store::{Error, FileRef, Location, ModelInfo, ModelName, NewFile, Outcome, Problem, Role, Source, Store};
+use store::verify::Outcome;
+use store::{Error, FileRef, Location, ModelInfo, ModelName, NewFile, Problem, Role, Source, Store};
 
 fn open(home: &Path) -> Store {
     Store::open(Arc::new(RealDisk), home).unwrap()

@@ -229,6 +229,14 @@ impl Disk for FaultyDisk {
         self.attempt(Operation::Remove, || RealDisk.remove_leftover(path), note)
     }
 
+    fn is_leftover(&self, path: &Path) -> io::Result<bool> {
+        self.attempt(Operation::Read, || RealDisk.is_leftover(path), |_, _| ())
+    }
+
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
+        self.attempt(Operation::Read, || RealDisk.real_path(path), |_, _| ())
+    }
+
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let note = |shadow: &mut Shadow, (): &()| shadow.remove(path);
         self.attempt(Operation::Remove, || RealDisk.remove_dir(path), note)

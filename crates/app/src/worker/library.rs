@@ -158,8 +158,8 @@ impl Library<'_> {
 
     fn verify(&self, name: Option<&str>) -> Result<Event, Failure> {
         let what = name.unwrap_or("all models").to_owned();
-        let mut progress = |progress: store::Progress| {
-            let store::Progress { done_bytes, total_bytes } = progress;
+        let mut progress = |progress: store::verify::Progress| {
+            let store::verify::Progress { done_bytes, total_bytes } = progress;
             self.reporter.tell(Event::Progress { what: what.clone(), done_bytes, total_bytes });
         };
         let (checks, broken) = match name {
@@ -249,14 +249,14 @@ fn name_of(path: &Path) -> Result<ModelName, Failure> {
     })
 }
 
-fn outcome(outcome: &store::Outcome) -> (bool, String) {
+fn outcome(outcome: &store::verify::Outcome) -> (bool, String) {
     match outcome {
-        store::Outcome::Right => (true, "ok".into()),
-        store::Outcome::Missing => (false, "the file is missing".into()),
-        store::Outcome::Wrong { found, found_bytes } => {
+        store::verify::Outcome::Right => (true, "ok".into()),
+        store::verify::Outcome::Missing => (false, "the file is missing".into()),
+        store::verify::Outcome::Wrong { found, found_bytes } => {
             (false, format!("damaged: {found_bytes} bytes with digest {found}"))
         }
-        store::Outcome::Unreadable { reason } => (false, format!("cannot be read: {reason}")),
+        store::verify::Outcome::Unreadable { reason } => (false, format!("cannot be read: {reason}")),
         _ => (false, "not as it should be".into()),
     }
 }
