@@ -195,9 +195,27 @@ impl Dtype {
         self.facts().alignment
     }
 
-    /// Whether Hearth can compute with it today: F32, F16, BF16, Q8_0.
+    /// Whether Hearth can compute with it today.
     pub fn is_usable(self) -> bool {
-        matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::Q8_0)
+        matches!(
+            self,
+            Self::F32
+                | Self::F16
+                | Self::BF16
+                | Self::Q4_0
+                | Self::Q4_1
+                | Self::Q5_0
+                | Self::Q5_1
+                | Self::Q8_0
+                | Self::Q2_K
+                | Self::Q3_K
+                | Self::Q4_K
+                | Self::Q5_K
+                | Self::Q6_K
+                | Self::IQ4_NL
+                | Self::IQ4_XS
+                | Self::MXFP4
+        )
     }
 
     /// Bytes of a tensor of this shape, outermost first; no dimension means one element.
@@ -294,7 +312,9 @@ mod tests {
     fn usable_types_are_known_by_name() {
         let usable: Vec<&str> =
             FACTS.iter().filter(|facts| facts.dtype.is_usable()).map(|facts| facts.name).collect();
-        assert_eq!(usable, ["F32", "F16", "BF16", "Q8_0"]);
+        let numbers = ["F32", "F16", "BF16"];
+        let blocks = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];
+        assert_eq!(usable, [&numbers[..], &blocks, &["IQ4_NL", "IQ4_XS", "MXFP4"]].concat());
     }
 
     #[test]

@@ -269,7 +269,9 @@ impl Error {
             }
             Self::Limit { .. } => "no sound model file needs this much: fetch the file again from its source",
             Self::UnknownDtype { .. } => "the file was made with a newer or an abandoned tensor type",
-            Self::UnsupportedDtype { .. } => "fetch this model as Q8_0, F16, BF16 or F32",
+            Self::UnsupportedDtype { .. } => {
+                "fetch this model as Q4_K_M, Q8_0, F16, BF16 or another usual type"
+            }
             Self::MissingKey { .. } | Self::WrongType { .. } | Self::MissingTensor { .. } => {
                 "the file is not a complete model of this kind: see what it holds with `hearth show`"
             }

@@ -87,7 +87,9 @@ impl Error {
                 "the file is incomplete or was converted wrongly: fetch it again, or convert it again"
             }
             Self::UnknownTensor { .. } => "it can be used as it is, but not be written in another form yet",
-            Self::Storage { .. } => "use a file with F32, F16, BF16 or Q8_0 weights",
+            Self::Storage { .. } => {
+                "use a file with weights in F32, F16, BF16, Q2_K to Q8_0, IQ4_NL, IQ4_XS or MXFP4"
+            }
             Self::File(error) => error.hint(),
         }
     }

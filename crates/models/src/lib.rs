@@ -27,4 +27,4 @@ pub use error::Error;
 pub use family::{Dialect, Family};
 pub use load::{load, recognise};
 pub use probe::{Part, Probe};
-pub use tensors::{Found, Tensors};
+pub use tensors::{Found, Tensors, storage};

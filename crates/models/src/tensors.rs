@@ -65,6 +65,16 @@ pub trait Tensors {
     fn find(&self, name: &str) -> Result<Option<Found>, Error>;
 }
 
+/// How the numbers of a tensor of this type are stored in memory; `None` where they cannot be computed with.
+pub fn storage(dtype: Dtype) -> Option<Storage> {
+    match dtype {
+        Dtype::F32 => Some(Storage::F32),
+        Dtype::BF16 => Some(Storage::Bf16),
+        Dtype::F16 => Some(Storage::F16),
+        other => Storage::blocks_named(other.name()),
+    }
+}
+
 impl Tensors for TensorFile {
     fn label(&self) -> &str {
         self.file().label()
@@ -72,17 +82,24 @@ impl Tensors for TensorFile {
 
     fn find(&self, name: &str) -> Result<Option<Found>, Error> {
         let Some(entry) = Self::find(self, name) else { return Ok(None) };
-        let storage = match entry.dtype {
-            Dtype::F32 => Storage::F32,
-            Dtype::BF16 => Storage::Bf16,
-            Dtype::F16 => Storage::F16,
-            Dtype::Q8_0 => Storage::Q8_0,
-            other => {
-                let (file, name) = (self.file().label().into(), name.into());
-                return Err(Error::Storage { file, name, found: other.to_string() });
-            }
-        };
+        let storage = storage(entry.dtype).ok_or_else(|| {
+            let (file, name) = (self.file().label().into(), name.into());
+            Error::Storage { file, name, found: entry.dtype.to_string() }
+        })?;
         let view = self.tensor_view(entry)?;
         Ok(Some(Found { shape: entry.shape.clone(), storage, bytes: Lent::new(view) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_calls_usable_can_be_computed_with() {
+        let all = (0..64).filter_map(Dtype::from_ggml);
+        let n_usable =
+            all.inspect(|dtype| assert_eq!(storage(*dtype).is_some(), dtype.is_usable(), "{dtype}"));
+        assert_eq!(n_usable.filter(|dtype| dtype.is_usable()).count(), 3 + ops::weight::Quantised::ALL.len());
     }
 }

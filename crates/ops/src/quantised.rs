@@ -1,118 +1,170 @@
 //! What the bytes of quantised weights mean, in Burn primitives: the definition that judges the kernels.
 //!
-//! Not fast, and not for training the weights themselves: no gradient flows through bytes. Bits are taken apart
-//! by dividing by powers of two and rounding down, which is exact in f32 on every device.
+//! Not fast, and not for training the weights themselves: no gradient flows through bytes.
 //!
-//! Source: `kernels::blocks`, which names its own; for half precision IEEE 754-2019, section 3.4.
+//! Source: `kernels::blocks`, whose files name their own.
+
+mod bits;
+mod grouped;
+mod levels;
+mod plain;
 
 use burn::backend::Backend;
 use burn::backend::tensor::IntTensor;
-use kernels::blocks::{BlockType, q8_0};
+use kernels::blocks::{self, BlockType};
 
 use crate::value::Value;
 
-/// A type of quantised block.
+/// A type of quantised block, as GGML calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, non_camel_case_types)]
 pub enum Quantised {
-    /// 32 signed bytes under one half-precision scale.
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
     Q8_0,
+    Q2_K,
+    Q3_K,
+    Q4_K,
+    Q5_K,
+    Q6_K,
+    IQ4_NL,
+    IQ4_XS,
+    MXFP4,
 }
 
 impl Quantised {
+    /// Every type.
+    pub const ALL: [Self; 13] = [
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q2_K,
+        Self::Q3_K,
+        Self::Q4_K,
+        Self::Q5_K,
+        Self::Q6_K,
+        Self::IQ4_NL,
+        Self::IQ4_XS,
+        Self::MXFP4,
+    ];
+
+    /// The type of this name, as GGML writes it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.blocks().name() == name)
+    }
+
     /// Its sizes and its kernels.
     pub fn blocks(self) -> &'static BlockType {
         match self {
-            Self::Q8_0 => &q8_0::Q8_0,
+            Self::Q4_0 => &blocks::q4_0::Q4_0,
+            Self::Q4_1 => &blocks::q4_1::Q4_1,
+            Self::Q5_0 => &blocks::q5_0::Q5_0,
+            Self::Q5_1 => &blocks::q5_1::Q5_1,
+            Self::Q8_0 => &blocks::q8_0::Q8_0,
+            Self::Q2_K => &blocks::q2_k::Q2_K,
+            Self::Q3_K => &blocks::q3_k::Q3_K,
+            Self::Q4_K => &blocks::q4_k::Q4_K,
+            Self::Q5_K => &blocks::q5_k::Q5_K,
+            Self::Q6_K => &blocks::q6_k::Q6_K,
+            Self::IQ4_NL => &blocks::iq4_nl::IQ4_NL,
+            Self::IQ4_XS => &blocks::iq4_xs::IQ4_XS,
+            Self::MXFP4 => &blocks::mxfp4::MXFP4,
         }
     }
 
     /// Its weights in f32: `bytes` `[N, bytes of a row]` → `[N, K]`.
     pub(crate) fn definition<B: Backend>(self, bytes: IntTensor<B>) -> Value<B> {
         let bytes = Value::<B>::from_integers(bytes);
-        match self {
-            Self::Q8_0 => q8_0(bytes),
-        }
+        let [n_rows, row_bytes] = bytes.dims()[..] else { panic!("the bytes of a matrix are one") };
+        let kind = self.blocks();
+        let block_bytes = kind.size_bytes(kind.n_weights()).expect("one block can be counted");
+        let row_blocks = row_bytes / block_bytes;
+        let blocks = bytes.reshape([n_rows * row_blocks, block_bytes]); // [blocks, bytes of a block]
+        let weights = match self {
+            Self::Q4_0 => plain::q4_0(&blocks),
+            Self::Q4_1 => plain::q4_1(&blocks),
+            Self::Q5_0 => plain::q5_0(&blocks),
+            Self::Q5_1 => plain::q5_1(&blocks),
+            Self::Q8_0 => plain::q8_0(&blocks),
+            Self::Q2_K => grouped::q2_k(&blocks),
+            Self::Q3_K => grouped::q3_k(&blocks),
+            Self::Q4_K => grouped::q4_k(&blocks),
+            Self::Q5_K => grouped::q5_k(&blocks),
+            Self::Q6_K => grouped::q6_k(&blocks),
+            Self::IQ4_NL => levels::iq4_nl(&blocks),
+            Self::IQ4_XS => levels::iq4_xs(&blocks),
+            Self::MXFP4 => levels::mxfp4(&blocks),
+        };
+        weights.reshape([n_rows, row_blocks * kind.n_weights()]) // [N, K]
     }
-}
-
-/// `w = d · q`; the block is `d` in two bytes, then 32 `q`.
-fn q8_0<B: Backend>(bytes: Value<B>) -> Value<B> {
-    const BYTES: usize = 34;
-    let [n_rows, row_bytes] = bytes.dims()[..] else { panic!("the bytes of a matrix are one") };
-    let n_blocks = n_rows * row_bytes / BYTES;
-    let blocks = bytes.reshape([n_blocks, BYTES]); // [blocks, 34]
-    let columns = |range| blocks.clone().slice(&[0..n_blocks, range]);
-    let scale = half(columns(0..1), columns(1..2)); // [blocks, 1]
-    let weights = signed(columns(2..BYTES)) * scale; // [blocks, 32]
-    weights.reshape([n_rows, row_bytes / BYTES * (BYTES - 2)]) // [N, K]
-}
-
-/// Bytes as signed numbers: 128 to 255 stand for -128 to -1.
-fn signed<B: Backend>(bytes: Value<B>) -> Value<B> {
-    let is_negative = bytes.clone().scale(1.0 / 128.0).floor();
-    bytes - is_negative.scale(256.0)
-}
-
-/// Half-precision numbers from their two bytes.
-fn half<B: Backend>(low: Value<B>, high: Value<B>) -> Value<B> {
-    let sign = high.clone().scale(1.0 / 128.0).floor();
-    let rest = high - sign.clone().scale(128.0);
-    let exponent = rest.clone().scale(1.0 / 4.0).floor();
-    let fraction = (rest - exponent.clone().scale(4.0)).scale(256.0) + low;
-    let is_normal = exponent.clone().shift(31.0).scale(1.0 / 32.0).floor();
-    let is_special = exponent.clone().shift(1.0).scale(1.0 / 32.0).floor();
-    let is_not_zero = fraction.clone().shift(1023.0).scale(1.0 / 1024.0).floor();
-    let whole = is_normal.clone().scale(1024.0) + fraction;
-    let finite = (whole * power_of_two(exponent - is_normal)).scale(f32::powi(2.0, -24));
-    // Over 1 where a number is finite, over 0 where it is infinite; 0 / 0 where it is none.
-    let none = (is_special.clone() * is_not_zero).negate().shift(1.0);
-    let magnitude = finite / is_special.negate().shift(1.0) + sign.clone().scale(0.0) / none;
-    magnitude * sign.scale(-2.0).shift(1.0)
-}
-
-/// 2 to the power of integers from 0 to 31.
-fn power_of_two<B: Backend>(exponent: Value<B>) -> Value<B> {
-    let mut power = exponent.clone().scale(0.0).shift(1.0);
-    let mut rest = exponent;
-    for bit in [16.0f32, 8.0, 4.0, 2.0, 1.0] {
-        let is_set = rest.clone().scale(1.0 / bit).floor();
-        rest = rest - is_set.clone().scale(bit);
-        power = power * is_set.scale(bit.exp2() - 1.0).shift(1.0);
-    }
-    power
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::Rng;
     use burn::backend::Dispatch;
     use burn::tensor::{DType, Int, Tensor, TensorData};
 
-    /// Every pattern of a scale, with every value of a byte.
+    /// The definition of whole blocks, in rows, is what the kernel computes.
+    fn check(kind: Quantised, bytes: Vec<u8>, n_rows: usize) {
+        let blocks = kernels::blocks::Blocks::new(kind.blocks(), &bytes);
+        let mut expected = vec![0.0; blocks.len()];
+        kind.blocks().dequantise(&bytes, &mut expected);
+        let data = TensorData::new(bytes.clone(), [n_rows, bytes.len() / n_rows]);
+        let ints = Tensor::<2, Int>::from_data(data, (&crate::device::cpu(), DType::U8));
+        let weights = Tensor::<2>::from_dispatch(kind.definition::<Dispatch>(ints.into_dispatch()).0);
+        assert_eq!(weights.dims(), [n_rows, expected.len() / n_rows]);
+        for (place, (found, expected)) in weights.into_data().iter::<f32>().zip(expected).enumerate() {
+            let is_same = found == expected || found.is_nan() && expected.is_nan();
+            let block = place / kind.blocks().n_weights();
+            assert!(is_same, "{kind:?}: weight {place} in block {block}: {found:e}, not {expected:e}");
+        }
+    }
+
+    /// Random bytes: every code and every kind of scale.
     #[test]
-    fn the_definition_of_q8_0_is_what_its_kernel_computes() {
+    fn the_definition_of_every_type_is_what_its_kernel_computes() {
+        let mut rng = Rng::new(1);
+        for kind in Quantised::ALL {
+            let size = kind.blocks().size_bytes(32 * 256).unwrap();
+            check(kind, (0..size).map(|_| rng.below(256) as u8).collect(), 4);
+        }
+    }
+
+    /// Every pattern of a half-precision scale, with every value of a byte.
+    #[test]
+    fn the_definition_of_q8_0_is_what_its_kernel_computes_for_every_scale() {
         let block = |scale: u16| {
             let bytes = scale.to_le_bytes();
             let first = scale.wrapping_mul(37) as u8;
             bytes.into_iter().chain((0..32u8).map(move |place| first.wrapping_add(place.wrapping_mul(41))))
         };
-        let bytes: Vec<u8> = (0..=u16::MAX).flat_map(block).collect();
-        let (n_rows, row_bytes) = (1024, bytes.len() / 1024);
-        let mut expected = vec![0.0; bytes.len() / 34 * 32];
-        q8_0::dequantise(&bytes, &mut expected);
-        let data = TensorData::new(bytes, [n_rows, row_bytes]);
-        let bytes = Tensor::<2, Int>::from_data(data, (&crate::device::cpu(), DType::U8));
-        let weights = Quantised::Q8_0.definition::<Dispatch>(bytes.into_dispatch());
-        let weights = Tensor::<2>::from_dispatch(weights.0);
-        assert_eq!(weights.dims(), [n_rows, row_bytes / 34 * 32]);
-        for (place, (found, expected)) in weights.into_data().iter::<f32>().zip(expected).enumerate() {
-            let is_same = found == expected || found.is_nan() && expected.is_nan();
-            assert!(
-                is_same,
-                "weight {} under scale {:#06x}: {found}, not {expected}",
-                place % 32,
-                place / 32
+        check(Quantised::Q8_0, (0..=u16::MAX).flat_map(block).collect(), 1024);
+    }
+
+    /// Every pattern of a scale that is a power of two.
+    #[test]
+    fn the_definition_of_mxfp4_is_what_its_kernel_computes_for_every_scale() {
+        let codes = |scale: u8| (0..16u8).map(move |place| scale.wrapping_add(place.wrapping_mul(17)));
+        let block = |scale: u8| [scale].into_iter().chain(codes(scale));
+        check(Quantised::MXFP4, (0..=u8::MAX).flat_map(block).collect(), 2);
+    }
+
+    #[test]
+    fn every_type_of_the_kernels_is_here() {
+        let all: Vec<&str> = kernels::blocks::TYPES.iter().map(|kind| kind.name()).collect();
+        assert_eq!(Quantised::ALL.map(|kind| kind.blocks().name()).to_vec(), all);
+        for kind in Quantised::ALL {
+            assert_eq!(
+                (Quantised::named(&format!("{kind:?}")), kind.blocks().name()),
+                (Some(kind), &*format!("{kind:?}"))
             );
         }
+        assert_eq!(Quantised::named("Q8_1"), None);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Does not: compute. [`crate::linear`] and [`crate::embedding`] do.
 
+use std::fmt;
 use std::ops::Range;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -9,7 +10,7 @@ use burn::backend::{Backend, Dispatch, ExtensionType};
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Int, Shape, Tensor, TensorData, bf16, f16};
 use kernels::blocks::BlockType;
 
-use crate::quantised::Quantised;
+pub use crate::quantised::Quantised;
 use crate::value::Value;
 
 /// Weights on backend `B`.
@@ -39,7 +40,7 @@ pub struct Weight {
 }
 
 /// How the numbers of a weight matrix are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// 32-bit floats: computed in f32.
     F32,
@@ -47,8 +48,19 @@ pub enum Storage {
     Bf16,
     /// IEEE half precision, widened exactly.
     F16,
-    /// Blocks of 32 signed bytes under one half-precision scale, widened exactly.
-    Q8_0,
+    /// Quantised blocks, widened exactly.
+    Blocks(Quantised),
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::F32 => f.write_str("F32"),
+            Self::Bf16 => f.write_str("Bf16"),
+            Self::F16 => f.write_str("F16"),
+            Self::Blocks(kind) => kind.fmt(f),
+        }
+    }
 }
 
 /// Bytes that a weight matrix is made of: a part of something that several weights share.
@@ -96,12 +108,20 @@ enum Elements {
 }
 
 impl Storage {
+    /// Blocks of 32 signed bytes under one half-precision scale.
+    pub const Q8_0: Self = Self::Blocks(Quantised::Q8_0);
+
+    /// Blocks of the type that GGML calls `name`.
+    pub fn blocks_named(name: &str) -> Option<Self> {
+        Quantised::named(name).map(Self::Blocks)
+    }
+
     fn elements(self) -> Elements {
         match self {
             Self::F32 => Elements::Numbers(DType::F32),
             Self::Bf16 => Elements::Numbers(DType::BF16),
             Self::F16 => Elements::Numbers(DType::F16),
-            Self::Q8_0 => Elements::Blocks(Quantised::Q8_0),
+            Self::Blocks(kind) => Elements::Blocks(kind),
         }
     }
 
@@ -124,7 +144,8 @@ impl Storage {
         rows.iter().try_fold(row_bytes, |size, &rows| size.checked_mul(rows))
     }
 
-    /// `values` stored so (little-endian), each rounded to the nearest number that can be.
+    /// `values` stored so (little-endian), each as a number rounded to the nearest, or together as the blocks that
+    /// their type makes.
     ///
     /// # Panics
     /// When `values` end inside a block.
@@ -133,8 +154,8 @@ impl Storage {
             Self::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Self::Bf16 => values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect(),
             Self::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
-            Self::Q8_0 => {
-                let blocks = Quantised::Q8_0.blocks();
+            Self::Blocks(kind) => {
+                let blocks = kind.blocks();
                 let size = blocks.size_bytes(values.len()).expect("whole blocks, by the contract");
                 let mut bytes = vec![0; size];
                 blocks.quantise(values, &mut bytes);
@@ -152,8 +173,8 @@ impl Storage {
             Self::F32 => numbers(bytes, f32::from_le_bytes),
             Self::Bf16 => numbers(bytes, |number| bf16::from_le_bytes(number).to_f32()),
             Self::F16 => numbers(bytes, |number| f16::from_le_bytes(number).to_f32()),
-            Self::Q8_0 => {
-                let blocks = kernels::blocks::Blocks::new(Quantised::Q8_0.blocks(), bytes);
+            Self::Blocks(kind) => {
+                let blocks = kernels::blocks::Blocks::new(kind.blocks(), bytes);
                 let mut values = vec![0.0; blocks.len()];
                 blocks.widen(0..values.len(), &mut values);
                 values
@@ -265,6 +286,8 @@ mod tests {
         assert_eq!(size(Storage::F16, [0, 5]), Some(0));
         assert_eq!(size(Storage::Q8_0, [3, 64]), Some(204));
         assert_eq!(size(Storage::Q8_0, [32, 5]), None);
+        assert_eq!(size(Storage::Blocks(Quantised::Q6_K), [3, 512]), Some(3 * 420));
+        assert_eq!(size(Storage::Blocks(Quantised::Q6_K), [3, 128]), None);
         assert_eq!(size(Storage::F32, [usize::MAX / 2, 3]), None);
         assert_eq!(Storage::F16.size_bytes(&[]), Some(2));
     }

@@ -70,16 +70,10 @@ fn write_gguf(file: &TensorFile, storage: Option<Storage>, out: &mut dyn Write) 
 }
 
 fn widened(file: &TensorFile, entry: &formats::TensorEntry, bytes: &[u8]) -> Result<Vec<f32>, Failure> {
-    let storage = match entry.dtype {
-        Dtype::F32 => ops::weight::Storage::F32,
-        Dtype::BF16 => ops::weight::Storage::Bf16,
-        Dtype::F16 => ops::weight::Storage::F16,
-        Dtype::Q8_0 => ops::weight::Storage::Q8_0,
-        other => {
-            let (file, name) = (file.file().label().into(), entry.name.clone());
-            return Err(models::Error::Storage { file, name, found: other.to_string() }.into());
-        }
-    };
+    let storage = models::storage(entry.dtype).ok_or_else(|| {
+        let (file, name) = (file.file().label().into(), entry.name.clone());
+        models::Error::Storage { file, name, found: entry.dtype.to_string() }
+    })?;
     Ok(storage.widen(bytes))
 }
 
@@ -104,12 +98,7 @@ fn file_type(storage: Storage) -> u32 {
 }
 
 fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
-    let storage = match dtype {
-        Dtype::BF16 => ops::weight::Storage::Bf16,
-        Dtype::F16 => ops::weight::Storage::F16,
-        Dtype::Q8_0 => ops::weight::Storage::Q8_0,
-        _ => ops::weight::Storage::F32,
-    };
+    let storage = models::storage(dtype).expect("only types that can be stored are asked for");
     storage.narrow(values)
 }
 

@@ -6,12 +6,13 @@
 //! beside. Not for weights beyond 127 · 65504: their scale becomes infinite.
 //!
 //! Source: `block_q8_0` of the GGML project and its reference quantisation (ties away from zero), as facts;
-//! `fixtures/q8_0` holds the bytes of their own implementation.
+//! `fixtures/blocks` holds what their own package reads and writes.
 
-use super::{BlockType, Format};
+use super::bits::half;
+use super::{BlockType, Format, Part};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
-use crate::product::{from_f16, to_f16};
+use crate::product::to_f16;
 
 /// The type.
 pub static Q8_0: BlockType = BlockType::of::<Block>();
@@ -55,11 +56,11 @@ impl Format for Block {
         }
     }
 
-    fn dequantise(block: &[u8], weights: &mut [f32]) {
-        let scale = from_f16(u16::from_le_bytes([block[0], block[1]]));
-        for (weight, value) in weights.iter_mut().zip(&block[SCALE_BYTES..]) {
-            *weight = scale * f32::from(*value as i8);
-        }
+    #[inline(always)]
+    fn part(block: &[u8], _: usize) -> Part {
+        let mut values = [0; 32];
+        values.iter_mut().zip(&block[SCALE_BYTES..]).for_each(|(value, byte)| *value = *byte as i8);
+        Part::scaled(half(block, 0), values)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -90,39 +91,6 @@ mod tests {
     use super::*;
     use crate::check::normal;
     use base::Rng;
-
-    /// Weights that `fixtures/q8_0/make.py` makes by the same formula.
-    fn fixture_weights() -> Vec<f32> {
-        const SIZES: [f32; 8] = [1.0, 0.02, 1e-3, 30.0, 1e-6, 5e4, 1e-8, 0.0];
-        let mix = |mut x: u32| {
-            x ^= x >> 16;
-            x = x.wrapping_mul(0x7feb_352d);
-            x ^= x >> 15;
-            x = x.wrapping_mul(0x846c_a68b);
-            x ^ (x >> 16)
-        };
-        let weight = |index: u32| {
-            let number = (mix(index.wrapping_mul(0x9e37_79b9)) >> 8) as f32 / (1 << 23) as f32 - 1.0;
-            match (index / 32 % 16, index % 32) {
-                // Blocks of half steps: every second value is a tie.
-                (15, 0) => 127.0,
-                (15, place) => (place as f32 - 16.0) / 2.0,
-                (block, _) => number * SIZES[block as usize % 8],
-            }
-        };
-        (0..32 * 128).map(weight).collect()
-    }
-
-    #[test]
-    fn blocks_have_the_bytes_of_ggml() {
-        let expected = include_bytes!("../../../../fixtures/q8_0/blocks.bin");
-        let weights = fixture_weights();
-        let mut found = vec![0; expected.len()];
-        quantise(&weights, &mut found);
-        for (place, (found, expected)) in found.chunks(34).zip(expected.chunks(34)).enumerate() {
-            assert_eq!(found, expected, "block {place}");
-        }
-    }
 
     #[test]
     fn ties_go_away_from_zero() {

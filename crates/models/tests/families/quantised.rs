@@ -1,8 +1,11 @@
-//! Models in Q8_0: what they compute is what the same weights compute when they are widened to f32.
+//! Quantised models: what they compute is what the same weights compute when they are widened to f32.
 
+use base::Rng;
 use formats::{Dtype, TensorFile, TensorSpec};
+use models::families::LLAMA;
+use models::parameters::{Head, Parameters};
 use models::{Config, Decoder};
-use ops::weight::Storage;
+use ops::weight::{Quantised, Storage};
 
 use crate::files::{Named, as_gguf_stored, bytes, llama_settings, specs};
 use crate::llama::{self, CASES};
@@ -13,7 +16,7 @@ use crate::stories;
 /// The largest difference of a logit on a device whose arithmetic does not follow the storage exactly.
 const MAX_ERROR: f32 = 1e-4;
 
-/// One model twice: with every matrix in Q8_0 whose rows are whole blocks, and with what they widen to.
+/// One model twice: with every matrix in blocks whose rows are whole blocks, and with what they widen to.
 struct Twice {
     quantised: TensorFile,
     widened: TensorFile,
@@ -21,23 +24,30 @@ struct Twice {
     left: Vec<String>,
 }
 
-fn twice(config: &Config, theta: f32, tensors: &[Named]) -> Twice {
-    let kind = Storage::Q8_0.blocks().unwrap();
+/// The type of a file that is called as a type of block.
+fn dtype(kind: Quantised) -> Dtype {
+    (0..64).filter_map(Dtype::from_ggml).find(|dtype| dtype.name() == kind.blocks().name()).unwrap()
+}
+
+/// Matrix after matrix in the next of `kinds`.
+fn twice(config: &Config, theta: f32, tensors: &[Named], kinds: &[Quantised]) -> Twice {
+    let mut kinds = kinds.iter().copied().cycle();
     let (mut quantised, mut widened, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for (tensor, spec) in tensors.iter().zip(specs(tensors)) {
-        let size = Storage::Q8_0.size_bytes(&tensor.shape).filter(|_| tensor.shape.len() == 2);
-        let Some(size) = size else {
-            if tensor.shape.len() == 2 {
+        let is_matrix = tensor.shape.len() == 2;
+        let kind = if is_matrix { kinds.next() } else { None };
+        let whole = kind.map(Storage::Blocks).filter(|storage| storage.size_bytes(&tensor.shape).is_some());
+        let (Some(kind), Some(storage)) = (kind, whole) else {
+            if is_matrix {
                 left.push(tensor.name.clone());
             }
             quantised.push((spec.clone(), bytes(&tensor.values)));
             widened.push((spec, bytes(&tensor.values)));
             continue;
         };
-        let mut blocks = vec![0; size];
-        kind.quantise(&tensor.values, &mut blocks);
-        widened.push((spec.clone(), bytes(&Storage::Q8_0.widen(&blocks))));
-        quantised.push((TensorSpec { dtype: Dtype::Q8_0, ..spec }, blocks));
+        let blocks = storage.narrow(&tensor.values);
+        widened.push((spec.clone(), bytes(&storage.widen(&blocks))));
+        quantised.push((TensorSpec { dtype: dtype(kind), ..spec }, blocks));
     }
     let settings = llama_settings(config, theta);
     let [quantised, widened] = [quantised, widened].map(|tensors| as_gguf_stored(&settings, &tensors));
@@ -54,7 +64,7 @@ fn compare(twice: &Twice, ids: &[u32], what: &str) -> Vec<f32> {
         };
         let (found, expected) = (logits(&twice.quantised), logits(&twice.widened));
         let largest = largest_difference(&found, &expected);
-        println!("{what}, {label}: Q8_0 within {largest:.1e} of its widened weights");
+        println!("{what}, {label}: blocks within {largest:.1e} of its widened weights");
         assert!(largest <= MAX_ERROR, "{what}, {label}: {largest:e}");
         if label == "cpu" {
             // Widening is exact and both take the same arithmetic.
@@ -69,7 +79,7 @@ fn compare(twice: &Twice, ids: &[u32], what: &str) -> Vec<f32> {
 fn a_quantised_llama_computes_with_its_widened_weights() {
     let reference = llama::open(CASES[0]);
     let tensors = llama::gguf_tensors(&reference);
-    let twice = twice(&reference.config, llama::theta(&reference), &tensors);
+    let twice = twice(&reference.config, llama::theta(&reference), &tensors, &[Quantised::Q8_0]);
     let n_quantised = twice.quantised.tensors().iter().filter(|tensor| tensor.dtype == Dtype::Q8_0).count();
     // Embedding, head, and of each layer everything but the way down, whose rows are 172 long.
     assert_eq!(
@@ -92,10 +102,34 @@ fn stories260k_in_q8_0_computes_with_its_widened_weights() {
     let Some(data) = testkit::shared::shared(test) else { return };
     let folder = data.join("llm/stories260K");
     let (config, tensors) = stories::read(&folder);
-    let twice = twice(&config, stories::THETA, &tensors);
+    let twice = twice(&config, stories::THETA, &tensors, &[Quantised::Q8_0]);
     assert!(twice.left.iter().all(|name| name.contains("ffn_down")), "{:?}", twice.left);
     let reference = stories::json(&folder.join("stories260K.reference.json"));
     for case in reference["cases"].as_array().unwrap() {
         compare(&twice, &stories::ids(&case["tokens"]), &case["prompt"].to_string());
     }
+}
+
+/// As files have them whose matrices differ in what they can lose: here every type there is.
+#[test]
+fn a_model_of_many_types_computes_with_its_widened_weights() {
+    let config = Config::new([97, 256, 2, 512, 64], [4, 2], &LLAMA.gguf);
+    let mut rng = Rng::new(3);
+    let device = ops::device::cpu();
+    let parameters = Parameters::random(config.clone(), Head::Own, &LLAMA.gguf, &mut rng, &device);
+    let written = parameters.written(&LLAMA.gguf);
+    let named = |tensor: &models::parameters::Written<'_>| Named {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        values: tensor.values(),
+    };
+    let tensors: Vec<Named> = written.iter().map(named).collect();
+    let twice = twice(&config, stories::THETA, &tensors, &Quantised::ALL);
+    assert!(twice.left.is_empty(), "{:?}", twice.left);
+    for kind in Quantised::ALL {
+        assert!(twice.quantised.tensors().iter().any(|tensor| tensor.dtype == dtype(kind)), "{kind:?}");
+    }
+    let ids: Vec<u32> = (0..40).map(|place| (place * 37 + 5) % 97).collect();
+    let logits = compare(&twice, &ids, "many types");
+    assert!(logits.iter().any(|logit| logit.abs() > 0.1), "the logits say something");
 }

@@ -11,7 +11,7 @@ use crate::activation::gelu::Gelu;
 use crate::attention::{Attended, PoolTensors, Span, Spans};
 use crate::rope::Layout;
 use crate::value::Value;
-use crate::weight::{Lent, Storage, Weight, WeightTensor};
+use crate::weight::{Lent, Quantised, Storage, Weight, WeightTensor};
 
 pub(super) type Values<'a> = &'a [Value<Dispatch>];
 
@@ -27,6 +27,7 @@ pub(super) const fn case(
 
 pub(super) const EPSILON: f32 = 1e-5;
 const SCALE: f32 = 0.4;
+const Q6_K: Storage = Storage::Blocks(Quantised::Q6_K);
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
 const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
 const LONG_QKV: &[&[usize]] = &[&[73, 6, 64], &[73, 2, 64], &[73, 2, 64]];
@@ -74,11 +75,26 @@ pub(super) static CASES: &[Case] = &[
         op::linear_q8_0::<5, 4>,
         definition::linear_q8_0,
     ),
+    case(
+        "linear, q6_k, prompt",
+        &[&[9, 256], &[33, 256]],
+        1,
+        op::linear_q6_k::<9, 0>,
+        definition::linear_q6_k,
+    ),
+    case(
+        "linear, q6_k, both roles",
+        &[&[9, 512], &[5, 512]],
+        1,
+        op::linear_q6_k::<5, 4>,
+        definition::linear_q6_k,
+    ),
     case("linear, larger", &[&[70, 300], &[130, 300]], 2, op::linear::<38, 32>, definition::linear),
     case("embedding", &[&[7, 19]], 1, op::embedding, definition::embedding),
     case("embedding, bf16", &[&[7, 19]], 0, op::embedding_bf16, definition::embedding_bf16),
     case("embedding, f16", &[&[7, 19]], 0, op::embedding_f16, definition::embedding_f16),
     case("embedding, q8_0", &[&[7, 96]], 0, op::embedding_q8_0, definition::embedding_q8_0),
+    case("embedding, q6_k", &[&[7, 256]], 0, op::embedding_q6_k, definition::embedding_q6_k),
     case("rope, halves", &[&[3, 2, 16], &[3, 8], &[3, 8]], 1, op::rope_halves, definition::rope_halves),
     case(
         "rope, halves, partial",
@@ -196,7 +212,7 @@ fn bytes_of(value: &Value<Dispatch>, storage: Storage) -> Vec<u8> {
         Storage::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
         Storage::Bf16 => numbers.flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
         Storage::F16 => numbers.flat_map(|number| f16::from_f32(number).to_le_bytes()).collect(),
-        Storage::Q8_0 => unreachable!("blocks are made above"),
+        Storage::Blocks(_) => unreachable!("blocks are made above"),
     }
 }
 
@@ -306,6 +322,10 @@ pub(super) mod op {
         )
     }
 
+    pub fn linear_q6_k<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(x, &stored(&x[1], Q6_K), Rows { prompt: PROMPT, generated: GENERATED, training: None })
+    }
+
     pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
         let table = Weight::from_tensor(matrix(&x[0]));
         Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
@@ -323,6 +343,11 @@ pub(super) mod op {
 
     pub fn embedding_q8_0(x: Values<'_>) -> Value<Dispatch> {
         let table = stored(&x[0], Storage::Q8_0);
+        Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
+    }
+
+    pub fn embedding_q6_k(x: Values<'_>) -> Value<Dispatch> {
+        let table = stored(&x[0], Q6_K);
         Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
     }
 
@@ -422,6 +447,11 @@ mod definition {
         Value(crate::linear::definition::<Dispatch>(x[0].0.clone(), blocks))
     }
 
+    pub fn linear_q6_k(x: Values<'_>) -> Value<Dispatch> {
+        let blocks = stored(&x[1], Q6_K).dispatch();
+        Value(crate::linear::definition::<Dispatch>(x[0].0.clone(), blocks))
+    }
+
     fn embedding_from(table: Value<Dispatch>) -> Value<Dispatch> {
         let ids = ids(&device_of(&table)).into_dispatch();
         Value(crate::embedding::definition::<Dispatch>(WeightTensor::Dense(table.0), ids))
@@ -441,6 +471,12 @@ mod definition {
 
     pub fn embedding_q8_0(x: Values<'_>) -> Value<Dispatch> {
         let blocks = stored(&x[0], Storage::Q8_0).dispatch();
+        let ids = ids(&device_of(&x[0])).into_dispatch();
+        Value(crate::embedding::definition::<Dispatch>(blocks, ids))
+    }
+
+    pub fn embedding_q6_k(x: Values<'_>) -> Value<Dispatch> {
+        let blocks = stored(&x[0], Q6_K).dispatch();
         let ids = ids(&device_of(&x[0])).into_dispatch();
         Value(crate::embedding::definition::<Dispatch>(blocks, ids))
     }

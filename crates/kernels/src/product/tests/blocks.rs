@@ -5,10 +5,15 @@ use super::*;
 use crate::blocks::{BlockType, Blocks, TYPES};
 use crate::embedding::embedding;
 
+/// Blocks that are made of normal weights; after so many the same come again, because a search takes its time.
+const N_MADE: usize = 61;
+
 /// Quantised normal weights behind one byte, so that nothing is aligned, and what they widen to.
 fn quantised(kind: &'static BlockType, rng: &mut Rng, n_weights: usize) -> (Vec<u8>, Vec<f32>) {
-    let mut bytes = vec![0; 1 + kind.size_bytes(n_weights).unwrap()];
-    kind.quantise(&normal(rng, n_weights), &mut bytes[1..]);
+    let (n_bytes, n_made) = (kind.size_bytes(n_weights).unwrap(), n_weights.min(N_MADE * kind.n_weights()));
+    let mut made = vec![0; kind.size_bytes(n_made).unwrap()];
+    kind.quantise(&normal(rng, n_made), &mut made);
+    let bytes: Vec<u8> = [0].into_iter().chain(made.into_iter().cycle().take(n_bytes)).collect();
     let mut wide = vec![0.0; n_weights];
     kind.dequantise(&bytes[1..], &mut wide);
     (bytes, wide)

@@ -1,0 +1,54 @@
+//! IQ4_XS: 256 weights in eight groups of 32; weight i of a group is `(d · (s - 32)) · level(qᵢ)`, with qᵢ four bits,
+//! the levels of IQ4_NL, the group's scale s six bits and a half-precision `d` for the block.
+//!
+//! A block is 136 bytes: `d`; two bytes with the upper two bits of the scales, those of scale 0 lowest; four bytes
+//! with their lower four bits, even ones in the lower halves; 16 bytes of codes for each group, whose lower halves
+//! are its first 16 weights; all little endian. Nothing is rounded when a block is widened. Making one searches:
+//! `search`.
+//!
+//! Source: `block_iq4_xs` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
+
+use super::bits::{half, nibbles, put_half, put_nibbles};
+use super::iq4_nl::{LEVELS, Uneven, code};
+use super::search::{Symmetric, Whole, symmetric};
+use super::{BlockType, Format, Part};
+
+/// The type.
+pub static IQ4_XS: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const UPPER_BITS: usize = 2;
+const LOWER_BITS: usize = 4;
+const CODES: usize = 8;
+/// What a scale of six bits stands above.
+const MIDDLE: u8 = 32;
+
+impl Format for Block {
+    const NAME: &'static str = "IQ4_XS";
+    const N_WEIGHTS: usize = 256;
+    const N_BYTES: usize = CODES + 128;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Symmetric<8> = symmetric::<Uneven, Whole<-32, 31>, 8>(weights);
+        block.fill(0);
+        put_half(block, 0, made.scale);
+        for (group, scale) in made.scales.iter().enumerate() {
+            let scale = scale.wrapping_add_unsigned(MIDDLE) as u8;
+            block[UPPER_BITS + group / 4] |= scale >> 4 << (2 * (group % 4));
+            block[LOWER_BITS + group / 2] |= (scale & 15) << (4 * (group % 2));
+        }
+        for (group, values) in made.values.as_chunks::<32>().0.iter().enumerate() {
+            put_nibbles(&values.map(code), &mut block[CODES + 16 * group..][..16]);
+        }
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], part: usize) -> Part {
+        let low = block[LOWER_BITS + part / 2] >> (4 * (part % 2)) & 15;
+        let high = block[UPPER_BITS + part / 4] >> (2 * (part % 4)) & 3;
+        let scale = half(block, 0) * (f32::from(low | high << 4) - f32::from(MIDDLE));
+        let codes = nibbles(&block[CODES + 16 * part..]);
+        Part::scaled(scale, codes.map(|code| LEVELS[usize::from(code & 15)]))
+    }
+}

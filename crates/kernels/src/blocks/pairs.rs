@@ -1,0 +1,49 @@
+//! Eight scales and eight minima of six bits each in twelve bytes, as Q4_K and Q5_K hold them.
+//!
+//! The lower six bits of bytes 0 to 3 are scales 0 to 3, those of bytes 4 to 7 minima 0 to 3. The lower halves of
+//! bytes 8 to 11 are the lower four bits of scales 4 to 7, the upper halves those of minima 4 to 7; the two bits
+//! above them are the highest of bytes 0 to 3 and of bytes 4 to 7.
+//!
+//! Source: `block_q4_K` of the GGML project, as a fact.
+
+/// How many bytes they take.
+pub(super) const N_BYTES: usize = 12;
+
+/// Scale and minimum `index`.
+#[inline(always)]
+pub(super) fn pair(bytes: &[u8], index: usize) -> (u8, u8) {
+    let bytes = &bytes[..N_BYTES];
+    let place = index & 3;
+    let (scale, minimum) = (bytes[place], bytes[4 + place]);
+    if index < 4 {
+        return (scale & 63, minimum & 63);
+    }
+    let low = bytes[8 + place];
+    (low & 15 | scale >> 2 & 0x30, low >> 4 | minimum >> 2 & 0x30)
+}
+
+/// Writes all of them; none is above 63.
+pub(super) fn put_pairs(scales: &[u8; 8], minima: &[u8; 8], bytes: &mut [u8]) {
+    for place in 0..4 {
+        let (scale, minimum) = (scales[4 + place], minima[4 + place]);
+        bytes[place] = scales[place] | scale >> 4 << 6;
+        bytes[4 + place] = minima[place] | minimum >> 4 << 6;
+        bytes[8 + place] = scale & 15 | minimum << 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_come_back() {
+        let scales = [63, 0, 21, 42, 63, 0, 17, 46];
+        let minima = [0, 63, 42, 21, 1, 62, 33, 16];
+        let mut bytes = [0xff; N_BYTES];
+        put_pairs(&scales, &minima, &mut bytes);
+        for index in 0..8 {
+            assert_eq!(pair(&bytes, index), (scales[index], minima[index]), "{index}");
+        }
+    }
+}

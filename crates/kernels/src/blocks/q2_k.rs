@@ -1,0 +1,53 @@
+//! Q2_K: 256 weights in sixteen groups of 16; weight i of a group is `(d · s) · qᵢ - dₘ · m`, with qᵢ two bits, the
+//! group's scale s and minimum m four bits each, and half-precision `d` and `dₘ` for the block.
+//!
+//! A block is 84 bytes: a byte for each group, its lower half s, its upper half m; 64 bytes of codes; `d`; `dₘ`,
+//! little endian. Each half of the codes serves 128 weights: byte b holds, from its lowest bits up, the codes of
+//! weights b, b + 32, b + 64 and b + 96. The difference is rounded to f32, nothing else. Making one searches:
+//! `search`.
+//!
+//! Source: `block_q2_K` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
+
+use super::bits::{field, half, put_field, put_half};
+use super::search::{Affine, Whole, affine};
+use super::{BlockType, Format, Part};
+
+/// The type.
+pub static Q2_K: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const CODES: usize = 16;
+const SCALE: usize = 80;
+const MINIMUM: usize = 82;
+
+impl Format for Block {
+    const NAME: &'static str = "Q2_K";
+    const N_WEIGHTS: usize = 256;
+    const N_BYTES: usize = MINIMUM + 2;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Affine<16> = affine::<Whole<0, 3>, Whole<0, 15>, 16>(weights);
+        block.fill(0);
+        put_half(block, SCALE, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        for group in 0..16 {
+            block[group] = made.scales[group] | made.minima[group] << 4;
+        }
+        for (part, codes) in made.codes.chunks_exact(32).enumerate() {
+            put_field(codes.iter().copied(), 2 * (part % 4), &mut block[CODES + 32 * (part / 4)..]);
+        }
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], part: usize) -> Part {
+        let (scale, minimum) = (half(block, SCALE), half(block, MINIMUM));
+        let groups = [block[2 * part], block[2 * part + 1]];
+        let codes = field(&block[CODES + 32 * (part / 4)..], 2 * (part % 4), 3);
+        Part {
+            scales: groups.map(|group| scale * f32::from(group & 15)),
+            minima: groups.map(|group| minimum * f32::from(group >> 4)),
+            values: codes.map(|code| code as i8),
+        }
+    }
+}

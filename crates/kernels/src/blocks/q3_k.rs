@@ -1,0 +1,66 @@
+//! Q3_K: 256 weights in sixteen groups of 16; weight i of a group is `(d · (s - 32)) · (qᵢ - 4)`, with qᵢ three
+//! bits, the group's scale s six bits and a half-precision `d` for the block.
+//!
+//! A block is 110 bytes: 32 bytes with the third bits of the codes, 64 bytes with the others, twelve bytes of
+//! scales, `d` little endian. Bit p of byte b is the third bit of weight `32 · p + b`. Each half of the 64 bytes
+//! serves 128 weights: byte b holds, from its lowest bits up, weights b, b + 32, b + 64 and b + 96. The lower four
+//! bits of scales 0 to 7 are the lower halves of the first eight bytes of scales, those of 8 to 15 the upper halves;
+//! the two bits above are those of the last four bytes: byte b holds, from its lowest bits up, scales b, b + 4,
+//! b + 8 and b + 12. Nothing is rounded when a block is widened. Making one searches: `search`.
+//!
+//! Source: `block_q3_K` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
+
+use super::bits::{field, half, put_field, put_half};
+use super::search::{Symmetric, Whole, symmetric};
+use super::{BlockType, Format, Part};
+
+/// The type.
+pub static Q3_K: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const CODES: usize = 32;
+const SCALES: usize = 96;
+const SCALE: usize = 108;
+/// What a scale of six bits stands above.
+const MIDDLE: u8 = 32;
+
+impl Format for Block {
+    const NAME: &'static str = "Q3_K";
+    const N_WEIGHTS: usize = 256;
+    const N_BYTES: usize = SCALE + 2;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Symmetric<16> = symmetric::<Whole<-4, 3>, Whole<-32, 31>, 16>(weights);
+        block.fill(0);
+        put_half(block, SCALE, made.scale);
+        for (group, scale) in made.scales.iter().enumerate() {
+            let scale = scale.wrapping_add_unsigned(MIDDLE) as u8;
+            block[SCALES + group % 8] |= (scale & 15) << (4 * (group / 8));
+            block[SCALES + 8 + group % 4] |= scale >> 4 << (2 * (group / 4));
+        }
+        for (part, values) in made.values.chunks_exact(32).enumerate() {
+            let codes = values.iter().map(|value| value.wrapping_add(4) as u8);
+            put_field(codes.clone().map(|code| code >> 2), part, block);
+            put_field(codes.map(|code| code & 3), 2 * (part % 4), &mut block[CODES + 32 * (part / 4)..]);
+        }
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], part: usize) -> Part {
+        let scale = half(block, SCALE);
+        let scales = &block[SCALES..SCALE];
+        let group_scale = |group: usize| {
+            let low = scales[group % 8] >> (4 * (group / 8)) & 15;
+            let high = scales[8 + group % 4] >> (2 * (group / 4)) & 3;
+            scale * (f32::from(low | high << 4) - f32::from(MIDDLE))
+        };
+        let low = field(&block[CODES + 32 * (part / 4)..], 2 * (part % 4), 3);
+        let high = field(block, part, 1);
+        Part {
+            scales: [group_scale(2 * part), group_scale(2 * part + 1)],
+            minima: [0.0; 2],
+            values: std::array::from_fn(|i| (low[i] | high[i] << 2) as i8 - 4),
+        }
+    }
+}

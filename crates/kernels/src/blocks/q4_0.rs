@@ -1,0 +1,37 @@
+//! Q4_0: 32 weights share a half-precision scale `d`; weight i is `d · (qᵢ - 8)`, with qᵢ four bits.
+//!
+//! A block is 18 bytes: `d`, little endian, then 16 bytes whose lower halves are q₀ to q₁₅ and whose upper halves
+//! are q₁₆ to q₃₁. Nothing is rounded when a block is widened. Making one is plain rounding, byte for byte as the
+//! reference does, with `d = -w/8` for the weight w that is farthest from zero.
+//!
+//! Source: `block_q4_0` of the GGML project and its reference quantisation, as facts; `fixtures/blocks` holds what
+//! their own package reads and writes.
+
+use super::bits::{half, nibbles, put_half, put_nibbles};
+use super::{BlockType, Format, Part, plain};
+
+/// The type.
+pub static Q4_0: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const CODES: usize = 2;
+const MIDDLE: u8 = 8;
+
+impl Format for Block {
+    const NAME: &'static str = "Q4_0";
+    const N_WEIGHTS: usize = 32;
+    const N_BYTES: usize = CODES + 16;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made = plain::scaled(weights, MIDDLE);
+        put_half(block, 0, made.scale);
+        put_nibbles(&made.codes, &mut block[CODES..]);
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], _: usize) -> Part {
+        let codes = nibbles(&block[CODES..]);
+        Part::scaled(half(block, 0), codes.map(|code| code as i8 - MIDDLE as i8))
+    }
+}

@@ -1,0 +1,39 @@
+//! Q4_1: 32 weights share a half-precision scale `d` and minimum `m`; weight i is `d · qᵢ + m`, with qᵢ four bits.
+//!
+//! A block is 20 bytes: `d` and `m`, little endian, then 16 bytes whose lower halves are q₀ to q₁₅ and whose upper
+//! halves are q₁₆ to q₃₁. The sum is rounded to f32. Making one is plain rounding between the least weight and the
+//! greatest, byte for byte as the reference does.
+//!
+//! Source: `block_q4_1` of the GGML project and its reference quantisation, as facts; `fixtures/blocks` holds what
+//! their own package reads and writes.
+
+use super::bits::{half, nibbles, put_half, put_nibbles};
+use super::{BlockType, Format, Part, plain};
+
+/// The type.
+pub static Q4_1: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const MINIMUM: usize = 2;
+const CODES: usize = 4;
+const TOP: u8 = 15;
+
+impl Format for Block {
+    const NAME: &'static str = "Q4_1";
+    const N_WEIGHTS: usize = 32;
+    const N_BYTES: usize = CODES + 16;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made = plain::lifted(weights, TOP);
+        put_half(block, 0, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        put_nibbles(&made.codes, &mut block[CODES..]);
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], _: usize) -> Part {
+        let values = nibbles(&block[CODES..]).map(|code| code as i8);
+        Part { minima: [-half(block, MINIMUM); 2], ..Part::scaled(half(block, 0), values) }
+    }
+}

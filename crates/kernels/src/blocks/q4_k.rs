@@ -1,0 +1,48 @@
+//! Q4_K: 256 weights in eight groups of 32; weight i of a group is `(d · s) · qᵢ - dₘ · m`, with qᵢ four bits, the
+//! group's scale s and minimum m six bits each, and half-precision `d` and `dₘ` for the block.
+//!
+//! A block is 144 bytes: `d`; `dₘ`, little endian; twelve bytes of scales and minima (`pairs`); 128 bytes of codes,
+//! 32 for two groups: the lower halves are the first group's, the upper the second's. The difference is rounded to
+//! f32, nothing else. Making one searches: `search`.
+//!
+//! Source: `block_q4_K` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
+
+use super::bits::{field, half, put_field, put_half};
+use super::pairs::{pair, put_pairs};
+use super::search::{Affine, Whole, affine};
+use super::{BlockType, Format, Part, pairs};
+
+/// The type.
+pub static Q4_K: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const MINIMUM: usize = 2;
+const PAIRS: usize = 4;
+const CODES: usize = PAIRS + pairs::N_BYTES;
+
+impl Format for Block {
+    const NAME: &'static str = "Q4_K";
+    const N_WEIGHTS: usize = 256;
+    const N_BYTES: usize = CODES + 128;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Affine<8> = affine::<Whole<0, 15>, Whole<0, 63>, 8>(weights);
+        block.fill(0);
+        put_half(block, 0, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        put_pairs(&made.scales, &made.minima, &mut block[PAIRS..CODES]);
+        for (part, codes) in made.codes.chunks_exact(32).enumerate() {
+            put_field(codes.iter().copied(), 4 * (part % 2), &mut block[CODES + 32 * (part / 2)..]);
+        }
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], part: usize) -> Part {
+        let (scale, minimum) = pair(&block[PAIRS..], part);
+        let codes = field(&block[CODES + 32 * (part / 2)..], 4 * (part % 2), 15);
+        let minimum = half(block, MINIMUM) * f32::from(minimum);
+        let values = codes.map(|code| code as i8);
+        Part { minima: [minimum; 2], ..Part::scaled(half(block, 0) * f32::from(scale), values) }
+    }
+}

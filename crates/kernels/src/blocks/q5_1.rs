@@ -1,0 +1,43 @@
+//! Q5_1: 32 weights share a half-precision scale `d` and minimum `m`; weight i is `d · qᵢ + m`, with qᵢ five bits.
+//!
+//! A block is 24 bytes: `d` and `m`, little endian; four bytes with the fifth bits, that of q₀ lowest in the
+//! first; 16 bytes whose lower halves are the rest of q₀ to q₁₅ and whose upper halves are that of q₁₆ to q₃₁. The
+//! sum is rounded to f32. Making one is plain rounding between the least weight and the greatest, byte for byte as
+//! the reference does.
+//!
+//! Source: `block_q5_1` of the GGML project and its reference quantisation, as facts; `fixtures/blocks` holds what
+//! their own package reads and writes.
+
+use super::bits::{flags, half, nibbles, put_flags, put_half, put_nibbles};
+use super::{BlockType, Format, Part, plain};
+
+/// The type.
+pub static Q5_1: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const MINIMUM: usize = 2;
+const FIFTH_BITS: usize = 4;
+const CODES: usize = 8;
+const TOP: u8 = 31;
+
+impl Format for Block {
+    const NAME: &'static str = "Q5_1";
+    const N_WEIGHTS: usize = 32;
+    const N_BYTES: usize = CODES + 16;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made = plain::lifted(weights, TOP);
+        put_half(block, 0, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        put_flags(made.codes.iter().map(|code| code >> 4 == 1), &mut block[FIFTH_BITS..]);
+        put_nibbles(&made.codes, &mut block[CODES..]);
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], _: usize) -> Part {
+        let (low, high) = (nibbles(&block[CODES..]), flags(&block[FIFTH_BITS..]));
+        let values = std::array::from_fn(|i| (low[i] | high[i] << 4) as i8);
+        Part { minima: [-half(block, MINIMUM); 2], ..Part::scaled(half(block, 0), values) }
+    }
+}

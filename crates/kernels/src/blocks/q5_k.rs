@@ -1,0 +1,53 @@
+//! Q5_K: 256 weights in eight groups of 32; weight i of a group is `(d · s) · qᵢ - dₘ · m`, with qᵢ five bits, the
+//! group's scale s and minimum m six bits each, and half-precision `d` and `dₘ` for the block.
+//!
+//! A block is 176 bytes: `d`; `dₘ`, little endian; twelve bytes of scales and minima (`pairs`); 32 bytes with the
+//! fifth bits, bit p of byte b that of weight `32 · p + b`; 128 bytes with the other bits, 32 for two groups: the
+//! lower halves are the first group's, the upper the second's. The difference is rounded to f32, nothing else.
+//! Making one searches: `search`.
+//!
+//! Source: `block_q5_K` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
+
+use super::bits::{field, half, put_field, put_half};
+use super::pairs::{pair, put_pairs};
+use super::search::{Affine, Whole, affine};
+use super::{BlockType, Format, Part, pairs};
+
+/// The type.
+pub static Q5_K: BlockType = BlockType::of::<Block>();
+
+struct Block;
+
+const MINIMUM: usize = 2;
+const PAIRS: usize = 4;
+const FIFTH_BITS: usize = PAIRS + pairs::N_BYTES;
+const CODES: usize = FIFTH_BITS + 32;
+
+impl Format for Block {
+    const NAME: &'static str = "Q5_K";
+    const N_WEIGHTS: usize = 256;
+    const N_BYTES: usize = CODES + 128;
+
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Affine<8> = affine::<Whole<0, 31>, Whole<0, 63>, 8>(weights);
+        block.fill(0);
+        put_half(block, 0, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        put_pairs(&made.scales, &made.minima, &mut block[PAIRS..FIFTH_BITS]);
+        for (part, codes) in made.codes.chunks_exact(32).enumerate() {
+            put_field(codes.iter().map(|code| code >> 4), part, &mut block[FIFTH_BITS..]);
+            let low = codes.iter().map(|code| code & 15);
+            put_field(low, 4 * (part % 2), &mut block[CODES + 32 * (part / 2)..]);
+        }
+    }
+
+    #[inline(always)]
+    fn part(block: &[u8], part: usize) -> Part {
+        let (scale, minimum) = pair(&block[PAIRS..], part);
+        let low = field(&block[CODES + 32 * (part / 2)..], 4 * (part % 2), 15);
+        let high = field(&block[FIFTH_BITS..], part, 1);
+        let values = std::array::from_fn(|i| (low[i] | high[i] << 4) as i8);
+        let minimum = half(block, MINIMUM) * f32::from(minimum);
+        Part { minima: [minimum; 2], ..Part::scaled(half(block, 0) * f32::from(scale), values) }
+    }
+}

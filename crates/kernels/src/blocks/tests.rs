@@ -1,0 +1,93 @@
+//! What holds for every type of block: its bodies agree, any range of it can be read, threads change nothing.
+
+mod error;
+mod reference;
+
+use super::*;
+use crate::check::{assert_same_bits, normal};
+use base::Rng;
+
+/// Random bytes: every scale, NaN and infinity among them, and every value.
+fn random_blocks(kind: &BlockType, rng: &mut Rng, n_blocks: usize) -> Vec<u8> {
+    (0..n_blocks * kind.n_bytes).map(|_| rng.below(256) as u8).collect()
+}
+
+#[test]
+fn every_body_widens_to_the_bits_of_scalar() {
+    let mut rng = Rng::new(1);
+    for kind in TYPES {
+        for n_blocks in [0, 1, 2, 7, 500] {
+            let blocks = random_blocks(kind, &mut rng, n_blocks);
+            let scalar = kind.dequantise.body_for(Isa::Scalar);
+            let mut expected = vec![9.0; n_blocks * kind.n_weights];
+            kind.dequantise_with(scalar, &blocks, &mut expected);
+            for (isa, body) in kind.dequantise.bodies_here() {
+                for offset in [0, 1] {
+                    let mut shifted = vec![0; offset];
+                    shifted.extend_from_slice(&blocks);
+                    let mut found = vec![9.0; expected.len()];
+                    kind.dequantise_with(body, &shifted[offset..], &mut found);
+                    assert_same_bits(&found, &expected, &format!("{} {isa} {n_blocks}", kind.name));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn any_range_is_widened() {
+    let mut rng = Rng::new(2);
+    for kind in TYPES {
+        let bytes = random_blocks(kind, &mut rng, 9);
+        let blocks = Blocks::new(kind, &bytes);
+        let mut all = vec![0.0; blocks.len()];
+        kind.dequantise(&bytes, &mut all);
+        for _ in 0..300 {
+            let start = rng.below(blocks.len() + 1);
+            let end = start + rng.below(blocks.len() - start + 1);
+            let mut found = vec![9.0; end - start];
+            blocks.widen(start..end, &mut found);
+            assert_same_bits(&found, &all[start..end], &format!("{} {start}..{end}", kind.name));
+        }
+    }
+}
+
+#[test]
+fn blocks_are_the_same_for_any_number_of_threads() {
+    let mut rng = Rng::new(3);
+    for kind in TYPES {
+        let weights = normal(&mut rng, 3 * WEIGHTS_PER_TASK + 5 * kind.n_weights);
+        let size = kind.size_bytes(weights.len()).unwrap();
+        let mut one_by_one = vec![0; size];
+        for (weights, block) in weights.chunks(kind.n_weights).zip(one_by_one.chunks_mut(kind.n_bytes)) {
+            (kind.quantise)(weights, block);
+        }
+        for n_threads in [2, 3] {
+            pool::set_active_threads(n_threads);
+            let mut found = vec![0; size];
+            kind.quantise(&weights, &mut found);
+            assert!(found == one_by_one, "{} on {n_threads} threads", kind.name);
+        }
+        pool::set_active_threads(2);
+    }
+}
+
+#[test]
+fn sizes_are_whole_blocks() {
+    let kind = &q8_0::Q8_0;
+    assert_eq!((kind.size_bytes(0), kind.size_bytes(64)), (Some(0), Some(68)));
+    assert_eq!((kind.size_bytes(33), kind.size_bytes(usize::MAX - 31)), (None, None));
+    assert_eq!(format!("{kind:?}"), "Q8_0");
+}
+
+#[test]
+#[should_panic(expected = "no whole number of blocks")]
+fn a_part_of_a_block_is_a_bug() {
+    Blocks::new(&q8_0::Q8_0, &[0; 35]);
+}
+
+#[test]
+#[should_panic(expected = "32 weights are not 33 bytes")]
+fn wrong_room_is_a_bug() {
+    q8_0::quantise(&[0.0; 32], &mut [0; 33]);
+}
