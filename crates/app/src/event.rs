@@ -1,6 +1,7 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
 pub mod measure;
+pub mod quantise;
 pub mod training;
 
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,8 @@ pub enum Event {
     Measured(Box<measure::Measured>),
     /// What is expected of a model here.
     Fitting(Box<measure::Fitting>),
+    /// A model was stored in fewer bits.
+    Quantised(Box<quantise::Quantised>),
     /// The job came to nothing.
     Failed(crate::Failure),
 }
@@ -99,7 +102,7 @@ impl Event {
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
             Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,
-            Self::Exported(_) | Self::Measured(_) | Self::Fitting(_) => true,
+            Self::Exported(_) | Self::Measured(_) | Self::Fitting(_) | Self::Quantised(_) => true,
         }
     }
 }

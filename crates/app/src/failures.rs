@@ -15,6 +15,11 @@ impl From<store::Error> for Failure {
             E::Corrupt { .. } | E::FileMissing { .. } | E::Changed { .. } => "damaged_store",
             E::FutureVersion { .. } => "future_version",
             E::BadName { .. } | E::BadDigest { .. } => "bad_name",
+            E::BadModelfile { .. } => "bad_modelfile",
+            E::NotOwn { .. } => "not_own",
+            E::Pinned { .. } => "pinned",
+            E::NoSuchVersion { .. } => "no_such_version",
+            E::Unusable { .. } => "bad_file",
             _ => "store",
         };
         Self::new(code, error.to_string(), error.hint())

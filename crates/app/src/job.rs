@@ -1,6 +1,7 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
 pub mod measure;
+pub mod quantise;
 pub mod training;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ pub enum Job {
     Runs(training::Runs),
     /// Write a model for other programs.
     Export(training::Export),
+    /// Store a model in fewer bits.
+    Quantise(quantise::Quantise),
     /// Measure how fast a model is here.
     Bench(measure::Bench),
     /// Say how much memory a model needs here and how fast it will be.

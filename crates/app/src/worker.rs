@@ -19,6 +19,7 @@ mod live;
 mod loaded;
 pub(crate) mod measure;
 mod open;
+mod quantise;
 pub(crate) mod runs;
 mod stream;
 pub(crate) mod training;

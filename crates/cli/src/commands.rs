@@ -12,6 +12,7 @@ mod help;
 mod import;
 mod list;
 mod man;
+mod quantize;
 mod remove;
 mod run;
 mod runs;
@@ -48,6 +49,7 @@ pub static COMMANDS: &[Command] = &[
     verify::COMMAND,
     train::COMMAND,
     runs::COMMAND,
+    quantize::COMMAND,
     export::COMMAND,
     fit::COMMAND,
     bench::COMMAND,

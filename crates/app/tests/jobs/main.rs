@@ -4,6 +4,7 @@
 
 mod bad;
 mod checkpoint;
+mod fewer_bits;
 mod good;
 mod home;
 mod measure;

@@ -1,0 +1,280 @@
+//! Storing a model in fewer bits: which tensor gets which type, the new model in the store, and what it costs in
+//! exactness.
+//!
+//! Rows are widened and stored again a few at a time, so that no tensor is ever whole in memory.
+
+mod compare;
+mod mix;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use base::TokenId;
+use formats::metadata::Value;
+use formats::{TensorEntry, TensorFile, TensorSpec, gguf};
+use infer::LocalModel;
+use models::{Config, Family, recognise};
+use store::{ModelInfo, ModelName, NewFile, Role, Source, Store};
+use text::Special;
+
+use super::loaded::{self, CACHE_BYTES};
+use super::open;
+use super::stream::{Sink, stream};
+use crate::event::quantise::{Divergence, Quantised, QuantisedTensor};
+use crate::job::quantise::Quantise;
+use crate::running::Reporter;
+use crate::{Event, Failure};
+use mix::{MIXES, Mix, Part, Sizes};
+
+/// A text of the project's own, for comparing.
+const SAMPLE: &str = include_str!("quantise/sample.txt");
+/// The longest text that is read for comparing.
+const MOST_TEXT_BYTES: u64 = 1 << 20;
+/// Elements that are widened and stored again at once, about.
+const PIECE: usize = 1 << 21;
+
+/// Runs one job; its last event.
+pub(crate) fn run(
+    store: &Store,
+    job: &Quantise,
+    now_unix_ms: u64,
+    reporter: &Reporter,
+) -> Result<Event, Failure> {
+    let mix = named(&job.mix)?;
+    let text = text(job.text.as_deref())?;
+    let source = open::find(store, &job.model)?;
+    let name = new_name(job, mix, &source.name)?;
+    let file = gguf::read(&source.file)?;
+    let plan = Plan::new(&file, mix)?;
+    let mut changes = Changes::default();
+    let model = stream(
+        |out| plan.write(&file, out, (&mut changes, reporter)),
+        |reader| {
+            let source_name = format!("{} as {}", source.name, mix.name);
+            let info = ModelInfo { source: source_name, ..ModelInfo::default() };
+            let new = Source::Reader { reader, at_most_bytes: plan.at_most_bytes() };
+            let files = vec![NewFile { role: Role::Model, format: "gguf".into(), source: new }];
+            store.import(&name, files, info, now_unix_ms).map_err(Failure::from)
+        },
+    )?;
+    let name = model.name.to_string();
+    let divergence = diverge(&file, &source.name, &open::find(store, &name)?, &text)?;
+    let now: u64 = plan.specs.iter().filter_map(|spec| spec.size_bytes().ok()).sum();
+    let before: u64 = file.tensors().iter().map(|tensor| tensor.range.len() as u64).sum();
+    let n_weights: usize = file.tensors().iter().map(TensorEntry::n_elements).sum();
+    Ok(Event::Quantised(Box::new(Quantised {
+        model: name,
+        mix: mix.name.into(),
+        bytes: [before, now],
+        bits_per_weight: now as f64 * 8.0 / n_weights.max(1) as f64,
+        relative_error: changes.relative_error(),
+        tensors: changes.tensors,
+        divergence,
+    })))
+}
+
+fn named(wanted: &str) -> Result<&'static Mix, Failure> {
+    Mix::named(wanted).ok_or_else(|| {
+        let names: Vec<&str> = MIXES.iter().map(|mix| mix.name).collect();
+        let message = format!("there is no mix \"{wanted}\"");
+        Failure::new("bad_setting", message, format!("take one of {}", names.join(", ")))
+    })
+}
+
+/// The text over which the models are compared.
+fn text(path: Option<&Path>) -> Result<String, Failure> {
+    let Some(path) = path else { return Ok(SAMPLE.into()) };
+    let failed = |message: String| {
+        Failure::new("cannot_read", message, "give a plain text file to --text, or leave it out")
+    };
+    let size = std::fs::metadata(path).map_err(|error| failed(format!("{}: {error}", path.display())))?.len();
+    if size > MOST_TEXT_BYTES {
+        return Err(failed(format!("{}: {size} bytes, at most {MOST_TEXT_BYTES} are read", path.display())));
+    }
+    std::fs::read_to_string(path).map_err(|error| failed(format!("{}: {error}", path.display())))
+}
+
+/// What the new model is called: as was asked for, or as the old one with the mix for its tag.
+fn new_name(job: &Quantise, mix: &Mix, old: &str) -> Result<ModelName, Failure> {
+    if let Some(name) = &job.name {
+        return Ok(ModelName::parse(name)?);
+    }
+    let stem =
+        Path::new(old).file_stem().map_or_else(|| old.into(), |stem| stem.to_string_lossy().into_owned());
+    let base = if old.ends_with(".gguf") { stem } else { old.into() };
+    let name = ModelName::parse(&base)?;
+    let tagless = base.strip_suffix(&format!(":{}", name.tag())).unwrap_or(&base);
+    Ok(ModelName::parse(&format!("{tagless}:{}", mix.name.to_ascii_lowercase()))?)
+}
+
+/// What is to be written.
+struct Plan {
+    specs: Vec<TensorSpec>,
+    metadata: formats::Metadata,
+}
+
+impl Plan {
+    fn new(file: &TensorFile, mix: &Mix) -> Result<Self, Failure> {
+        let label = file.file().label();
+        let family = recognise(file)?;
+        let config = Config::from_gguf(file.metadata(), &family.gguf, label)?;
+        let sizes = Sizes { n_layers: config.n_layers, n_sharing: config.n_heads / config.n_kv_heads.max(1) };
+        let parts = parts(file, family, &config);
+        let spec = |entry: &TensorEntry| {
+            let row = entry.shape.last().copied().unwrap_or(1);
+            let dtype = match parts.get(&entry.name) {
+                Some(part) => mix.dtype(*part, sizes, row),
+                None => entry.dtype,
+            };
+            TensorSpec { dtype, ..entry.spec() }
+        };
+        let specs: Vec<TensorSpec> = file.tensors().iter().map(spec).collect();
+        for (entry, spec) in file.tensors().iter().zip(&specs) {
+            if entry.dtype != spec.dtype && models::storage(entry.dtype).is_none() {
+                let (file, name) = (label.into(), entry.name.clone());
+                return Err(models::Error::Storage { file, name, found: entry.dtype.to_string() }.into());
+            }
+        }
+        let mut metadata = file.metadata().clone();
+        metadata.insert("general.file_type", Value::U32(mix.file_type));
+        metadata.insert("general.quantization_version", Value::U32(2));
+        Ok(Self { specs, metadata })
+    }
+
+    fn at_most_bytes(&self) -> u64 {
+        const HEADER_BYTES: u64 = 256 << 20;
+        let sizes = self.specs.iter().filter_map(|spec| spec.size_bytes().ok());
+        sizes.fold(HEADER_BYTES, |sum, size| sum.saturating_add(size))
+    }
+
+    fn write(
+        &self,
+        file: &TensorFile,
+        out: Sink,
+        (changes, reporter): (&mut Changes, &Reporter),
+    ) -> Result<Sink, formats::Error> {
+        let mut writer = gguf::write(out, &self.metadata, &self.specs)?;
+        let total_bytes = file.tensors().iter().map(|tensor| tensor.range.len() as u64).sum();
+        let mut done_bytes = 0;
+        for (entry, spec) in file.tensors().iter().zip(&self.specs) {
+            let bytes = file.tensor_bytes(entry)?;
+            if entry.dtype == spec.dtype {
+                writer.append(bytes)?;
+            } else {
+                let mut change = Change::default();
+                store_again(entry, spec, bytes, &mut |piece, old, new| {
+                    change.add(old, new);
+                    writer.append(piece)
+                })?;
+                changes.push(entry, spec, change);
+            }
+            done_bytes += bytes.len() as u64;
+            let what = "storing in fewer bits".into();
+            reporter.tell(Event::Progress { what, done_bytes, total_bytes });
+        }
+        writer.finish()
+    }
+}
+
+/// What each matrix that takes part in products does; everything else stays as it is.
+fn parts(file: &TensorFile, family: &Family, config: &Config) -> HashMap<String, Part> {
+    let names = family.gguf.names;
+    let mut parts = HashMap::new();
+    for entry in file.tensors().iter().filter(|entry| entry.shape.len() > 1) {
+        let is_of_a_layer = entry.name.split('.').any(|part| part.parse::<usize>().is_ok());
+        if is_of_a_layer || entry.name == names.embedding {
+            parts.insert(entry.name.clone(), Part::Other);
+        }
+    }
+    let head = if file.find(names.head).is_some() { names.head } else { names.embedding };
+    parts.insert(head.into(), Part::Head);
+    for layer in 0..config.n_layers {
+        let mut name = |name: &str, part: Part| {
+            if let Some(known) = parts.get_mut(&name.replace("{}", &layer.to_string())) {
+                *known = part;
+            }
+        };
+        name(names.values, Part::Values(layer));
+        name(names.queries_keys_values, Part::Fused(layer));
+        name(names.attention_output, Part::Output(layer));
+        name(names.down, Part::Down(layer));
+    }
+    parts
+}
+
+/// Widens a tensor a few rows at a time and gives them away as they are to be stored, with the numbers before and after.
+fn store_again(
+    entry: &TensorEntry,
+    spec: &TensorSpec,
+    bytes: &[u8],
+    give: &mut dyn FnMut(&[u8], &[f32], &[f32]) -> Result<(), formats::Error>,
+) -> Result<(), formats::Error> {
+    let storage = |dtype| models::storage(dtype).expect("the plan was checked");
+    let (old, new) = (storage(entry.dtype), storage(spec.dtype));
+    let row = entry.shape.last().copied().unwrap_or(1).max(1);
+    let n_rows = entry.n_elements() / row;
+    let row_bytes = bytes.len() / n_rows.max(1);
+    for rows in bytes.chunks(row_bytes.max(1) * (PIECE / row).max(1)) {
+        let before = old.widen(rows);
+        let stored = new.narrow(&before);
+        give(&stored, &before, &new.widen(&stored))?;
+    }
+    Ok(())
+}
+
+/// Sums of squares: of what changed, and of the weights.
+#[derive(Clone, Copy, Default)]
+struct Change {
+    difference: f64,
+    weights: f64,
+}
+
+impl Change {
+    fn add(&mut self, old: &[f32], new: &[f32]) {
+        for (old, new) in old.iter().zip(new) {
+            self.difference += f64::from(old - new).powi(2);
+            self.weights += f64::from(*old).powi(2);
+        }
+    }
+
+    fn relative_error(self) -> f64 {
+        if self.weights > 0.0 { (self.difference / self.weights).sqrt() } else { 0.0 }
+    }
+}
+
+#[derive(Default)]
+struct Changes {
+    tensors: Vec<QuantisedTensor>,
+    all: Change,
+}
+
+impl Changes {
+    fn push(&mut self, entry: &TensorEntry, spec: &TensorSpec, change: Change) {
+        self.all.difference += change.difference;
+        self.all.weights += change.weights;
+        self.tensors.push(QuantisedTensor {
+            name: entry.name.clone(),
+            before: entry.dtype.name().into(),
+            now: spec.dtype.name().into(),
+            relative_error: change.relative_error(),
+        });
+    }
+
+    fn relative_error(&self) -> f64 {
+        self.all.relative_error()
+    }
+}
+
+/// Compares the old model and the new one.
+fn diverge(old: &TensorFile, old_name: &str, new: &open::Source, text: &str) -> Result<Divergence, Failure> {
+    let device = ops::device::cpu();
+    let (decoder, tokenizer) = loaded::read(old, old_name, &device)?;
+    let (stored, _) = loaded::read(&gguf::read(&new.file)?, &new.name, &device)?;
+    let mut tokens: Vec<TokenId> = tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect();
+    tokens.extend(tokenizer.encode(text, Special::Plain)?);
+    let mut models = [decoder, stored].map(|decoder| LocalModel::new(decoder, CACHE_BYTES));
+    compare::compare(&mut models, &tokens).ok_or_else(|| {
+        let hint = "give a text with words to --text";
+        Failure::new("no_data", "there is no text over which the models could be compared", hint)
+    })
+}
