@@ -16,13 +16,14 @@ mod machine;
 mod names;
 mod rebuild;
 mod state;
+mod values;
 
 use std::ops::Range;
 
 use crate::error::Error;
 use crate::tensors::TensorFile;
 use crate::{FileBytes, FileKind, sniff};
-use machine::{Pickled, Storage};
+use values::{Pickled, Storage};
 
 /// The longest pickle that is walked through; that of a file with 30,000 tensors takes 6 MB.
 const MAX_PICKLE: usize = 32 << 20;
@@ -31,7 +32,7 @@ const MAX_STACK: usize = 1 << 16;
 const MAX_MEMO: usize = 1 << 19;
 /// Containers, and values in all of them together: about five and twenty for a tensor.
 const MAX_NODES: usize = 1 << 17;
-const MAX_HELD: usize = 1 << 20;
+const MAX_HELD: usize = 1 << 19;
 /// Tensors of one file, and storages.
 const MAX_TENSORS: usize = 1 << 15;
 const MAX_DIMENSIONS: usize = 8;

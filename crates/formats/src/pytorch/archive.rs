@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::machine::{self, Pickled, Storage};
-use super::{MAX_PICKLE, state};
+use super::values::{Pickled, Storage};
+use super::{MAX_PICKLE, machine, state};
 use crate::cursor::Cursor;
 use crate::error::{Error, Quoted};
 use crate::tensors::TensorFile;

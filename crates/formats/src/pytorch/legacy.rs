@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::machine::{self, Item, Pickled, Storage};
-use super::{MAX_PICKLE, MAX_TENSORS, state};
+use super::values::{Item, Pickled, Storage};
+use super::{MAX_PICKLE, MAX_TENSORS, machine, state};
 use crate::cursor::Cursor;
 use crate::error::{Error, Place, Quoted};
 use crate::tensors::TensorFile;

@@ -5,8 +5,9 @@
 //!
 //! Source: `torch/_utils.py` and `torch/serialization.py` (the order of arguments), as facts.
 
-use super::machine::{Item, Machine, Node, Storage, Tensor};
+use super::machine::Machine;
 use super::names::{Global, Rebuild};
+use super::values::{Item, Node, Storage, Tensor};
 use super::{MAX_DIMENSIONS, MAX_TENSORS};
 use crate::error::{Error, Quoted};
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::machine::{Item, Pickled, Storage, Tensor};
 use super::rebuild::tensor_field;
+use super::values::{Item, Pickled, Storage, Tensor};
 use super::{Locate, MAX_COPIED, MAX_NAME, MAX_NAMES};
 use crate::error::{Error, Place};
 use crate::metadata::{Metadata, Value};
