@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base::Rng;
 use formats::fuzz::{TARGETS, Target, mutate};
-use formats::{Error, FileBytes, gguf, llama2c, safetensors};
+use formats::{Error, FileBytes, gguf, llama2c, metadata, pytorch, safetensors};
 
 const CASES: usize = 200_000;
 /// So that the corpus stays small: at most so many files of a target, each at most so long.
@@ -57,6 +57,10 @@ fn refusal(target: &str, bytes: &[u8]) -> Option<Error> {
         "safetensors" => safetensors::read(&file).err(),
         "llama2c" => llama2c::read(&file).err(),
         "llama2c_tokenizer" => llama2c::read_tokenizer(&file, 4).err(),
+        "pytorch" => pytorch::read(&file).err(),
+        "metadata" | "shards" => metadata::read_json(&file).err(),
+        // These targets build the file from their bytes themselves; mutation of the seeds is corpus enough.
+        "pytorch_pickle" | "gguf_split" => None,
         _ => formats::read(&file).err(),
     }
 }

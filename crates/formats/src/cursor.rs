@@ -24,6 +24,11 @@ impl<'a> Cursor<'a> {
         Self { bytes, position: 0, limit, file }
     }
 
+    /// A cursor at `position`, which walks to the end of `bytes` and never behind `limit`.
+    pub fn at(file: Arc<str>, bytes: &'a [u8], position: usize, limit: usize) -> Self {
+        Self { bytes, position, limit, file }
+    }
+
     /// The label of the file.
     pub fn label(&self) -> Arc<str> {
         self.file.clone()
@@ -76,6 +81,11 @@ impl<'a> Cursor<'a> {
         Ok(u8::from_le_bytes(self.array(field)?))
     }
 
+    /// The next two bytes as an unsigned number.
+    pub fn u16(&mut self, field: &dyn Display) -> Result<u16, Error> {
+        Ok(u16::from_le_bytes(self.array(field)?))
+    }
+
     /// The next four bytes as an unsigned number.
     pub fn u32(&mut self, field: &dyn Display) -> Result<u32, Error> {
         Ok(u32::from_le_bytes(self.array(field)?))
@@ -110,6 +120,22 @@ impl<'a> Cursor<'a> {
             return Err(Error::Truncated { at: self.place(field, offset), needed, left });
         }
         Ok(usize::try_from(claimed).unwrap_or(usize::MAX))
+    }
+
+    /// UTF-8 text that a line feed ends, of at most `limit` bytes; the line feed is taken and not given.
+    pub fn line(&mut self, field: &dyn Display, limit: usize) -> Result<&'a str, Error> {
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        let Some(length) = rest.iter().take(limit.saturating_add(1)).position(|byte| *byte == b'\n') else {
+            let at = self.place(field, self.position);
+            return Err(if rest.len() > limit {
+                Error::Limit { at, claimed: rest.len() as u64, limit: limit as u64 }
+            } else {
+                Error::Truncated { at, needed: rest.len().saturating_add(1) as u64, left: rest.len() as u64 }
+            });
+        };
+        let text = self.utf8(length, field)?;
+        self.take(1, field)?;
+        Ok(text)
     }
 
     /// UTF-8 text behind an eight-byte length.

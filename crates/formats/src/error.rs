@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::cursor::Cursor;
 use crate::{Dtype, FileKind};
 
 /// Where in which file.
@@ -240,6 +241,22 @@ pub enum Error {
         /// How many tensors the file has.
         n_tensors: usize,
     },
+    /// A pickle that asks for something outside the few names that weights need. Nothing of it was run.
+    #[error("{at}: asks for {asked}, which no weights need: refused, and nothing was run (byte {})", at.offset)]
+    Refused {
+        /// The instruction.
+        at: Place,
+        /// What it asks for, made safe to print.
+        asked: String,
+    },
+    /// A model in several files of which one is not there.
+    #[error("{file}: its part {part:?} is missing")]
+    MissingPart {
+        /// The label of the file that names the part.
+        file: Arc<str>,
+        /// The part.
+        part: String,
+    },
     /// A writer was given more or fewer bytes than it announced.
     #[error("writing {field}: {given} bytes given, {expected} announced")]
     Unbalanced {
@@ -275,6 +292,11 @@ impl Error {
             Self::MissingKey { .. } | Self::WrongType { .. } | Self::MissingTensor { .. } => {
                 "the file is not a complete model of this kind: see what it holds with `hearth show`"
             }
+            Self::Refused { .. } => {
+                "a PyTorch file is a program, and only the part of it that names weights is read here: fetch this \
+                 model as safetensors or GGUF, or have its author save the state_dict alone"
+            }
+            Self::MissingPart { .. } => "put all parts of the model into one folder, under their own names",
             Self::Unbalanced { .. } => "this is a defect in Hearth: please report it",
             Self::Text { .. }
             | Self::Json { .. }
@@ -288,6 +310,23 @@ impl Error {
             }
         }
     }
+}
+
+/// What the JSON reader said of `text`, which begins at a byte of the file.
+pub(crate) fn json_error(
+    cursor: &Cursor,
+    field: &str,
+    (text, start): (&[u8], usize),
+    problem: &serde_json::Error,
+) -> Error {
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    let before: usize = lines.take(problem.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    let offset = before.saturating_add(problem.column()).saturating_add(start);
+    let said = problem.to_string();
+    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    // What it said may repeat text of the file: made safe to print, and cut.
+    let said: String = said.chars().take(160).flat_map(char::escape_debug).collect();
+    Error::Json { at: cursor.place(&field, offset), problem: said.replace("\\\"", "\"") }
 }
 
 /// A name from a file, made safe to print: escaped, and cut after 80 characters.

@@ -9,10 +9,11 @@ mod mutate;
 mod seeds;
 
 pub use mutate::mutate;
+pub use seeds::archived;
 
-use crate::metadata::Metadata;
+use crate::metadata::{self, Metadata};
 use crate::write::TensorWriter;
-use crate::{Error, FileBytes, TensorFile, TensorSpec, gguf, llama2c, safetensors, sniff};
+use crate::{Error, FileBytes, TensorFile, TensorSpec, gguf, llama2c, pytorch, safetensors, shards, sniff};
 
 /// A parser to be fuzzed.
 pub struct Target {
@@ -30,6 +31,11 @@ pub static TARGETS: &[Target] = &[
     Target { name: "safetensors", run: fuzz_safetensors, seeds: seeds::safetensors },
     Target { name: "llama2c", run: fuzz_llama2c, seeds: seeds::llama2c },
     Target { name: "llama2c_tokenizer", run: fuzz_llama2c_tokenizer, seeds: seeds::llama2c_tokenizer },
+    Target { name: "pytorch", run: fuzz_pytorch, seeds: seeds::pytorch },
+    Target { name: "pytorch_pickle", run: fuzz_pytorch_pickle, seeds: seeds::pytorch_pickle },
+    Target { name: "metadata", run: fuzz_metadata, seeds: seeds::metadata },
+    Target { name: "shards", run: fuzz_shards, seeds: seeds::shards },
+    Target { name: "gguf_split", run: fuzz_gguf_split, seeds: seeds::gguf_split },
     Target { name: "any", run: fuzz_any, seeds: seeds::any },
 ];
 
@@ -71,17 +77,88 @@ fn fuzz_llama2c_tokenizer(bytes: &[u8]) {
     }
 }
 
+fn fuzz_pytorch(bytes: &[u8]) {
+    match pytorch::read(&label(bytes)) {
+        Ok(file) => {
+            check_tensors(&file);
+            check_conversion(&file);
+        }
+        Err(error) => check_error(&error),
+    }
+}
+
+/// The bytes are the pickle of a sound archive, so that damage reaches it and not only the archive.
+fn fuzz_pytorch_pickle(bytes: &[u8]) {
+    fuzz_pytorch(&archived(bytes));
+}
+
+fn fuzz_metadata(bytes: &[u8]) {
+    match metadata::read_json(&label(bytes)) {
+        Ok(settings) => {
+            for (key, value) in settings.iter() {
+                assert!(settings.get(key).is_some() && !value.type_name().is_empty(), "{key}");
+            }
+        }
+        Err(error) => check_error(&error),
+    }
+}
+
+/// The bytes are an index; the shards that it may name are the sound files of other targets.
+fn fuzz_shards(bytes: &[u8]) {
+    let shard = |name: &str| {
+        assert!(!name.contains(['/', '\\']) && name != ".." && !name.is_empty(), "{name:?} leads elsewhere");
+        seeds::shard(name)
+    };
+    if let Ok(file) = shards::read(&label(bytes), shard) {
+        assert!(!file.tensors().is_empty() && !file.parts().is_empty());
+        check_tensors(&file);
+    }
+}
+
+/// Two files behind each other, the first of so many bytes as the first two bytes say.
+fn fuzz_gguf_split(bytes: &[u8]) {
+    let Some((length, rest)) = bytes.split_first_chunk() else { return };
+    let Some((first, second)) = rest.split_at_checked(u16::from_le_bytes(*length).into()) else { return };
+    if let Ok(file) = gguf::join(&[label(first), label(second)]) {
+        assert_eq!(file.parts().len(), 2);
+        check_tensors(&file);
+    }
+}
+
+/// What a checkpoint holds is the same as safetensors, tensor by tensor.
+fn check_conversion(file: &TensorFile) {
+    if file.file().as_slice().len() > MAX_REWRITTEN {
+        return;
+    }
+    let Ok(written) = safetensors::convert(file, Vec::new()) else {
+        assert!(file.find("__metadata__").is_some(), "a checkpoint that cannot be converted");
+        return;
+    };
+    let copy = safetensors::read(&label(&written)).map_err(|error| error.to_string());
+    assert!(copy.is_ok(), "what was written is not read: {copy:?}");
+    for tensor in copy.iter().flat_map(TensorFile::tensors) {
+        let original = file.find(&tensor.name);
+        let bytes = |file: &TensorFile, entry| file.tensor_bytes(entry).map(<[u8]>::to_vec).ok();
+        let original_bytes = original.and_then(|entry| bytes(file, entry));
+        let copied_bytes = copy.as_ref().ok().and_then(|copy| bytes(copy, tensor));
+        assert_eq!(original.map(|entry| entry.spec()), Some(tensor.spec()));
+        assert_eq!(original_bytes, copied_bytes, "{}", tensor.name);
+    }
+}
+
 fn fuzz_any(bytes: &[u8]) {
     let kind = sniff(bytes);
     assert!(!kind.hint().is_empty() && !kind.to_string().is_empty());
     match crate::read(&label(bytes)) {
         Ok(file) => check_tensors(&file),
-        Err(error) => {
-            let text = error.to_string();
-            assert!(text.starts_with("fuzz: ") && !error.hint().is_empty(), "{text:?}");
-            assert!(text.len() < 4096 && !text.contains(char::is_control), "{text:?}");
-        }
+        Err(error) => check_error(&error),
     }
+}
+
+fn check_error(error: &Error) {
+    let text = error.to_string();
+    assert!(text.starts_with("fuzz: ") && !error.hint().is_empty(), "{text:?}");
+    assert!(text.len() < 4096 && !text.contains(char::is_control), "{text:?}");
 }
 
 fn label(bytes: &[u8]) -> FileBytes {

@@ -3,15 +3,18 @@
 //! A file is: `GGUF`, version, counts of tensors and metadata; the metadata; per tensor its name, dimensions
 //! (innermost first), type and offset; padding to the alignment (32, or `general.alignment`); the data.
 //! Numbers are little endian, texts and lists stand behind a 64-bit length. Version 1 (32-bit lengths) and
-//! big-endian files are refused by name. Does not decode quantised blocks.
+//! big-endian files are refused by name. A model split over several files is joined by [`join`]. Does not decode
+//! quantised blocks.
 //!
 //! Source: the GGUF specification in the documentation of the GGML project, as facts.
 
 mod read;
+mod split;
 mod value;
 mod write;
 
 pub use read::read;
+pub use split::join;
 pub use write::write;
 
 const MAGIC: &[u8; 4] = b"GGUF";

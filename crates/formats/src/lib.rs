@@ -1,8 +1,9 @@
-//! Bytes → names, shapes, ranges and metadata, and back: GGUF, safetensors, llama2.c checkpoints.
+//! Bytes → names, shapes, ranges and metadata, and back: GGUF, safetensors, PyTorch and llama2.c checkpoints.
 //!
 //! Every reader takes a [`FileBytes`] (a mapped file, or bytes that are part of the binary) and gives a
 //! [`TensorFile`]: what the file says, checked, with each tensor as a range of the file. Nothing is copied
-//! but the header.
+//! but the header, and tensors that a PyTorch checkpoint does not hold in one piece. A model in several files
+//! comes to one [`TensorFile`] as well: see [`shards`].
 //!
 //! Does not: compute on weights, know what a tensor means, download, or execute anything that a file holds.
 //!
@@ -22,6 +23,7 @@ mod bytes;
 mod cursor;
 mod dtype;
 mod error;
+mod mmap;
 mod sniff;
 mod tensors;
 mod write;
@@ -30,8 +32,9 @@ pub mod fuzz;
 pub mod gguf;
 pub mod llama2c;
 pub mod metadata;
-pub mod mmap;
+pub mod pytorch;
 pub mod safetensors;
+pub mod shards;
 
 pub use bytes::{ByteView, FileBytes};
 pub use dtype::Dtype;
@@ -53,6 +56,8 @@ struct Format {
 static FORMATS: &[Format] = &[
     Format { kind: FileKind::Gguf, read: gguf::read },
     Format { kind: FileKind::Safetensors, read: safetensors::read },
+    Format { kind: FileKind::Zip, read: pytorch::read },
+    Format { kind: FileKind::Pickle, read: pytorch::read },
     Format { kind: FileKind::Llama2c, read: |file| llama2c::read(file).map(|checkpoint| checkpoint.file) },
 ];
 

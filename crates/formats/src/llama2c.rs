@@ -240,6 +240,7 @@ fn place_tensors(groups: &[Group]) -> Vec<TensorEntry> {
                 name,
                 dtype: Dtype::F32,
                 shape,
+                part: 0,
                 range: start..end,
             }));
             start = end;

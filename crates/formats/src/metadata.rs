@@ -3,11 +3,13 @@
 //! Does not know which keys a model needs: whoever asks says which type it wants, and an error names the key,
 //! the wanted and the found type.
 
+mod json;
 mod strings;
 mod value;
 
 use std::sync::Arc;
 
+pub use json::read_json;
 pub use strings::Strings;
 pub use value::{Array, FromValue, Value};
 

@@ -2,17 +2,19 @@
 //!
 //! A file is: the header's length (64 bits), the header (a JSON object: per tensor its type, shape and range;
 //! under `__metadata__` a map of texts), the data without holes. A tensor may have a dimension of zero, as the
-//! format allows, or none (one element). Offsets need not be aligned: see [`ByteView::aligned`]. Does not follow
-//! indexes over several files.
+//! format allows, or none (one element). Offsets need not be aligned: see [`ByteView::aligned`]. Indexes
+//! over several files are read by [`shards`](crate::shards).
 //!
 //! Source: the format page of the safetensors project, as facts.
 //!
 //! [`ByteView::aligned`]: crate::ByteView::aligned
 
+mod convert;
 mod header;
 mod read;
 mod write;
 
+pub use convert::convert;
 pub use read::read;
 pub use write::write;
 

@@ -108,13 +108,13 @@ static KINDS: &[Kind] = &[
         kind: FileKind::Zip,
         matches: |bytes| bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06"),
         name: "a zip archive, as PyTorch writes its checkpoints",
-        hint: "fetch this model as safetensors or GGUF: a PyTorch checkpoint is a program, and is not run here",
+        hint: "a PyTorch checkpoint is read as it is, without running it; unpack any other archive first",
     },
     Kind {
         kind: FileKind::Pickle,
         matches: |bytes| matches!(bytes, [0x80, 2..=5, ..]),
         name: "a Python pickle, as PyTorch wrote its checkpoints",
-        hint: "fetch this model as safetensors or GGUF: a pickle is a program, and is not run here",
+        hint: "a PyTorch checkpoint is read as it is, without running it; other pickles are not read at all",
     },
     Kind {
         kind: FileKind::TfLite,
@@ -188,7 +188,7 @@ static UNKNOWN: Kind = Kind {
     kind: FileKind::Unknown,
     matches: |_| true,
     name: "of no kind that is known here",
-    hint: "models are read as GGUF, safetensors or llama2.c checkpoints; compare the file's SHA-256",
+    hint: "models are read as GGUF, safetensors, PyTorch or llama2.c checkpoints; compare the file's SHA-256",
 };
 
 /// The kind of file that these bytes are, of which all or a long beginning are given.

@@ -1,7 +1,8 @@
 //! What every readable format comes to: metadata, and tensors as checked ranges of the file.
 //!
 //! Shapes are row-major, outermost first: a matrix [rows, columns] stores row after row. GGUF writes its
-//! dimensions innermost first; its reader turns them round. Does not know what a tensor is for.
+//! dimensions innermost first; its reader turns them round. A model in several files comes to the same: one set
+//! of tensors, each with the number of the part that it stands in. Does not know what a tensor is for.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,7 +41,9 @@ pub struct TensorEntry {
     pub dtype: Dtype,
     /// Row-major, outermost first.
     pub shape: Vec<usize>,
-    /// Where its data stands in the file.
+    /// The part of the [`TensorFile`] that holds it; 0 where there is one file.
+    pub part: usize,
+    /// Where its data stands in that part.
     pub range: Range<usize>,
 }
 
@@ -60,10 +63,12 @@ impl TensorEntry {
     }
 }
 
-/// A file that was read and checked: its metadata and its tensors.
+/// A file, or a set of files that belong together, read and checked: its metadata and its tensors.
 #[derive(Clone, Debug)]
 pub struct TensorFile {
     file: FileBytes,
+    /// What holds the tensors' bytes; one file is its own only part.
+    parts: Vec<FileBytes>,
     kind: FileKind,
     metadata: Metadata,
     tensors: Vec<TensorEntry>,
@@ -78,15 +83,45 @@ impl TensorFile {
         metadata: Metadata,
         tensors: Vec<TensorEntry>,
     ) -> Self {
+        let parts = vec![file.clone()];
+        Self { file, parts, kind, metadata, tensors, by_name: Vec::new() }.sorted()
+    }
+
+    /// The same set of tensors, whose entries stand in these parts.
+    pub(crate) fn with_parts(self, parts: Vec<FileBytes>, tensors: Vec<TensorEntry>) -> Self {
+        Self { parts, tensors, ..self }.sorted()
+    }
+
+    /// The same set under what another file says of it.
+    pub(crate) fn described_by(self, file: FileBytes, metadata: Metadata) -> Self {
+        Self { file, metadata, ..self }
+    }
+
+    fn sorted(self) -> Self {
+        let tensors = &self.tensors;
         let mut by_name: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();
         let name = |position: &u32| tensors.get(*position as usize).map(|tensor| tensor.name.as_str());
         by_name.sort_by(|a, b| name(a).cmp(&name(b)));
-        Self { file, kind, metadata, tensors, by_name }
+        Self { by_name, ..self }
     }
 
-    /// The bytes that it was read from.
+    /// The bytes that it was read from: the file, or what lists the parts of a set.
     pub fn file(&self) -> &FileBytes {
         &self.file
+    }
+
+    /// What holds the tensors' bytes: the file itself, or the parts of a set in their order.
+    pub fn parts(&self) -> &[FileBytes] {
+        &self.parts
+    }
+
+    /// Whether every file on disk is still as it was when it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] and [`Error::Io`].
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        self.file.check_unchanged()?;
+        self.parts.iter().try_for_each(FileBytes::check_unchanged)
     }
 
     /// The format that it was read as.
@@ -130,7 +165,7 @@ impl TensorFile {
     /// # Errors
     /// [`Error::Range`] when `entry` is of another file.
     pub fn tensor_bytes(&self, entry: &TensorEntry) -> Result<&[u8], Error> {
-        self.file.slice(&entry.range, &entry.field())
+        self.part(entry)?.slice(&entry.range, &entry.field())
     }
 
     /// The bytes of a tensor with their owner, to be kept or handed on without a copy.
@@ -138,7 +173,16 @@ impl TensorFile {
     /// # Errors
     /// [`Error::Range`] when `entry` is of another file.
     pub fn tensor_view(&self, entry: &TensorEntry) -> Result<ByteView, Error> {
-        self.file.view(entry.range.clone(), &entry.field())
+        self.part(entry)?.view(entry.range.clone(), &entry.field())
+    }
+
+    fn part(&self, entry: &TensorEntry) -> Result<&FileBytes, Error> {
+        self.parts.get(entry.part).ok_or_else(|| Error::Range {
+            at: Place { file: self.file.shared_label(), field: entry.field(), offset: 0 },
+            start: entry.range.start as u64,
+            end: entry.range.end as u64,
+            file_bytes: 0,
+        })
     }
 
     /// Whether a tensor's data can be read in place as its type.
@@ -157,8 +201,8 @@ impl TensorFile {
         if entry.dtype.is_usable() {
             return Ok(());
         }
-        let at =
-            Place { file: self.file.shared_label(), field: entry.field(), offset: entry.range.start as u64 };
+        let file = self.part(entry)?.shared_label();
+        let at = Place { file, field: entry.field(), offset: entry.range.start as u64 };
         Err(Error::UnsupportedDtype { at, dtype: entry.dtype })
     }
 }
@@ -198,6 +242,7 @@ pub(crate) fn check_ranges(file: &FileBytes, claims: Vec<Claim>) -> Result<Vec<T
         .into_iter()
         .map(|claim| TensorEntry {
             range: index(claim.start)..index(claim.end),
+            part: 0,
             name: claim.name,
             dtype: claim.dtype,
             shape: claim.shape,
@@ -249,7 +294,10 @@ mod tests {
         assert_eq!(file.tensor("a").unwrap().range, 1..2);
         assert_eq!(file.tensor_bytes(file.tensor("z").unwrap()).unwrap(), [7]);
         assert!(matches!(file.tensor("b"), Err(Error::MissingTensor { .. })));
-        let foreign = TensorEntry { name: "x".into(), dtype: Dtype::I8, shape: vec![9], range: 0..9 };
+        let foreign =
+            TensorEntry { name: "x".into(), dtype: Dtype::I8, shape: vec![9], part: 0, range: 0..9 };
+        let elsewhere = TensorEntry { part: 1, range: 0..1, ..foreign.clone() };
+        assert!(matches!(file.tensor_bytes(&elsewhere), Err(Error::Range { .. })));
         assert!(matches!(file.tensor_bytes(&foreign), Err(Error::Range { .. })));
         assert!(matches!(file.tensor_view(&foreign), Err(Error::Range { .. })));
         assert!(matches!(file.require_usable(&foreign), Err(Error::UnsupportedDtype { .. })));

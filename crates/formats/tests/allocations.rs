@@ -8,7 +8,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use formats::{Error, FileBytes, Metadata, TensorSpec, gguf, llama2c, metadata::Strings, safetensors};
+use formats::metadata::{Strings, read_json};
+use formats::{Error, FileBytes, Metadata, TensorSpec, gguf, llama2c, pytorch, safetensors};
 
 /// The system's allocator, counting what lives and the most that ever did.
 struct Counting;
@@ -148,6 +149,70 @@ fn dense_llama2c() {
     }
 }
 
+/// Pickles that are as much work for as few bytes as there can be.
+fn dense_pytorch() {
+    let archived = |pickle: &[u8]| formats::fuzz::archived(&[b"\x80\x02", pickle, b"."].concat());
+    let many = |name: &str, start: &[u8], part: &[u8], count: usize| {
+        check(name, archived(&[start, &part.repeat(count)].concat()), pytorch::read).unwrap_err()
+    };
+    many("131072 lists", b"", b"]0", 140_000);
+    many("tuples in tuples", b"N", b"\x85", 140_000);
+    many("values in a list", b"](", &[b"N".repeat(1000).as_slice(), b"e("].concat(), 1_100);
+    many("pairs in a dict", b"}(", &[b"N".repeat(1000).as_slice(), b"u("].concat(), 1_100);
+    many("one list, copied as a dict", b"](", b"]", 1);
+    many("four million instructions", b"", b"N0", 3 << 20);
+    let mut pairs = b"](".to_vec();
+    (0..20_000).for_each(|_| pairs.extend(b"NN\x86"));
+    pairs.extend(b"eq\x00ccollections\nOrderedDict\nq\x01");
+    many("a list that becomes a dict, again and again", &pairs, b"h\x01h\x00\x85R0", 10_000);
+    many("a memo", b"N", b"r\xff\xff\x07\x00", 3);
+    let numbered = (0..520_000u32).flat_map(|index| [b"r".as_slice(), &index.to_le_bytes()].concat());
+    many("a memo, number by number", &[b"N".to_vec(), numbered.collect()].concat(), b"", 1);
+    let tensor = b"ctorch._utils\n_rebuild_tensor_v2\nq\x00ccollections\nOrderedDict\n)Rq\x01\
+        (\x8c\x07storagectorch\nByteStorage\n\x8c\x010\x8c\x03cpuK@tQq\x02";
+    let mut tensors = [tensor.as_slice(), b"}("].concat();
+    for index in 0..12_000u32 {
+        let name = format!("{index:0600}");
+        tensors.extend([b"X\x58\x02\0\0".as_slice(), name.as_bytes(), b"h\0(h\x02K\0"].concat());
+        tensors.extend(b"(K\x08K\x08t(K\x01K\x08t\x89h\x01tR");
+    }
+    tensors.extend(b"u");
+    let file = check("12000 tensors in several pieces", archived(&tensors), pytorch::read).unwrap();
+    assert_eq!((file.tensors().len(), file.parts().len()), (12_000, 2));
+    let zip = |count: usize| {
+        let mut file = b"PK\x03\x04".to_vec();
+        file.resize(50 * count, 0);
+        let end = [b"PK\x05\x06\0\0\0\0".as_slice(), &(count as u16).to_le_bytes().repeat(2)].concat();
+        let size = (46 * count as u32).to_le_bytes();
+        [file, end, [size, (4 * count as u32).to_le_bytes()].concat(), vec![0; 2]].concat()
+    };
+    check("65535 entries", zip(65_535), pytorch::read).unwrap_err();
+}
+
+fn dense_settings() {
+    let keys = |count: usize| {
+        let keys: Vec<String> = (0..count).map(|index| format!("\"{index:x}\":\"\"")).collect();
+        format!("{{{}}}", keys.join(",")).into_bytes()
+    };
+    check("131072 settings", keys(1 << 17), read_json).unwrap();
+    check("a setting more", keys((1 << 17) + 1), read_json).unwrap_err();
+    let list = |part: &str, count: usize| format!("{{\"a\":[{}0]}}", part.repeat(count)).into_bytes();
+    check("a list of numbers", list("0,", (1 << 17) - 1), read_json).unwrap();
+    check("a list of lists", list("[],", (1 << 17) - 1), read_json).unwrap();
+    check("a list of texts", list("\"\",", (1 << 17) - 1), read_json).unwrap();
+    check("a longer list", list("0,", 10 << 20), read_json).unwrap_err();
+    let outer = "p".repeat(1000);
+    let inner: Vec<String> = (0..20_000).map(|index| format!("\"{index:x}\":0")).collect();
+    let long = format!("{{\"{outer}\":{{{}}}}}", inner.join(",")).into_bytes();
+    check("keys in a long key", long, read_json).unwrap_err();
+    let text = format!("{{\"a\":\"{}\"}}", "\\n".repeat(8 << 20)).into_bytes();
+    check("a text of 16 MiB, escaped", text, read_json).unwrap();
+    let map: Vec<String> = (0..100_000).map(|index| format!("\"{index:060}\":\"shard\"")).collect();
+    let index = format!("{{\"weight_map\":{{{}}}}}", map.join(",")).into_bytes();
+    let missing = |_: &str| Err(Error::MissingPart { file: "index".into(), part: "shard".into() });
+    check("an index of 100000 tensors", index, |file| formats::shards::read(file, missing)).unwrap_err();
+}
+
 fn contains(bytes: &[u8], canary: &[u8]) -> bool {
     bytes.windows(canary.len()).any(|window| window == canary)
 }
@@ -194,5 +259,7 @@ fn readers_allocate_no_more_than_promised() {
     dense_gguf();
     dense_safetensors();
     dense_llama2c();
+    dense_pytorch();
+    dense_settings();
     no_heap_bytes_in_outputs();
 }

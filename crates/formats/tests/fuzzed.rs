@@ -64,7 +64,32 @@ fn llama2c_tokenizer() {
 }
 
 #[test]
+fn pytorch() {
+    check("pytorch");
+}
+
+#[test]
+fn pytorch_pickle() {
+    check("pytorch_pickle");
+}
+
+#[test]
+fn metadata() {
+    check("metadata");
+}
+
+#[test]
+fn shards() {
+    check("shards");
+}
+
+#[test]
+fn gguf_split() {
+    check("gguf_split");
+}
+
+#[test]
 fn any() {
     check("any");
-    assert_eq!(TARGETS.len(), 5, "a target without its test");
+    assert_eq!(TARGETS.len(), 10, "a target without its test");
 }

@@ -1,5 +1,9 @@
 //! Small sound files of every format, from which mutation starts.
 
+mod checkpoints;
+
+pub use checkpoints::{archived, metadata, pytorch, pytorch_pickle, shard, shards};
+
 use crate::metadata::{Array, Metadata, Strings, Value};
 use crate::write::TensorWriter;
 use crate::{Dtype, Error, TensorSpec};
@@ -31,6 +35,24 @@ pub fn gguf() -> Result<Vec<Vec<u8>>, Error> {
         fill(crate::gguf::write(Vec::new(), &vocabulary, &[])?, &[])?,
         fill(crate::gguf::write(Vec::new(), &vocabulary, &tensors)?, &tensors)?,
         fill(crate::gguf::write(Vec::new(), &lists, &tensors)?, &tensors)?,
+    ])
+}
+
+/// Two parts behind each other, the length of the first before them.
+pub fn gguf_split() -> Result<Vec<Vec<u8>>, Error> {
+    let part = |number: u32, tensors: &[TensorSpec]| {
+        let mut metadata = Metadata::new("seed");
+        for (key, value) in [("split.no", number), ("split.count", 2), ("split.tensors.count", 3)] {
+            metadata.insert(key, value.into());
+        }
+        fill(crate::gguf::write(Vec::new(), &metadata, tensors)?, tensors)
+    };
+    let first = part(0, &[tensor("a", Dtype::F32, &[2]), tensor("b", Dtype::F16, &[2, 2])])?;
+    let second = part(1, &[tensor("c", Dtype::I8, &[5])])?;
+    let length = |part: &[u8]| u16::try_from(part.len()).unwrap_or_default().to_le_bytes();
+    Ok(vec![
+        [length(&first).as_slice(), &first, &second].concat(),
+        [length(&second).as_slice(), &second, &first].concat(),
     ])
 }
 
@@ -84,7 +106,7 @@ pub fn llama2c_tokenizer() -> Result<Vec<Vec<u8>>, Error> {
 
 pub fn any() -> Result<Vec<Vec<u8>>, Error> {
     let mut all = Vec::new();
-    for seeds in [gguf()?, safetensors()?, llama2c()?, llama2c_tokenizer()?] {
+    for seeds in [gguf()?, safetensors()?, llama2c()?, llama2c_tokenizer()?, pytorch()?] {
         all.extend(seeds);
     }
     let others: [&[u8]; 8] = [
@@ -121,8 +143,23 @@ mod tests {
     #[test]
     fn the_seeds_are_sound() {
         let read = |bytes: Vec<u8>| crate::read(&FileBytes::from_vec("seed", bytes)).unwrap();
-        for bytes in [gguf().unwrap(), safetensors().unwrap(), llama2c().unwrap()].concat() {
+        let all = [gguf().unwrap(), safetensors().unwrap(), llama2c().unwrap(), pytorch().unwrap()];
+        for bytes in all.concat() {
             read(bytes);
+        }
+        for bytes in pytorch_pickle().unwrap() {
+            assert!(!read(archived(&bytes)).tensors().is_empty());
+        }
+        for bytes in metadata().unwrap() {
+            crate::metadata::read_json(&FileBytes::from_vec("seed", bytes)).unwrap();
+        }
+        for bytes in shards().unwrap() {
+            crate::shards::read(&FileBytes::from_vec("seed", bytes), shard).unwrap();
+        }
+        for bytes in gguf_split().unwrap() {
+            let (first, second) = bytes[2..].split_at(u16::from_le_bytes([bytes[0], bytes[1]]).into());
+            let parts = [first, second].map(|part| FileBytes::from_vec("seed", part.to_vec()));
+            assert_eq!(crate::gguf::join(&parts).unwrap().tensors().len(), 3);
         }
         let sizes = llama2c_tokenizer().unwrap().into_iter().zip([4, 1, 0]);
         for (bytes, vocab_size) in sizes {

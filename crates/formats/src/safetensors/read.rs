@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::header::{Header, RawTensor, scan};
 use super::{MAX_HEADER, MAX_NAME, MAX_TEXT};
 use crate::cursor::Cursor;
-use crate::error::{Error, Place, Quoted};
+use crate::error::{Error, Place, Quoted, json_error};
 use crate::metadata::{Metadata, Value};
 use crate::tensors::{Claim, TensorEntry, TensorFile, check_ranges};
 use crate::{Dtype, FileBytes, FileKind, sniff};
@@ -33,8 +33,8 @@ pub fn read(file: &FileBytes) -> Result<TensorFile, Error> {
         claimed: over.claimed as u64,
         limit: over.limit as u64,
     })?;
-    let header: Header =
-        serde_json::from_slice(text).map_err(|problem| json_error(&cursor, text, &problem))?;
+    let header: Header = serde_json::from_slice(text)
+        .map_err(|problem| json_error(&cursor, "header", (text, LENGTH_BYTES), &problem))?;
     check_names(&cursor, &header.tensors, &keys)?;
     let metadata = read_metadata(&cursor, header.metadata)?;
     let claims = header.tensors.into_iter().map(|tensor| claim(&cursor, tensor, &keys));
@@ -122,16 +122,4 @@ fn check_holes(file: &FileBytes, tensors: &[TensorEntry], data: usize) -> Result
 fn hole(file: Arc<str>, field: String, start: usize, end: usize) -> Error {
     let at = Place { file, field, offset: start as u64 };
     Error::Hole { at, start: start as u64, end: end as u64 }
-}
-
-fn json_error(cursor: &Cursor, text: &[u8], problem: &serde_json::Error) -> Error {
-    let lines = text.split_inclusive(|&byte| byte == b'\n');
-    let before: usize = lines.take(problem.line().saturating_sub(1)).map(<[u8]>::len).sum();
-    let offset = before.saturating_add(problem.column()).saturating_add(LENGTH_BYTES);
-    let said = problem.to_string();
-    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
-    // What it said may repeat text of the file: made safe to print, and cut.
-    let said: String = said.chars().take(160).flat_map(char::escape_debug).collect();
-    let at = cursor.place(&"header", offset);
-    Error::Json { at, problem: said.replace("\\\"", "\"") }
 }
