@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::merge::{Symbol, merge};
 use super::parts::TokenType;
-use super::pretokenizer::{self, PreTokenizer};
+use super::pretokenizer::{self, Adds, PreTokenizer};
 use crate::{Error, VocabularyParts};
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl ByteBpe {
 
     /// Whether prompts begin with the begin token where the file says nothing.
     pub fn adds_bos(&self) -> bool {
-        self.pre_tokenizer.adds_bos
+        self.pre_tokenizer.adds != Adds::Nothing
     }
 
     /// Appends the tokens of one run of text between special tokens.

@@ -22,7 +22,7 @@ impl VocabularyParts {
         let byte_level = json!({
             "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false
         });
-        let stages: Vec<Value> = cut.regexes.iter().map(split).chain([byte_level.clone()]).collect();
+        let stages: Vec<Value> = cut.regexes().iter().map(split).chain([byte_level.clone()]).collect();
         let vocabulary: serde_json::Map<String, Value> =
             self.tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
         let merges: Vec<Vec<&str>> = self.merges.iter().map(|merge| merge.split(' ').collect()).collect();
