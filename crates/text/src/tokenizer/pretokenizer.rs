@@ -36,6 +36,7 @@ pub(crate) struct PreTokenizer {
 pub(crate) enum Adds {
     Nothing,
     Begin,
+    End,
     BeginAndEnd,
 }
 
@@ -188,7 +189,12 @@ pub(crate) fn find(name: &str) -> Result<&'static PreTokenizer, Error> {
 
 /// The first row whose cut was published as exactly these regular expressions.
 pub(crate) fn find_by_regexes(regexes: &[&str]) -> Option<&'static PreTokenizer> {
-    PRE_TOKENIZERS.iter().find(|row| row.letters == Letters::Bytes && row.cut.regexes == regexes)
+    all_by_regexes(regexes).next()
+}
+
+/// All rows whose cut was published as exactly these regular expressions.
+pub(crate) fn all_by_regexes(regexes: &[&str]) -> impl Iterator<Item = &'static PreTokenizer> {
+    PRE_TOKENIZERS.iter().filter(move |row| row.letters == Letters::Bytes && row.cut.regexes == regexes)
 }
 
 /// Of some names, the one with the smallest edit distance.
@@ -420,7 +426,10 @@ mod tests {
 
     #[test]
     fn a_long_run_of_anything_is_cut_in_one_pass() {
-        for row in PRE_TOKENIZERS {
+        for (place, row) in PRE_TOKENIZERS.iter().enumerate() {
+            if PRE_TOKENIZERS[..place].iter().any(|other| std::ptr::eq(other.cut, row.cut)) {
+                continue;
+            }
             for part in
                 [" ", "\n", "a", "A", "ʰA", "1", "!", "x ", " \n", "'s", "\u{301}", "我", "\u{0}", "/"]
             {
