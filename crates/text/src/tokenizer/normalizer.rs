@@ -180,7 +180,7 @@ impl Unit {
     }
 
     fn value(self) -> u32 {
-        self.0 & (1 << 31) - 1
+        self.0 & ((1 << 31) - 1)
     }
 
     /// The byte by which it is reached; a leaf has the highest bit set and so equals no byte.
