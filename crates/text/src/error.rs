@@ -82,6 +82,63 @@ pub enum Error {
         /// The known name with the smallest edit distance.
         nearest: &'static str,
     },
+    /// No vocabulary of this kind is known.
+    #[error("vocabulary: unknown kind {name:?}; the nearest known one is {nearest:?}")]
+    UnknownVocabularyKind {
+        /// The name that was asked for.
+        name: String,
+        /// The known name with the smallest edit distance.
+        nearest: &'static str,
+    },
+    /// A model comes without a vocabulary.
+    #[error("vocabulary: the file says {name:?}: it has none, so this model takes token ids and no text")]
+    NoVocabulary {
+        /// What the file says.
+        name: String,
+    },
+    /// A vocabulary's map of letters to letters cannot be read.
+    #[error("vocabulary: its map of letters is damaged")]
+    BadLetterMap,
+    /// A `tokenizer.model` cannot be read.
+    #[error("tokenizer.model: byte {at}: {reason}")]
+    BadSentencePiece {
+        /// Where in the file.
+        at: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// A line of a tiktoken file or a `vocab.txt` or a `merges.txt` cannot be read.
+    #[error("{file}: line {line}: {reason}")]
+    BadVocabularyLine {
+        /// What kind of file it is.
+        file: &'static str,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// A `vocab.json` or a `tokenizer_config.json` cannot be read.
+    #[error("{file}: {reason}")]
+    BadVocabularyJson {
+        /// What kind of file it is.
+        file: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A compiled vocabulary is damaged.
+    #[error("compiled vocabulary: damaged; compile it again")]
+    CompiledDamaged,
+    /// A compiled vocabulary was written by another version.
+    #[error("compiled vocabulary: version {found}, this program writes {expected}; compile it again")]
+    CompiledVersion {
+        /// The version of the file.
+        found: u32,
+        /// The version that this program reads.
+        expected: u32,
+    },
+    /// A compiled vocabulary was made from another source.
+    #[error("compiled vocabulary: made from another source; compile it again")]
+    CompiledFromAnother,
     /// A vocabulary that is to be learned has no room for what it must have.
     #[error(
         "vocabulary: {wanted} tokens were asked for, but the control tokens and single bytes are {least}"

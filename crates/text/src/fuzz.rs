@@ -17,6 +17,10 @@ pub type Target = (&'static str, fn(&[u8]));
 pub static TARGETS: &[Target] = &[
     ("text_tokenizer_json", tokenizer_json),
     ("text_vocabulary", vocabulary),
+    ("text_sentencepiece", sentencepiece),
+    ("text_tiktoken", tiktoken),
+    ("text_vocabulary_files", vocabulary_files),
+    ("text_compiled", compiled),
     ("text_template", template),
     ("text_detokenizer", detokenizer),
 ];
@@ -37,21 +41,16 @@ fn vocabulary(bytes: &[u8]) {
     let mut lines = text.split('\n');
     let head: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
     let field = |place: usize| head.get(place).copied().unwrap_or_default();
-    let kind = match field(0) {
-        "bert" => VocabularyKind::WordPiece,
-        "gpt2" => VocabularyKind::ByteBpe,
-        _ => VocabularyKind::Spm,
-    };
+    let Ok(named) = VocabularyParts::from_gguf(field(0), field(1), Vec::new()) else { return };
     let id = |place: usize| field(place).parse().ok().map(TokenId);
     let mut parts = VocabularyParts {
-        pre_tokenizer: field(1).to_owned(),
         bos: id(2),
         eos: id(3),
         unk: id(4),
         sep: id(5),
         cls: id(6),
         ends: id(7).into_iter().collect(),
-        ..VocabularyParts::new(kind, Vec::new())
+        ..named
     };
     for line in lines {
         match line.split_once('\t') {
@@ -65,6 +64,48 @@ fn vocabulary(bytes: &[u8]) {
         }
     }
     if let Ok(tokenizer) = Tokenizer::from_parts(parts) {
+        exercise(&tokenizer);
+    }
+}
+
+/// The bytes are a `tokenizer.model`.
+fn sentencepiece(bytes: &[u8]) {
+    if let Ok(tokenizer) = VocabularyParts::from_sentencepiece(bytes).and_then(Tokenizer::from_parts) {
+        exercise(&tokenizer);
+    }
+}
+
+/// The first line is a pre-tokenizer, the rest a tiktoken file.
+fn tiktoken(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let name = String::from_utf8_lossy(&bytes[..end]);
+    let parts = VocabularyParts::from_tiktoken(&bytes[end..], &name);
+    if let Ok(tokenizer) = parts.and_then(Tokenizer::from_parts) {
+        exercise(&tokenizer);
+    }
+}
+
+/// Parts ended by a zero byte: a `vocab.json` or a `vocab.txt`, a `tokenizer_config.json`, a `merges.txt`.
+fn vocabulary_files(bytes: &[u8]) {
+    let mut files = bytes.split(|byte| *byte == 0);
+    let mut next = || files.next().unwrap_or_default();
+    let (vocabulary, config, merges) = (next(), next(), next());
+    let parts = match vocabulary.first() {
+        Some(b'{') => VocabularyParts::from_vocab_json(vocabulary, merges, ""),
+        _ => VocabularyParts::from_vocab_txt(vocabulary),
+    };
+    let configured = match config {
+        [] => parts,
+        config => parts.and_then(|parts| parts.with_tokenizer_config(config)),
+    };
+    if let Ok(tokenizer) = configured.and_then(Tokenizer::from_parts) {
+        exercise(&tokenizer);
+    }
+}
+
+/// The bytes are a compiled vocabulary behind a header that fits them, so that changes get past the checksum.
+fn compiled(bytes: &[u8]) {
+    if let Ok(tokenizer) = Tokenizer::from_compiled(&crate::tokenizer::seal(bytes), &[0; 32]) {
         exercise(&tokenizer);
     }
 }

@@ -173,7 +173,7 @@ impl LearnVocabulary {
                 let room = settings.size - settings.special.len();
                 let taken = settings.special.iter().map(String::as_str).collect();
                 let learned = Merger::new(&words, taken).learn(room);
-                (words.len(), n_forgotten, row.names[0], learned)
+                (words.len(), n_forgotten, row.gguf_name, learned)
             }
             Counts::Characters(counts) => (counts.len(), 0, pretokenizer::GPT_2_NAME, spell(counts.keys())),
         };

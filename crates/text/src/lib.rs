@@ -1,7 +1,12 @@
 //! Strings to token ids and back, and chat templates.
 //!
 //! A [`Tokenizer`] comes from plain vocabulary values ([`VocabularyParts`], which is what a GGUF file carries)
-//! or from a Hugging Face `tokenizer.json`. A [`Detokenizer`] turns ids back into text as they stream and never
+//! or from a Hugging Face `tokenizer.json`. [`VocabularyParts`] are also read from SentencePiece's `tokenizer.model`
+//! ([`VocabularyParts::from_sentencepiece`]), tiktoken files ([`VocabularyParts::from_tiktoken`]), `vocab.json` with
+//! `merges.txt` ([`VocabularyParts::from_vocab_json`]) and `vocab.txt` ([`VocabularyParts::from_vocab_txt`]), each with
+//! what a `tokenizer_config.json` adds ([`VocabularyParts::with_tokenizer_config`]). [`Tokenizer::to_compiled`] gives
+//! bytes for a cache from which [`Tokenizer::from_compiled`] opens the same tokenizer in a few milliseconds: the caller
+//! keeps them by a digest of the source, and compiles again when they are damaged or older. A [`Detokenizer`] turns ids back into text as they stream and never
 //! splits a character. A [`ChatTemplate`] renders a conversation inside a sandbox and marks which text is the
 //! template's own and which came from a person, so that [`Tokenizer::encode_segments`] reads special tokens only
 //! in the former. [`learn`] makes a new vocabulary from text.

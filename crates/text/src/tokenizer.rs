@@ -4,26 +4,41 @@
 //! its begin token: the caller asks [`Tokenizer::add_bos`].
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use base::TokenId;
 
 use crate::{Begin, Detokenizer, Error, ShowSpecial};
 use byte_bpe::ByteBpe;
+pub(crate) use cache::seal;
 use json::JsonModel;
-use parts::{TokenType, VocabularyKind, VocabularyParts};
+use normalizer::{Beside, ExtraSpaces, LetterMap, Normalizer};
+use parts::{Casing, TokenType, VocabularyKind, VocabularyParts};
+use pretokenizer::Adds;
 use special::{SpecialTokens, Stretch};
 use spm::Spm;
+use strings::{Lookup, Strings};
+use unigram::Unigram;
 use wordpiece::WordPiece;
 
 pub(crate) mod byte_bpe;
+mod cache;
+mod compiled;
 mod json;
+mod json_native;
 mod merge;
+mod merge_table;
+mod normalizer;
 pub mod parts;
 pub(crate) mod pretokenizer;
+mod protobuf;
+mod sentencepiece;
 mod special;
 mod spm;
+mod strings;
+mod tiktoken;
+mod unigram;
+mod vocabulary_files;
 mod wordpiece;
 mod write_json;
 
@@ -87,8 +102,12 @@ pub struct Segment {
 pub struct Tokenizer {
     model: Model,
     special: SpecialTokens,
-    tokens: Vec<Token>,
-    by_text: HashMap<Box<str>, u32>,
+    /// The texts in the vocabulary file, with their ids.
+    names: Lookup,
+    /// What each token stands for.
+    bytes: Strings,
+    types: Vec<TokenType>,
+    is_end: Vec<bool>,
     bos: Option<TokenId>,
     eos: Option<TokenId>,
     add_bos: bool,
@@ -105,17 +124,11 @@ pub(crate) enum FirstSpace {
 }
 
 #[derive(Debug)]
-struct Token {
-    bytes: Box<[u8]>,
-    token_type: TokenType,
-    is_end: bool,
-}
-
-#[derive(Debug)]
 enum Model {
-    Spm(Spm),
+    Spm(Box<Spm>),
     WordPiece(WordPiece),
     ByteBpe(Box<ByteBpe>),
+    Unigram(Box<Unigram>),
     Json(Box<JsonModel>),
 }
 
@@ -127,42 +140,36 @@ impl Tokenizer {
     pub fn from_parts(parts: VocabularyParts) -> Result<Self, Error> {
         parts::validate(&parts)?;
         let types = parts::token_types(&parts);
-        let unknown = parts.unk.map(|id| id.0);
         let is_bert = parts.kind == VocabularyKind::WordPiece;
-        let adds_space = parts.add_space_prefix.unwrap_or(parts.kind == VocabularyKind::Spm);
-        let first_space = if adds_space || is_bert { FirstSpace::Added } else { FirstSpace::Own };
-        let model = match parts.kind {
-            VocabularyKind::Spm => {
-                Model::Spm(Spm::new(&parts.tokens, &parts.scores, &types, unknown, first_space))
-            }
-            VocabularyKind::WordPiece => Model::WordPiece(WordPiece::new(&parts.tokens, &types, unknown)),
-            VocabularyKind::ByteBpe => Model::ByteBpe(Box::new(ByteBpe::new(&parts, &types)?)),
-        };
+        let model = model(&parts, &types)?;
         let bos = if is_bert { parts.cls.or(parts.bos) } else { parts.bos };
         let eos = if is_bert { parts.sep.or(parts.eos) } else { parts.eos };
-        let adds_bos = match &model {
-            Model::ByteBpe(model) => model.adds_bos(),
-            Model::Spm(_) | Model::WordPiece(_) | Model::Json(_) => true,
+        let adds = match &model {
+            Model::ByteBpe(model) => model.adds(),
+            Model::Spm(_) | Model::Json(_) => Adds::Begin,
+            Model::WordPiece(_) => Adds::BeginAndEnd,
+            Model::Unigram(_) => Adds::End,
         };
-        let by_text = parts
-            .tokens
-            .iter()
-            .enumerate()
-            .rev()
-            .map(|(id, token)| (token.as_str().into(), id as u32))
-            .collect();
-        let mut ends = parts.ends.clone();
-        ends.extend(eos);
+        let mut is_end: Vec<bool> = types.iter().zip(&parts.tokens).map(is_named_end).collect();
+        for end in parts.ends.iter().chain(&eos) {
+            is_end[end.index()] = true;
+        }
+        let adds_bos = matches!(adds, Adds::Begin | Adds::BeginAndEnd);
+        let adds_eos = matches!(adds, Adds::End | Adds::BeginAndEnd);
         Ok(Self {
             model,
             special: SpecialTokens::new(&parts.tokens, &types),
-            tokens: tokens(&parts, &types, &ends),
-            by_text,
+            bytes: Strings::new(
+                parts.tokens.iter().zip(&types).map(|(text, kind)| bytes_of(&parts, text, *kind)),
+            ),
+            names: Lookup::new(parts.tokens.iter().map(Some)),
+            types,
+            is_end,
             bos,
             eos,
             add_bos: parts.add_bos.unwrap_or(adds_bos) && bos.is_some(),
-            add_eos: parts.add_eos.unwrap_or(is_bert) && eos.is_some(),
-            first_space,
+            add_eos: parts.add_eos.unwrap_or(adds_eos) && eos.is_some(),
+            first_space: if is_bert { FirstSpace::Added } else { first_space(&parts) },
         })
     }
 
@@ -173,18 +180,20 @@ impl Tokenizer {
     /// [`Error::BadTokenizerJson`] with what is wrong, or a limit that the file exceeds.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
         let read = json::read(bytes)?;
-        let special = SpecialTokens::new(&read.tokens, &read.types);
-        let by_text = read.tokens.iter().enumerate().filter(|(_, text)| !text.is_empty());
-        let by_text = by_text.map(|(id, text)| (text.as_str().into(), id as u32)).collect();
-        let token = |((text, bytes), token_type): ((&String, Vec<u8>), TokenType)| {
-            let is_end = token_type == TokenType::Control && END_NAMES.contains(&text.as_str());
-            Token { bytes: bytes.into(), token_type, is_end }
+        let native = match read.model.is_plain() {
+            true => json_native::model(bytes, &read.tokens, &read.types),
+            false => None,
         };
         let tokenizer = Self {
-            model: Model::Json(Box::new(read.model)),
-            special,
-            tokens: read.tokens.iter().zip(read.bytes).zip(read.types).map(token).collect(),
-            by_text,
+            model: match native {
+                Some(model) => Model::ByteBpe(Box::new(model)),
+                None => Model::Json(Box::new(read.model)),
+            },
+            special: SpecialTokens::new(&read.tokens, &read.types),
+            names: Lookup::new(read.tokens.iter().map(|text| (!text.is_empty()).then_some(text))),
+            bytes: Strings::new(&read.bytes),
+            is_end: read.types.iter().zip(&read.tokens).map(is_named_end).collect(),
+            types: read.types,
             bos: None,
             eos: None,
             add_bos: read.bos.is_some(),
@@ -205,7 +214,7 @@ impl Tokenizer {
         eos: Option<TokenId>,
         ends: &[TokenId],
     ) -> Result<Self, Error> {
-        let n_tokens = self.tokens.len();
+        let n_tokens = self.len();
         let named = [("bos", bos), ("eos", eos)].into_iter().filter_map(|(field, id)| Some((field, id?)));
         for (field, id) in named.chain(ends.iter().map(|id| ("ends", *id))) {
             if id.index() >= n_tokens {
@@ -214,7 +223,7 @@ impl Tokenizer {
         }
         (self.bos, self.eos) = (bos.or(self.bos), eos.or(self.eos));
         for end in eos.iter().chain(ends) {
-            self.tokens[end.index()].is_end = true;
+            self.is_end[end.index()] = true;
         }
         Ok(self)
     }
@@ -263,20 +272,35 @@ impl Tokenizer {
             ids = model.encode(text, stretches)?;
             return Ok(ids.into_iter().map(TokenId).collect());
         }
-        for stretch in stretches {
+        for (place, stretch) in stretches.iter().enumerate() {
             match stretch {
-                Stretch::Token(id, _) => ids.push(id),
-                Stretch::Text(range) => self.encode_text(text, range, &mut ids)?,
+                Stretch::Token(id, _) => ids.push(*id),
+                Stretch::Text(range) => {
+                    let beside = |place: Option<usize>| match stretches.get(place?) {
+                        Some(Stretch::Token(id, _)) if !self.is_special(TokenId(*id)) => Some(Beside::Text),
+                        _ => None,
+                    };
+                    let before = beside(place.checked_sub(1)).unwrap_or(Beside::Edge);
+                    let after = beside(Some(place + 1)).unwrap_or(Beside::Edge);
+                    self.encode_text(text, range.clone(), (before, after), &mut ids)?;
+                }
             }
         }
         Ok(ids.into_iter().map(TokenId).collect())
     }
 
     /// Appends the tokens of a stretch without special tokens.
-    fn encode_text(&self, text: &str, range: Range<usize>, ids: &mut Vec<u32>) -> Result<(), Error> {
+    fn encode_text(
+        &self,
+        text: &str,
+        range: Range<usize>,
+        beside: (Beside, Beside),
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
         let start = range.start;
         match &self.model {
-            Model::Spm(model) => model.encode(&text[range], ids),
+            Model::Spm(model) => model.encode(&text[range], beside, ids)?,
+            Model::Unigram(model) => model.encode(&text[range], beside, ids)?,
             Model::WordPiece(model) => model.encode(&text[range], ids),
             Model::ByteBpe(model) => model.encode(&text[range], ids).map_err(|at| {
                 let at = text.floor_char_boundary(start + at);
@@ -300,7 +324,7 @@ impl Tokenizer {
     /// Number of tokens.
     #[expect(clippy::len_without_is_empty, reason = "a vocabulary is never empty")]
     pub fn len(&self) -> usize {
-        self.tokens.len()
+        self.types.len()
     }
 
     /// The begin token (BERT: `[CLS]`).
@@ -325,7 +349,7 @@ impl Tokenizer {
 
     /// Whether generation ends at this token.
     pub fn is_end(&self, id: TokenId) -> bool {
-        self.tokens.get(id.index()).is_some_and(|token| token.is_end)
+        self.is_end.get(id.index()).copied().unwrap_or(false)
     }
 
     /// Whether this token steers the model and is no text.
@@ -335,17 +359,17 @@ impl Tokenizer {
 
     /// The type of a token; `None` past the vocabulary.
     pub fn token_type(&self, id: TokenId) -> Option<TokenType> {
-        Some(self.tokens.get(id.index())?.token_type)
+        self.types.get(id.index()).copied()
     }
 
     /// The token with exactly this text in the vocabulary file.
     pub fn find(&self, text: &str) -> Option<TokenId> {
-        self.by_text.get(text).copied().map(TokenId)
+        self.names.find(text.as_bytes()).map(TokenId)
     }
 
     /// The bytes that a token stands for, special tokens by their name; empty past the vocabulary.
     pub fn token_bytes(&self, id: TokenId) -> &[u8] {
-        self.tokens.get(id.index()).map_or(&[], |token| &token.bytes)
+        self.bytes.get(id.index()).unwrap_or(&[])
     }
 
     /// A token as a person reads it: its text with spaces as spaces; bytes that are no text as `<0xXX>`.
@@ -369,27 +393,53 @@ fn check_length(found: usize) -> Result<(), Error> {
     }
 }
 
-fn tokens(parts: &VocabularyParts, types: &[TokenType], ends: &[TokenId]) -> Vec<Token> {
-    let mut tokens: Vec<Token> = parts
-        .tokens
-        .iter()
-        .zip(types)
-        .map(|(text, token_type)| {
-            let is_text = matches!(token_type, TokenType::Normal | TokenType::Unused);
-            let bytes = match (parts.kind, token_type) {
-                (_, TokenType::Byte) => parts::byte_of(text).map_or_else(Vec::new, |byte| vec![byte]),
-                (VocabularyKind::ByteBpe, _) if is_text => byte_bpe::piece_bytes(text),
-                (VocabularyKind::Spm | VocabularyKind::WordPiece, _) if is_text => {
-                    spm::plain_spaces(text).into()
-                }
-                _ => text.as_bytes().to_vec(),
-            };
-            let is_end = *token_type == TokenType::Control && END_NAMES.contains(&text.as_str());
-            Token { bytes: bytes.into(), token_type: *token_type, is_end }
-        })
-        .collect();
-    for end in ends {
-        tokens[end.index()].is_end = true;
+/// Whether a special token is called as models call the end of a turn.
+fn is_named_end((kind, text): (&TokenType, &String)) -> bool {
+    *kind == TokenType::Control && END_NAMES.contains(&text.as_str())
+}
+
+fn first_space(parts: &VocabularyParts) -> FirstSpace {
+    let is_usual = matches!(parts.kind, VocabularyKind::Spm | VocabularyKind::Unigram);
+    match parts.add_space_prefix.unwrap_or(is_usual) {
+        true => FirstSpace::Added,
+        false => FirstSpace::Own,
     }
-    tokens
+}
+
+fn model(parts: &VocabularyParts, types: &[TokenType]) -> Result<Model, Error> {
+    let unknown = parts.unk.map(|id| id.0);
+    let is_unigram = parts.kind == VocabularyKind::Unigram;
+    let extra_spaces = match parts.remove_extra_spaces.unwrap_or(is_unigram) {
+        true => ExtraSpaces::Removed,
+        false => ExtraSpaces::Kept,
+    };
+    let normalizer = || -> Result<Normalizer, Error> {
+        let map = LetterMap::read(&parts.letter_map)?;
+        Ok(Normalizer { first_space: first_space(parts), extra_spaces, map })
+    };
+    let (tokens, scores) = (&parts.tokens, &parts.scores);
+    Ok(match parts.kind {
+        VocabularyKind::Spm => Model::Spm(Box::new(Spm::new(tokens, scores, types, unknown, normalizer()?))),
+        VocabularyKind::Unigram => {
+            Model::Unigram(Box::new(Unigram::new(tokens, scores, types, unknown, normalizer()?)))
+        }
+        VocabularyKind::WordPiece => {
+            let casing = if parts.lowercase == Some(false) { Casing::Kept } else { Casing::Folded };
+            Model::WordPiece(WordPiece::new(tokens, types, unknown, casing))
+        }
+        VocabularyKind::ByteBpe => Model::ByteBpe(Box::new(ByteBpe::new(parts, types)?)),
+    })
+}
+
+/// The bytes that a token stands for.
+fn bytes_of(parts: &VocabularyParts, text: &str, token_type: TokenType) -> Vec<u8> {
+    match (parts.kind, token_type) {
+        (_, TokenType::Byte) => parts::byte_of(text).into_iter().collect(),
+        (VocabularyKind::ByteBpe, TokenType::Normal | TokenType::Unused) => {
+            let letters = pretokenizer::find(&parts.pre_tokenizer).map(|row| row.letters);
+            byte_bpe::word_bytes(letters.unwrap_or(pretokenizer::Letters::Bytes), text)
+        }
+        (_, TokenType::Normal | TokenType::Unused) => normalizer::plain_spaces(text).into(),
+        _ => text.as_bytes().to_vec(),
+    }
 }

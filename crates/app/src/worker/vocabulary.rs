@@ -5,7 +5,7 @@
 use base::TokenId;
 use formats::Metadata;
 use formats::metadata::{Array, Strings, Value};
-use text::{TokenType, Tokenizer, VocabularyKind, VocabularyParts};
+use text::{TokenType, Tokenizer, VocabularyParts};
 
 use crate::Failure;
 use crate::event::Piece;
@@ -31,15 +31,16 @@ pub(crate) fn parts(metadata: &Metadata, file: &str) -> Result<VocabularyParts, 
         Ok(metadata.find::<u32>(&format!("tokenizer.ggml.{key}_token_id"))?.map(TokenId))
     };
     let flag = |key: &str| metadata.find::<bool>(&format!("tokenizer.ggml.{key}"));
-    let kind = kind(metadata.read("tokenizer.ggml.model")?, file)?;
-    let mut parts = VocabularyParts::new(kind, strings("tokenizer.ggml.tokens")?);
+    let model: &str = metadata.read("tokenizer.ggml.model")?;
+    let pre = metadata.find::<&str>("tokenizer.ggml.pre")?.unwrap_or_default();
+    let mut parts = VocabularyParts::from_gguf(model, pre, strings("tokenizer.ggml.tokens")?)
+        .map_err(|error| unknown_kind(&error, file))?;
     let scores = metadata.find::<&[f32]>("tokenizer.ggml.scores")?;
     parts.scores = scores.map(<[f32]>::to_vec).unwrap_or_default();
     let types = metadata.find::<Vec<i64>>("tokenizer.ggml.token_type")?.unwrap_or_default();
     let number = |number: i64| TokenType::from_gguf(i32::try_from(number).unwrap_or_default());
     parts.token_types = types.into_iter().map(number).collect();
     parts.merges = strings("tokenizer.ggml.merges")?;
-    parts.pre_tokenizer = metadata.find::<&str>("tokenizer.ggml.pre")?.unwrap_or_default().to_owned();
     (parts.bos, parts.eos) = (id("bos")?, id("eos")?);
     (parts.unk, parts.pad) = (id("unknown")?, id("padding")?);
     // The specification writes this key with one "a" too few.
@@ -47,19 +48,15 @@ pub(crate) fn parts(metadata: &Metadata, file: &str) -> Result<VocabularyParts, 
     parts.ends = [id("eot")?, id("eom")?].into_iter().flatten().collect();
     (parts.add_bos, parts.add_eos) = (flag("add_bos_token")?, flag("add_eos_token")?);
     parts.add_space_prefix = flag("add_space_prefix")?;
+    parts.remove_extra_spaces = flag("remove_extra_whitespaces")?;
+    let map = metadata.find::<Vec<i64>>("tokenizer.ggml.precompiled_charsmap")?.unwrap_or_default();
+    parts.letter_map = map.into_iter().map(|byte| byte as u8).collect();
     Ok(parts)
 }
 
-fn kind(name: &str, file: &str) -> Result<VocabularyKind, Failure> {
-    match name {
-        "llama" => Ok(VocabularyKind::Spm),
-        "bert" => Ok(VocabularyKind::WordPiece),
-        "gpt2" => Ok(VocabularyKind::ByteBpe),
-        other => {
-            let message = format!("{file}: vocabularies of kind {other:?} are not known");
-            Err(Failure::new("unknown_vocabulary", message, "llama, gpt2 and bert vocabularies are"))
-        }
-    }
+fn unknown_kind(error: &text::Error, file: &str) -> Failure {
+    let hint = "llama, gpt2, bert, t5 and gemma4 vocabularies are known";
+    Failure::new("unknown_vocabulary", format!("{file}: {error}"), hint)
 }
 
 /// A token as people read it.
@@ -69,13 +66,8 @@ pub(crate) fn piece(tokenizer: &Tokenizer, id: TokenId) -> Piece {
 
 /// Writes a vocabulary, and the chat template that goes with it, into the metadata of a GGUF file.
 pub(crate) fn describe(parts: &VocabularyParts, template: Option<&str>, metadata: &mut Metadata) {
-    let model = match parts.kind {
-        VocabularyKind::Spm => "llama",
-        VocabularyKind::WordPiece => "bert",
-        VocabularyKind::ByteBpe => "gpt2",
-    };
     let mut text = |key: &str, value: &str| metadata.insert(key, Value::String(value.into()));
-    text("tokenizer.ggml.model", model);
+    text("tokenizer.ggml.model", parts.gguf_model());
     text("tokenizer.ggml.pre", &parts.pre_tokenizer);
     if let Some(template) = template {
         text("tokenizer.chat_template", template);

@@ -152,6 +152,11 @@ fn ends(pipeline: &Pipeline) -> Result<(Option<u32>, Option<u32>), Error> {
 }
 
 impl JsonModel {
+    /// Whether all its added tokens are found in the text as it is written, and swallow nothing beside them.
+    pub fn is_plain(&self) -> bool {
+        self.normalized.is_none() && self.strips_before.is_empty() && self.strips_after.is_empty()
+    }
+
     /// Token ids of a text that is cut into special tokens and text already.
     pub fn encode(&self, text: &str, stretches: Vec<Stretch>) -> Result<Vec<u32>, Error> {
         let failed = |reason: String| Error::EncodeFailed { reason };
@@ -291,7 +296,7 @@ impl Decoding {
             (_, TokenType::Byte) => super::parts::byte_of(text).into_iter().collect(),
             (_, TokenType::Control | TokenType::UserDefined) => text.as_bytes().to_vec(),
             (Letters::Bytes, _) => byte_bpe::piece_bytes(text),
-            (Letters::Marks, _) => super::spm::plain_spaces(text).into_bytes(),
+            (Letters::Marks, _) => super::normalizer::plain_spaces(text).into_bytes(),
             (Letters::Continued(prefix), _) => match text.strip_prefix(prefix.as_str()) {
                 Some(rest) if !prefix.is_empty() => rest.as_bytes().to_vec(),
                 _ => format!(" {text}").into_bytes(),

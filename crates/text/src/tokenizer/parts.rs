@@ -10,9 +10,22 @@ use crate::Error;
 /// Most tokens that a vocabulary may have.
 pub(crate) const MAX_TOKENS: usize = 1 << 21;
 /// Most merges that a vocabulary may have.
-pub(crate) const MAX_MERGES: usize = 1 << 22;
+pub(crate) const MAX_MERGES: usize = (1 << 22) - 1;
 /// Longest text of one token, in bytes.
 pub(crate) const MAX_TOKEN_BYTES: usize = 4096;
+/// Most ids in a row that a list of tokens may leave out, so that a short file makes no large vocabulary.
+pub(crate) const MAX_GAP: usize = 4096;
+/// Most bytes of all tokens together; the largest vocabularies in use have 3 MB.
+const MAX_ALL_BYTES: usize = 256 << 20;
+/// Longest map of letters, in bytes; those in use have 300 KB.
+const MAX_LETTER_MAP: usize = 16 << 20;
+
+/// Whether a WordPiece vocabulary tells capital letters and accents apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Casing {
+    Folded,
+    Kept,
+}
 
 /// The algorithm that a vocabulary is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +34,11 @@ pub enum VocabularyKind {
     Spm,
     /// BERT's greedy longest match (GGUF model `bert`), words marked by a leading `▁`.
     WordPiece,
-    /// GPT-2's byte-level byte-pair merging by rank (GGUF model `gpt2`).
+    /// GPT-2's byte-level byte-pair merging by rank (GGUF model `gpt2`; with the pre-tokenizer `gemma4`, the model
+    /// `gemma4`).
     ByteBpe,
+    /// SentencePiece's likeliest segmentation (GGUF model `t5`).
+    Unigram,
 }
 
 /// What a token is; the numbers are those of `tokenizer.ggml.token_type`.
@@ -73,14 +89,15 @@ impl TokenType {
 pub struct VocabularyParts {
     /// The algorithm.
     pub kind: VocabularyKind,
-    /// Text of each token. SPM and WordPiece mark a space by `▁` (SPM may also use a plain space); byte-level
+    /// Text of each token. SPM, unigram and WordPiece mark a space by `▁` (SPM may also use a plain space); byte-level
     /// vocabularies use GPT-2's printable letters for bytes.
     pub tokens: Vec<String>,
-    /// SPM: one score per token, higher merges first. Else ignored.
+    /// SPM: one score per token, higher merges first; unigram: log-likelihoods. Else ignored.
     pub scores: Vec<f32>,
     /// One type per token, or empty: then they follow from the texts and the ids below.
     pub token_types: Vec<TokenType>,
-    /// Byte-level: `left right` per line, first merges first. Else ignored.
+    /// Byte-level: `left right` per line, first merges first; empty: neighbours merge into the token with the smallest
+    /// id (tiktoken). Else ignored.
     pub merges: Vec<String>,
     /// Byte-level: name of the pre-tokenizer (`tokenizer.ggml.pre`); empty means `gpt-2`.
     pub pre_tokenizer: String,
@@ -102,8 +119,15 @@ pub struct VocabularyParts {
     pub add_bos: Option<bool>,
     /// Whether a prompt ends with `eos`; `None` takes the default of the kind.
     pub add_eos: Option<bool>,
-    /// Whether SPM text gets a space in front; `None` means yes.
+    /// Whether SPM and unigram text gets a space in front; `None` means yes.
     pub add_space_prefix: Option<bool>,
+    /// SPM and unigram: whether runs of spaces become one (`remove_extra_whitespaces`); `None` means no for SPM, yes for
+    /// unigram.
+    pub remove_extra_spaces: Option<bool>,
+    /// SPM and unigram: SentencePiece's compiled map of letters (`precompiled_charsmap`), or empty.
+    pub letter_map: Vec<u8>,
+    /// WordPiece: whether text is put in lower case and loses its accents; `None` means yes.
+    pub lowercase: Option<bool>,
 }
 
 impl VocabularyParts {
@@ -126,9 +150,49 @@ impl VocabularyParts {
             add_bos: None,
             add_eos: None,
             add_space_prefix: None,
+            remove_extra_spaces: None,
+            letter_map: Vec::new(),
+            lowercase: None,
         }
     }
+
+    /// Parts with tokens alone, of the kind that a GGUF file names: `model` is its `tokenizer.ggml.model`, `pre` its
+    /// `tokenizer.ggml.pre` or empty.
+    ///
+    /// # Errors
+    /// [`Error::UnknownVocabularyKind`] with the nearest name; [`Error::NoVocabulary`] for `none` and `no_vocab`.
+    pub fn from_gguf(model: &str, pre: &str, tokens: Vec<String>) -> Result<Self, Error> {
+        let short = || model.chars().take(64).collect::<String>();
+        if NO_VOCABULARY.contains(&model) {
+            return Err(Error::NoVocabulary { name: short() });
+        }
+        let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == model) else {
+            let known = KINDS.iter().map(|(name, _)| *name);
+            let nearest = super::pretokenizer::nearest(&short(), known).expect("the list has rows");
+            return Err(Error::UnknownVocabularyKind { name: short(), nearest });
+        };
+        let pre = if model == "gemma4" && pre.is_empty() { model } else { pre };
+        Ok(Self { pre_tokenizer: pre.into(), ..Self::new(*kind, tokens) })
+    }
+
+    /// This vocabulary's `tokenizer.ggml.model`.
+    pub fn gguf_model(&self) -> &'static str {
+        let is_text = self.kind == VocabularyKind::ByteBpe && self.pre_tokenizer == "gemma4";
+        let row = KINDS.iter().find(|(_, kind)| *kind == self.kind).map_or("gpt2", |(name, _)| name);
+        if is_text { "gemma4" } else { row }
+    }
 }
+
+/// The values of `tokenizer.ggml.model`; the first of a kind is the one that is written.
+const KINDS: &[(&str, VocabularyKind)] = &[
+    ("llama", VocabularyKind::Spm),
+    ("gpt2", VocabularyKind::ByteBpe),
+    ("bert", VocabularyKind::WordPiece),
+    ("t5", VocabularyKind::Unigram),
+    ("gemma4", VocabularyKind::ByteBpe),
+];
+/// What stands there in models without text.
+const NO_VOCABULARY: &[&str] = &["none", "no_vocab"];
 
 /// Checks all that does not depend on the algorithm.
 pub(crate) fn validate(parts: &VocabularyParts) -> Result<(), Error> {
@@ -142,7 +206,9 @@ pub(crate) fn validate(parts: &VocabularyParts) -> Result<(), Error> {
     if !parts.token_types.is_empty() {
         same_length("token_types", parts.token_types.len(), n_tokens)?;
     }
-    if parts.kind == VocabularyKind::Spm {
+    at_most("bytes of tokens", parts.tokens.iter().map(String::len).sum(), MAX_ALL_BYTES)?;
+    at_most("bytes of letter_map", parts.letter_map.len(), MAX_LETTER_MAP)?;
+    if matches!(parts.kind, VocabularyKind::Spm | VocabularyKind::Unigram) {
         same_length("scores", parts.scores.len(), n_tokens)?;
         if let Some(index) = parts.scores.iter().position(|score| !score.is_finite()) {
             return Err(Error::BadScore { index });
@@ -203,7 +269,7 @@ pub(crate) fn token_types(parts: &VocabularyParts) -> Vec<TokenType> {
 
 fn type_of_text(kind: VocabularyKind, token: &str) -> TokenType {
     match kind {
-        VocabularyKind::Spm if byte_of(token).is_some() => TokenType::Byte,
+        VocabularyKind::Spm | VocabularyKind::Unigram if byte_of(token).is_some() => TokenType::Byte,
         _ => TokenType::Normal,
     }
 }

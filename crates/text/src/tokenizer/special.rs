@@ -30,17 +30,17 @@ enum Needs {
 }
 
 impl SpecialTokens {
-    pub fn new(tokens: &[String], types: &[TokenType]) -> Self {
+    pub fn new<T: AsRef<[u8]>>(tokens: impl IntoIterator<Item = T>, types: &[TokenType]) -> Self {
         let mut texts = Vec::new();
         let mut patterns = Vec::new();
-        for (id, (token, token_type)) in (0u32..).zip(tokens.iter().zip(types)) {
+        for (id, (token, token_type)) in (0u32..).zip(tokens.into_iter().zip(types)) {
             let needs = match token_type {
                 TokenType::Control | TokenType::Unknown => Needs::Trust,
                 TokenType::UserDefined => Needs::Nothing,
                 TokenType::Normal | TokenType::Unused | TokenType::Byte => continue,
             };
-            if !token.is_empty() {
-                texts.push(token.as_str());
+            if !token.as_ref().is_empty() {
+                texts.push(token);
                 patterns.push((id, needs));
             }
         }

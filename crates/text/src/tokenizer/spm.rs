@@ -4,24 +4,21 @@
 //! Not the unigram model, which chooses the likeliest segmentation. Source: T. Kudo and J. Richardson,
 //! "SentencePiece" (2018), and the GGUF vocabulary of kind `llama`.
 
-use std::collections::HashMap;
-
-use super::FirstSpace;
+use super::compiled::{Reader, Writer};
 use super::merge::{Merge, Symbol, merge};
+use super::normalizer::{Beside, Normalizer, plain_spaces};
 use super::parts::{TokenType, byte_of};
-
-/// SentencePiece's mark for a space.
-const SPACE_MARK: char = '\u{2581}';
+use super::strings::Lookup;
+use crate::Error;
 
 #[derive(Debug)]
 pub(crate) struct Spm {
-    by_text: HashMap<Box<str>, u32>,
+    pieces: Lookup,
     /// For each token its place in the order of merging: smaller merges first.
     orders: Vec<u32>,
     bytes: Box<[Option<u32>; 256]>,
     unknown: Option<u32>,
-    longest: usize,
-    first_space: FirstSpace,
+    normalizer: Normalizer,
 }
 
 impl Spm {
@@ -32,79 +29,84 @@ impl Spm {
         scores: &[f32],
         types: &[TokenType],
         unknown: Option<u32>,
-        first_space: FirstSpace,
+        normalizer: Normalizer,
     ) -> Self {
-        let mut by_text = HashMap::with_capacity(tokens.len());
         let mut bytes = Box::new([None; 256]);
-        let mut longest = 0;
-        for (id, (token, token_type)) in (0u32..).zip(tokens.iter().zip(types)) {
-            match token_type {
-                TokenType::Byte => {
-                    if let Some(byte) = byte_of(token) {
-                        bytes[usize::from(byte)].get_or_insert(id);
-                    }
-                }
-                TokenType::Control | TokenType::Unknown => {}
-                TokenType::Normal | TokenType::UserDefined | TokenType::Unused => {
-                    let text = plain_spaces(token);
-                    longest = longest.max(text.len());
-                    by_text.entry(text.into_boxed_str()).or_insert(id);
-                }
+        for (id, (token, _)) in
+            (0u32..).zip(tokens.iter().zip(types)).filter(|(_, (_, kind))| **kind == TokenType::Byte)
+        {
+            if let Some(byte) = byte_of(token) {
+                bytes[usize::from(byte)].get_or_insert(id);
             }
         }
+        let pieces = tokens.iter().zip(types).map(|(token, token_type)| match token_type {
+            TokenType::Byte | TokenType::Control | TokenType::Unknown => None,
+            // Added text with a space is found as it is written, before spaces are marked.
+            TokenType::UserDefined if token.contains(' ') => None,
+            TokenType::Normal | TokenType::UserDefined | TokenType::Unused => Some(plain_spaces(token)),
+        });
         let orders = scores.iter().map(|score| order_of(*score)).collect();
-        Self { by_text, orders, bytes, unknown, longest, first_space }
+        Self { pieces: Lookup::new(pieces), orders, bytes, unknown, normalizer }
     }
 
     /// Appends the tokens of one run of text between special tokens.
-    pub fn encode(&self, text: &str, ids: &mut Vec<u32>) {
-        if text.is_empty() {
-            return;
-        }
-        let mut spaced = String::with_capacity(text.len() + 1);
-        if self.first_space == FirstSpace::Added {
-            spaced.push(' ');
-        }
-        spaced.push_str(&plain_spaces(text));
-        let mut symbols: Vec<Symbol> = spaced
+    ///
+    /// # Errors
+    /// [`Error::TextTooLong`] where the map of letters makes the text much longer.
+    pub fn encode(&self, text: &str, beside: (Beside, Beside), ids: &mut Vec<u32>) -> Result<(), Error> {
+        let text = self.normalizer.apply(text, beside)?;
+        let mut symbols: Vec<Symbol> = text
             .char_indices()
             .map(|(start, letter)| {
                 let end = start + letter.len_utf8();
-                let id = self.by_text.get(&spaced[start..end]).copied();
+                let id = self.pieces.find(&text.as_bytes()[start..end]);
                 Symbol { start: start as u32, end: end as u32, id }
             })
             .collect();
-        merge(&mut symbols, |left, right| self.pair(&spaced, left, right));
+        merge(&mut symbols, |left, right| self.pair(&text, left, right));
+        let mut was_unknown = false;
         for symbol in symbols {
             match symbol.id {
                 Some(id) => ids.push(id),
-                None => self.fall_back(&spaced.as_bytes()[symbol.start as usize..symbol.end as usize], ids),
+                None => {
+                    let letter = &text.as_bytes()[symbol.start as usize..symbol.end as usize];
+                    self.fall_back(letter, self.unknown.filter(|_| !was_unknown), ids);
+                }
             }
+            was_unknown = symbol.id.is_none();
         }
+        Ok(())
     }
 
     fn pair(&self, text: &str, left: Symbol, right: Symbol) -> Option<Merge> {
-        let (start, end) = (left.start as usize, right.end as usize);
-        if end - start > self.longest {
-            return None;
-        }
-        let id = *self.by_text.get(&text[start..end])?;
-        Some((u64::from(self.orders[id as usize]), id))
+        let id = self.pieces.find(&text.as_bytes()[left.start as usize..right.end as usize])?;
+        Some((u64::from(*self.orders.get(id as usize)?), id))
     }
 
-    /// One token per byte, or the unknown token once where a byte has none.
-    fn fall_back(&self, letter: &[u8], ids: &mut Vec<u32>) {
+    /// One token per byte, or the unknown token where a byte has none.
+    fn fall_back(&self, letter: &[u8], unknown: Option<u32>, ids: &mut Vec<u32>) {
         let bytes: Option<Vec<u32>> = letter.iter().map(|byte| self.bytes[usize::from(*byte)]).collect();
         match bytes {
             Some(bytes) => ids.extend(bytes),
-            None => ids.extend(self.unknown),
+            None => ids.extend(unknown),
         }
     }
-}
 
-/// `▁` and the space are one symbol to SentencePiece; inside this crate it is the space.
-pub(crate) fn plain_spaces(text: &str) -> String {
-    text.replace(SPACE_MARK, " ")
+    pub fn write(&self, writer: &mut Writer) {
+        self.pieces.write(writer);
+        writer.numbers(&self.orders);
+        self.bytes.iter().for_each(|id| writer.id(*id));
+        writer.id(self.unknown);
+        self.normalizer.write(writer);
+    }
+
+    pub fn read(reader: &mut Reader, n_tokens: usize) -> Result<Self, Error> {
+        let (pieces, orders) = (Lookup::read(reader)?, reader.numbers()?);
+        reader.check(pieces.strings().len() == n_tokens && orders.len() == n_tokens)?;
+        let (bytes, unknown) = (reader.ids(n_tokens)?, reader.id(n_tokens)?);
+        let normalizer = Normalizer::read(reader)?;
+        Ok(Self { pieces, orders, bytes, unknown, normalizer })
+    }
 }
 
 /// Turns a finite score into an integer that grows as the score falls.

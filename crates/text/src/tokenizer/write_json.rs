@@ -9,20 +9,30 @@ use super::pretokenizer;
 use crate::{Error, TokenType, VocabularyKind, VocabularyParts};
 
 impl VocabularyParts {
-    /// This vocabulary as a `tokenizer.json`; `None` when it is not byte-level.
+    /// This vocabulary as a `tokenizer.json`; `None` when it is not byte-level or has no list of merges.
     ///
     /// # Errors
-    /// [`Error::UnknownPreTokenizer`].
+    /// [`Error::UnknownPreTokenizer`], or the field that does not fit the others.
     pub fn to_tokenizer_json(&self) -> Result<Option<Value>, Error> {
         if self.kind != VocabularyKind::ByteBpe {
             return Ok(None);
         }
         let cut = pretokenizer::find(&self.pre_tokenizer)?;
+        super::parts::validate(self)?;
+        let types = super::parts::token_types(self);
+        let merges_by_number = self.merges.is_empty()
+            && types
+                .iter()
+                .zip(&self.tokens)
+                .any(|(kind, text)| *kind == TokenType::Normal && text.chars().nth(1).is_some());
+        if merges_by_number || cut.letters == pretokenizer::Letters::Text {
+            return Ok(None);
+        }
         let split = |regex: &&str| json!({ "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false });
         let byte_level = json!({
             "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false
         });
-        let stages: Vec<Value> = cut.regexes.iter().map(split).chain([byte_level.clone()]).collect();
+        let stages: Vec<Value> = cut.regexes().iter().map(split).chain([byte_level.clone()]).collect();
         let vocabulary: serde_json::Map<String, Value> =
             self.tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
         let merges: Vec<Vec<&str>> = self.merges.iter().map(|merge| merge.split(' ').collect()).collect();
@@ -74,30 +84,86 @@ impl VocabularyParts {
 mod tests {
     use crate::learn::{LearnVocabulary, Settings, Unit};
     use crate::{Special, Tokenizer};
+    use serde_json::{Value, json};
+
+    const TEXTS: [&str; 6] = [
+        "She sells 12 sea shells, 345 in all!\n\n  Don't",
+        "Grüße 世界 🦊\t1.5",
+        "<|end|>She",
+        "",
+        "e\u{301}té ABCdef 1234567 'S we'LL  한국 かな",
+        "x/y\r\n\n  // ½²",
+    ];
+
+    /// The same file with a token that swallows spaces and never comes: only its library runs such a file.
+    fn for_the_library(mut file: Value) -> Value {
+        let id = file["model"]["vocab"].as_object().unwrap().len();
+        file["added_tokens"].as_array_mut().unwrap().push(json!({
+            "id": id, "content": "\u{E123}never", "single_word": false, "lstrip": true, "rstrip": false,
+            "normalized": false, "special": true,
+        }));
+        file
+    }
 
     #[test]
     fn what_is_written_reads_texts_as_the_vocabulary_does() {
-        let texts =
-            ["She sells 12 sea shells, 345 in all!\n\n  Don't", "Grüße 世界 🦊\t1.5", "<|end|>She", ""];
+        let names = [
+            "gpt-2",
+            "smollm",
+            "llama-bpe",
+            "qwen2",
+            "qwen35",
+            "gpt-4o",
+            "tekken",
+            "deepseek-v3",
+            "deepseek-llm",
+            "falcon",
+            "bloom",
+            "superbpe",
+        ];
         let merges = |name: &str| Unit::Merges { pre_tokenizer: name.into() };
-        for unit in
-            [merges("gpt-2"), merges("smollm"), merges("llama-bpe"), merges("qwen2"), Unit::Characters]
-        {
+        for unit in names.map(merges).into_iter().chain([Unit::Characters]) {
             let settings = Settings { unit: unit.clone(), ..Settings::new(400, &["<|end|>"]) };
             let mut learning = LearnVocabulary::new(settings).unwrap();
-            texts.iter().for_each(|text| learning.add(text));
+            TEXTS.iter().for_each(|text| learning.add(text));
             let parts = learning.finish().unwrap().parts;
-            let json = parts.to_tokenizer_json().unwrap().unwrap().to_string();
-            let (own, read) =
-                (Tokenizer::from_parts(parts).unwrap(), Tokenizer::from_json(json.as_bytes()).unwrap());
-            for text in texts {
+            let json = parts.to_tokenizer_json().unwrap().unwrap();
+            let own = Tokenizer::from_parts(parts).unwrap();
+            let read = |json: Value| Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+            let (read, library) = (read(json.clone()), read(for_the_library(json)));
+            assert!(library.to_compiled(&[0; 32]).is_none());
+            if unit != Unit::Characters {
+                assert!(read.to_compiled(&[0; 32]).is_some(), "{unit:?}");
+            }
+            for text in TEXTS {
                 for special in [Special::Parse, Special::Plain] {
                     let ids = own.encode(text, special).unwrap();
                     assert_eq!(read.encode(text, special).unwrap(), ids, "{unit:?} {text:?}");
+                    assert_eq!(library.encode(text, special).unwrap(), ids, "{unit:?} {text:?}");
                 }
                 let ids = own.encode(text, Special::Parse).unwrap();
                 assert_eq!(read.decode(&ids), own.decode(&ids), "{unit:?} {text:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_file_that_composes_letters_is_read_as_its_library_does() {
+        let settings = Settings {
+            unit: Unit::Merges { pre_tokenizer: "qwen2".into() },
+            ..Settings::new(400, &["<|end|>"])
+        };
+        let mut learning = LearnVocabulary::new(settings).unwrap();
+        TEXTS.iter().for_each(|text| learning.add(text));
+        let mut json = learning.finish().unwrap().parts.to_tokenizer_json().unwrap().unwrap();
+        json["normalizer"] = json!({ "type": "NFC" });
+        let read = |json: Value| Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+        let (own, library) = (read(json.clone()), read(for_the_library(json)));
+        assert!(own.to_compiled(&[0; 32]).is_some());
+        for text in TEXTS {
+            assert_eq!(own.encode(text, Special::Parse), library.encode(text, Special::Parse), "{text:?}");
+        }
+        let (composed, not) = ("été", "e\u{301}te\u{301}");
+        assert_eq!(own.encode(composed, Special::Plain), own.encode(not, Special::Plain));
     }
 }
