@@ -9,7 +9,7 @@ mod cases;
 mod history;
 mod judge;
 mod outcome;
-mod peer;
+pub mod peer;
 mod programs;
 mod standing;
 mod statistics;
