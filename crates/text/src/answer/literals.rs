@@ -55,7 +55,7 @@ impl PythonCalls {
             return Step::Broken(Reason::Malformed);
         }
         self.text.push(letter);
-        if self.depth == 1 && letter == '(' || self.depth == 0 && letter == '(' {
+        if letter == '(' && self.depth <= 1 {
             // The name stands before the first bracket that is not one of `print`.
             if let Err(reason) = self.begin(sink) {
                 return Step::Broken(reason);
