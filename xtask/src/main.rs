@@ -7,6 +7,7 @@ mod agree;
 mod bench;
 mod ci;
 mod fuzz;
+mod golden;
 mod gpu;
 mod heavy;
 mod starter_check;
@@ -41,6 +42,11 @@ static CHORES: &[Chore] = &[
         name: "heavy",
         does: "the tests that take minutes and are left out of the gate",
         run: heavy::run,
+    },
+    Chore {
+        name: "golden",
+        does: "what Hearth makes beside what Python makes of the same: templates [--folder FOLDER]",
+        run: golden::run,
     },
     Chore { name: "gpu", does: "the checks of ops and models on a software Vulkan: [TEST]", run: gpu::run },
     Chore {

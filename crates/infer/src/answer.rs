@@ -1,7 +1,8 @@
 //! The text of an answer as its tokens come: whole characters, and nothing from a stop text on.
 
 use base::TokenId;
-use text::{Begin, Detokenizer, ShowSpecial, StopStrings, Tokenizer};
+use text::answer::StopStrings;
+use text::{Begin, Detokenizer, ShowSpecial, Tokenizer};
 
 /// The text of one answer.
 pub struct Answer {

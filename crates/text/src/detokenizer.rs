@@ -1,6 +1,6 @@
 //! Token ids to text as they stream: each call returns the text that is complete by now.
 //!
-//! Does not look for stop strings (that is [`crate::StopStrings`]). A character is never split: its bytes wait
+//! Does not look for stop strings (that is [`crate::answer::StopStrings`]). A character is never split: its bytes wait
 //! until they are whole; bytes that cannot become a character are U+FFFD, as the Unicode Standard recommends
 //! (section 3.9, "substitution of maximal subparts").
 

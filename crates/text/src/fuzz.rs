@@ -5,9 +5,10 @@
 
 use base::TokenId;
 
+use crate::answer::{AnswerParser, Event, FORMATS, Setting, StopStrings};
 use crate::{
-    Begin, ChatTemplate, Conversation, Detokenizer, Message, ShowSpecial, Special, StopStrings, TokenType,
-    Tokenizer, VocabularyKind, VocabularyParts,
+    Begin, ChatTemplate, Conversation, Detokenizer, Message, ShowSpecial, Special, TokenType, Tokenizer,
+    VocabularyKind, VocabularyParts,
 };
 
 /// A name and the function that must survive any bytes.
@@ -23,6 +24,7 @@ pub static TARGETS: &[Target] = &[
     ("text_compiled", compiled),
     ("text_template", template),
     ("text_detokenizer", detokenizer),
+    ("text_answer", answer),
 ];
 
 /// Text with what tokenizers stumble over.
@@ -156,4 +158,50 @@ fn detokenizer(bytes: &[u8]) {
     shown.push_str(&stops.finish());
     let end = if stop.is_empty() { text.len() } else { text.find(&stop).unwrap_or(text.len()) };
     assert_eq!(shown, text[..end]);
+}
+
+/// The first byte chooses the format of an answer; the rest is the answer. Cut into any pieces it gives the same
+/// events, and an answer without markup is its own text.
+fn answer(bytes: &[u8]) {
+    let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
+    let format = FORMATS[usize::from(*first) % FORMATS.len()];
+    let text = String::from_utf8_lossy(rest);
+    let tools = serde_json::json!([{"name": "f", "parameters": {"properties": {"a": {"type": "string"}}}}]);
+    let setting = Setting { tools: Some(&tools), ..Setting::default() };
+    let mut whole = AnswerParser::new(format, &setting);
+    let mut events = whole.push(&text);
+    events.extend(whole.finish());
+    let mut parts = AnswerParser::new(format, &setting);
+    let mut pieces: Vec<Event> = text
+        .split_inclusive(|letter: char| u32::from(letter) % 3 == 0)
+        .flat_map(|part| parts.push(part))
+        .collect();
+    pieces.extend(parts.finish());
+    assert_eq!(joined(events.clone()), joined(pieces));
+    if !text.contains(['<', '[', '{', '`', ':', '>', '(', '\n']) && !text.contains("functools") {
+        let is_text = |event: &Event| matches!(event, Event::Text(_));
+        assert!(events.iter().all(is_text) && shown(&events) == text, "{events:?}");
+    }
+}
+
+/// What a person sees of these events.
+fn shown(events: &[Event]) -> String {
+    let text = |event: &Event| if let Event::Text(text) = event { text.clone() } else { String::new() };
+    events.iter().map(text).collect()
+}
+
+/// Neighbouring pieces put together.
+fn joined(events: Vec<Event>) -> Vec<Event> {
+    let mut all: Vec<Event> = Vec::new();
+    for event in events {
+        match (all.last_mut(), &event) {
+            (Some(Event::Text(before)), Event::Text(text))
+            | (Some(Event::Thinking(before)), Event::Thinking(text))
+            | (Some(Event::Arguments { piece: before, .. }), Event::Arguments { piece: text, .. }) => {
+                before.push_str(text);
+            }
+            _ => all.push(event),
+        }
+    }
+    all
 }

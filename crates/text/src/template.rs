@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use minijinja::machinery::{CodeGenerator, Vm, WhitespaceConfig, make_string_output, parse};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Rest;
+use minijinja::value::{Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, State, Value};
 use serde_json::{Map, Value as Json};
 
@@ -23,7 +23,9 @@ use twins::Twins;
 
 mod clock;
 mod filters;
+mod formats;
 mod methods;
+mod objects;
 mod operators;
 mod printing;
 mod rewrite;
@@ -65,6 +67,10 @@ const ROLES: &[&str] = &[
     "bot",
     "critic",
 ];
+
+/// Names under which a message may bring its reasoning, the standard one first. `transformers` hands it to a template
+/// under the first two, and so do we.
+const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 
 /// For models that bring no template: the layout known as ChatML.
 const DEFAULT_SOURCE: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + \
@@ -250,12 +256,28 @@ fn add_functions(environment: &mut Environment<'static>, scope: &Arc<Scope>) {
         }
         minijinja::functions::namespace(Some(entries.into_iter().collect()))
     });
+    let joiners = Arc::clone(scope);
+    environment.add_function("joiner", move |separator: Option<Value>| -> Result<Value, Fail> {
+        let separator =
+            separator.map_or_else(|| Ok(", ".to_owned()), |value| printing::text(&joiners, &value));
+        Ok(Value::from_object(objects::Joiner::new(separator?)))
+    });
     let maps = Arc::clone(scope);
     environment.add_function("dict", move |state: &State, args: Rest<Value>| -> Result<Value, Fail> {
         let call = Call::new(&maps, state, args)?;
-        let named = call.named();
-        named.iter().try_for_each(|(_, value)| maps.check_depth(value))?;
-        Ok(named.into_iter().collect())
+        let mut entries = Vec::new();
+        if let Some(first) = call.args.first() {
+            for item in maps.items(first)? {
+                // The entries of a map, or pairs.
+                entries.push(match first.kind() {
+                    ValueKind::Map => (item.clone(), first.get_item(&item)?),
+                    _ => (item.get_item_by_index(0)?, item.get_item_by_index(1)?),
+                });
+            }
+        }
+        entries.extend(call.named().into_iter().map(|(name, value)| (Value::from(name), value)));
+        entries.iter().try_for_each(|(_, value)| maps.check_depth(value))?;
+        Ok(entries.into_iter().collect())
     });
     if let Some(now) = scope.now {
         let clock = Arc::clone(scope);
@@ -282,9 +304,12 @@ fn range(scope: &Scope, (first, end): (i64, i64), step: i64) -> Result<Value, Fa
 fn input(conversation: &Conversation<'_>) -> Map<String, Json> {
     let message = |message: &Message| {
         let mut fields = Map::new();
+        let given = REASONING.iter().filter_map(|name| message.extra.get(*name)).find(|text| !text.is_null());
+        fields.extend(given.map(|text| ("thinking".into(), text.clone())));
         fields.insert("role".into(), message.role.clone().into());
         fields.insert("content".into(), message.content.clone());
         fields.extend(message.extra.clone());
+        fields.extend(given.map(|text| ("reasoning_content".into(), text.clone())));
         Json::Object(fields)
     };
     let mut all = conversation.variables.clone();
@@ -385,7 +410,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// `{% generation %}` marks what a trainer learns from; it renders as its content.
+/// `{% generation %}` marks what a trainer learns from; it renders as its content, in a scope of its own.
 fn without_generation_marks(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -394,8 +419,8 @@ fn without_generation_marks(source: &str) -> String {
         out.push_str(before);
         out.push_str("{%");
         let replacement = match tag.trim_matches(['-', '+']).trim() {
-            "generation" => Some(("generation", "if true")),
-            "endgeneration" => Some(("endgeneration", "endif")),
+            "generation" => Some(("generation", "with")),
+            "endgeneration" => Some(("endgeneration", "endwith")),
             _ => None,
         };
         match replacement {

@@ -155,6 +155,16 @@ fn hostile_templates_are_stopped() {
         "{{",
         "{% for i in 5 %}{% endfor %}",
         "{{ cycler(1) }}",
+        "{% set ns = namespace(s=[1]) %}{% for i in range(99999) %}{% set ns.s = [ns.s] | map('list') %}{% endfor %}",
+        "{% set ns = namespace(s=[1]) %}{% for i in range(99999) %}{% set ns.s = [ns.s.copy] | select %}{% endfor %}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ '%s' * 100000 % (range(9) | list) }}",
+        "{{ '{:*^99999999}'.format('x') }}",
+        "{{ 'x'.rjust(10**9) }}{{ '1'.zfill(10**9) }}",
+        "{{ 'x'.replace('', 'y' * 500000) }}{{ ('x' * 9999).replace('', 'y' * 9999) }}",
+        "{{ range(100) | batch(1000000000, 1) | list }}",
+        "{% macro m() %}{{ caller() }}{% endmacro %}{% for i in range(9) %}{% call m() %}x{% endcall %}{% endfor %}",
+        "{% macro m() %}{% call m() %}{% endcall %}{% endmacro %}{{ m() }}",
         &deep,
     ];
     // These only look dangerous.

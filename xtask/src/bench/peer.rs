@@ -13,7 +13,7 @@ pub struct Peer {
     /// As `--peer` names it.
     pub name: &'static str,
     /// Its packages with their versions, the program itself first.
-    packages: &'static [(&'static str, &'static str)],
+    pub packages: &'static [(&'static str, &'static str)],
 }
 
 /// Every peer: a new one is a line here and scripts in `benches/peers`.

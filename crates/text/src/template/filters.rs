@@ -8,9 +8,10 @@ use std::cmp::Ordering;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::methods::{replace, trim};
+use super::methods::{self, Side, replace, trim};
+use super::objects::{Generator, Method, is_generator, no_generator};
 use super::scope::{Call, Fail, fail};
-use super::{operators, printing};
+use super::{formats, operators, printing};
 
 type Filter = fn(&Call<'_>) -> Result<Value, Fail>;
 type Test = fn(&Call<'_>) -> Result<bool, Fail>;
@@ -19,7 +20,10 @@ type Test = fn(&Call<'_>) -> Result<bool, Fail>;
 pub(crate) static FILTERS: &[(&str, Filter)] = &[
     ("abs", abs),
     ("bool", |call| Ok(Value::from(call.subject()?.is_true()))),
+    ("attr", attr),
+    ("batch", batch),
     ("capitalize", capitalize),
+    ("center", |call| methods::justified(call, Side::Both)),
     ("count", length),
     ("d", default),
     ("default", default),
@@ -28,7 +32,10 @@ pub(crate) static FILTERS: &[(&str, Filter)] = &[
     ("escape", escape),
     ("first", |call| Ok(call.items()?.into_iter().next().unwrap_or(Value::UNDEFINED))),
     ("float", float),
+    ("forceescape", escape),
+    ("format", |call| formats::percent(call, &Value::from(call.args.get(1..).unwrap_or_default().to_vec()))),
     ("from_json", from_json),
+    ("groupby", groupby),
     ("indent", indent),
     ("int", int),
     ("items", items),
@@ -55,7 +62,7 @@ pub(crate) static FILTERS: &[(&str, Filter)] = &[
     ("replace", replace),
     ("reverse", reverse),
     ("round", round),
-    ("safe", |call| Ok(call.subject()?.clone())),
+    ("safe", |call| printing::text(call.scope, call.subject()?).map(Value::from_safe_string)),
     ("select", |call| select(call, 1, |_, item| Ok(item.clone()), Keep::Matching)),
     ("selectattr", |call| select(call, 2, attribute_of, Keep::Matching)),
     ("sort", sort),
@@ -66,7 +73,63 @@ pub(crate) static FILTERS: &[(&str, Filter)] = &[
     ("trim", trim),
     ("unique", unique),
     ("upper", upper),
+    ("wordcount", |call| Ok(Value::from(call.scope.plain(call.subject()?).map_or(0, |text| n_words(&text))))),
 ];
+
+/// An attribute, which a key of a map is not.
+fn attr(call: &Call<'_>) -> Result<Value, Fail> {
+    let (subject, name) = (call.subject()?, call.text(1, "name")?.unwrap_or_default());
+    match methods::has(subject, &name) {
+        true => Method::value(call.scope, subject, &name),
+        false if methods::has(subject, "get") => Ok(Value::UNDEFINED),
+        false => subject.get_attr(&name),
+    }
+}
+
+/// Words as Jinja counts them: runs of letters, digits and `_`.
+fn n_words(text: &str) -> usize {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .filter(|word| !word.is_empty())
+        .count()
+}
+
+/// Lists of so many elements each, the last filled up where there is something to fill with.
+fn batch(call: &Call<'_>) -> Result<Value, Fail> {
+    let size = call.integer(1, "linecount")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    let size = size.ok_or_else(|| fail("a batch needs a size".into()))?;
+    let mut batches = Vec::new();
+    for part in call.items()?.chunks(size) {
+        let mut part = part.to_vec();
+        if let Some(fill) = call.argument(2, "fill_with").filter(|fill| !fill.is_none()) {
+            call.scope.charge((size - part.len()).saturating_mul(size_of::<Value>()))?;
+            part.resize(size, fill);
+        }
+        batches.push(Value::from(part));
+    }
+    Generator::value(call.scope, batches)
+}
+
+/// `(value, elements)` for each value of an attribute, in the order of the values.
+fn groupby(call: &Call<'_>) -> Result<Value, Fail> {
+    let name = call.argument(1, "attribute").ok_or_else(|| fail("groupby needs an attribute".into()))?;
+    let mut keyed = Vec::new();
+    for item in call.items()? {
+        let key = at(call, &item, &name)?;
+        let key = if key.is_undefined() { call.argument(2, "default").unwrap_or(key) } else { key };
+        let order =
+            call.scope.plain(&key).map_or_else(|| key.clone(), |text| Value::from(text.to_lowercase()));
+        keyed.push((order, key, item));
+    }
+    keyed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let groups = keyed.chunk_by(|(a, ..), (b, ..)| a == b);
+    let group = |group: &[(Value, Value, Value)]| {
+        let items: Vec<Value> = group.iter().map(|(_, _, item)| item.clone()).collect();
+        Value::from(vec![group[0].1.clone(), Value::from(items)])
+    };
+    let groups = Value::from(groups.map(group).collect::<Vec<_>>());
+    call.scope.check_depth(&groups)?;
+    Ok(groups)
+}
 
 /// The elements, none where the value counts as false.
 fn items_or_none(call: &Call<'_>) -> Result<Vec<Value>, Fail> {
@@ -92,7 +155,7 @@ pub(crate) static TESTS: &[(&str, Test)] = &[
     ("integer", |call| Ok(call.subject()?.kind() == ValueKind::Number && call.subject()?.is_integer())),
     ("iterable", |call| {
         let kind = call.subject()?.kind();
-        Ok(matches!(kind, ValueKind::Seq | ValueKind::Iterable | ValueKind::String | ValueKind::Map))
+        Ok(kind == ValueKind::Undefined || has_elements(kind))
     }),
     ("le", |call| order(call, Ordering::is_le)),
     ("lessthan", |call| order(call, Ordering::is_lt)),
@@ -106,13 +169,17 @@ pub(crate) static TESTS: &[(&str, Test)] = &[
     ("sameas", equal),
     ("sequence", |call| {
         let kind = call.subject()?.kind();
-        Ok(matches!(kind, ValueKind::Seq | ValueKind::Iterable | ValueKind::String | ValueKind::Map))
+        Ok(kind == ValueKind::Undefined || has_elements(kind) && !is_generator(call.subject()?))
     }),
     ("string", |call| Ok(is_string(call))),
     ("true", |call| Ok(call.subject()?.kind() == ValueKind::Bool && call.subject()?.is_true())),
     ("undefined", |call| Ok(call.subject()?.is_undefined())),
     ("upper", |call| Ok(call.scope.plain(call.subject()?).is_some_and(|text| text.to_uppercase() == text))),
 ];
+
+fn has_elements(kind: ValueKind) -> bool {
+    matches!(kind, ValueKind::Seq | ValueKind::Iterable | ValueKind::String | ValueKind::Map)
+}
 
 fn second(call: &Call<'_>) -> Result<Value, Fail> {
     call.args.get(1).cloned().ok_or_else(|| fail("an argument is missing".into()))
@@ -141,6 +208,7 @@ fn length(call: &Call<'_>) -> Result<Value, Fail> {
         call.scope.charge(text.len())?;
         return Ok(Value::from(text.chars().count()));
     }
+    no_generator(subject, "length")?;
     match subject.len() {
         Some(length) => Ok(Value::from(length)),
         None if subject.is_undefined() => Ok(Value::from(0)),
@@ -150,7 +218,15 @@ fn length(call: &Call<'_>) -> Result<Value, Fail> {
 
 /// HTML's escapes, which keep the marks of what they stand for.
 fn escape(call: &Call<'_>) -> Result<Value, Fail> {
-    let text = printing::text(call.scope, call.subject()?)?;
+    escaped(call, call.subject()?).map(Value::from_safe_string)
+}
+
+/// A value as text with HTML's escapes; text that is marked as safe stays as it is.
+pub(crate) fn escaped(call: &Call<'_>, value: &Value) -> Result<String, Fail> {
+    let text = printing::text(call.scope, value)?;
+    if value.is_safe() {
+        return Ok(text);
+    }
     let mut out = String::with_capacity(text.len());
     for marked in text.chars() {
         let entity = match call.scope.twins.letter(marked) {
@@ -167,7 +243,7 @@ fn escape(call: &Call<'_>) -> Result<Value, Fail> {
         out.extend(entity.chars().map(|letter| call.scope.twins.like(marked, letter)));
     }
     call.scope.charge_string(out.len())?;
-    Ok(Value::from(out))
+    Ok(out)
 }
 
 fn default(call: &Call<'_>) -> Result<Value, Fail> {
@@ -201,6 +277,13 @@ pub(crate) fn upper(call: &Call<'_>) -> Result<Value, Fail> {
 
 pub(crate) fn lower(call: &Call<'_>) -> Result<Value, Fail> {
     recase(call, |_, letter, out| out.extend(letter.to_lowercase()))
+}
+
+pub(crate) fn swapcase(call: &Call<'_>) -> Result<Value, Fail> {
+    recase(call, |_, letter, out| match letter.is_uppercase() {
+        true => out.extend(letter.to_lowercase()),
+        false => out.extend(letter.to_uppercase()),
+    })
 }
 
 pub(crate) fn title(call: &Call<'_>) -> Result<Value, Fail> {
@@ -312,7 +395,7 @@ fn unique(call: &Call<'_>) -> Result<Value, Fail> {
             kept.push(item);
         }
     }
-    Ok(Value::from(kept))
+    Generator::value(call.scope, kept)
 }
 
 fn reverse(call: &Call<'_>) -> Result<Value, Fail> {
@@ -322,7 +405,7 @@ fn reverse(call: &Call<'_>) -> Result<Value, Fail> {
     }
     let mut items = call.scope.items(subject)?;
     items.reverse();
-    Ok(Value::from(items))
+    Generator::value(call.scope, items)
 }
 
 fn extreme(call: &Call<'_>, wins: fn(Ordering) -> bool) -> Result<Value, Fail> {
@@ -369,7 +452,18 @@ fn round(call: &Call<'_>) -> Result<Value, Fail> {
 fn int(call: &Call<'_>) -> Result<Value, Fail> {
     let subject = call.subject()?;
     let fallback = call.integer(1, "default")?.unwrap_or(0);
+    let base = call.integer(2, "base")?.and_then(|base| u32::try_from(base).ok()).unwrap_or(10);
     let number = match call.scope.plain(subject) {
+        Some(text) if (2..=36).contains(&base) && base != 10 => {
+            let prefix = match base {
+                2 => "0b",
+                8 => "0o",
+                16 => "0x",
+                _ => "",
+            };
+            let text = text.trim().to_lowercase();
+            i64::from_str_radix(text.strip_prefix(prefix).unwrap_or(&text), base).ok()
+        }
         Some(text) => {
             text.trim().parse::<i64>().ok().or_else(|| text.trim().parse::<f64>().ok().map(|n| n as i64))
         }
@@ -443,7 +537,7 @@ fn select(
             kept.push(item);
         }
     }
-    Ok(Value::from(kept))
+    Generator::value(call.scope, kept)
 }
 
 fn map(call: &Call<'_>) -> Result<Value, Fail> {
@@ -467,7 +561,5 @@ fn map(call: &Call<'_>) -> Result<Value, Fail> {
             (None, None) => return Err(fail("map needs a filter or an attribute".into())),
         });
     }
-    let mapped = Value::from(mapped);
-    call.scope.check_depth(&mapped)?;
-    Ok(mapped)
+    Generator::value(call.scope, mapped)
 }

@@ -11,7 +11,7 @@ use minijinja::{ErrorKind, Value};
 
 use super::operators;
 use super::scope::{Call, Fail, fail};
-use super::{filters, printing};
+use super::{filters, formats, printing};
 
 type Method = fn(&Call<'_>) -> Result<Value, Fail>;
 
@@ -47,7 +47,12 @@ static OF_STRINGS: &[(&str, Method)] = &[
     ("isspace", |call| every(call, char::is_whitespace)),
     ("isupper", |call| cased(call, char::is_lowercase)),
     ("islower", |call| cased(call, char::is_uppercase)),
-    ("format", format),
+    ("format", formats::braces),
+    ("ljust", |call| justified(call, Side::Start)),
+    ("rjust", |call| justified(call, Side::End)),
+    ("center", |call| justified(call, Side::Both)),
+    ("zfill", zfill),
+    ("swapcase", filters::swapcase),
 ];
 
 static OF_MAPS: &[(&str, Method)] = &[
@@ -68,10 +73,28 @@ static OF_LISTS: &[(&str, Method)] = &[
 ];
 
 #[derive(Clone, Copy, PartialEq)]
-enum Side {
+pub(crate) enum Side {
     Start,
     End,
     Both,
+}
+
+fn table(subject: &Value) -> &'static [(&'static str, Method)] {
+    match subject.kind() {
+        ValueKind::String => OF_STRINGS,
+        ValueKind::Map => OF_MAPS,
+        ValueKind::Seq | ValueKind::Iterable => OF_LISTS,
+        _ => &[],
+    }
+}
+
+/// Whether a value has a method of this name. A namespace has only what was put into it.
+pub(crate) fn has(subject: &Value, name: &str) -> bool {
+    let is_plain = match subject.kind() {
+        ValueKind::Map => subject.as_object().is_none_or(|object| object.type_name().contains("::IndexMap<")),
+        _ => true,
+    };
+    is_plain && table(subject).iter().any(|(known, _)| *known == name)
 }
 
 /// `value.name(args)`: the arguments are the value, the name, then those of the method.
@@ -81,13 +104,7 @@ pub(crate) fn call(mut call: Call<'_>) -> Result<Value, Fail> {
         None => return Err(fail("a method has no name".into())),
     };
     let subject = call.subject()?.clone();
-    let table = match subject.kind() {
-        ValueKind::String => OF_STRINGS,
-        ValueKind::Map => OF_MAPS,
-        ValueKind::Seq | ValueKind::Iterable => OF_LISTS,
-        _ => &[],
-    };
-    if let Some((_, method)) = table.iter().find(|(known, _)| *known == name) {
+    if let Some((_, method)) = table(&subject).iter().find(|(known, _)| *known == name) {
         call.args.remove(1);
         return method(&call);
     }
@@ -258,13 +275,19 @@ fn remove_suffix(call: &Call<'_>) -> Result<Value, Fail> {
     }
 }
 
+/// The places before, between and after letters, as empty ranges.
+fn gaps(text: &str) -> Vec<Range<usize>> {
+    let starts = text.char_indices().map(|(at, _)| at);
+    starts.chain([text.len()]).map(|at| at..at).collect()
+}
+
 /// The method and the filter `replace`.
 pub(crate) fn replace(call: &Call<'_>) -> Result<Value, Fail> {
     let text = call.subject_text()?;
     let (old, new) =
         (part(call, 1)?, call.argument(2, "new").ok_or_else(|| fail("nothing to put in".into()))?);
     let new = new.as_str().ok_or_else(|| fail("the text to put in has to be a string".into()))?;
-    let mut places = matches(call, &old)?;
+    let mut places = if old.is_empty() { gaps(text) } else { matches(call, &old)? };
     if let Some(most) = call.integer(3, "count")? {
         places.truncate(usize::try_from(most).unwrap_or(usize::MAX));
     }
@@ -292,6 +315,35 @@ fn find(call: &Call<'_>, from: Side) -> Result<i64, Fail> {
     Ok(place.map_or(-1, |place| text[..place.start].chars().count() as i64))
 }
 
+/// `ljust`, `rjust` and `center`: filled up to a width on the other side, or on both.
+pub(crate) fn justified(call: &Call<'_>, text_at: Side) -> Result<Value, Fail> {
+    let text = call.subject_text()?;
+    let width = usize::try_from(call.integer(1, "width")?.unwrap_or(80)).unwrap_or(0);
+    let fill = call.text(2, "fillchar")?.unwrap_or_else(|| " ".into());
+    let missing = width.saturating_sub(text.chars().count());
+    call.scope.charge_string(text.len().saturating_add(missing.saturating_mul(fill.len())))?;
+    let before = match text_at {
+        Side::Start => 0,
+        Side::End => missing,
+        // Python puts the odd one before the text where the width is odd.
+        Side::Both => missing / 2 + (missing & width & 1),
+    };
+    Ok(Value::from([&fill.repeat(before), text, &fill.repeat(missing - before)].concat()))
+}
+
+fn zfill(call: &Call<'_>) -> Result<Value, Fail> {
+    let text = call.subject_text()?;
+    let width = usize::try_from(call.integer(1, "width")?.unwrap_or(0)).unwrap_or(0);
+    let missing = width.saturating_sub(text.chars().count());
+    call.scope.charge_string(text.len().saturating_add(missing))?;
+    let sign = if call.scope.twins.plain(text).starts_with(['+', '-']) {
+        text.chars().next().map_or(0, char::len_utf8)
+    } else {
+        0
+    };
+    Ok(Value::from([&text[..sign], &"0".repeat(missing), &text[sign..]].concat()))
+}
+
 fn index(call: &Call<'_>) -> Result<Value, Fail> {
     match find(call, Side::Start)? {
         -1 => Err(fail("the text is not there".into())),
@@ -309,39 +361,6 @@ fn cased(call: &Call<'_>, is_other: fn(char) -> bool) -> Result<Value, Fail> {
     let plain = call.scope.twins.plain(call.subject_text()?);
     let is_cased = |letter: char| letter.is_lowercase() || letter.is_uppercase();
     Ok(Value::from(plain.contains(is_cased) && !plain.contains(is_other)))
-}
-
-/// `'{} {0} {name}'.format(…)` without format specifications.
-fn format(call: &Call<'_>) -> Result<Value, Fail> {
-    let pattern = call.subject_text()?;
-    let (mut out, mut next, mut rest) = (String::new(), 0, pattern);
-    while let Some(at) = rest.find(['{', '}']) {
-        out.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(brace) {
-            out.push_str(brace);
-            rest = after;
-            continue;
-        }
-        let (name, after) =
-            rest.split_once('}').ok_or_else(|| fail("a brace is alone in a format".into()))?;
-        rest = after;
-        let value = match name.parse::<usize>() {
-            Ok(place) => call.args.get(place.saturating_add(1)).cloned(),
-            Err(_) if name.is_empty() => {
-                next += 1;
-                call.args.get(next).cloned()
-            }
-            Err(_) => call.argument(usize::MAX, name),
-        };
-        let value = value.ok_or_else(|| fail(format!("a format has no value for {{{name}}}")))?;
-        out.push_str(&printing::text(call.scope, &value)?);
-        call.scope.charge_string(out.len())?;
-    }
-    out.push_str(rest);
-    call.scope.charge_string(out.len())?;
-    Ok(Value::from(out))
 }
 
 fn values(call: &Call<'_>) -> Result<Value, Fail> {

@@ -9,8 +9,9 @@ use std::cmp::Ordering;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::printing;
+use super::objects::{Method, is_generator, no_generator};
 use super::scope::{Call, Fail, Scope, fail};
+use super::{filters, formats, methods, printing};
 
 type Operation = fn(&Call<'_>) -> Result<Value, Fail>;
 
@@ -21,7 +22,10 @@ pub(crate) static OPERATORS: &[(&str, Operation)] = &[
     ("#mul", multiply),
     ("#div", |call| arithmetic(call, "/")),
     ("#floordiv", |call| arithmetic(call, "//")),
-    ("#rem", |call| arithmetic(call, "%")),
+    ("#rem", |call| match call.subject()?.as_str() {
+        Some(_) => formats::percent(call, &right(call)?),
+        None => arithmetic(call, "%"),
+    }),
     ("#pow", |call| arithmetic(call, "**")),
     ("#concat", concat),
     ("#eq", |call| Ok(Value::from(equal(call)?))),
@@ -34,7 +38,7 @@ pub(crate) static OPERATORS: &[(&str, Operation)] = &[
     ("#notin", |call| Ok(Value::from(!contains(call)?))),
     ("#slice", slice),
     ("#item", |call| item(call.scope, call.subject()?, &right(call)?)),
-    ("#attribute", |call| attribute(call.subject()?, &right(call)?)),
+    ("#attribute", attribute),
     ("#iterable", iterable),
 ];
 
@@ -46,12 +50,18 @@ fn right(call: &Call<'_>) -> Result<Value, Fail> {
 }
 
 fn is_list(value: &Value) -> bool {
-    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) && !is_generator(value)
 }
 
 fn add(call: &Call<'_>) -> Result<Value, Fail> {
     let (left, right) = (call.subject()?, right(call)?);
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
+        if left.is_safe() || right.is_safe() {
+            // HTML that is marked as safe escapes what is added to it.
+            let joined = filters::escaped(call, left)? + &filters::escaped(call, &right)?;
+            call.scope.charge_string(joined.len())?;
+            return Ok(Value::from_safe_string(joined));
+        }
         call.scope.charge_string(a.len() + b.len())?;
         return Ok(Value::from([a, b].concat()));
     }
@@ -138,8 +148,14 @@ pub(crate) fn item(scope: &Scope, value: &Value, key: &Value) -> Result<Value, F
     }
 }
 
-fn attribute(value: &Value, name: &Value) -> Result<Value, Fail> {
-    value.get_attr(name.as_str().ok_or_else(|| fail("an attribute has no name".into()))?)
+/// `value.name`: a method of that name comes before a key.
+fn attribute(call: &Call<'_>) -> Result<Value, Fail> {
+    let (value, name) = (call.subject()?, right(call)?);
+    let name = name.as_str().ok_or_else(|| fail("an attribute has no name".into()))?;
+    match methods::has(value, name) {
+        true => Method::value(call.scope, value, name),
+        false => value.get_attr(name),
+    }
 }
 
 fn iterable(call: &Call<'_>) -> Result<Value, Fail> {
@@ -190,6 +206,7 @@ fn slice(call: &Call<'_>) -> Result<Value, Fail> {
     if subject.is_undefined() || subject.is_none() {
         return Err(fail(format!("{} has no slices", subject.kind())));
     }
+    no_generator(subject, "slices")?;
     let items = call.scope.items(subject)?;
     Ok(places(items.len(), bounds, step).map(|place| items[place].clone()).collect())
 }

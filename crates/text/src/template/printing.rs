@@ -6,6 +6,7 @@
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
+use super::objects::is_generator;
 use super::scope::{Call, Fail, MAX_DEPTH, Scope, fail};
 
 /// What `{{ value }}` prints.
@@ -22,6 +23,13 @@ pub(crate) fn text(scope: &Scope, value: &Value) -> Result<String, Fail> {
     Ok(out)
 }
 
+/// Python's `repr`.
+pub(crate) fn quoted_text(scope: &Scope, value: &Value) -> Result<String, Fail> {
+    let mut out = String::new();
+    repr(scope, value, 0, &mut out)?;
+    Ok(out)
+}
+
 fn repr(scope: &Scope, value: &Value, depth: usize, out: &mut String) -> Result<(), Fail> {
     if depth > MAX_DEPTH {
         return Err(fail("values are nested too deeply".into()));
@@ -31,8 +39,9 @@ fn repr(scope: &Scope, value: &Value, depth: usize, out: &mut String) -> Result<
         ValueKind::None => out.push_str("None"),
         ValueKind::Undefined => out.push_str("Undefined"),
         ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
-        ValueKind::Number => out.push_str(&value.to_string()),
+        ValueKind::Number => out.push_str(&number(value, ["nan", "inf", "-inf"])),
         ValueKind::String => quoted(scope, value.as_str().unwrap_or_default(), out)?,
+        ValueKind::Iterable if is_generator(value) => out.push_str("<generator object>"),
         ValueKind::Seq | ValueKind::Iterable => {
             out.push('[');
             for (place, item) in scope.items(value)?.iter().enumerate() {
@@ -132,8 +141,9 @@ fn json(scope: &Scope, value: &Value, layout: &Layout, depth: usize, out: &mut S
     match value.kind() {
         ValueKind::None => out.push_str("null"),
         ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
-        ValueKind::Number => out.push_str(&number(value)),
+        ValueKind::Number => out.push_str(&number(value, ["NaN", "Infinity", "-Infinity"])),
         ValueKind::String => json_string(scope, value.as_str().unwrap_or_default(), layout, out)?,
+        ValueKind::Iterable if is_generator(value) => return Err(fail("a generator has no JSON".into())),
         ValueKind::Seq | ValueKind::Iterable => {
             let items = scope.items(value)?;
             out.push('[');
@@ -171,13 +181,28 @@ fn json(scope: &Scope, value: &Value, layout: &Layout, depth: usize, out: &mut S
     Ok(())
 }
 
-fn number(value: &Value) -> String {
+/// A number as Python writes it; `odd` are its words for what is no number, for infinity and its negative.
+fn number(value: &Value, odd: [&str; 3]) -> String {
     match f64::try_from(value.clone()) {
-        Ok(float) if !value.is_integer() && float.is_nan() => "NaN".into(),
-        Ok(float) if !value.is_integer() && float.is_infinite() => {
-            if float > 0.0 { "Infinity" } else { "-Infinity" }.into()
-        }
+        Ok(float) if !value.is_integer() => float_text(float, odd),
         _ => value.to_string(),
+    }
+}
+
+/// Python's shortest digits that read back as the same number, with an exponent below -4 and from 16 on.
+fn float_text(float: f64, odd: [&str; 3]) -> String {
+    if !float.is_finite() {
+        let place = if float.is_nan() { 0 } else { 1 + usize::from(float < 0.0) };
+        return odd[place].to_owned();
+    }
+    let scientific = format!("{float:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..16).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+        }
+        _ => format!("{float:?}"),
     }
 }
 

@@ -75,7 +75,14 @@ fn statement<'a>(node: &Stmt<'a>, place: Place) -> Result<Stmt<'a>, Refused> {
         Stmt::Import(_) | Stmt::FromImport(_) => return Err(Refused("import")),
         Stmt::Extends(_) => return Err(Refused("extends")),
         Stmt::Include(_) => return Err(Refused("include")),
-        Stmt::CallBlock(_) => return Err(Refused("call")),
+        Stmt::CallBlock(_) if place == Place::Repeated => return Err(Refused("call inside a loop or macro")),
+        Stmt::CallBlock(n) => Stmt::CallBlock(at(
+            n.span(),
+            ast::CallBlock {
+                call: at(n.call.span(), plain_call(&n.call)?),
+                macro_decl: macro_of(&n.macro_decl)?,
+            },
+        )),
     })
 }
 
@@ -99,6 +106,14 @@ fn macro_of<'a>(n: &Spanned<ast::Macro<'a>>) -> Result<Spanned<ast::Macro<'a>>, 
         body: statements(&n.body, Place::Repeated)?,
     };
     Ok(at(n.span(), node))
+}
+
+/// The call of a call block: of a macro by its name.
+fn plain_call<'a>(n: &Spanned<ast::Call<'a>>) -> Result<ast::Call<'a>, Refused> {
+    match &n.expr {
+        Expr::Var(_) => Ok(ast::Call { expr: expression(&n.expr), args: arguments(&n.args) }),
+        _ => Err(Refused("call of what is no macro")),
+    }
 }
 
 /// The left side of an assignment, unchanged.

@@ -12,6 +12,7 @@ use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{ErrorKind, State, Value};
 
 use super::CivilTime;
+use super::objects::{Generator, Method, is_generator};
 use super::twins::Twins;
 
 /// The engine's error inside operations; its detail is shown to the person.
@@ -110,6 +111,9 @@ impl Scope {
 
     fn equal_at(&self, a: &Value, b: &Value, depth: usize) -> Result<bool, Fail> {
         self.charge(1)?;
+        if is_generator(a) || is_generator(b) {
+            return Ok(false);
+        }
         if depth > MAX_DEPTH {
             return Err(fail("values are nested too deeply".into()));
         }
@@ -266,11 +270,20 @@ impl Scope {
     }
 
     fn depth_below(&self, value: &Value, left: usize) -> Result<(), Fail> {
-        if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
+        let inner = match (value.downcast_object_ref::<Generator>(), value.downcast_object_ref::<Method>()) {
+            (Some(generator), _) => Some(generator.left()),
+            (None, Some(method)) => Some(vec![method.subject().clone()]),
+            (None, None) => None,
+        };
+        if inner.is_none() && !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
             return Ok(());
         }
         if left == 0 {
             return Err(self.stop(Fault::Work, "values are nested too deeply"));
+        }
+        if let Some(inner) = inner {
+            self.charge(ELEMENT.saturating_mul(inner.len()))?;
+            return inner.iter().try_for_each(|item| self.depth_below(item, left - 1));
         }
         for item in self.items(value)? {
             if value.kind() == ValueKind::Map {

@@ -1,0 +1,10 @@
+//! Hearth's own starter: `{"name": …, "arguments": …}` is the whole answer.
+
+use crate::answer::format::{Body, Calls, Format, NOTHING, USUAL};
+
+pub(crate) const FORMAT: Format = Format {
+    name: "hearth",
+
+    calls: &[Calls { section: ["", ""], opens: "", closes: &[], bodies: &[Body::Json(USUAL)] }],
+    ..NOTHING
+};
