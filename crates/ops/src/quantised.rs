@@ -112,7 +112,7 @@ mod tests {
 
     /// The definition of whole blocks, in rows, is what the kernel computes.
     fn check(kind: Quantised, bytes: Vec<u8>, n_rows: usize) {
-        let blocks = kernels::blocks::Blocks::new(kind.blocks(), &bytes);
+        let blocks = blocks::Blocks::new(kind.blocks(), &bytes);
         let mut expected = vec![0.0; blocks.len()];
         kind.blocks().dequantise(&bytes, &mut expected);
         let data = TensorData::new(bytes.clone(), [n_rows, bytes.len() / n_rows]);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_type_of_the_kernels_is_here() {
-        let all: Vec<&str> = kernels::blocks::TYPES.iter().map(|kind| kind.name()).collect();
+        let all: Vec<&str> = blocks::TYPES.iter().map(|kind| kind.name()).collect();
         assert_eq!(Quantised::ALL.map(|kind| kind.blocks().name()).to_vec(), all);
         for kind in Quantised::ALL {
             assert_eq!(
