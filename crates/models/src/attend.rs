@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use ops::attention::{self, KvPool, PoolShape, Spans};
+use ops::attention::{self, KvPool, PoolShape, Scoring, Spans};
 use ops::causal_attention;
 
 use crate::Config;
@@ -76,16 +76,25 @@ impl Attend<'_> {
     }
 
     /// # Shapes
-    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]` → `[R, H, d]`.
-    pub(crate) fn attend(&mut self, layer: usize, qkv: [Tensor<3>; 3], scale: f32) -> Tensor<3> {
+    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, sinks `[H]` → `[R, H, d]`.
+    pub(crate) fn attend(
+        &mut self,
+        layer: usize,
+        qkv: [Tensor<3>; 3],
+        scoring: Scoring,
+        sinks: Option<&Tensor<1>>,
+    ) -> Tensor<3> {
         match self {
             Self::Pages { cache, spans } => {
                 let pool = cache.pools[layer].take().expect("a pool is always put back");
-                let (output, pool) = attention::attention(qkv, pool, spans, scale);
+                let (output, pool) = attention::attention(qkv, pool, spans, scoring, sinks);
                 cache.pools[layer] = Some(pool);
                 output
             }
-            Self::Causal { sequences } => causal_attention::causal_attention(qkv, *sequences, scale),
+            Self::Causal { sequences } if scoring == Scoring::scaled(scoring.scale) && sinks.is_none() => {
+                causal_attention::causal_attention(qkv, *sequences, scoring.scale)
+            }
+            Self::Causal { sequences } => attention::attention_within(qkv, *sequences, scoring, sinks),
         }
     }
 }

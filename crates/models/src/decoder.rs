@@ -4,21 +4,24 @@
 //! ids ─ embedding ─┬─ norm ─ q k v ─ turn ─ attention ─ output ─(+)─┬─ norm ─ feed-forward ─(+)─ … norm ─ head
 //!                  └──────────────────────────────────────────────┘ └──────────────────────┘
 //! ```
-//! Where positions are learned, they are added behind the embedding and nothing is turned. Which blocks these are is
-//! a family's data; their bodies stand in `layer`.
+//! Where positions are learned, they are added behind the embedding and nothing is turned. Where a family has it so,
+//! queries, keys and what is added to the stream are normalised too, both parts of a layer read the same stream, and
+//! scores and logits are held under a cap. Which blocks these are is a family's data; their bodies stand in `layer`.
 //! Source: A. Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2, 2019), section 2.3;
 //! H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
 
 use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use ops::attention::Scoring;
 use ops::embedding::embedding;
 use ops::head_loss::Targets;
 use ops::rope::{Angles, rope};
 use ops::{Linear, Rows, Weight};
 
 use crate::attend::Attend;
-use crate::config::Config;
+use crate::blocks::Residual;
+use crate::config::{Config, Turn};
 use crate::layer::{Layer, Norm, Positions};
 use crate::probe::{Part, Probe};
 
@@ -56,10 +59,25 @@ impl Input<'_> {
 /// What every block of one forward pass needs.
 struct Pass<'a, 'b, 'p> {
     rows: Rows,
-    /// By which queries and keys are turned, where they are.
-    angles: Option<Angles>,
+    angles: Turns,
     attend: &'a mut Attend<'b>,
     watch: &'a mut Watch<'p>,
+}
+
+/// By which queries and keys are turned, where they are.
+struct Turns {
+    global: Option<Angles>,
+    local: Option<Angles>,
+}
+
+impl Turns {
+    fn of(&self, turn: Turn) -> Option<&Angles> {
+        match turn {
+            Turn::None => None,
+            Turn::Global => self.global.as_ref(),
+            Turn::Local => self.local.as_ref(),
+        }
+    }
 }
 
 /// The probe, where there is one.
@@ -113,7 +131,10 @@ impl Decoder {
     /// # Shapes
     /// `R` ids and the position of each in its sequence → `[R, D]`.
     pub fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2> {
-        let x = embedding(&self.embedding, self.ids(ids)); // [R, D]
+        let mut x = embedding(&self.embedding, self.ids(ids)); // [R, D]
+        if self.config.embedding_scale != 1.0 {
+            x = x * self.config.embedding_scale;
+        }
         match &self.positions {
             Positions::Rotary => x,
             Positions::Learned(table) => x + embedding(table, self.ids(positions)),
@@ -139,7 +160,11 @@ impl Decoder {
     ///
     /// # Shapes
     /// `x` `[R, D]`, `R` targets → `[1]`.
+    ///
+    /// # Panics
+    /// When logits are held under a cap: see [`Config::check_learning`].
     pub fn loss(&self, x: Tensor<2>, targets: Targets) -> Tensor<1> {
+        assert!(self.config.logit_cap.is_none(), "a head under a cap is not trained");
         self.head.loss(self.norm.forward(x, self.config.epsilon), targets)
     }
 
@@ -150,25 +175,36 @@ impl Decoder {
         rows: Rows,
         (attend, watch): (&mut Attend<'_>, &mut Watch<'_>),
     ) -> Tensor<2> {
-        let angles = match &self.positions {
-            Positions::Rotary => {
-                let positions = attend.positions(x.dims()[0]);
-                Some(Angles::new(&positions, &self.config.frequencies, &self.device))
-            }
-            Positions::Learned(_) => None,
-        };
+        let angles = self.turns(&attend.positions(x.dims()[0]));
         let mut pass = Pass { rows, angles, attend, watch };
         for index in range {
             let layer = &self.layers[index];
             let attended = self.attention(index, layer, &x, &mut pass);
             pass.watch.tell(Part::AttentionOutput(index), &attended);
-            x = x + attended; // [R, D]
-            let fed = self.feed_forward(index, layer, &x, &mut pass);
+            let sum = x.clone() + attended; // [R, D]
+            let read = match self.config.blocks.residual {
+                Residual::Sequential => &sum,
+                Residual::Parallel => &x,
+            };
+            let fed = self.feed_forward(index, layer, read, &mut pass);
             pass.watch.tell(Part::FeedForwardOutput(index), &fed);
-            x = x + fed; // [R, D]
+            x = sum + fed; // [R, D]
             pass.watch.tell(Part::LayerOutput(index), &x);
         }
         x
+    }
+
+    fn turns(&self, positions: &[u32]) -> Turns {
+        let Some(rope) = &self.config.rope else { return Turns { global: None, local: None } };
+        let amplitude = rope.amplitude as f32;
+        let angles = |frequencies: &[f32], amplitude| {
+            let has_angles = !frequencies.is_empty();
+            has_angles.then(|| Angles::new(positions, frequencies, amplitude, &self.device))
+        };
+        Turns {
+            global: angles(&self.config.frequencies, amplitude),
+            local: angles(&self.config.local_frequencies, 1.0),
+        }
     }
 
     /// The logits that the stream would give if no layer followed: the end of [`Decoder::forward`], and the lens
@@ -183,7 +219,10 @@ impl Decoder {
     fn read(&self, x: Tensor<2>, rows: Rows, watch: &mut Watch<'_>) -> Tensor<2> {
         let x = self.norm.forward(x, self.config.epsilon); // [W, D]
         watch.tell(Part::Norm, &x);
-        let logits = self.head.forward(x, rows); // [W, V]
+        let mut logits = self.head.forward(x, rows); // [W, V]
+        if let Some(cap) = self.config.logit_cap {
+            logits = (logits / cap).tanh() * cap; // [W, V]
+        }
         watch.tell(Part::Logits, &logits);
         logits
     }
@@ -204,7 +243,13 @@ impl Decoder {
         let k = k.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
         let v = layer.values.forward(x, rows);
         let v = v.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
-        let turned = |x| match &pass.angles {
+        let normed = |x, norm: &Option<Norm>| match norm {
+            Some(norm) => norm.forward_heads(x, config.epsilon),
+            None => x,
+        };
+        let (q, k) = (normed(q, &layer.query_norm), normed(k, &layer.key_norm));
+        let kind = config.layers[index];
+        let turned = |x| match pass.angles.of(kind.turn) {
             Some(angles) => rope(x, angles, config.rope_layout),
             None => x,
         };
@@ -212,10 +257,20 @@ impl Decoder {
         pass.watch.tell_heads(Part::Queries(index), &q);
         pass.watch.tell_heads(Part::Keys(index), &k);
         pass.watch.tell_heads(Part::Values(index), &v);
-        let mixed = pass.attend.attend(index, [q, k, v], (config.head_size as f32).powf(-0.5));
+        let scoring = Scoring { scale: config.score_scale, soft_cap: config.score_cap, window: kind.window };
+        let mixed = pass.attend.attend(index, [q, k, v], scoring, layer.sinks.as_ref());
         let mixed = mixed.reshape([n_rows, config.n_heads * config.head_size]); // [R, H · d]
         pass.watch.tell(Part::AttentionMix(index), &mixed);
-        layer.attention_output.forward(mixed, rows) // [R, D]
+        let output = layer.attention_output.forward(mixed, rows); // [R, D]
+        self.normed(output, &layer.attention_post_norm)
+    }
+
+    /// What a layer adds to the stream, normalised where the family has it so.
+    fn normed(&self, x: Tensor<2>, norm: &Option<Norm>) -> Tensor<2> {
+        match norm {
+            Some(norm) => norm.forward(x, self.config.epsilon),
+            None => x,
+        }
     }
 
     fn feed_forward(
@@ -227,7 +282,7 @@ impl Decoder {
     ) -> Tensor<2> {
         let x = layer.feed_forward_norm.forward(x.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::FeedForwardNorm(index), &x);
-        layer.feed_forward.forward(x, pass.rows)
+        self.normed(layer.feed_forward.forward(x, pass.rows), &layer.feed_forward_post_norm)
     }
 
     fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {

@@ -20,10 +20,10 @@ mod probe;
 mod tensors;
 
 pub use attend::{Attend, KvCache};
-pub use config::Config;
+pub use config::{Config, ExpertSizes, LayerKind, Rope, Scaling, Turn};
 pub use decoder::{Decoder, Input};
 pub use error::Error;
-pub use family::{Dialect, Family, Keys, Matrices, Names};
-pub use load::{load, recognise};
+pub use family::{Dialect, ExpertTensors, Family, FusedHeads, Keys, Matrices, Names};
+pub use load::{load, recognise, recognise_config};
 pub use probe::{Part, Probe};
 pub use tensors::{Found, Tensors};

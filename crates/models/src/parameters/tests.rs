@@ -8,25 +8,14 @@ use ops::weight::{Lent, Storage};
 use std::collections::BTreeMap;
 
 fn llama() -> Config {
-    Config {
-        blocks: LLAMA.gguf.blocks,
-        vocabulary: 32,
-        width: 32,
-        n_layers: 2,
-        n_heads: 2,
-        n_kv_heads: 1,
-        head_size: 16,
-        feed_forward: 64,
-        context: 64,
-        epsilon: 1e-5,
-        frequencies: crate::config::frequencies(10_000.0, 16),
-        rope_layout: LLAMA.gguf.rope_layout,
-    }
+    let config = Config::new([32, 32, 2, 64, 64], [2, 1], &LLAMA.gguf);
+    Config { epsilon: 1e-5, ..config }
 }
 
 fn gpt2(biases: Biases) -> Config {
     let blocks = Blocks { biases, ..GPT2.gguf.blocks };
-    Config { blocks, n_kv_heads: 2, context: 8, frequencies: Vec::new(), ..llama() }
+    let config = Config::new([32, 32, 2, 64, 8], [2, 2], &GPT2.gguf);
+    Config { blocks, ..config }
 }
 
 /// Every kind of model that learns.

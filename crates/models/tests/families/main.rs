@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod converted;
 mod files;
 mod gpt2;
 mod llama;
+mod parity;
 mod quantised;
 mod reference;
 mod run;
