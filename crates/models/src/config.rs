@@ -213,7 +213,9 @@ fn read(settings: &Settings<'_>, dialect: &Dialect, n_tokens: Option<u64>) -> Re
     if experts.is_some() {
         feed_forward = settings.count(keys.expert_width)?.or(feed_forward);
     }
-    let context = size(settings.count(keys.context)?, keys.context, u64::from(u32::MAX))?;
+    let context = settings.count(keys.context)?;
+    let context = context.map(|tokens| tokens.saturating_sub(dialect.first_position as u64));
+    let context = size(context, keys.context, u64::from(u32::MAX))?;
     let mut blocks = dialect.blocks;
     if let Some(parallel) = settings.truth(keys.parallel)? {
         blocks.residual = if parallel { Residual::Parallel } else { Residual::Sequential };

@@ -12,17 +12,16 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use ops::attention::Scoring;
+use burn::tensor::{Device, Tensor};
 use ops::embedding::embedding;
 use ops::head_loss::Targets;
-use ops::rope::{Angles, rope};
 use ops::{Linear, Rows, Weight};
 
 use crate::attend::Attend;
 use crate::blocks::Residual;
-use crate::config::{Config, Turn};
+use crate::config::Config;
 use crate::layer::{Layer, Norm, Positions};
+use crate::pass::{Pass, Turns, Watch, ids_on};
 use crate::probe::{Part, Probe};
 
 /// A decoder-only language model with its weights.
@@ -53,47 +52,6 @@ impl Input<'_> {
         let Some(wanted) = self.wanted else { return self.rows };
         let prompt = wanted.iter().filter(|&&row| row < self.rows.prompt).count();
         Rows { prompt, generated: wanted.len() - prompt, training: self.rows.training }
-    }
-}
-
-/// What every block of one forward pass needs.
-struct Pass<'a, 'b, 'p> {
-    rows: Rows,
-    angles: Turns,
-    attend: &'a mut Attend<'b>,
-    watch: &'a mut Watch<'p>,
-}
-
-/// By which queries and keys are turned, where they are.
-struct Turns {
-    global: Option<Angles>,
-    local: Option<Angles>,
-}
-
-impl Turns {
-    fn of(&self, turn: Turn) -> Option<&Angles> {
-        match turn {
-            Turn::None => None,
-            Turn::Global => self.global.as_ref(),
-            Turn::Local => self.local.as_ref(),
-        }
-    }
-}
-
-/// The probe, where there is one.
-struct Watch<'a>(Option<&'a mut dyn Probe>);
-
-impl Watch<'_> {
-    fn tell(&mut self, part: Part, activation: &Tensor<2>) {
-        if let Some(probe) = &mut self.0 {
-            probe.record(part, activation);
-        }
-    }
-
-    fn tell_heads(&mut self, part: Part, activation: &Tensor<3>) {
-        if let Some(probe) = &mut self.0 {
-            probe.record(part, &activation.clone().flatten::<2>(1, 2)); // [R, heads · d]
-        }
     }
 }
 
@@ -131,13 +89,13 @@ impl Decoder {
     /// # Shapes
     /// `R` ids and the position of each in its sequence → `[R, D]`.
     pub fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2> {
-        let mut x = embedding(&self.embedding, self.ids(ids)); // [R, D]
+        let mut x = embedding(&self.embedding, ids_on(ids, &self.device)); // [R, D]
         if self.config.embedding_scale != 1.0 {
             x = x * self.config.embedding_scale;
         }
         match &self.positions {
             Positions::Rotary => x,
-            Positions::Learned(table) => x + embedding(table, self.ids(positions)),
+            Positions::Learned(table) => x + embedding(table, ids_on(positions, &self.device)),
         }
     }
 
@@ -175,7 +133,7 @@ impl Decoder {
         rows: Rows,
         (attend, watch): (&mut Attend<'_>, &mut Watch<'_>),
     ) -> Tensor<2> {
-        let angles = self.turns(&attend.positions(x.dims()[0]));
+        let angles = Turns::new(&self.config, &attend.positions(x.dims()[0]), &self.device);
         let mut pass = Pass { rows, angles, attend, watch };
         for index in range {
             let layer = &self.layers[index];
@@ -192,19 +150,6 @@ impl Decoder {
             pass.watch.tell(Part::LayerOutput(index), &x);
         }
         x
-    }
-
-    fn turns(&self, positions: &[u32]) -> Turns {
-        let Some(rope) = &self.config.rope else { return Turns { global: None, local: None } };
-        let amplitude = rope.amplitude as f32;
-        let angles = |frequencies: &[f32], amplitude| {
-            let has_angles = !frequencies.is_empty();
-            has_angles.then(|| Angles::new(positions, frequencies, amplitude, &self.device))
-        };
-        Turns {
-            global: angles(&self.config.frequencies, amplitude),
-            local: angles(&self.config.local_frequencies, 1.0),
-        }
     }
 
     /// The logits that the stream would give if no layer followed: the end of [`Decoder::forward`], and the lens
@@ -234,34 +179,9 @@ impl Decoder {
         x: &Tensor<2>,
         pass: &mut Pass<'_, '_, '_>,
     ) -> Tensor<2> {
-        let (config, rows, n_rows) = (&self.config, pass.rows, x.dims()[0]);
-        let x = layer.attention_norm.forward(x.clone(), config.epsilon); // [R, D]
+        let x = layer.attention_norm.forward(x.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::AttentionNorm(index), &x);
-        let q = layer.queries.forward(x.clone(), rows);
-        let q = q.reshape([n_rows, config.n_heads, config.head_size]); // [R, H, d]
-        let k = layer.keys.forward(x.clone(), rows);
-        let k = k.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
-        let v = layer.values.forward(x, rows);
-        let v = v.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
-        let normed = |x, norm: &Option<Norm>| match norm {
-            Some(norm) => norm.forward_heads(x, config.epsilon),
-            None => x,
-        };
-        let (q, k) = (normed(q, &layer.query_norm), normed(k, &layer.key_norm));
-        let kind = config.layers[index];
-        let turned = |x| match pass.angles.of(kind.turn) {
-            Some(angles) => rope(x, angles, config.rope_layout),
-            None => x,
-        };
-        let (q, k) = (turned(q), turned(k));
-        pass.watch.tell_heads(Part::Queries(index), &q);
-        pass.watch.tell_heads(Part::Keys(index), &k);
-        pass.watch.tell_heads(Part::Values(index), &v);
-        let scoring = Scoring { scale: config.score_scale, soft_cap: config.score_cap, window: kind.window };
-        let mixed = pass.attend.attend(index, [q, k, v], scoring, layer.sinks.as_ref());
-        let mixed = mixed.reshape([n_rows, config.n_heads * config.head_size]); // [R, H · d]
-        pass.watch.tell(Part::AttentionMix(index), &mixed);
-        let output = layer.attention_output.forward(mixed, rows); // [R, D]
+        let output = pass.attention(&self.config, (index, layer), x); // [R, D]
         self.normed(output, &layer.attention_post_norm)
     }
 
@@ -285,17 +205,11 @@ impl Decoder {
         self.normed(layer.feed_forward.forward(x, pass.rows), &layer.feed_forward_post_norm)
     }
 
-    fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {
-        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let n = ids.len();
-        Tensor::from_data(TensorData::new(ids, [n]), &self.device)
-    }
-
     fn select(&self, x: Tensor<2>, wanted: &[usize]) -> Tensor<2> {
         if wanted.len() == x.dims()[0] {
             return x;
         }
         let wanted: Vec<u32> = wanted.iter().map(|&row| row as u32).collect();
-        x.select(0, self.ids(&wanted)) // [W, D]
+        x.select(0, ids_on(&wanted, &self.device)) // [W, D]
     }
 }

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use crate::Dialect;
     use crate::blocks::PositionsKind;
-    use crate::families::{GPT2, LLAMA};
+    use crate::families::{FAMILIES, GPT2, LLAMA};
 
     fn config(dialect: &Dialect, theta: f64) -> Config {
         let mut config = Config::new([320, 64, 3, 192, 128], [4, 4], dialect);
@@ -193,6 +193,61 @@ mod tests {
         }
         let context = config.context;
         config.opened_for(context)
+    }
+
+    /// What a family has otherwise is written and read back too.
+    #[test]
+    fn windows_caps_and_stretched_angles_are_written() {
+        let (factor, original) = (4.0, 64.0);
+        let yarn = Scaling::Yarn { factor, original, fast: 32.0, slow: 1.0, range: YarnRange::WholePairs };
+        for family in FAMILIES.iter().filter(|family| family.gguf.blocks.positions == PositionsKind::Rotary) {
+            let windows: &[Option<usize>] =
+                if family.gguf.keys.window.is_empty() { &[None] } else { &[None, Some(7)] };
+            for (window, dialect) in
+                windows.iter().flat_map(|w| [(*w, &family.gguf), (*w, &family.hugging_face)])
+            {
+                if window.is_some() && dialect.keys.window.is_empty() || family.name == "gpt_oss" {
+                    continue;
+                }
+                let mut config = config(dialect, 10_000.0);
+                if family.name == "gpt_neox" {
+                    config.n_kv_heads = config.n_heads;
+                }
+                if !dialect.keys.score_cap.is_empty() && family.name == "gemma2" {
+                    (config.score_cap, config.logit_cap) = (Some(50.0), Some(30.0));
+                }
+                let rope = config.rope.as_mut().unwrap();
+                rope.local_base = dialect.blocks.local_base.map(f64::from);
+                (rope.scaling, rope.amplitude) = (yarn.clone(), yarn_amplitude(factor));
+                for (index, layer) in config.layers.iter_mut().enumerate() {
+                    let is_windowed = dialect.blocks.windows.has(index);
+                    layer.window = window.filter(|_| is_windowed);
+                    layer.turn = match dialect.blocks.turned.has(index) {
+                        true if is_windowed && dialect.blocks.local_base.is_some() => Turn::Local,
+                        true => Turn::Global,
+                        false => Turn::None,
+                    };
+                }
+                let context = config.context;
+                let config = config.opened_for(context);
+                let found = if std::ptr::eq(dialect, &family.gguf) {
+                    let mut metadata = Metadata::new("a test");
+                    config.describe_gguf(family, &mut metadata);
+                    Config::from_gguf(&metadata, dialect, "a test").unwrap()
+                } else {
+                    let json = config.describe_hugging_face(family, Head::Tied);
+                    Config::from_hugging_face(&json, dialect, "a test").unwrap()
+                };
+                let mut found = Config { score_scale: config.score_scale, ..found };
+                let (a, b) = (found.rope.take().unwrap(), config.rope.clone().unwrap());
+                assert_eq!(
+                    (a.base, a.local_base, a.dims, a.scaling),
+                    (b.base, b.local_base, b.dims, b.scaling)
+                );
+                assert!((a.amplitude - b.amplitude).abs() < 1e-6, "{}", family.name);
+                assert_eq!(found, Config { rope: None, ..config }, "{}", family.name);
+            }
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Dialect {
     pub norm_offset: f32,
     /// How the rows of queries, keys and values lie where they are one tensor.
     pub fused_heads: FusedHeads,
+    /// The row of the table of learned positions that stands for the first.
+    pub first_position: usize,
     /// How the weights of experts lie.
     pub experts: ExpertTensors,
 }
@@ -78,6 +80,10 @@ pub struct Names {
     pub embedding: &'static str,
     /// Learned positions, `[context, D]`.
     pub positions: &'static str,
+    /// Kinds of text, of which an encoder adds the first to every row, `[kinds, D]`.
+    pub token_types: &'static str,
+    /// Normalisation of what is embedded, `[D]`.
+    pub embedding_norm: &'static str,
     /// Last normalisation, `[D]`.
     pub norm: &'static str,
     /// Output head, `[V, D]`; absent where it is the embedding table.
@@ -136,6 +142,8 @@ pub struct Names {
 pub(crate) const NO_NAMES: Names = Names {
     embedding: "",
     positions: "",
+    token_types: "",
+    embedding_norm: "",
     norm: "",
     head: "",
     rope_divisors: "",

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::blocks::PositionsKind;
 use crate::config::{ExpertSizes, Scaling};
 use crate::decoder::Decoder;
-use crate::families::FAMILIES;
+use crate::encoder::Encoder;
+use crate::families::{ENCODERS, FAMILIES};
 use crate::family::{ExpertTensors, FusedHeads, Matrices, bias_of, of_layer};
 use crate::layer::{Experts, FeedForward, Layer, Norm, Positions, Ways};
 use crate::tensors::{Found, Tensors};
@@ -28,7 +29,16 @@ pub fn recognise(file: &TensorFile) -> Result<&'static Family, Error> {
     let Some(found) = file.metadata().find::<&str>(ARCHITECTURE)? else {
         return Err(Error::NoArchitecture { file: label.into(), key: ARCHITECTURE });
     };
-    find(found, label, |family| &family.gguf)
+    find(found, label, FAMILIES, |family| &family.gguf)
+}
+
+/// Finds the family of an encoder's GGUF file.
+pub(crate) fn recognise_encoder(file: &TensorFile) -> Result<&'static Family, Error> {
+    let label = file.file().label();
+    let Some(found) = file.metadata().find::<&str>(ARCHITECTURE)? else {
+        return Err(Error::NoArchitecture { file: label.into(), key: ARCHITECTURE });
+    };
+    find(found, label, ENCODERS, |family| &family.gguf)
 }
 
 /// Finds the family of a Hugging Face folder by its `config.json`.
@@ -38,21 +48,35 @@ pub fn recognise(file: &TensorFile) -> Result<&'static Family, Error> {
 pub fn recognise_config(config: &Value, file: &str) -> Result<&'static Family, Error> {
     let first = config.get(ARCHITECTURES).and_then(|list| list.get(0)).and_then(Value::as_str);
     let found = first.ok_or_else(|| Error::NoArchitecture { file: file.into(), key: ARCHITECTURES })?;
-    find(found, file, |family| &family.hugging_face)
+    let families = if is_encoder(found) { ENCODERS } else { FAMILIES };
+    find(found, file, families, |family| &family.hugging_face)
 }
 
-fn find(found: &str, file: &str, dialect: fn(&Family) -> &Dialect) -> Result<&'static Family, Error> {
+fn is_encoder(architecture: &str) -> bool {
+    ENCODERS.iter().any(|family| family.hugging_face.architectures.contains(&architecture))
+}
+
+fn find(
+    found: &str,
+    file: &str,
+    families: &'static [&'static Family],
+    dialect: fn(&Family) -> &Dialect,
+) -> Result<&'static Family, Error> {
     let known = |family: &&&Family| dialect(family).architectures.contains(&found);
-    FAMILIES.iter().find(known).copied().ok_or_else(|| Error::Architecture {
+    families.iter().find(known).copied().ok_or_else(|| Error::Architecture {
         file: file.into(),
         found: found.chars().take(100).collect(),
-        nearest: nearest(found, dialect),
+        nearest: nearest(found, families, dialect),
     })
 }
 
 /// The known one that shares the longest beginning with `found`; of equals the first.
-fn nearest(found: &str, dialect: fn(&Family) -> &Dialect) -> &'static str {
-    let names = FAMILIES.iter().rev().flat_map(|family| dialect(family).architectures.iter().rev());
+fn nearest(
+    found: &str,
+    families: &'static [&'static Family],
+    dialect: fn(&Family) -> &Dialect,
+) -> &'static str {
+    let names = families.iter().rev().flat_map(|family| dialect(family).architectures.iter().rev());
     let shared = |name: &&&str| {
         let letters = name.chars().zip(found.chars());
         letters.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
@@ -88,13 +112,7 @@ impl Decoder {
             frequencies.for_each(|(frequency, divisor)| *frequency /= divisor);
         }
         let embedding = loader.table(names.embedding, [config.vocabulary, config.width])?;
-        let positions = match config.blocks.positions {
-            PositionsKind::Rotary => Positions::Rotary,
-            PositionsKind::Learned => {
-                let shape = [config.context, config.width];
-                Positions::Learned(Box::new(loader.table(names.positions, shape)?))
-            }
-        };
+        let positions = loader.positions(&config)?;
         let head = match loader.look_up(names.head)? {
             Some(_) => loader.table(names.head, [config.vocabulary, config.width])?,
             None => embedding.clone(),
@@ -106,6 +124,29 @@ impl Decoder {
         let norm = loader.norm(&config, names.norm, 0, config.width)?;
         let (head, device) = (Linear::new(head), device.clone());
         Ok(Self { embedding, positions, layers, norm, head, device, config })
+    }
+}
+
+impl Encoder {
+    /// Loads weights that are named as in `dialect`.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::Shape`] and [`Error::Storage`].
+    pub fn load(
+        tensors: &dyn Tensors,
+        config: Config,
+        dialect: &Dialect,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let (names, width) = (dialect.names, config.width);
+        let loader = Loader { tensors, dialect, device };
+        let embedding = loader.table(names.embedding, [config.vocabulary, width])?;
+        let positions = loader.positions(&config)?;
+        let embedding_norm = loader.norm(&config, names.embedding_norm, 0, width)?;
+        let layers = (0..config.n_layers).map(|index| loader.layer(&config, index));
+        let layers = layers.collect::<Result<_, _>>()?;
+        let first_type = loader.first_type(width)?;
+        Ok(Self { embedding, first_type, positions, embedding_norm, layers, device: device.clone(), config })
     }
 }
 
@@ -141,6 +182,28 @@ impl Loader<'_> {
             },
             feed_forward_post_norm: self.optional_norm(config, names.feed_forward_post_norm, index, width)?,
         })
+    }
+
+    fn positions(&self, config: &Config) -> Result<Positions, Error> {
+        if config.blocks.positions == PositionsKind::Rotary {
+            return Ok(Positions::Rotary);
+        }
+        let first = self.dialect.first_position;
+        let whole = self.find(self.dialect.names.positions, &[first + config.context, config.width])?;
+        let weight = self.weight(whole.rows(first..first + config.context));
+        Ok(Positions::Learned(Box::new(weight)))
+    }
+
+    /// What the first kind of text is told by; zeros where a model knows no kinds.
+    fn first_type(&self, width: usize) -> Result<Tensor<1>, Error> {
+        let name = self.dialect.names.token_types;
+        let Some(found) = self.look_up(name)? else { return Ok(self.tensor(vec![0.0; width])) };
+        // A file with one kind may have a row or a matrix of one row.
+        let n_kinds = if found.shape.len() == 2 { found.shape[0] } else { 1 };
+        let shape = if found.shape.len() == 2 { vec![n_kinds, width] } else { vec![width] };
+        let mut values = widen(&self.find(name, &shape)?);
+        values.truncate(width);
+        Ok(self.tensor(values))
     }
 
     fn queries_keys_values(&self, config: &Config, index: usize) -> Result<[Linear; 3], Error> {
@@ -427,4 +490,42 @@ struct Fused {
 /// The numbers of a small tensor as f32, exactly.
 fn widen(found: &Found) -> Vec<f32> {
     found.storage.widen(found.bytes.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_unknown_architecture_is_named_with_the_nearest_that_works() {
+        for (found, expected) in [
+            ("Qwen2MoeForCausalLM", "Qwen2ForCausalLM"),
+            ("Gemma3nForCausalLM", "Gemma3ForCausalLM"),
+            ("Phi4ForCausalLM", "Phi3ForCausalLM"),
+            ("XglmForCausalLM", "LlamaForCausalLM"),
+            ("", "LlamaForCausalLM"),
+        ] {
+            match recognise_config(&json!({ "architectures": [found] }), "config.json") {
+                Err(Error::Architecture { nearest, found: named, .. }) => {
+                    assert_eq!((nearest, &*named), (expected, found));
+                }
+                _ => panic!("{found} is not refused"),
+            }
+        }
+        for config in [json!({}), json!({ "architectures": [] }), json!({ "architectures": [7] }), json!(3)] {
+            let refused = recognise_config(&config, "config.json");
+            assert!(matches!(refused, Err(Error::NoArchitecture { .. })), "{config}");
+        }
+    }
+
+    #[test]
+    fn every_family_is_found_under_its_own_names() {
+        for family in FAMILIES.iter().chain(ENCODERS) {
+            for name in family.hugging_face.architectures {
+                let found = recognise_config(&json!({ "architectures": [name] }), "config.json");
+                assert_eq!(found.map(|found| found.name).ok(), Some(family.name));
+            }
+        }
+    }
 }

@@ -218,13 +218,15 @@ impl Parameters {
             PositionsKind::Rotary => vec![ids],
             PositionsKind::Learned => vec![ids, positions],
         };
-        for (index, rows) in tables.into_iter().enumerate() {
+        let scales = [self.config.embedding_scale, 1.0];
+        for (index, (rows, scale)) in tables.into_iter().zip(scales).enumerate() {
+            let gradient = if scale == 1.0 { gradient.clone() } else { gradient.clone() * scale };
             let shape = &self.list[index].shape;
             let table = match gradients[index].take() {
                 Some(Learned::Matrix(table)) => table,
                 _ => Tensor::zeros([shape[0], shape[1]], &self.device),
             };
-            let table = embedding::add_gradient(table, rows, gradient.clone());
+            let table = embedding::add_gradient(table, rows, gradient);
             gradients[index] = Some(Learned::Matrix(table));
         }
         let found = |gradient: Option<Learned>| gradient.expect("the logits depend on every parameter");

@@ -73,16 +73,36 @@ pub struct Scoring {
     pub soft_cap: Option<f32>,
     /// How many tokens up to itself a row sees; all where there is none.
     pub window: Option<usize>,
+    /// Up to where a row sees.
+    pub sight: Sight,
+}
+
+/// Up to where a row sees its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Up to itself, as in a decoder.
+    Causal,
+    /// To the last row of its span, as in an encoder.
+    Whole,
 }
 
 impl Scoring {
     /// Every token up to the row itself, with scores that are only scaled.
     pub fn scaled(scale: f32) -> Self {
-        Self { scale, soft_cap: None, window: None }
+        Self { scale, soft_cap: None, window: None, sight: Sight::Causal }
+    }
+
+    /// The tokens that the row at `position` sees, of `n_tokens`.
+    pub(crate) fn visible(&self, position: usize, n_tokens: usize) -> std::ops::Range<usize> {
+        let end = match self.sight {
+            Sight::Causal => position + 1,
+            Sight::Whole => n_tokens,
+        };
+        self.first_visible(position)..end
     }
 
     /// The first token that the row at `position` sees.
-    pub(crate) fn first_visible(&self, position: usize) -> usize {
+    fn first_visible(&self, position: usize) -> usize {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 }
@@ -203,10 +223,7 @@ fn scores<B: Backend>(q: Value<B>, k: Value<B>, span: &Span, scoring: &Scoring) 
         Some(cap) => scores.scale(1.0 / cap).tanh().scale(cap),
         None => scores,
     };
-    let sees = |row: usize, token: usize| {
-        let position = span.past + row;
-        (scoring.first_visible(position)..=position).contains(&token)
-    };
+    let sees = |row: usize, token: usize| scoring.visible(span.past + row, n_tokens).contains(&token);
     let mask = scores.mask(n, n_tokens, sees).reshape([1, n, n_tokens]);
     scores + mask
 }
@@ -253,8 +270,9 @@ impl Tables {
             let table_start = tables.pages.len();
             tables.pages.extend_from_slice(&span.table);
             for position in span.past..span.past + span.rows {
-                let first_visible = scoring.first_visible(position);
-                tables.rows.push(kernel::Row { table_start, first_visible, n_visible: position + 1 });
+                let visible = scoring.visible(position, span.past + span.rows);
+                let (first_visible, n_visible) = (visible.start, visible.end);
+                tables.rows.push(kernel::Row { table_start, first_visible, n_visible });
                 tables.slots.push(span.table[position / block] * block as u32 + (position % block) as u32);
             }
         }
@@ -321,22 +339,22 @@ pub fn attention(
     (Tensor::from_dispatch(output), pool)
 }
 
-/// Attention of whole sequences of equal length to themselves where [`crate::causal_attention`] does not know how:
-/// with a window, a cap or sinks. Nothing is kept; gradients flow through the definition.
+/// Attention of whole sequences to themselves where [`crate::causal_attention`] does not know how: of any lengths, with
+/// a window, a cap or sinks, or to what comes behind too. Nothing is kept; gradients flow through the definition.
 ///
 /// # Shapes
-/// `q` `[B·T, H, d]`, `k` and `v` `[B·T, K, d]`, sinks `[H]`, `B` sequences → `[B·T, H, d]`.
+/// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, sinks `[H]`, lengths of `R` rows in all → `[R, H, d]`.
 pub fn attention_within(
     [q, k, v]: [Tensor<3>; 3],
-    sequences: usize,
+    lengths: &[usize],
     scoring: Scoring,
     sinks: Option<&Tensor<1>>,
 ) -> Tensor<3> {
-    let [rows, kv_heads, size] = k.dims();
-    let length = rows / sequences.max(1);
-    let span = |index: usize| Span { table: [index as u32].into(), past: 0, rows: length };
-    let spans = Arc::new(Spans((0..sequences).map(span).collect()));
-    let shape = PoolShape { blocks: sequences, kv_heads, block: length.max(1), size };
+    let [_, kv_heads, size] = k.dims();
+    let span = |(index, rows): (usize, &usize)| Span { table: [index as u32].into(), past: 0, rows: *rows };
+    let spans = Arc::new(Spans(lengths.iter().enumerate().map(span).collect()));
+    let block = lengths.iter().copied().max().unwrap_or(0).max(1);
+    let shape = PoolShape { blocks: lengths.len(), kv_heads, block, size };
     let pool = KvPool::new(shape, &q.device());
     attention([q, k, v], pool, &spans, scoring, sinks).0
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use ops::activation::swiglu::swiglu;
-use ops::attention::{KvPool, PoolShape, Scoring, Span, Spans, attention};
+use ops::attention::{KvPool, PoolShape, Scoring, Sight, Span, Spans, attention};
 use ops::linear::linear;
 use ops::norm::rms_norm::rms_norm;
 use ops::softmax::softmax;
@@ -133,7 +133,7 @@ const HEADS: usize = 6;
 const KV_HEADS: usize = 2;
 const SIZE: usize = 40;
 /// A window that ends within a page and within a group of tokens.
-const SCORING: Scoring = Scoring { scale: 0.3, soft_cap: Some(3.0), window: Some(45) };
+const SCORING: Scoring = Scoring { scale: 0.3, soft_cap: Some(3.0), window: Some(45), sight: Sight::Causal };
 
 fn sinks() -> Tensor<1> {
     Tensor::from_data([-1.0f32, 0.5, 2.0, 0.0, 1.0, -0.5], &cpu())

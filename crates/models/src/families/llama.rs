@@ -26,6 +26,7 @@ pub const LLAMA: Family = Family {
         rope_layout: Layout::Interleaved,
         norm_offset: 0.0,
         fused_heads: FusedHeads::ByKind,
+        first_position: 0,
         experts: ExpertTensors::Stacked,
     },
     hugging_face: Dialect {
@@ -40,6 +41,7 @@ pub const LLAMA: Family = Family {
         rope_layout: Layout::Halves,
         norm_offset: 0.0,
         fused_heads: FusedHeads::ByKind,
+        first_position: 0,
         experts: ExpertTensors::Alone,
     },
 };

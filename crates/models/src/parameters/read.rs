@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
 
+use super::written::{by_kind, is_by_head};
 use super::{FileRows, Head, Learned, Norms, Parameter, Parameters, plan};
 use crate::blocks::Biases;
 use crate::family::{Matrices, bias_of, of_layer};
@@ -45,7 +46,13 @@ impl Parameters {
             if !whole.contains_key(name) {
                 let is_turned =
                     matches!(plan.file.rows, FileRows::Product | FileRows::Turned) && plan.shape.len() == 2;
-                whole.insert(name.clone(), (values(file, name, is_turned, dialect.matrices)?, 0));
+                let mut values = values(file, name, is_turned, dialect.matrices)?;
+                let width = config.n_heads * config.head_size;
+                // Anything else is told by its size below.
+                if is_by_head(name, dialect) && values.len().is_multiple_of(3 * width) {
+                    values = by_kind(&values, width, config.head_size);
+                }
+                whole.insert(name.clone(), (values, 0));
             }
             let (values, start) = whole.get_mut(name).expect("it was just put there");
             let n: usize = plan.shape.iter().product();

@@ -1,7 +1,7 @@
 //! What learns has gradients that small steps confirm, and goes out and in unchanged.
 
 use super::*;
-use crate::families::{GPT2, LLAMA};
+use crate::families::{GEMMA2, GLM4, GPT_NEOX, GPT2, LLAMA, PHI3, QWEN2, QWEN3};
 use crate::{Attend, Error, Family, Found, Input, Tensors};
 use ops::Rows;
 use ops::weight::{Lent, Storage};
@@ -18,13 +18,45 @@ fn gpt2(biases: Biases) -> Config {
     Config { blocks, ..config }
 }
 
+/// A small model of a family that turns.
+fn turned(family: &Family, n_kv_heads: usize) -> Config {
+    Config::new([32, 32, 2, 64, 64], [2, n_kv_heads], &family.gguf)
+}
+
+/// Gemma 2 without a cap on logits, with a window that is felt.
+fn gemma2() -> Config {
+    let mut config = turned(&GEMMA2, 1);
+    config.layers[0].window = Some(2);
+    Config { score_cap: Some(1.5), score_scale: 0.5, ..config }
+}
+
 /// Every kind of model that learns.
 fn models() -> Vec<(&'static str, Config, &'static Family)> {
     vec![
         ("llama", llama(), &LLAMA),
         ("gpt2", gpt2(Biases::All), &GPT2),
         ("gpt2 without bias", gpt2(Biases::None), &GPT2),
+        ("qwen2", turned(&QWEN2, 1), &QWEN2),
+        ("qwen3", turned(&QWEN3, 1), &QWEN3),
+        ("gemma2", gemma2(), &GEMMA2),
+        ("phi3", turned(&PHI3, 1), &PHI3),
+        ("glm4", turned(&GLM4, 1), &GLM4),
+        ("gpt_neox", turned(&GPT_NEOX, 2), &GPT_NEOX),
     ]
+}
+
+#[test]
+fn what_cannot_learn_says_so() {
+    let capped = Config { logit_cap: Some(30.0), ..gemma2() };
+    assert!(matches!(capped.check_learning("gemma2"), Err(Error::Learning { .. })));
+    let experts = Some(crate::ExpertSizes { n_experts: 4, n_chosen: 2 });
+    let routed = Config { experts, ..llama() };
+    let error = routed.check_learning("llama").unwrap_err().to_string();
+    assert_eq!(error, "llama models with routed experts cannot be trained or written in another form yet");
+    let file = File(BTreeMap::new());
+    let read = Parameters::read(&file, &[], routed, &LLAMA.gguf, &cpu());
+    assert!(matches!(read, Err(Error::Learning { .. })));
+    assert!(gemma2().check_learning("gemma2").is_ok());
 }
 
 fn cpu() -> Device {
@@ -146,7 +178,7 @@ fn what_is_written_in_any_dialect_loads_as_the_same_model() {
                     file.0.values().map(|(_, values)| values.iter().filter(is_learned).count()).sum();
                 assert_eq!(n_values, parameters.n_values(), "{model}: every value once");
                 let has_biases = file.0.keys().any(|name| name.ends_with(".bias"));
-                assert_eq!(has_biases, dialect.blocks.biases == Biases::All, "{model}");
+                assert_eq!(has_biases, dialect.blocks.biases != Biases::None, "{model}");
                 let config = Config { rope_layout: dialect.rope_layout, ..config.clone() };
                 let names: Vec<String> = file.0.keys().cloned().collect();
                 // A file of a family that expects biases has them, of zeros where none were learned.

@@ -121,7 +121,7 @@ impl Parameters {
 }
 
 /// Whether a file has queries, keys and values in the tensor called `name`, head by head.
-fn is_by_head(name: &str, dialect: &Dialect) -> bool {
+pub(super) fn is_by_head(name: &str, dialect: &Dialect) -> bool {
     let whole = dialect.names.queries_keys_values;
     let stem =
         |name: &str| name.rsplit_once('.').map(|(stem, _)| stem.rsplit('.').next().unwrap_or("").to_owned());
@@ -133,6 +133,14 @@ fn by_head(values: &[f32], width: usize, size: usize) -> Vec<f32> {
     let columns = values.len() / (3 * width).max(1);
     let head = |head: usize| (0..3).map(move |part| part * width + head * size);
     let starts = (0..width / size.max(1)).flat_map(head);
+    starts.flat_map(|row| values[row * columns..(row + size) * columns].iter().copied()).collect()
+}
+
+/// The way back of [`by_head`]: all queries, all keys and all values, of `3 · width` rows head by head.
+pub(super) fn by_kind(values: &[f32], width: usize, size: usize) -> Vec<f32> {
+    let columns = values.len() / (3 * width).max(1);
+    let kind = |part: usize| (0..width / size.max(1)).map(move |head| (3 * head + part) * size);
+    let starts = (0..3).flat_map(kind);
     starts.flat_map(|row| values[row * columns..(row + size) * columns].iter().copied()).collect()
 }
 

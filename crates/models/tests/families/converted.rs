@@ -186,7 +186,7 @@ fn divisors(settings: &Json) -> Vec<Named> {
     let rope = rope(settings);
     let real = |key: &str| rope[key].as_f64().unwrap();
     let named = |name: &str, values: Vec<f32>| Named { name: name.into(), shape: vec![values.len()], values };
-    match rope["rope_type"].as_str().unwrap() {
+    match rope["rope_type"].as_str().unwrap_or("default") {
         "longrope" => {
             let list = |key: &str| {
                 rope[key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
@@ -268,6 +268,9 @@ pub fn settings(architecture: &str, config: &Json) -> Vec<(String, Value)> {
 
 fn rope_settings(config: &Json, add: &mut dyn FnMut(&str, Value)) {
     let rope = rope(config);
+    if rope.is_null() {
+        return;
+    }
     let real = |key: &str| rope[key].as_f64();
     add("rope.freq_base", Value::F32(real("rope_theta").unwrap() as f32));
     let dims = head_size(config) as f64 * real("partial_rotary_factor").unwrap_or(1.0);

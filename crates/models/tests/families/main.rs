@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod converted;
+mod encoders;
 mod files;
 mod gpt2;
 mod llama;

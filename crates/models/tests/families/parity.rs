@@ -2,6 +2,7 @@
 //! would convert them to, whole and in pieces, on every device.
 
 use burn::tensor::Device;
+use formats::TensorFile;
 use models::blocks::{EmbeddingScale, FeedForwardKind, Residual, Weighing};
 use models::families::*;
 use models::{Config, Decoder, Family, Turn};
@@ -273,7 +274,7 @@ impl Case {
         let conversion = self.conversion.as_ref()?;
         let list = settings(conversion.architecture, &reference.settings);
         let list: Vec<_> = list.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
-        let tensors = conversion.tensors(&weights(reference), &reference.settings);
+        let tensors = conversion.tensors(&weights(&reference.file), &reference.settings);
         let file = as_gguf(&list, &tensors);
         let family = models::recognise(&file).unwrap();
         let config = Config::from_gguf(file.metadata(), &family.gguf, "model.gguf").unwrap();
@@ -282,8 +283,8 @@ impl Case {
 }
 
 /// The tensors of the files that `transformers` wrote.
-fn weights(reference: &Reference) -> Vec<Named> {
-    let text: &str = reference.file.metadata().read("tensors").unwrap();
+pub fn weights(file: &TensorFile) -> Vec<Named> {
+    let text: &str = file.metadata().read("tensors").unwrap();
     let shapes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
     let size = |size: &serde_json::Value| size.as_u64().unwrap() as usize;
     let named = |(name, shape): (&String, &serde_json::Value)| {
@@ -300,7 +301,7 @@ fn every_layer_is_as_in_transformers() {
         let found = models::recognise_config(&reference.settings, "config.json").unwrap();
         assert_eq!(found.name, case.family.name);
         for (label, device) in devices() {
-            let decoder = case.load(&weights(&reference), reference.config.clone(), &device);
+            let decoder = case.load(&weights(&reference.file), reference.config.clone(), &device);
             check(&reference, &decoder, &format!("{}, Hugging Face, {label}", case.fixture));
             if let Some(decoder) = case.converted(&reference, &device) {
                 check(&reference, &decoder, &format!("{}, GGUF, {label}", case.fixture));
@@ -314,7 +315,7 @@ fn every_quirk_that_is_switched_off_shows() {
     for case in cases() {
         let reference = case.open();
         for (name, quirk) in case.quirks {
-            let (mut config, mut tensors) = (reference.config.clone(), weights(&reference));
+            let (mut config, mut tensors) = (reference.config.clone(), weights(&reference.file));
             quirk(&mut config, &mut tensors);
             let decoder = case.load(&tensors, config, &ops::device::cpu());
             // The two forms of GELU differ by 5e-4 at most.

@@ -9,7 +9,7 @@ use super::{Call, Case};
 use crate::Rows;
 use crate::activation::clamped_swiglu::Clamp;
 use crate::activation::gelu::Gelu;
-use crate::attention::{Attended, Attending, PoolTensors, Scoring, Span, Spans};
+use crate::attention::{Attended, Attending, PoolTensors, Scoring, Sight, Span, Spans};
 use crate::rope::Layout;
 use crate::value::Value;
 use crate::weight::{Lent, Storage, Weight, WeightTensor};
@@ -105,6 +105,7 @@ pub(super) static CASES: &[Case] = &[
     case("attention, long", LONG_QKV, 0, op::attention_long, definition::attention_long),
     case("attention, window", SHORT_QKV, 3, op::attention_window, definition::attention_window),
     case("attention, cap", SHORT_QKV, 3, op::attention_cap, definition::attention_cap),
+    case("attention, whole", SHORT_QKV, 3, op::attention_whole, definition::attention_whole),
     case("attention, sinks", SHORT_SINKS, 4, op::attention_sinks, definition::attention_sinks),
     case("attention, all, long", LONG_SINKS, 0, op::attention_all, definition::attention_all),
     case("clamped_swiglu", &[&[5, 67], &[5, 67]], 2, op::clamped_swiglu, definition::clamped_swiglu),
@@ -183,7 +184,8 @@ impl Steps {
 type Primitive = burn::backend::tensor::FloatTensor<Dispatch>;
 type Attend = fn([Primitive; 3], Primitive, PoolTensors<Dispatch>, Arc<Spans>) -> Attended<Dispatch>;
 
-const PLAIN: Scoring = Scoring { scale: SCALE, soft_cap: None, window: None };
+const PLAIN: Scoring = Scoring { scale: SCALE, soft_cap: None, window: None, sight: Sight::Causal };
+const WHOLE: Scoring = Scoring { sight: Sight::Whole, ..PLAIN };
 const WINDOW: Scoring = Scoring { window: Some(3), ..PLAIN };
 const CAP: Scoring = Scoring { soft_cap: Some(0.8), ..PLAIN };
 const ALL: Scoring = Scoring { window: Some(37), soft_cap: Some(2.0), ..PLAIN };
@@ -387,6 +389,10 @@ pub(super) mod op {
         SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: CAP }))
     }
 
+    pub fn attention_whole(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WHOLE }))
+    }
+
     pub fn attention_sinks(x: Values<'_>) -> Value<Dispatch> {
         SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WINDOW }))
     }
@@ -525,6 +531,10 @@ mod definition {
 
     pub fn attention_cap(x: Values<'_>) -> Value<Dispatch> {
         SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: CAP }))
+    }
+
+    pub fn attention_whole(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WHOLE }))
     }
 
     pub fn attention_sinks(x: Values<'_>) -> Value<Dispatch> {
