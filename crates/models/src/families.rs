@@ -42,7 +42,20 @@ use crate::Family;
 pub static ENCODERS: &[&Family] = &[&BERT, &ROBERTA, &NOMIC_BERT];
 
 /// Every family of decoders. Where several are called the same in a kind of file, the first is taken for it.
+#[rustfmt::skip]
 pub static FAMILIES: &[&Family] = &[
-    &LLAMA, &MISTRAL, &MIXTRAL, &QWEN2, &QWEN3, &QWEN3_MOE, &GEMMA2, &GEMMA3, &PHI3, &SMOLLM3, &GLM4, &GPT2,
-    &GPT_NEOX, &GPT_OSS,
+    &LLAMA,
+    &MISTRAL,
+    &MIXTRAL,
+    &QWEN2,
+    &QWEN3,
+    &QWEN3_MOE,
+    &GEMMA2,
+    &GEMMA3,
+    &PHI3,
+    &SMOLLM3,
+    &GLM4,
+    &GPT2,
+    &GPT_NEOX,
+    &GPT_OSS,
 ];
