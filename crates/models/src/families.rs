@@ -8,6 +8,7 @@ mod gpt2;
 mod gpt_neox;
 mod gpt_oss;
 mod llama;
+mod ministral;
 mod mistral;
 mod mixtral;
 mod nomic_bert;
@@ -26,6 +27,7 @@ pub use gpt_neox::GPT_NEOX;
 pub use gpt_oss::GPT_OSS;
 pub use gpt2::GPT2;
 pub use llama::LLAMA;
+pub use ministral::MINISTRAL;
 pub use mistral::MISTRAL;
 pub use mixtral::MIXTRAL;
 pub use nomic_bert::NOMIC_BERT;
@@ -46,6 +48,7 @@ pub static ENCODERS: &[&Family] = &[&BERT, &ROBERTA, &NOMIC_BERT];
 pub static FAMILIES: &[&Family] = &[
     &LLAMA,
     &MISTRAL,
+    &MINISTRAL,
     &MIXTRAL,
     &QWEN2,
     &QWEN3,

@@ -92,6 +92,7 @@ fn cases() -> Vec<Case> {
             ..case("qwen3", &QWEN3, Conversion { architecture: "qwen3", ..PLAIN })
         },
         Case { quirks: &[NO_WINDOWS, WIDER], ..case("mistral", &MISTRAL, LLAMA_CONVERSION) },
+        Case { quirks: &[NO_WINDOWS, OTHER_WINDOWS], ..case("ministral", &MINISTRAL, LLAMA_CONVERSION) },
         Case { quirks: &[UNSTRETCHED], ..case("llama-llama3", &LLAMA, LLAMA_CONVERSION) },
         Case { quirks: &[UNSTRETCHED], ..case("llama-linear", &LLAMA, LLAMA_CONVERSION) },
         // llama.cpp has no such angles, and its conversion none for a fixed context.
