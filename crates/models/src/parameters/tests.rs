@@ -95,9 +95,11 @@ fn every_parameter_has_a_gradient_that_a_small_step_confirms() {
                 let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{context}")).values();
                 let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
                 if name.ends_with("attn_k.bias") {
-                    // It shifts all scores of a query alike, and so changes nothing.
-                    assert!(norm_squared < 1e-10, "{context}: {norm_squared}");
-                    continue;
+                    // It shifts all scores of a query alike, and so changes nothing; where keys are turned, often little.
+                    assert!(config.rope.is_some() || norm_squared < 1e-10, "{context}: {norm_squared}");
+                    if norm_squared < 1e-4 {
+                        continue;
+                    }
                 }
                 let ratio = confirm(&mut parameters, index, &gradient, before);
                 assert!((ratio - 1.0).abs() < 0.05, "{context}: {ratio}");
@@ -106,11 +108,11 @@ fn every_parameter_has_a_gradient_that_a_small_step_confirms() {
     }
 }
 
-/// A step along the gradient that should raise the loss by one part in two hundred: what it does, in what it should.
+/// A step along the gradient that should raise the loss by one part in five hundred: what it does, in what it should.
 fn confirm(parameters: &mut Parameters, index: usize, gradient: &[f32], before: f32) -> f32 {
     let values = parameters.list[index].tensor.values();
     let norm_squared: f32 = gradient.iter().map(|g| g * g).sum();
-    let step = 0.005 * before / norm_squared;
+    let step = 0.002 * before / norm_squared;
     let moved = |sign: f32| values.iter().zip(gradient).map(|(v, g)| v + sign * step * g).collect();
     set(parameters, index, moved(1.0));
     let up = loss_of(parameters);
