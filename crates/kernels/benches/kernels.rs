@@ -13,7 +13,7 @@ use kernels::activation::Gelu;
 use kernels::activation::geglu::{geglu, geglu_backward};
 use kernels::activation::gelu::{gelu, gelu_backward};
 use kernels::activation::swiglu::{swiglu, swiglu_backward};
-use kernels::attention::{Cache, Pages, Row, attention};
+use kernels::attention::{Cache, Pages, Row, Scoring, attention};
 use kernels::blocks::{Blocks, TYPES};
 use kernels::causal_attention::{self as causal, causal_attention, causal_attention_backward};
 use kernels::cross_entropy::{HeadLoss, head_loss, head_loss_with_gradients};
@@ -408,8 +408,9 @@ fn attentions(bench: &Bench) {
     let tables: Vec<u32> = (0..n_tokens as u32 / 16).collect();
     let cache = Cache { keys: &keys, values: &values, tables: &tables, pages };
     for (name, n_heads, n_rows) in [("grouped", 32, 64), ("plain", 8, 64), ("grouped", 32, 1)] {
-        let rows: Vec<Row> =
-            (0..n_rows).map(|row| Row { table_start: 0, n_visible: n_tokens - n_rows + row + 1 }).collect();
+        let rows: Vec<Row> = (0..n_rows)
+            .map(|row| Row { table_start: 0, first_visible: 0, n_visible: n_tokens - n_rows + row + 1 })
+            .collect();
         let q = numbers(7, n_rows * n_heads * 128);
         let mut y = vec![0.0; q.len()];
         let limit = Limit::Arithmetic(4.0 * (n_rows * n_heads * 128 * n_tokens) as f64);
@@ -418,7 +419,7 @@ fn attentions(bench: &Bench) {
             limit,
             "exponentials; loads from the second cache",
             || {
-                attention(&q, &cache, &rows, 0.1, &mut y);
+                attention(&q, &cache, &rows, Scoring::scaled(0.1), &mut y);
             },
         );
     }

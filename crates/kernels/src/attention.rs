@@ -2,15 +2,19 @@
 //! tokens that the row sees, with grouped heads.
 //!
 //! Does not write keys and values ([`crate::kv`]), rotate them ([`crate::rope`]) or know sequences: a row
-//! names its block table and how many tokens it sees (its position + 1 where it is causal). Source: M.
-//! Milakov and N. Gimelshein, "Online normalizer calculation for softmax" (2018); W. Kwon and others,
-//! "Efficient Memory Management for Large Language Model Serving with PagedAttention" (2023).
+//! names its block table, the first token that it sees and how many there are up to its last (its position + 1
+//! where it is causal). Source: M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax"
+//! (2018); W. Kwon and others, "Efficient Memory Management for Large Language Model Serving with
+//! PagedAttention" (2023). Of what [`Scoring`] adds: I. Bello and others, "Neural Combinatorial Optimization
+//! with Reinforcement Learning" (2016), for the soft cap `cap · tanh(score / cap)`; G. Xiao and others,
+//! "Efficient Streaming Language Models with Attention Sinks" (2023), for a score that takes weight and gives
+//! no value.
 //!
-//! A row walks its tokens in order, in groups of [`TOKENS_AT_ONCE`] from its first token, so its bits depend
-//! on its query and the tokens that it sees: not on the other rows, the threads, the block size or where
-//! blocks lie. A score of minus infinity counts nothing; NaN or plus infinity makes its head NaN; a row that
-//! sees nothing gives zeros. Largest error against exact arithmetic: 1e-5 of the largest value seen, for
-//! scores up to 80.
+//! A row walks its tokens in order, in groups of [`TOKENS_AT_ONCE`] from its sequence's first token, so its
+//! bits depend on its query and the tokens that it sees: not on the other rows, the threads, the block size or
+//! where blocks lie. A score of minus infinity counts nothing; NaN or plus infinity makes its head NaN (under a
+//! soft cap an infinite score is the cap); a row that sees nothing gives zeros. Largest error against exact
+//! arithmetic: 1e-5 of the largest value seen, for scores up to 80.
 
 use std::ops::Range;
 
@@ -63,8 +67,44 @@ pub struct Cache<'a> {
 pub struct Row {
     /// Where the block table of the row's sequence starts in [`Cache::tables`].
     pub table_start: usize,
-    /// How many tokens of its sequence the row sees, from the first.
+    /// The first token of its sequence that the row sees.
+    pub first_visible: usize,
+    /// How many tokens of its sequence there are up to the last that the row sees.
     pub n_visible: usize,
+}
+
+/// How scores are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Scoring<'a> {
+    /// By what the products of queries and keys are multiplied; positive.
+    pub scale: f32,
+    /// What no score's magnitude goes beyond: `cap · tanh(score / cap)`; positive.
+    pub soft_cap: Option<f32>,
+    /// A score for each query head that belongs to no token, [H]; empty where there is none.
+    pub sinks: &'a [f32],
+}
+
+impl Scoring<'_> {
+    /// Scores that are only scaled.
+    pub fn scaled(scale: f32) -> Self {
+        Self { scale, soft_cap: None, sinks: &[] }
+    }
+
+    /// What the online softmax of a head begins with: the greatest score so far, and the sum of weights.
+    #[inline(always)]
+    fn beginning(&self, head: usize) -> (f32, f32) {
+        match self.sinks.get(head) {
+            Some(sink) if *sink != f32::NEG_INFINITY => (*sink, 1.0),
+            _ => (f32::NEG_INFINITY, 0.0),
+        }
+    }
+
+    fn check(&self, n_heads: usize) {
+        assert!(self.scale > 0.0, "attention: scale {}", self.scale);
+        assert!(self.soft_cap.is_none_or(|cap| cap > 0.0), "attention: soft cap {:?}", self.soft_cap);
+        let n_sinks = self.sinks.len();
+        assert!(n_sinks == 0 || n_sinks == n_heads, "attention: {n_sinks} sinks for {n_heads} heads");
+    }
 }
 
 impl Row {
@@ -85,7 +125,7 @@ pub struct Stretch<'a> {
     y: Disjoint<'a, f32>,
     /// Where in `y` the first of the rows starts.
     y_start: usize,
-    scale: f32,
+    scoring: Scoring<'a>,
 }
 
 impl<'a> Stretch<'a> {
@@ -100,6 +140,12 @@ impl<'a> Stretch<'a> {
             here.iter_mut().zip(first..).for_each(|(place, token)| *place = token * head_size);
             (block, skipped, places) = (block + 1, 0, rest);
         }
+    }
+
+    /// The first query head that shares the key-value head.
+    #[inline(always)]
+    fn first_head(&self) -> usize {
+        self.row_size() / self.cache.pages.head_size / self.cache.pages.n_key_heads * self.head
     }
 
     /// Elements of a row, of all heads.
@@ -155,24 +201,31 @@ const SMALL: usize = 256 * 1024;
 /// (H/K).
 ///
 /// # Panics
-/// When the lengths do not fit together, a table or a block lies outside its slice, or the scale is not
-/// positive.
-pub fn attention(q: &[f32], cache: &Cache<'_>, rows: &[Row], scale: f32, y: &mut [f32]) {
-    attention_with(ATTENTION.body(), q, cache, rows, scale, y);
+/// When the lengths do not fit together, a table or a block lies outside its slice, or the scale or a soft cap is
+/// not positive.
+pub fn attention(q: &[f32], cache: &Cache<'_>, rows: &[Row], scoring: Scoring<'_>, y: &mut [f32]) {
+    attention_with(ATTENTION.body(), q, cache, rows, scoring, y);
 }
 
-fn attention_with(body: Body, q: &[f32], cache: &Cache<'_>, rows: &[Row], scale: f32, y: &mut [f32]) {
+fn attention_with(
+    body: Body,
+    q: &[f32],
+    cache: &Cache<'_>,
+    rows: &[Row],
+    scoring: Scoring<'_>,
+    y: &mut [f32],
+) {
     assert_eq!(q.len(), y.len(), "attention: q and y differ in length");
-    assert!(scale > 0.0, "attention: scale {scale}");
     if y.is_empty() {
         return;
     }
     check(q.len(), cache, rows);
+    scoring.check(q.len() / rows.len() / cache.pages.head_size);
     let n_key_heads = cache.pages.n_key_heads;
     let row_size = q.len() / rows.len();
     let stretches = stretches(rows, n_key_heads);
     let output = Disjoint::new(y);
-    let n_visible: usize = rows.iter().map(|row| row.n_visible).sum();
+    let n_visible: usize = rows.iter().map(|row| row.n_visible.saturating_sub(row.first_visible)).sum();
     let n_tasks = stretches.len() * n_key_heads;
     let grain = if 2 * n_visible * row_size < SMALL { n_tasks } else { 1 };
     pool::run_ranges(n_tasks, grain, &|tasks| {
@@ -189,7 +242,7 @@ fn attention_with(body: Body, q: &[f32], cache: &Cache<'_>, rows: &[Row], scale:
                 queries: &q[elements.clone()],
                 y: output,
                 y_start: elements.start,
-                scale,
+                scoring,
             };
             // SAFETY: stretches and heads do not overlap; the table holds only bodies that this machine can
             // run; `check` has seen that every block lies inside both pools.
@@ -241,21 +294,24 @@ fn scalar(stretch: &Stretch<'_>) {
     for (index, row) in stretch.rows.iter().enumerate() {
         // SAFETY: the row and the head are this task's alone.
         let (queries, y) = unsafe { stretch.group(index) };
-        for (query, y) in queries.chunks_exact(size).zip(y.chunks_exact_mut(size)) {
-            scalar_head(stretch, row.n_visible, query, y);
+        let heads = queries.chunks_exact(size).zip(y.chunks_exact_mut(size));
+        for ((query, y), head) in heads.zip(stretch.first_head()..) {
+            scalar_head(stretch, row.first_visible..row.n_visible, head, (query, y));
         }
     }
 }
 
-fn scalar_head(stretch: &Stretch<'_>, n_visible: usize, query: &[f32], y: &mut [f32]) {
-    let (mut greatest, mut sum) = (f32::NEG_INFINITY, 0.0);
+fn scalar_head(stretch: &Stretch<'_>, visible: Range<usize>, head: usize, (query, y): (&[f32], &mut [f32])) {
+    let scoring = stretch.scoring;
+    let (mut greatest, mut sum) = scoring.beginning(head);
     y.fill(0.0);
-    for token in 0..n_visible {
+    for token in visible {
         let mut place = [0];
         stretch.places(token, &mut place);
         let elements = place[0]..place[0] + query.len();
         let key = &stretch.cache.keys[elements.clone()];
-        let score = stretch.scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>();
+        let score = scoring.scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>();
+        let score = scoring.soft_cap.map_or(score, |cap| cap * (score / cap).tanh());
         let before = greatest;
         greatest = greatest.max(score);
         let shift = finite_shift(greatest);
@@ -285,7 +341,7 @@ fn finish(y: &mut [f32], sum: f32) {
 mod x86 {
     use std::ops::Range;
 
-    use super::{ROWS_AT_ONCE, Stretch, TOKENS_AT_ONCE, finish, finite_shift};
+    use super::{ROWS_AT_ONCE, Scoring, Stretch, TOKENS_AT_ONCE, finish, finite_shift};
     use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp, load_up_to, store_up_to};
 
     /// Heads whose running maxima and sums are kept beside one another.
@@ -321,21 +377,30 @@ mod x86 {
         let (keys, values) = (stretch.cache.keys, stretch.cache.values);
         let mut greatest = [[f32::NEG_INFINITY; HEADS_AT_ONCE]; ROWS_AT_ONCE];
         let mut sums = [[0.0; HEADS_AT_ONCE]; ROWS_AT_ONCE];
+        let first_head = stretch.first_head() + part.start / size;
+        for head in 0..HEADS_AT_ONCE {
+            let (score, sum) = stretch.scoring.beginning(first_head + head);
+            greatest.iter_mut().for_each(|row| row[head] = score);
+            sums.iter_mut().for_each(|row| row[head] = sum);
+        }
+        let earliest = stretch.rows.iter().map(|row| row.first_visible).min().unwrap_or(0);
+        let earliest = earliest - earliest % TOKENS_AT_ONCE;
         let longest = stretch.rows.iter().map(|row| row.n_visible).max().unwrap_or(0);
         for row in 0..stretch.rows.len() {
             // SAFETY: the row and the head are this task's alone.
             unsafe { stretch.group(row).1[part.clone()].fill(0.0) };
         }
-        for start in (0..longest).step_by(TOKENS_AT_ONCE) {
+        for start in (earliest..longest).step_by(TOKENS_AT_ONCE) {
             let mut places = [0; TOKENS_AT_ONCE];
             let places = &mut places[..TOKENS_AT_ONCE.min(longest - start)];
             stretch.places(start, places);
             for (index, row) in stretch.rows.iter().enumerate() {
                 let n_tokens = TOKENS_AT_ONCE.min(row.n_visible.saturating_sub(start));
-                if n_tokens == 0 {
+                let n_unseen = row.first_visible.saturating_sub(start);
+                if n_tokens <= n_unseen {
                     continue;
                 }
-                let places = &places[..n_tokens];
+                let places = &places[n_unseen..n_tokens];
                 // SAFETY: the row and the head are this task's alone, and the places were taken from blocks
                 // that the wrapper has checked.
                 unsafe {
@@ -343,7 +408,7 @@ mod x86 {
                     let queries = queries[part.clone()].chunks_exact(size);
                     for (head, (query, y)) in queries.zip(y[part.clone()].chunks_exact_mut(size)).enumerate()
                     {
-                        let mut weights = scores::<V>(keys, places, query, stretch.scale);
+                        let mut weights = scores::<V>(keys, places, query, stretch.scoring);
                         let keep =
                             weigh::<V>(&mut weights, &mut greatest[index][head], &mut sums[index][head]);
                         accumulate::<V, CHAINS>(values, places, &weights, keep, y);
@@ -358,13 +423,13 @@ mod x86 {
         }
     }
 
-    /// The scaled scores of some tokens; minus infinity behind them.
+    /// The scaled and capped scores of some tokens; minus infinity behind them.
     #[inline(always)]
     unsafe fn scores<V: Lanes>(
         keys: &[f32],
         places: &[usize],
         query: &[f32],
-        scale: f32,
+        scoring: Scoring<'_>,
     ) -> [f32; TOKENS_AT_ONCE] {
         let mut scores = [f32::NEG_INFINITY; TOKENS_AT_ONCE];
         // SAFETY: as many elements as the query has stand at every place.
@@ -382,8 +447,27 @@ mod x86 {
             }
         }
         // Behind the tokens this stays minus infinity: the scale is checked to be positive.
-        scores.iter_mut().for_each(|score| *score *= scale);
+        scores.iter_mut().for_each(|score| *score *= scoring.scale);
+        if let Some(cap) = scoring.soft_cap {
+            // SAFETY: the caller's promises.
+            unsafe { soften::<V>(&mut scores, cap) };
+            scores[places.len()..].fill(f32::NEG_INFINITY);
+        }
         scores
+    }
+
+    /// `cap · tanh(score / cap)`, with `tanh(x) = 1 − 2 / (e²ˣ + 1)`: wrong by an ULP of the cap at most.
+    #[inline(always)]
+    unsafe fn soften<V: Lanes>(scores: &mut [f32; TOKENS_AT_ONCE], cap: f32) {
+        // SAFETY: the scores are two groups of sixteen.
+        unsafe {
+            for start in [0, LANES] {
+                let to = scores.as_mut_ptr().add(start);
+                let power = exp(V::load(to).mul(V::splat(2.0 / cap)));
+                let rest = V::splat(2.0 * cap).div(power.add(V::splat(1.0)));
+                V::splat(cap).sub(rest).store(to);
+            }
+        }
     }
 
     /// The products of a query with N keys, not yet added up across lanes.

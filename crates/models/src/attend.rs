@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use ops::attention::{self, KvPool, PoolShape, Spans};
+use ops::attention::{self, KvPool, PoolShape, Scoring, Sight, Spans};
 use ops::causal_attention;
 
 use crate::Config;
@@ -61,6 +61,11 @@ pub enum Attend<'a> {
         /// How many sequences the rows make.
         sequences: usize,
     },
+    /// Each row to its whole sequence, before and behind itself; nothing is kept.
+    Whole {
+        /// How many rows each sequence has.
+        lengths: &'a [usize],
+    },
 }
 
 impl Attend<'_> {
@@ -72,20 +77,37 @@ impl Attend<'_> {
                 let length = n_rows / sequences.max(&1);
                 (0..n_rows).map(|row| (row % length.max(1)) as u32).collect()
             }
+            Self::Whole { lengths } => lengths.iter().flat_map(|length| 0..*length as u32).collect(),
         }
     }
 
     /// # Shapes
-    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]` → `[R, H, d]`.
-    pub(crate) fn attend(&mut self, layer: usize, qkv: [Tensor<3>; 3], scale: f32) -> Tensor<3> {
+    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, sinks `[H]` → `[R, H, d]`.
+    pub(crate) fn attend(
+        &mut self,
+        layer: usize,
+        qkv: [Tensor<3>; 3],
+        scoring: Scoring,
+        sinks: Option<&Tensor<1>>,
+    ) -> Tensor<3> {
         match self {
             Self::Pages { cache, spans } => {
                 let pool = cache.pools[layer].take().expect("a pool is always put back");
-                let (output, pool) = attention::attention(qkv, pool, spans, scale);
+                let (output, pool) = attention::attention(qkv, pool, spans, scoring, sinks);
                 cache.pools[layer] = Some(pool);
                 output
             }
-            Self::Causal { sequences } => causal_attention::causal_attention(qkv, *sequences, scale),
+            Self::Causal { sequences } if scoring == Scoring::scaled(scoring.scale) && sinks.is_none() => {
+                causal_attention::causal_attention(qkv, *sequences, scoring.scale)
+            }
+            Self::Causal { sequences } => {
+                let lengths = vec![qkv[0].dims()[0] / (*sequences).max(1); *sequences];
+                attention::attention_within(qkv, &lengths, scoring, sinks)
+            }
+            Self::Whole { lengths } => {
+                let scoring = Scoring { sight: Sight::Whole, ..scoring };
+                attention::attention_within(qkv, lengths, scoring, sinks)
+            }
         }
     }
 }

@@ -1,12 +1,22 @@
 //! The sizes and settings of a decoder, read from what its file says about itself.
 
+mod layers;
+mod rope;
+mod settings;
+
+pub use layers::{LayerKind, Turn};
+pub(crate) use rope::yarn_amplitude;
+pub use rope::{Rope, Scaling};
+pub(crate) use settings::first;
+
 use formats::Metadata;
+use ops::experts::Weighing;
 use ops::rope::Layout;
 use serde_json::Value;
 
-use crate::blocks::{Blocks, PositionsKind};
-use crate::family::Keys;
+use crate::blocks::{Blocks, EmbeddingScale, PositionsKind, Residual, ScoreScale};
 use crate::{Dialect, Error};
+use settings::Settings;
 
 /// The largest size that a file may claim for any dimension; products of two stay far below 2⁶⁴.
 const MAX_SIZE: u64 = 1 << 24;
@@ -14,6 +24,8 @@ const MAX_SIZE: u64 = 1 << 24;
 const MAX_LAYERS: u64 = 1 << 10;
 /// The largest head that a file may claim.
 const MAX_HEAD: u64 = 1 << 12;
+/// The largest number of experts that a file may claim.
+const MAX_EXPERTS: u64 = 1 << 12;
 
 /// The sizes and settings of a decoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,16 +44,41 @@ pub struct Config {
     pub n_kv_heads: usize,
     /// Values a head, `d`.
     pub head_size: usize,
-    /// Width of the feed-forward block, `F`.
+    /// Width of the feed-forward block, `F`; of a model with experts, of each.
     pub feed_forward: usize,
     /// Tokens that the model was made for.
     pub context: usize,
     /// Added to the mean square or variance before the root.
     pub epsilon: f32,
+    /// How queries and keys are turned; the frequencies below follow from it. None where positions are learned.
+    pub rope: Option<Rope>,
     /// Angle a token of each pair, in radians; none where positions are learned.
     pub frequencies: Vec<f32>,
+    /// The same for layers that see a window, where they have others.
+    pub local_frequencies: Vec<f32>,
     /// Which values make a pair.
     pub rope_layout: Layout,
+    /// What each layer has otherwise than the others; as many as there are layers.
+    pub layers: Vec<LayerKind>,
+    /// By what the rows of the embedding table are multiplied.
+    pub embedding_scale: f32,
+    /// By what the products of queries and keys are multiplied.
+    pub score_scale: f32,
+    /// What no score's magnitude goes beyond.
+    pub score_cap: Option<f32>,
+    /// What no logit's magnitude goes beyond.
+    pub logit_cap: Option<f32>,
+    /// Experts, where the feed-forward block is some of many.
+    pub experts: Option<ExpertSizes>,
+}
+
+/// The experts of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertSizes {
+    /// How many there are, `E`.
+    pub n_experts: usize,
+    /// How many a row goes to.
+    pub n_chosen: usize,
 }
 
 impl Config {
@@ -52,11 +89,11 @@ impl Config {
         dialect: &Dialect,
     ) -> Self {
         let head_size = width / n_heads;
-        let frequencies = match dialect.blocks.positions {
-            PositionsKind::Rotary => frequencies(10_000.0, head_size),
-            PositionsKind::Learned => Vec::new(),
+        let rope = match dialect.blocks.positions {
+            PositionsKind::Rotary => Some(Rope::plain(rope::BASE, head_size)),
+            PositionsKind::Learned => None,
         };
-        Self {
+        let config = Self {
             blocks: dialect.blocks,
             vocabulary,
             width,
@@ -67,9 +104,28 @@ impl Config {
             feed_forward,
             context,
             epsilon: 1e-5,
-            frequencies,
+            rope,
+            frequencies: Vec::new(),
+            local_frequencies: Vec::new(),
             rope_layout: dialect.rope_layout,
-        }
+            layers: vec![LayerKind::PLAIN; n_layers],
+            embedding_scale: embedding_scale(dialect, width),
+            score_scale: (head_size as f32).powf(-0.5),
+            score_cap: None,
+            logit_cap: None,
+            experts: None,
+        };
+        config.opened_for(context)
+    }
+
+    /// The same model opened for `context` tokens. Angles that are stretched for long contexts follow from it, so a
+    /// model with kept keys stays as it was opened.
+    #[must_use]
+    pub fn opened_for(self, context: usize) -> Self {
+        let of = |angles: fn(&Rope, usize) -> Vec<f32>| self.rope.as_ref().map(|rope| angles(rope, context));
+        let frequencies = of(Rope::frequencies).unwrap_or_default();
+        let local_frequencies = of(|rope, _| rope.local_frequencies()).unwrap_or_default();
+        Self { context, frequencies, local_frequencies, ..self }
     }
 
     /// Reads the metadata of a GGUF file.
@@ -78,19 +134,9 @@ impl Config {
     /// [`Error::Setting`] for a size that is missing, zero, out of bounds or contradicts another.
     pub fn from_gguf(metadata: &Metadata, dialect: &Dialect, file: &str) -> Result<Self, Error> {
         let architecture: &str = metadata.read("general.architecture")?;
-        let key = |name: &str| format!("{architecture}.{name}");
-        let size = |name: &str| -> Result<Option<u64>, Error> { Ok(metadata.find::<u64>(&key(name))?) };
-        let real = |name: &str| -> Result<Option<f32>, Error> { Ok(metadata.find::<f32>(&key(name))?) };
-        if let Some(scaling) = metadata.find::<&str>(&key("rope.scaling.type"))?
-            && scaling != "none"
-        {
-            let reason = format!("scaling \"{scaling}\" is not known");
-            return Err(Error::Setting { file: file.into(), key: key("rope.scaling.type"), reason });
-        }
+        let settings = Settings::Gguf { metadata, architecture, file };
         let n_tokens = metadata.find::<&formats::metadata::Array>("tokenizer.ggml.tokens")?;
-        let mut raw = Raw::read(dialect.keys, &size, &real)?;
-        raw.vocabulary = raw.vocabulary.or(n_tokens.map(|tokens| tokens.len() as u64));
-        raw.check(file, dialect, &key)
+        read(&settings, dialect, n_tokens.map(|tokens| tokens.len() as u64))
     }
 
     /// Reads a Hugging Face `config.json`.
@@ -99,162 +145,182 @@ impl Config {
     /// [`Error::Setting`] for a size that is missing, zero, out of bounds or contradicts another, and for a setting
     /// that asks for other arithmetic than the family's.
     pub fn from_hugging_face(config: &Value, dialect: &Dialect, file: &str) -> Result<Self, Error> {
-        let size = |name: &str| Ok(config.get(name).and_then(Value::as_u64));
-        let real = |name: &str| Ok(config.get(name).and_then(Value::as_f64).map(|value| value as f32));
-        let wrong =
-            |(key, reason): (&str, String)| Error::Setting { file: file.into(), key: key.into(), reason };
-        check_fixed(config, dialect).map_err(wrong)?;
-        let theta = rope_base(config).map_err(wrong)?;
-        let mut raw = Raw::read(dialect.keys, &size, &real)?;
-        raw.theta = theta.or(raw.theta);
-        raw.check(file, dialect, &|name| name.to_owned())
+        let settings = Settings::HuggingFace { config, file };
+        check_fixed(&settings, dialect)?;
+        read(&settings, dialect, None)
     }
 }
 
-/// A setting of a `config.json` that has none of the values it may have is the key and what is wrong with it.
-fn check_fixed(config: &Value, dialect: &Dialect) -> Result<(), (&'static str, String)> {
+impl Config {
+    /// Whether a training can teach this model: its loss is that of its forward pass.
+    ///
+    /// # Errors
+    /// [`Error::Learning`] with what stands in the way.
+    pub fn check_learning(&self, family: &str) -> Result<(), Error> {
+        self.check_parts(family)?;
+        match self.logit_cap {
+            Some(_) => Err(Error::Learning { family: family.into(), what: "logits under a cap" }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether every part of this model is one that can be read as a parameter.
+    pub(crate) fn check_parts(&self, family: &str) -> Result<(), Error> {
+        match self.experts {
+            Some(_) => Err(Error::Learning { family: family.into(), what: "routed experts" }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn embedding_scale(dialect: &Dialect, width: usize) -> f32 {
+    match dialect.blocks.embedding_scale {
+        EmbeddingScale::One => 1.0,
+        EmbeddingScale::RootOfWidth => (width as f32).sqrt(),
+    }
+}
+
+/// Refuses a setting of a `config.json` that has none of the values that it may have.
+fn check_fixed(settings: &Settings<'_>, dialect: &Dialect) -> Result<(), Error> {
     for &(key, allowed) in dialect.fixed {
-        let Some(value) = config.get(key).filter(|value| !value.is_null()) else { continue };
+        let Some(value) = settings.json(key) else { continue };
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if !allowed.contains(&text.as_str()) {
-            return Err((key, format!("{text} is not known; it can be {}", allowed.join(", "))));
+            let reason = format!("{text} is not known; it can be {}", allowed.join(", "));
+            return Err(settings.wrong(key, reason));
         }
     }
     Ok(())
 }
 
-/// The base of the rotary angles in a `config.json` of today, where it stands in `rope_parameters`; older files have
-/// `rope_theta` at the top, and `rope_scaling`. A scaling that is not known is the key and what is wrong with it.
-fn rope_base(config: &Value) -> Result<Option<f32>, (&'static str, String)> {
-    let present = |key| config.get(key).filter(|value| !value.is_null());
-    for key in ["rope_parameters", "rope_scaling"] {
-        let Some(rope) = present(key) else { continue };
-        let kind = rope.get("rope_type").or(rope.get("type")).and_then(Value::as_str);
-        if kind != Some("default") {
-            return Err((key, format!("{rope} is not known")));
+/// Reads and checks what a file says; `n_tokens` is how many entries its vocabulary has, where it says that only so.
+fn read(settings: &Settings<'_>, dialect: &Dialect, n_tokens: Option<u64>) -> Result<Config, Error> {
+    let keys = dialect.keys;
+    let size = |value: Option<u64>, name: &str, limit: u64| match value {
+        None => Err(settings.wrong(name, "is missing")),
+        Some(value) if value == 0 || value > limit => {
+            Err(settings.wrong(name, format!("{value} is not between 1 and {limit}")))
         }
+        Some(value) => Ok(value as usize),
+    };
+    let vocabulary = size(settings.count(keys.vocabulary)?.or(n_tokens), keys.vocabulary, MAX_SIZE)?;
+    let width = size(settings.count(keys.width)?, keys.width, MAX_SIZE)?;
+    let n_layers = size(settings.count(keys.n_layers)?, keys.n_layers, MAX_LAYERS)?;
+    let [n_heads, n_kv_heads, head_size] = heads(settings, dialect, width, &size)?;
+    let experts = experts(settings, dialect, &size)?;
+    let default = dialect.feed_forward_default.map(|widths| widths * width as u64);
+    let mut feed_forward = settings.count(keys.feed_forward)?.or(default);
+    if experts.is_some() {
+        feed_forward = settings.count(keys.expert_width)?.or(feed_forward);
     }
-    match present("rope_parameters").map(|rope| rope.get("rope_theta").and_then(Value::as_f64)) {
-        Some(None) => Err(("rope_parameters", "has no rope_theta".into())),
-        Some(Some(theta)) => Ok(Some(theta as f32)),
-        None => Ok(None),
+    let context = settings.count(keys.context)?;
+    let context = context.map(|tokens| tokens.saturating_sub(dialect.first_position as u64));
+    let context = size(context, keys.context, u64::from(u32::MAX))?;
+    let mut blocks = dialect.blocks;
+    if let Some(parallel) = settings.truth(keys.parallel)? {
+        blocks.residual = if parallel { Residual::Parallel } else { Residual::Sequential };
     }
+    if let Some(normalised) = settings.truth(keys.normalised)? {
+        blocks.weighing = if normalised { Weighing::AmongChosen } else { Weighing::AmongAll };
+    }
+    let rope = match blocks.positions {
+        PositionsKind::Rotary => Some(rope::read(settings, dialect, head_size, context)?),
+        PositionsKind::Learned => None,
+    };
+    let has_local_angles = rope.as_ref().is_some_and(|rope| rope.local_base.is_some());
+    let config = Config {
+        blocks,
+        vocabulary,
+        width,
+        n_layers,
+        n_heads,
+        n_kv_heads,
+        head_size,
+        feed_forward: size(feed_forward, keys.feed_forward, MAX_SIZE)?,
+        context,
+        epsilon: epsilon(settings, dialect)?,
+        rope,
+        frequencies: Vec::new(),
+        local_frequencies: Vec::new(),
+        rope_layout: dialect.rope_layout,
+        layers: layers::read(settings, dialect, n_layers, has_local_angles)?,
+        embedding_scale: embedding_scale(dialect, width),
+        score_scale: score_scale(settings, dialect, [width, n_layers, n_heads, head_size])?,
+        score_cap: settings.positive(keys.score_cap)?.map(|cap| cap as f32),
+        logit_cap: settings.positive(keys.logit_cap)?.map(|cap| cap as f32),
+        experts,
+    };
+    Ok(config.opened_for(context))
 }
 
-/// What a file says, unchecked.
-struct Raw {
-    vocabulary: Option<u64>,
-    width: Option<u64>,
-    n_layers: Option<u64>,
-    n_heads: Option<u64>,
-    n_kv_heads: Option<u64>,
-    head_size: Option<u64>,
-    feed_forward: Option<u64>,
-    context: Option<u64>,
-    epsilon: Option<f32>,
-    theta: Option<f32>,
-    rope_dims: Option<u64>,
+/// A size that a file says is there, not 0 and within its limit.
+type Size<'a> = &'a dyn Fn(Option<u64>, &str, u64) -> Result<usize, Error>;
+
+/// Query heads, key and value heads, values a head.
+fn heads(
+    settings: &Settings<'_>,
+    dialect: &Dialect,
+    width: usize,
+    size: Size<'_>,
+) -> Result<[usize; 3], Error> {
+    let keys = dialect.keys;
+    let n_heads = settings.count(keys.n_heads)?;
+    let n_kv_heads = size(settings.count(keys.n_kv_heads)?.or(n_heads), keys.n_kv_heads, MAX_SIZE)?;
+    let n_heads = size(n_heads, keys.n_heads, MAX_SIZE)?;
+    if n_heads % n_kv_heads != 0 {
+        let reason = format!("{n_kv_heads} key-value heads do not divide {n_heads} heads");
+        return Err(settings.wrong(keys.n_kv_heads, reason));
+    }
+    let head_size = settings.count(keys.head_size)?;
+    if head_size.is_none() && width % n_heads != 0 {
+        let reason = format!("{n_heads} heads do not divide width {width}");
+        return Err(settings.wrong(keys.n_heads, reason));
+    }
+    let head_size = head_size.or(Some((width / n_heads) as u64));
+    let key = if keys.head_size.is_empty() { keys.n_heads } else { keys.head_size };
+    Ok([n_heads, n_kv_heads, size(head_size, key, MAX_HEAD)?])
 }
 
-/// Reads one setting of a file by its key.
-type Read<'a, T> = &'a dyn Fn(&str) -> Result<Option<T>, Error>;
-
-impl Raw {
-    fn read(keys: &Keys, size: Read<'_, u64>, real: Read<'_, f32>) -> Result<Self, Error> {
-        let size = |key: &str| if key.is_empty() { Ok(None) } else { size(key) };
-        let real = |key: &str| if key.is_empty() { Ok(None) } else { real(key) };
-        Ok(Self {
-            vocabulary: size(keys.vocabulary)?,
-            width: size(keys.width)?,
-            n_layers: size(keys.n_layers)?,
-            n_heads: size(keys.n_heads)?,
-            n_kv_heads: size(keys.n_kv_heads)?,
-            head_size: size(keys.head_size)?,
-            feed_forward: size(keys.feed_forward)?,
-            context: size(keys.context)?,
-            epsilon: real(keys.epsilon)?,
-            theta: real(keys.rope_base)?,
-            rope_dims: size(keys.rope_dims)?,
-        })
-    }
-
-    fn check(&self, file: &str, dialect: &Dialect, key: &dyn Fn(&str) -> String) -> Result<Config, Error> {
-        let bad = |name: &str, reason: String| Error::Setting { file: file.into(), key: key(name), reason };
-        let size = |value: Option<u64>, name: &str, limit: u64| match value {
-            None => Err(bad(name, "is missing".into())),
-            Some(value) if value == 0 || value > limit => {
-                Err(bad(name, format!("{value} is not between 1 and {limit}")))
-            }
-            Some(value) => Ok(value as usize),
-        };
-        let keys = dialect.keys;
-        let width = size(self.width, keys.width, MAX_SIZE)?;
-        let n_heads = size(self.n_heads, keys.n_heads, MAX_SIZE)?;
-        let n_kv_heads = size(self.n_kv_heads.or(self.n_heads), keys.n_kv_heads, MAX_SIZE)?;
-        if n_heads % n_kv_heads != 0 {
-            let reason = format!("{n_kv_heads} key-value heads do not divide {n_heads} heads");
-            return Err(bad(keys.n_kv_heads, reason));
-        }
-        if self.head_size.is_none() && width % n_heads != 0 {
-            return Err(bad(keys.n_heads, format!("{n_heads} heads do not divide width {width}")));
-        }
-        let head_size = self.head_size.or(Some((width / n_heads) as u64));
-        let head_size = size(head_size, or(keys.head_size, keys.n_heads), MAX_HEAD)?;
-        let default = dialect.feed_forward_default.map(|widths| widths * width as u64);
-        let epsilon = self.epsilon.unwrap_or(1e-5);
-        if !(epsilon.is_finite() && epsilon >= 0.0) {
-            return Err(bad(keys.epsilon, format!("{epsilon} is not usable")));
-        }
-        let frequencies = match dialect.blocks.positions {
-            PositionsKind::Rotary => self.frequencies(head_size, keys).map_err(|(key, why)| bad(key, why))?,
-            PositionsKind::Learned => Vec::new(),
-        };
-        Ok(Config {
-            blocks: dialect.blocks,
-            vocabulary: size(self.vocabulary, keys.vocabulary, MAX_SIZE)?,
-            width,
-            n_layers: size(self.n_layers, keys.n_layers, MAX_LAYERS)?,
-            n_heads,
-            n_kv_heads,
-            head_size,
-            feed_forward: size(self.feed_forward.or(default), keys.feed_forward, MAX_SIZE)?,
-            context: size(self.context, keys.context, u64::from(u32::MAX))?,
-            epsilon,
-            frequencies,
-            rope_layout: dialect.rope_layout,
-        })
-    }
-
-    /// The angles of each pair, or the key that is wrong and why.
-    fn frequencies(&self, head_size: usize, keys: &Keys) -> Result<Vec<f32>, (&'static str, String)> {
-        let dims = self.rope_dims.unwrap_or(head_size as u64);
-        if dims == 0 || dims > head_size as u64 || !dims.is_multiple_of(2) {
-            let reason = format!("{dims} is not an even part of heads of {head_size}");
-            return Err((or(keys.rope_dims, keys.n_heads), reason));
-        }
-        let theta = self.theta.unwrap_or(10_000.0);
-        if !(theta.is_finite() && theta > 0.0) {
-            return Err((keys.rope_base, format!("{theta} is not a positive number")));
-        }
-        Ok(frequencies(theta, dims as usize))
-    }
+fn experts(settings: &Settings<'_>, dialect: &Dialect, size: Size<'_>) -> Result<Option<ExpertSizes>, Error> {
+    let keys = dialect.keys;
+    // Files of models without experts may say that there are 0.
+    let Some(n_experts) = settings.count(keys.n_experts)?.filter(|n| *n > 0) else { return Ok(None) };
+    let n_experts = size(Some(n_experts), keys.n_experts, MAX_EXPERTS)?;
+    let n_chosen = size(settings.count(keys.n_chosen)?, keys.n_chosen, n_experts as u64)?;
+    Ok(Some(ExpertSizes { n_experts, n_chosen }))
 }
 
-/// The key, or where there is none the one that the size follows from.
-fn or(key: &'static str, other: &'static str) -> &'static str {
-    if key.is_empty() { other } else { key }
+fn epsilon(settings: &Settings<'_>, dialect: &Dialect) -> Result<f32, Error> {
+    let epsilon = settings.real(dialect.keys.epsilon)?.unwrap_or(1e-5) as f32;
+    if !(epsilon.is_finite() && epsilon >= 0.0) {
+        return Err(settings.wrong(dialect.keys.epsilon, format!("{epsilon} is not usable")));
+    }
+    Ok(epsilon)
 }
 
-/// `θ^(−2i/d)` for each pair `i` of `dims` values.
-pub(crate) fn frequencies(theta: f32, dims: usize) -> Vec<f32> {
-    let exponent = |pair: usize| -2.0 * pair as f64 / dims as f64;
-    (0..dims / 2).map(|pair| f64::from(theta).powf(exponent(pair)) as f32).collect()
+fn score_scale(settings: &Settings<'_>, dialect: &Dialect, sizes: [usize; 4]) -> Result<f32, Error> {
+    let [width, this_many_layers, n_heads, head_size] = sizes;
+    if let Some(scale) = settings.positive(dialect.keys.score_scale)? {
+        return Ok(scale as f32);
+    }
+    let divisor = match (settings.positive(dialect.keys.score_divisor)?, dialect.blocks.score_scale) {
+        (Some(divisor), _) => divisor as f32,
+        (None, ScoreScale::WidthByHeadsIn { n_layers }) if n_layers == this_many_layers => {
+            width as f32 / n_heads as f32
+        }
+        (None, _) => head_size as f32,
+    };
+    Ok(divisor.powf(-0.5))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::families::{GPT2, LLAMA};
+
+    fn frequencies(theta: f64, dims: usize) -> Vec<f32> {
+        Rope::plain(theta, dims).frequencies(0)
+    }
 
     fn read(rope: &str) -> Result<Config, Error> {
         let sizes = r#""vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -298,7 +364,10 @@ mod tests {
     #[test]
     fn a_scaling_that_is_not_known_is_refused() {
         for rope in [
-            r#", "rope_scaling": {"type": "linear", "factor": 2.0}"#,
+            r#", "rope_scaling": {"type": "cubic", "factor": 2.0}"#,
+            r#", "rope_scaling": {"type": "linear", "factor": -2.0}"#,
+            r#", "rope_scaling": {"factor": 2.0}"#,
+            r#", "rope_scaling": {"type": "longrope", "factor": 2.0, "short_factor": [1.0]}"#,
             r#", "rope_parameters": {"rope_theta": 500.0, "rope_type": "llama3", "factor": 8.0}"#,
             r#", "rope_parameters": {"full_attention": {"rope_theta": 500.0, "rope_type": "default"}}"#,
             r#", "rope_parameters": {"rope_type": "default"}"#,

@@ -4,22 +4,24 @@
 //! ids ─ embedding ─┬─ norm ─ q k v ─ turn ─ attention ─ output ─(+)─┬─ norm ─ feed-forward ─(+)─ … norm ─ head
 //!                  └──────────────────────────────────────────────┘ └──────────────────────┘
 //! ```
-//! Where positions are learned, they are added behind the embedding and nothing is turned. Which blocks these are is
-//! a family's data; their bodies stand in `layer`.
+//! Where positions are learned, they are added behind the embedding and nothing is turned. Where a family has it so,
+//! queries, keys and what is added to the stream are normalised too, both parts of a layer read the same stream, and
+//! scores and logits are held under a cap. Which blocks these are is a family's data; their bodies stand in `layer`.
 //! Source: A. Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2, 2019), section 2.3;
 //! H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models" (2023), section 2.2.
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use ops::embedding::embedding;
 use ops::head_loss::Targets;
-use ops::rope::{Angles, rope};
 use ops::{Linear, Rows, Weight};
 
 use crate::attend::Attend;
+use crate::blocks::Residual;
 use crate::config::Config;
 use crate::layer::{Layer, Norm, Positions};
+use crate::pass::{Pass, Turns, Watch, ids_on};
 use crate::probe::{Part, Probe};
 
 /// A decoder-only language model with its weights.
@@ -50,32 +52,6 @@ impl Input<'_> {
         let Some(wanted) = self.wanted else { return self.rows };
         let prompt = wanted.iter().filter(|&&row| row < self.rows.prompt).count();
         Rows { prompt, generated: wanted.len() - prompt, training: self.rows.training }
-    }
-}
-
-/// What every block of one forward pass needs.
-struct Pass<'a, 'b, 'p> {
-    rows: Rows,
-    /// By which queries and keys are turned, where they are.
-    angles: Option<Angles>,
-    attend: &'a mut Attend<'b>,
-    watch: &'a mut Watch<'p>,
-}
-
-/// The probe, where there is one.
-struct Watch<'a>(Option<&'a mut dyn Probe>);
-
-impl Watch<'_> {
-    fn tell(&mut self, part: Part, activation: &Tensor<2>) {
-        if let Some(probe) = &mut self.0 {
-            probe.record(part, activation);
-        }
-    }
-
-    fn tell_heads(&mut self, part: Part, activation: &Tensor<3>) {
-        if let Some(probe) = &mut self.0 {
-            probe.record(part, &activation.clone().flatten::<2>(1, 2)); // [R, heads · d]
-        }
     }
 }
 
@@ -113,10 +89,13 @@ impl Decoder {
     /// # Shapes
     /// `R` ids and the position of each in its sequence → `[R, D]`.
     pub fn embed(&self, ids: &[u32], positions: &[u32]) -> Tensor<2> {
-        let x = embedding(&self.embedding, self.ids(ids)); // [R, D]
+        let mut x = embedding(&self.embedding, ids_on(ids, &self.device)); // [R, D]
+        if self.config.embedding_scale != 1.0 {
+            x = x * self.config.embedding_scale;
+        }
         match &self.positions {
             Positions::Rotary => x,
-            Positions::Learned(table) => x + embedding(table, self.ids(positions)),
+            Positions::Learned(table) => x + embedding(table, ids_on(positions, &self.device)),
         }
     }
 
@@ -139,7 +118,11 @@ impl Decoder {
     ///
     /// # Shapes
     /// `x` `[R, D]`, `R` targets → `[1]`.
+    ///
+    /// # Panics
+    /// When logits are held under a cap: see [`Config::check_learning`].
     pub fn loss(&self, x: Tensor<2>, targets: Targets) -> Tensor<1> {
+        assert!(self.config.logit_cap.is_none(), "a head under a cap is not trained");
         self.head.loss(self.norm.forward(x, self.config.epsilon), targets)
     }
 
@@ -150,22 +133,20 @@ impl Decoder {
         rows: Rows,
         (attend, watch): (&mut Attend<'_>, &mut Watch<'_>),
     ) -> Tensor<2> {
-        let angles = match &self.positions {
-            Positions::Rotary => {
-                let positions = attend.positions(x.dims()[0]);
-                Some(Angles::new(&positions, &self.config.frequencies, &self.device))
-            }
-            Positions::Learned(_) => None,
-        };
+        let angles = Turns::new(&self.config, &attend.positions(x.dims()[0]), &self.device);
         let mut pass = Pass { rows, angles, attend, watch };
         for index in range {
             let layer = &self.layers[index];
             let attended = self.attention(index, layer, &x, &mut pass);
             pass.watch.tell(Part::AttentionOutput(index), &attended);
-            x = x + attended; // [R, D]
-            let fed = self.feed_forward(index, layer, &x, &mut pass);
+            let sum = x.clone() + attended; // [R, D]
+            let read = match self.config.blocks.residual {
+                Residual::Sequential => &sum,
+                Residual::Parallel => &x,
+            };
+            let fed = self.feed_forward(index, layer, read, &mut pass);
             pass.watch.tell(Part::FeedForwardOutput(index), &fed);
-            x = x + fed; // [R, D]
+            x = sum + fed; // [R, D]
             pass.watch.tell(Part::LayerOutput(index), &x);
         }
         x
@@ -183,7 +164,10 @@ impl Decoder {
     fn read(&self, x: Tensor<2>, rows: Rows, watch: &mut Watch<'_>) -> Tensor<2> {
         let x = self.norm.forward(x, self.config.epsilon); // [W, D]
         watch.tell(Part::Norm, &x);
-        let logits = self.head.forward(x, rows); // [W, V]
+        let mut logits = self.head.forward(x, rows); // [W, V]
+        if let Some(cap) = self.config.logit_cap {
+            logits = (logits / cap).tanh() * cap; // [W, V]
+        }
         watch.tell(Part::Logits, &logits);
         logits
     }
@@ -195,27 +179,18 @@ impl Decoder {
         x: &Tensor<2>,
         pass: &mut Pass<'_, '_, '_>,
     ) -> Tensor<2> {
-        let (config, rows, n_rows) = (&self.config, pass.rows, x.dims()[0]);
-        let x = layer.attention_norm.forward(x.clone(), config.epsilon); // [R, D]
+        let x = layer.attention_norm.forward(x.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::AttentionNorm(index), &x);
-        let q = layer.queries.forward(x.clone(), rows);
-        let q = q.reshape([n_rows, config.n_heads, config.head_size]); // [R, H, d]
-        let k = layer.keys.forward(x.clone(), rows);
-        let k = k.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
-        let v = layer.values.forward(x, rows);
-        let v = v.reshape([n_rows, config.n_kv_heads, config.head_size]); // [R, K, d]
-        let turned = |x| match &pass.angles {
-            Some(angles) => rope(x, angles, config.rope_layout),
+        let output = pass.attention(&self.config, (index, layer), x); // [R, D]
+        self.normed(output, &layer.attention_post_norm)
+    }
+
+    /// What a layer adds to the stream, normalised where the family has it so.
+    fn normed(&self, x: Tensor<2>, norm: &Option<Norm>) -> Tensor<2> {
+        match norm {
+            Some(norm) => norm.forward(x, self.config.epsilon),
             None => x,
-        };
-        let (q, k) = (turned(q), turned(k));
-        pass.watch.tell_heads(Part::Queries(index), &q);
-        pass.watch.tell_heads(Part::Keys(index), &k);
-        pass.watch.tell_heads(Part::Values(index), &v);
-        let mixed = pass.attend.attend(index, [q, k, v], (config.head_size as f32).powf(-0.5));
-        let mixed = mixed.reshape([n_rows, config.n_heads * config.head_size]); // [R, H · d]
-        pass.watch.tell(Part::AttentionMix(index), &mixed);
-        layer.attention_output.forward(mixed, rows) // [R, D]
+        }
     }
 
     fn feed_forward(
@@ -227,13 +202,7 @@ impl Decoder {
     ) -> Tensor<2> {
         let x = layer.feed_forward_norm.forward(x.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::FeedForwardNorm(index), &x);
-        layer.feed_forward.forward(x, pass.rows)
-    }
-
-    fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {
-        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let n = ids.len();
-        Tensor::from_data(TensorData::new(ids, [n]), &self.device)
+        self.normed(layer.feed_forward.forward(x, pass.rows), &layer.feed_forward_post_norm)
     }
 
     fn select(&self, x: Tensor<2>, wanted: &[usize]) -> Tensor<2> {
@@ -241,6 +210,6 @@ impl Decoder {
             return x;
         }
         let wanted: Vec<u32> = wanted.iter().map(|&row| row as u32).collect();
-        x.select(0, self.ids(&wanted)) // [W, D]
+        x.select(0, ids_on(&wanted, &self.device)) // [W, D]
     }
 }

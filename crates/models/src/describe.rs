@@ -4,31 +4,16 @@
 //! architecture, and the configurations of transformers.
 
 use formats::Metadata;
-use formats::metadata::Value;
+use formats::metadata::{Array, Value};
 use serde_json::json;
 
+use crate::blocks::{Residual, YarnRange};
+use crate::config::{LayerKind, Rope, Scaling, Turn, first, yarn_amplitude};
 use crate::family::Keys;
 use crate::parameters::Head;
 use crate::{Config, Family};
 
-/// Where angles are one radian a token: the pair with the highest frequency.
-const FIRST_FREQUENCY: f32 = 1.0;
-
 impl Config {
-    /// The base of the rotary angles, from the frequency of the second pair: `θ^(-2/d) = f₁`. 10000 where there is
-    /// but one pair.
-    fn rope_base(&self) -> f32 {
-        match self.frequencies[..] {
-            [first, second, ..] if first == FIRST_FREQUENCY && second > 0.0 => {
-                let n_dims = 2.0 * self.frequencies.len() as f64;
-                let base = f64::from(second).powf(-n_dims / 2.0);
-                // Bases are whole numbers; the power of an f32 is off by a millionth.
-                (if (base - base.round()).abs() < 1e-4 * base { base.round() } else { base }) as f32
-            }
-            _ => 10_000.0,
-        }
-    }
-
     /// Writes the sizes of this decoder into the metadata of a GGUF file.
     pub fn describe_gguf(&self, family: &Family, metadata: &mut Metadata) {
         let architecture = family.gguf.architectures[0];
@@ -39,8 +24,43 @@ impl Config {
                     Value::U32(u32::try_from(count).expect("the sizes of a decoder are far below 2^32"))
                 }
                 Size::Real(real) => Value::F32(real),
+                Size::Truth(truth) => Value::Bool(truth),
             };
             metadata.insert(&format!("{architecture}.{key}"), value);
+        }
+        let of_layers: Vec<bool> = self.layers.iter().map(|layer| layer.window.is_some()).collect();
+        if of_layers.contains(&true) && of_layers.contains(&false) {
+            let key = format!("{architecture}.{}", family.gguf.keys.window_pattern);
+            metadata.insert(&key, Value::Array(Array::Bool(of_layers)));
+        }
+        self.describe_gguf_scaling(architecture, metadata);
+    }
+
+    /// How angles are stretched; what has a factor for each pair is written as tensors, not here.
+    fn describe_gguf_scaling(&self, architecture: &str, metadata: &mut Metadata) {
+        let Some(rope) = &self.rope else { return };
+        let mut add =
+            |name: &str, value| metadata.insert(&format!("{architecture}.rope.scaling.{name}"), value);
+        let tokens = |original: f64| Value::U32(original as u32);
+        let mut amplitude = rope.amplitude;
+        match &rope.scaling {
+            Scaling::None | Scaling::Llama3 { .. } | Scaling::Dynamic { .. } => {}
+            Scaling::Linear { factor } => {
+                add("type", Value::String("linear".into()));
+                add("factor", Value::F32(*factor as f32));
+            }
+            Scaling::Yarn { factor, original, fast, slow, .. } => {
+                add("type", Value::String("yarn".into()));
+                add("factor", Value::F32(*factor as f32));
+                add("original_context_length", tokens(*original));
+                add("yarn_beta_fast", Value::F32(*fast as f32));
+                add("yarn_beta_slow", Value::F32(*slow as f32));
+                amplitude /= yarn_amplitude(*factor);
+            }
+            Scaling::LongRope { original, .. } => add("original_context_length", tokens(*original)),
+        }
+        if (amplitude - 1.0).abs() > 1e-6 {
+            add("attn_factor", Value::F32(amplitude as f32));
         }
     }
 
@@ -56,7 +76,12 @@ impl Config {
             config[key] = match size {
                 Size::Count(count) => json!(count),
                 Size::Real(real) => json!(shortest(real)),
+                Size::Truth(truth) => json!(truth),
             };
+        }
+        self.describe_layers(dialect.keys, &mut config);
+        if let Some(scaling) = self.rope.as_ref().and_then(scaling) {
+            config["rope_scaling"] = scaling;
         }
         for (key, allowed) in dialect.fixed {
             // What is written as a word may be a number or a truth value.
@@ -65,30 +90,88 @@ impl Config {
         config
     }
 
-    /// Every size under its key, where the dialect has one for it.
-    fn sizes(&self, keys: &Keys) -> Vec<(&'static str, Size)> {
-        let is_turned = !self.frequencies.is_empty();
-        let all = [
-            (keys.vocabulary, Size::Count(self.vocabulary)),
-            (keys.width, Size::Count(self.width)),
-            (keys.n_layers, Size::Count(self.n_layers)),
-            (keys.n_heads, Size::Count(self.n_heads)),
-            (keys.n_kv_heads, Size::Count(self.n_kv_heads)),
-            (keys.head_size, Size::Count(self.head_size)),
-            (keys.feed_forward, Size::Count(self.feed_forward)),
-            (keys.context, Size::Count(self.context)),
-            (keys.epsilon, Size::Real(self.epsilon)),
-            (if is_turned { keys.rope_base } else { "" }, Size::Real(self.rope_base())),
-            (if is_turned { keys.rope_dims } else { "" }, Size::Count(2 * self.frequencies.len())),
-        ];
-        all.into_iter().filter(|(key, _)| !key.is_empty()).collect()
+    /// What layers have otherwise than others, in words and numbers.
+    fn describe_layers(&self, keys: &Keys, config: &mut serde_json::Value) {
+        if !keys.layer_kinds.is_empty() && self.layers.iter().any(|layer| layer.window.is_some()) {
+            let word = |layer: &LayerKind| match layer.window {
+                Some(_) => "sliding_attention",
+                None => "full_attention",
+            };
+            config[keys.layer_kinds] = self.layers.iter().map(word).collect();
+        }
+        if !keys.turned.is_empty() {
+            config[keys.turned] =
+                self.layers.iter().map(|layer| u8::from(layer.turn != Turn::None)).collect();
+        }
     }
+
+    /// Every size under its key, where the dialect has one for it and the model too.
+    fn sizes(&self, keys: &Keys) -> Vec<(&'static str, Size)> {
+        let count = |key, size: usize| (key, Some(Size::Count(size)));
+        let real = |key, real: Option<f64>| (key, real.map(|real| Size::Real(real as f32)));
+        let truth = |key, truth| (key, Some(Size::Truth(truth)));
+        let window = self.layers.iter().find_map(|layer| layer.window);
+        let (scale, rope) = (f64::from(self.score_scale), self.rope.as_ref());
+        let is_usual = (scale * (self.head_size as f64).sqrt() - 1.0).abs() < 1e-6;
+        let other_scale = (!is_usual).then_some(scale);
+        let all = [
+            count(keys.vocabulary, self.vocabulary),
+            count(keys.width, self.width),
+            count(keys.n_layers, self.n_layers),
+            count(keys.n_heads, self.n_heads),
+            count(keys.n_kv_heads, self.n_kv_heads),
+            count(keys.head_size, self.head_size),
+            count(keys.feed_forward, self.feed_forward),
+            count(keys.context, self.context),
+            real(keys.epsilon, Some(f64::from(self.epsilon))),
+            real(keys.rope_base, rope.map(|rope| rope.base)),
+            (keys.rope_dims, rope.map(|rope| Size::Count(rope.dims))),
+            real(keys.rope_part, rope.map(|rope| rope.dims as f64 / self.head_size as f64)),
+            real(keys.rope_local_base, rope.and_then(|rope| rope.local_base)),
+            (keys.window, window.map(Size::Count)),
+            (keys.has_windows, window.map(|_| Size::Truth(true))),
+            real(keys.score_cap, self.score_cap.map(f64::from)),
+            real(keys.logit_cap, self.logit_cap.map(f64::from)),
+            real(keys.score_scale, other_scale),
+            real(keys.score_divisor, Some((1.0 / (scale * scale)).round())),
+            truth(keys.parallel, self.blocks.residual == Residual::Parallel),
+        ];
+        all.into_iter()
+            .filter_map(|(key, size)| Some((first(key), size?)))
+            .filter(|(key, _)| !key.is_empty())
+            .collect()
+    }
+}
+
+/// How angles are stretched, as `rope_scaling` of a `config.json` says it.
+fn scaling(rope: &Rope) -> Option<serde_json::Value> {
+    let amplitude = rope.amplitude;
+    Some(match &rope.scaling {
+        Scaling::None => return None,
+        Scaling::Linear { factor } => json!({ "rope_type": "linear", "factor": factor }),
+        Scaling::Dynamic { factor, .. } => json!({ "rope_type": "dynamic", "factor": factor }),
+        Scaling::Yarn { factor, original, fast, slow, range } => json!({
+            "rope_type": "yarn", "factor": factor, "original_max_position_embeddings": original,
+            "beta_fast": fast, "beta_slow": slow, "attention_factor": amplitude,
+            "truncate": *range == YarnRange::WholePairs,
+        }),
+        Scaling::Llama3 { factor, low, high, original } => json!({
+            "rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
+            "original_max_position_embeddings": original,
+        }),
+        Scaling::LongRope { short, .. } if short.is_empty() => return None,
+        Scaling::LongRope { short, long, original } => json!({
+            "rope_type": "longrope", "short_factor": short, "long_factor": long,
+            "original_max_position_embeddings": original, "attention_factor": amplitude,
+        }),
+    })
 }
 
 /// A size as a file has it.
 enum Size {
     Count(usize),
     Real(f32),
+    Truth(bool),
 }
 
 /// The shortest decimal number that is this f32, as an f64: 1e-5 stays 0.00001.
@@ -101,15 +184,70 @@ mod tests {
     use super::*;
     use crate::Dialect;
     use crate::blocks::PositionsKind;
-    use crate::config::frequencies;
-    use crate::families::{GPT2, LLAMA};
+    use crate::families::{FAMILIES, GPT2, LLAMA};
 
-    fn config(dialect: &Dialect, theta: f32) -> Config {
+    fn config(dialect: &Dialect, theta: f64) -> Config {
         let mut config = Config::new([320, 64, 3, 192, 128], [4, 4], dialect);
         if dialect.blocks.positions == PositionsKind::Rotary {
-            (config.n_kv_heads, config.frequencies) = (2, frequencies(theta, 16));
+            (config.n_kv_heads, config.rope) = (2, Some(Rope::plain(theta, 16)));
         }
-        config
+        let context = config.context;
+        config.opened_for(context)
+    }
+
+    /// What a family has otherwise is written and read back too.
+    #[test]
+    fn windows_caps_and_stretched_angles_are_written() {
+        let (factor, original) = (4.0, 64.0);
+        let yarn = Scaling::Yarn { factor, original, fast: 32.0, slow: 1.0, range: YarnRange::WholePairs };
+        for family in FAMILIES.iter().filter(|family| family.gguf.blocks.positions == PositionsKind::Rotary) {
+            let windows: &[Option<usize>] =
+                if family.gguf.keys.window.is_empty() { &[None] } else { &[None, Some(7)] };
+            for (window, dialect) in
+                windows.iter().flat_map(|w| [(*w, &family.gguf), (*w, &family.hugging_face)])
+            {
+                if window.is_some() && dialect.keys.window.is_empty() || family.name == "gpt_oss" {
+                    continue;
+                }
+                let mut config = config(dialect, 10_000.0);
+                if family.name == "gpt_neox" {
+                    config.n_kv_heads = config.n_heads;
+                }
+                if !dialect.keys.score_cap.is_empty() && family.name == "gemma2" {
+                    (config.score_cap, config.logit_cap) = (Some(50.0), Some(30.0));
+                }
+                let rope = config.rope.as_mut().unwrap();
+                rope.local_base = dialect.blocks.local_base.map(f64::from);
+                (rope.scaling, rope.amplitude) = (yarn.clone(), yarn_amplitude(factor));
+                for (index, layer) in config.layers.iter_mut().enumerate() {
+                    let is_windowed = dialect.blocks.windows.has(index);
+                    layer.window = window.filter(|_| is_windowed);
+                    layer.turn = match dialect.blocks.turned.has(index) {
+                        true if is_windowed && dialect.blocks.local_base.is_some() => Turn::Local,
+                        true => Turn::Global,
+                        false => Turn::None,
+                    };
+                }
+                let context = config.context;
+                let config = config.opened_for(context);
+                let found = if std::ptr::eq(dialect, &family.gguf) {
+                    let mut metadata = Metadata::new("a test");
+                    config.describe_gguf(family, &mut metadata);
+                    Config::from_gguf(&metadata, dialect, "a test").unwrap()
+                } else {
+                    let json = config.describe_hugging_face(family, Head::Tied);
+                    Config::from_hugging_face(&json, dialect, "a test").unwrap()
+                };
+                let mut found = Config { score_scale: config.score_scale, ..found };
+                let (a, b) = (found.rope.take().unwrap(), config.rope.clone().unwrap());
+                assert_eq!(
+                    (a.base, a.local_base, a.dims, a.scaling),
+                    (b.base, b.local_base, b.dims, b.scaling)
+                );
+                assert!((a.amplitude - b.amplitude).abs() < 1e-6, "{}", family.name);
+                assert_eq!(found, Config { rope: None, ..config }, "{}", family.name);
+            }
+        }
     }
 
     #[test]

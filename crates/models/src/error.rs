@@ -70,6 +70,14 @@ pub enum Error {
         /// The storage's name.
         found: String,
     },
+    /// The model computes in a way that cannot be taught, or written in another form, yet.
+    #[error("{family} models with {what} cannot be trained or written in another form yet")]
+    Learning {
+        /// The family's name, or that of its architecture.
+        family: String,
+        /// What stands in the way.
+        what: &'static str,
+    },
     /// The file itself is broken.
     #[error(transparent)]
     File(#[from] formats::Error),
@@ -80,13 +88,15 @@ impl Error {
     pub fn hint(&self) -> &str {
         match self {
             Self::Architecture { .. } => {
-                "this version of Hearth runs models of the Llama and GPT-2 families; more will follow"
+                "this version runs Llama, Mistral, Mixtral, Qwen 2 and 3, Gemma 2 and 3, Phi 3, SmolLM 3, GLM-4, GPT-2, \
+                 GPT-NeoX and gpt-oss, and encoders of BERT's kind"
             }
             Self::NoArchitecture { .. } => "the file may hold only a vocabulary, or be a part of a model",
             Self::Setting { .. } | Self::Shape { .. } | Self::MissingTensor { .. } => {
                 "the file is incomplete or was converted wrongly: fetch it again, or convert it again"
             }
             Self::UnknownTensor { .. } => "it can be used as it is, but not be written in another form yet",
+            Self::Learning { .. } => "it can be used as it is",
             Self::Storage { .. } => {
                 "use a file with weights in F32, F16, BF16, Q2_K to Q8_0, IQ4_NL, IQ4_XS or MXFP4"
             }

@@ -1,12 +1,66 @@
 //! The families that Hearth knows: a new one is one file and one line here.
 
+mod bert;
+mod gemma2;
+mod gemma3;
+mod glm4;
 mod gpt2;
+mod gpt_neox;
+mod gpt_oss;
 mod llama;
+mod ministral;
+mod mistral;
+mod mixtral;
+mod nomic_bert;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod qwen3_moe;
+mod roberta;
+mod smollm3;
 
+pub use bert::BERT;
+pub use gemma2::GEMMA2;
+pub use gemma3::GEMMA3;
+pub use glm4::GLM4;
+pub use gpt_neox::GPT_NEOX;
+pub use gpt_oss::GPT_OSS;
 pub use gpt2::GPT2;
 pub use llama::LLAMA;
+pub use ministral::MINISTRAL;
+pub use mistral::MISTRAL;
+pub use mixtral::MIXTRAL;
+pub use nomic_bert::NOMIC_BERT;
+pub use phi3::PHI3;
+pub use qwen2::QWEN2;
+pub use qwen3::QWEN3;
+pub use qwen3_moe::QWEN3_MOE;
+pub use roberta::ROBERTA;
+pub use smollm3::SMOLLM3;
+
+pub use crate::load::recognise_config;
 
 use crate::Family;
 
-/// Every family.
-pub static FAMILIES: &[&Family] = &[&LLAMA, &GPT2];
+/// Every family of encoders, so too.
+pub static ENCODERS: &[&Family] = &[&BERT, &ROBERTA, &NOMIC_BERT];
+
+/// Every family of decoders. Where several are called the same in a kind of file, the first is taken for it.
+#[rustfmt::skip]
+pub static FAMILIES: &[&Family] = &[
+    &LLAMA,
+    &MISTRAL,
+    &MINISTRAL,
+    &MIXTRAL,
+    &QWEN2,
+    &QWEN3,
+    &QWEN3_MOE,
+    &GEMMA2,
+    &GEMMA3,
+    &PHI3,
+    &SMOLLM3,
+    &GLM4,
+    &GPT2,
+    &GPT_NEOX,
+    &GPT_OSS,
+];

@@ -3,13 +3,16 @@
 //! Does not: attend (`attend`), order the blocks (`decoder`), or know where weights come from.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ops::activation::gelu::{Gelu, gelu};
+use ops::activation::clamped_swiglu::{Clamp, clamped_swiglu};
+use ops::activation::geglu::geglu;
+use ops::activation::gelu::gelu;
 use ops::activation::swiglu::swiglu;
+use ops::experts::{Routes, Weighing, experts};
 use ops::norm::layer_norm::layer_norm;
 use ops::norm::rms_norm::rms_norm;
 use ops::{Linear, Rows, Weight};
 
-use crate::blocks::NormKind;
+use crate::blocks::{FeedForwardKind, NormKind};
 
 /// One layer's weights.
 #[derive(Clone)]
@@ -18,9 +21,19 @@ pub(crate) struct Layer {
     pub queries: Linear,
     pub keys: Linear,
     pub values: Linear,
+    /// Normalises each query.
+    pub query_norm: Option<Norm>,
+    /// Normalises each key.
+    pub key_norm: Option<Norm>,
+    /// A score for each head that belongs to no token, `[H]`.
+    pub sinks: Option<Tensor<1>>,
     pub attention_output: Linear,
+    /// Normalises what attention adds to the stream.
+    pub attention_post_norm: Option<Norm>,
     pub feed_forward_norm: Norm,
     pub feed_forward: FeedForward,
+    /// Normalises what the feed-forward block adds to the stream.
+    pub feed_forward_post_norm: Option<Norm>,
 }
 
 /// A normalisation with its weights, `[D]` each.
@@ -41,6 +54,16 @@ impl Norm {
                 Self::Layer { weight, bias: Box::new(bias) }
             }
         }
+    }
+
+    /// Normalises every head by itself.
+    ///
+    /// # Shapes
+    /// `x` `[R, heads, d]` → `[R, heads, d]`.
+    pub fn forward_heads(&self, x: Tensor<3>, epsilon: f32) -> Tensor<3> {
+        let [rows, heads, size] = x.dims();
+        let x = x.reshape([rows * heads, size]); // [R · heads, d]
+        self.forward(x, epsilon).reshape([rows, heads, size])
     }
 
     /// # Shapes
@@ -65,10 +88,10 @@ pub(crate) enum Positions {
 /// A feed-forward block with its weights.
 #[derive(Clone)]
 pub(crate) enum FeedForward {
-    /// `down(silu(gate(x)) · up(x))`.
-    SwiGlu { gate: Box<Linear>, up: Linear, down: Linear },
-    /// `down(gelu(up(x)))`.
-    Gelu { up: Linear, down: Linear, form: Gelu },
+    /// One way through, for every row.
+    Plain(Ways),
+    /// Some of many, which each row chooses.
+    Experts(Box<Experts>),
 }
 
 impl FeedForward {
@@ -76,15 +99,57 @@ impl FeedForward {
     /// `x` `[R, D]` → `[R, D]`.
     pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
         match self {
-            Self::SwiGlu { gate, up, down } => {
-                let gate = gate.forward(x.clone(), rows); // [R, F]
-                let up = up.forward(x, rows); // [R, F]
-                down.forward(swiglu(gate, up), rows) // [R, D]
-            }
-            Self::Gelu { up, down, form } => {
-                let inner = gelu(up.forward(x, rows), *form); // [R, F]
-                down.forward(inner, rows) // [R, D]
-            }
+            Self::Plain(ways) => ways.forward(x, rows),
+            Self::Experts(experts) => experts.forward(x, rows),
         }
+    }
+}
+
+/// The products of a feed-forward block.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub kind: FeedForwardKind,
+    /// There where the kind has a gate.
+    pub gate: Option<Box<Linear>>,
+    pub up: Linear,
+    pub down: Linear,
+}
+
+impl Ways {
+    /// # Shapes
+    /// `x` `[R, D]` → `[R, D]`.
+    pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
+        let gate = || {
+            let gate = self.gate.as_ref().expect("a gated block is loaded with its gate");
+            gate.forward(x.clone(), rows) // [R, F]
+        };
+        let up = self.up.forward(x.clone(), rows); // [R, F]
+        let inner = match self.kind {
+            FeedForwardKind::SwiGlu => swiglu(gate(), up),
+            FeedForwardKind::GeGlu(form) => geglu(gate(), up, form),
+            FeedForwardKind::ClampedSwiGlu => clamped_swiglu(gate(), up, Clamp::GPT_OSS),
+            FeedForwardKind::Gelu(form) => gelu(up, form),
+        };
+        self.down.forward(inner, rows) // [R, D]
+    }
+}
+
+/// Experts, and what chooses among them.
+#[derive(Clone)]
+pub(crate) struct Experts {
+    /// `[E, D]`.
+    pub router: Linear,
+    pub list: Vec<Ways>,
+    pub n_chosen: usize,
+    pub weighing: Weighing,
+}
+
+impl Experts {
+    /// # Shapes
+    /// `x` `[R, D]` → `[R, D]`.
+    pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
+        let logits = self.router.forward(x.clone(), rows); // [R, E]
+        let routes = Routes::new(logits, self.n_chosen, self.weighing);
+        experts(x, &routes, rows, &|expert, x, rows| self.list[expert].forward(x, rows))
     }
 }

@@ -7,18 +7,24 @@
 
 mod attend;
 pub mod blocks;
-mod config;
+pub mod config;
 mod decoder;
 mod describe;
+pub mod encoder;
 mod error;
 pub mod families;
 pub mod family;
 mod layer;
 mod load;
 pub mod parameters;
+mod pass;
 mod probe;
-mod tensors;
+pub mod tensors;
 pub mod traffic;
+
+// Words of this crate that others find in their own modules.
+use family::Names;
+use tensors::Tensors;
 
 pub use attend::{Attend, KvCache};
 pub use config::Config;
@@ -27,4 +33,3 @@ pub use error::Error;
 pub use family::{Dialect, Family};
 pub use load::{load, recognise};
 pub use probe::{Part, Probe};
-pub use tensors::{Found, Tensors, storage};

@@ -15,10 +15,10 @@ use base::Rng;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use ops::{Linear, Weight, embedding};
 
-use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PositionsKind};
+use crate::blocks::{Biases, Blocks, NormKind, PositionsKind};
 use crate::decoder::Decoder;
 use crate::family::{bias_of, of_layer};
-use crate::layer::{FeedForward, Layer, Norm, Positions};
+use crate::layer::{FeedForward, Layer, Norm, Positions, Ways};
 use crate::{Config, Dialect};
 
 /// Standard deviation of an embedding table at the start.
@@ -114,6 +114,7 @@ pub struct Parameter {
 pub struct Parameters {
     config: Config,
     head: Head,
+    norms: Norms,
     device: Device,
     list: Vec<Parameter>,
 }
@@ -157,7 +158,7 @@ impl Parameters {
             Parameter { name: plan.name, shape: plan.shape, tensor }
         };
         let list = plan(&config, head, dialect).into_iter().map(make).collect();
-        Self { config, head, device: device.clone(), list }
+        Self { config, head, norms: Norms::of(dialect), device: device.clone(), list }
     }
 
     /// Its sizes.
@@ -217,13 +218,15 @@ impl Parameters {
             PositionsKind::Rotary => vec![ids],
             PositionsKind::Learned => vec![ids, positions],
         };
-        for (index, rows) in tables.into_iter().enumerate() {
+        let scales = [self.config.embedding_scale, 1.0];
+        for (index, (rows, scale)) in tables.into_iter().zip(scales).enumerate() {
+            let gradient = if scale == 1.0 { gradient.clone() } else { gradient.clone() * scale };
             let shape = &self.list[index].shape;
             let table = match gradients[index].take() {
                 Some(Learned::Matrix(table)) => table,
                 _ => Tensor::zeros([shape[0], shape[1]], &self.device),
             };
-            let table = embedding::add_gradient(table, rows, gradient.clone());
+            let table = embedding::add_gradient(table, rows, gradient);
             gradients[index] = Some(Learned::Matrix(table));
         }
         let found = |gradient: Option<Learned>| gradient.expect("the logits depend on every parameter");
@@ -232,7 +235,7 @@ impl Parameters {
 
     fn decoder_of(&self, list: &mut dyn Iterator<Item = &Learned>, device: &Device) -> Decoder {
         let config = &self.config;
-        let mut rest = Rest { list, config, device };
+        let mut rest = Rest { list, config, norms: self.norms, device };
         let embedding = rest.matrix();
         let positions = match config.blocks.positions {
             PositionsKind::Rotary => Positions::Rotary,
@@ -267,25 +270,38 @@ impl Taped {
 struct Rest<'a, 'b> {
     list: &'b mut dyn Iterator<Item = &'a Learned>,
     config: &'b Config,
+    norms: Norms,
     device: &'b Device,
 }
 
 impl Rest<'_, '_> {
     fn layer(&mut self) -> Layer {
+        let kind = self.config.blocks.feed_forward;
+        let [of_inputs, others] = product_biases(self.config.blocks.biases);
         let attention_norm = self.norm();
-        let [queries, keys, values, attention_output] = std::array::from_fn(|_| self.linear());
+        let [queries, keys, values] = std::array::from_fn(|_| self.linear(of_inputs));
+        let query_norm = self.norms.of_heads.then(|| self.norm());
+        let key_norm = self.norms.of_heads.then(|| self.norm());
+        let attention_output = self.linear(others);
+        let attention_post_norm = self.norms.of_sums.then(|| self.norm());
         let feed_forward_norm = self.norm();
-        let feed_forward = match self.config.blocks.feed_forward {
-            FeedForwardKind::SwiGlu => {
-                let [gate, up, down] = std::array::from_fn(|_| self.linear());
-                FeedForward::SwiGlu { gate: Box::new(gate), up, down }
-            }
-            FeedForwardKind::Gelu(form) => {
-                let [up, down] = std::array::from_fn(|_| self.linear());
-                FeedForward::Gelu { up, down, form }
-            }
-        };
-        Layer { attention_norm, queries, keys, values, attention_output, feed_forward_norm, feed_forward }
+        let gate = kind.is_gated().then(|| Box::new(self.linear(others)));
+        let [up, down] = std::array::from_fn(|_| self.linear(others));
+        let feed_forward = FeedForward::Plain(Ways { kind, gate, up, down });
+        Layer {
+            attention_norm,
+            queries,
+            keys,
+            values,
+            query_norm,
+            key_norm,
+            sinks: None,
+            attention_output,
+            attention_post_norm,
+            feed_forward_norm,
+            feed_forward,
+            feed_forward_post_norm: self.norms.of_sums.then(|| self.norm()),
+        }
     }
 
     fn norm(&mut self) -> Norm {
@@ -295,12 +311,9 @@ impl Rest<'_, '_> {
         Norm::new(blocks.norm, weight, bias, self.device)
     }
 
-    fn linear(&mut self) -> Linear {
+    fn linear(&mut self, biases: Biases) -> Linear {
         let linear = Linear::new(self.matrix());
-        match self.config.blocks.biases {
-            Biases::None => linear,
-            Biases::All => linear.with_bias(self.vector()),
-        }
+        if biases == Biases::All { linear.with_bias(self.vector()) } else { linear }
     }
 
     fn matrix(&mut self) -> Weight {
@@ -323,6 +336,32 @@ fn norm_biases(blocks: Blocks) -> Biases {
     match blocks.norm {
         NormKind::RootMeanSquare => Biases::None,
         NormKind::Layer => blocks.biases,
+    }
+}
+
+/// Whether the products that make queries, keys and values have biases, and whether the others do.
+fn product_biases(biases: Biases) -> [Biases; 2] {
+    match biases {
+        Biases::None => [Biases::None; 2],
+        Biases::QueriesKeysValues => [Biases::All, Biases::None],
+        Biases::All => [Biases::All; 2],
+    }
+}
+
+/// Which norms a layer has besides the two that every family has.
+#[derive(Clone, Copy)]
+struct Norms {
+    /// Of each query and key.
+    of_heads: bool,
+    /// Of what its parts add to the stream.
+    of_sums: bool,
+}
+
+impl Norms {
+    fn of(dialect: &Dialect) -> Self {
+        let has = |name: &str| !name.is_empty();
+        let names = dialect.names;
+        Self { of_heads: has(names.query_norm), of_sums: has(names.attention_post_norm) }
     }
 }
 
@@ -364,6 +403,8 @@ enum FileRows {
     Product,
     /// So too, and in the order in which the dialect turns pairs.
     Turned,
+    /// As they are, less what the dialect's norms leave out.
+    Norm,
 }
 
 impl Planned {
@@ -403,38 +444,56 @@ struct Plan {
 impl Plan {
     fn layer(&mut self, config: &Config, dialect: &Dialect, index: usize) {
         let (names, blocks) = (dialect.names, config.blocks);
-        let (width, inner) = (config.width, config.feed_forward);
-        let [queries, keys] = [config.n_heads, config.n_kv_heads].map(|heads| heads * config.head_size);
+        let (width, inner, norms) = (config.width, config.feed_forward, Norms::of(dialect));
         let name = |name: &str| of_layer(name, index);
+        let of_norms = norm_biases(blocks);
+        self.norm(&name(names.attention_norm), width, of_norms);
+        self.queries_keys_values(config, dialect, index);
+        if norms.of_heads {
+            self.norm(&name(names.query_norm), config.head_size, of_norms);
+            self.norm(&name(names.key_norm), config.head_size, of_norms);
+        }
+        let [_, biases] = product_biases(blocks.biases);
+        let in_file = |part: &str| InFile { name: name(part), rows: FileRows::Product };
+        let whole = |part| in_file(if names.gate_up.is_empty() { part } else { names.gate_up });
+        let attended = config.n_heads * config.head_size;
+        let output = (&*name(names.attention_output), in_file(names.attention_output));
+        self.linear(output, [width, attended], Start::Added, biases);
+        if norms.of_sums {
+            self.norm(&name(names.attention_post_norm), width, of_norms);
+        }
+        self.norm(&name(names.feed_forward_norm), width, of_norms);
+        if blocks.feed_forward.is_gated() {
+            self.linear((&name(names.gate), whole(names.gate)), [inner, width], Start::Inner, biases);
+        }
+        self.linear((&name(names.up), whole(names.up)), [inner, width], Start::Inner, biases);
+        self.linear((&name(names.down), in_file(names.down)), [width, inner], Start::Added, biases);
+        if norms.of_sums {
+            self.norm(&name(names.feed_forward_post_norm), width, of_norms);
+        }
+    }
+
+    fn queries_keys_values(&mut self, config: &Config, dialect: &Dialect, index: usize) {
+        let (names, blocks, width) = (dialect.names, config.blocks, config.width);
+        let [queries, keys] = [config.n_heads, config.n_kv_heads].map(|heads| heads * config.head_size);
         let whole = |part: &str| match names.queries_keys_values {
-            "" => name(part),
-            whole => name(whole),
+            "" => of_layer(part, index),
+            whole => of_layer(whole, index),
         };
         let turned = match blocks.positions {
             PositionsKind::Rotary => FileRows::Turned,
             PositionsKind::Learned => FileRows::Product,
         };
+        let [biases, _] = product_biases(blocks.biases);
         let rows = [
             (names.queries, [queries, width], turned),
             (names.keys, [keys, width], turned),
             (names.values, [keys, width], FileRows::Product),
         ];
-        self.norm(&name(names.attention_norm), width, norm_biases(blocks));
         for (part, shape, rows) in rows {
             let file = InFile { name: whole(part), rows };
-            self.linear((&name(part), file), shape, Start::Inner, blocks.biases);
+            self.linear((&of_layer(part, index), file), shape, Start::Inner, biases);
         }
-        let product = |part: &str| InFile { name: name(part), rows: FileRows::Product };
-        let linear = |plan: &mut Self, part: &str, shape, start| {
-            plan.linear((&name(part), product(part)), shape, start, blocks.biases);
-        };
-        linear(self, names.attention_output, [width, queries], Start::Added);
-        self.norm(&name(names.feed_forward_norm), width, norm_biases(blocks));
-        if blocks.feed_forward == FeedForwardKind::SwiGlu {
-            linear(self, names.gate, [inner, width], Start::Inner);
-        }
-        linear(self, names.up, [inner, width], Start::Inner);
-        linear(self, names.down, [width, inner], Start::Added);
     }
 
     fn table(&mut self, name: &str, shape: [usize; 2], start: Start) {
@@ -443,7 +502,7 @@ impl Plan {
     }
 
     fn norm(&mut self, name: &str, width: usize, biases: Biases) {
-        let file = InFile { name: name.into(), rows: FileRows::Plain };
+        let file = InFile { name: name.into(), rows: FileRows::Norm };
         let (name, shape) = (name.to_owned(), vec![width]);
         self.list.push(Planned { name, shape, start: Start::One, file });
         self.bias(biases);
@@ -457,9 +516,12 @@ impl Plan {
     /// The bias of the weight that came last.
     fn bias(&mut self, biases: Biases) {
         let Some(weight) = self.list.last().filter(|_| biases == Biases::All) else { return };
-        let bias = |weight: &str| bias_of(weight).expect("the names of weights end in .weight");
-        let file = InFile { name: bias(&weight.file.name), rows: weight.file.rows };
-        let (name, shape) = (bias(&weight.name), vec![weight.shape[0]]);
+        let rows = match weight.file.rows {
+            FileRows::Norm => FileRows::Plain,
+            rows => rows,
+        };
+        let file = InFile { name: bias_of(&weight.file.name), rows };
+        let (name, shape) = (bias_of(&weight.name), vec![weight.shape[0]]);
         self.list.push(Planned { name, shape, start: Start::Zero, file });
     }
 }

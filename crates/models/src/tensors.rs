@@ -26,6 +26,19 @@ impl Found {
         Self { shape: vec![rows.len(), self.shape[1]], storage: self.storage, bytes }
     }
 
+    /// Some rows of a matrix in any order: over the same bytes where they follow one another, else copied.
+    pub(crate) fn gathered(&self, rows: &[usize]) -> Self {
+        let first = rows.first().copied().unwrap_or(0);
+        if rows.iter().zip(first..).all(|(row, expected)| *row == expected) {
+            return self.rows(first..first + rows.len());
+        }
+        let bytes = self.bytes.as_slice();
+        let row_bytes = bytes.len() / self.shape[0].max(1);
+        let row = |row: &usize| bytes[row * row_bytes..(row + 1) * row_bytes].iter().copied();
+        let copied: Vec<u8> = rows.iter().flat_map(row).collect();
+        Self { shape: vec![rows.len(), self.shape[1]], storage: self.storage, bytes: Lent::new(copied) }
+    }
+
     /// A matrix with rows and columns exchanged, copied.
     pub(crate) fn transposed(&self) -> Self {
         let (rows, columns) = (self.shape[0], self.shape[1]);

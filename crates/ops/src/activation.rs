@@ -2,6 +2,7 @@
 //!
 //! Does not: hold the products around them, which are [`crate::linear`].
 
+pub mod clamped_swiglu;
 pub mod geglu;
 pub mod gelu;
 pub mod swiglu;

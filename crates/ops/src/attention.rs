@@ -1,9 +1,13 @@
 //! Attention of the rows of several sequences over keys and values that lie in pages.
 //!
-//! For a query `q` of a row that sees `S` tokens: `softmax(q · Kᵀ · scale) · V`, where `K` and `V` are the first
-//! `S` tokens of its sequence. Several query heads share one head of keys and values.
+//! For a query `q` of a row that sees `S` tokens: `softmax(q · Kᵀ · scale) · V`, where `K` and `V` are the last
+//! `S` tokens of its sequence up to itself: all, or as many as a window holds. Several query heads share one head of
+//! keys and values. A soft cap makes each score `cap · tanh(score / cap)`; a sink is one more score of a head, which
+//! takes its share of the weights and gives no value.
 //! Sources: A. Vaswani et al., "Attention Is All You Need" (2017), equation 1; J. Ainslie et al., "GQA" (2023);
-//! W. Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention" (2023).
+//! W. Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention" (2023);
+//! I. Beltagy et al., "Longformer" (2020), section 3.1, for the window; Gemma Team, "Gemma 2" (2024), section 2, for
+//! the cap; G. Xiao et al., "Efficient Streaming Language Models with Attention Sinks" (2023), for the sink.
 
 use std::sync::Arc;
 
@@ -60,47 +64,93 @@ pub struct Attended<B: Backend> {
     pub(crate) values: FloatTensor<B>,
 }
 
-/// Who attends to what, and by what the scores are multiplied.
+/// Which tokens a row sees, and how its scores are made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scoring {
+    /// The factor of the scores, usually `d^(-1/2)`.
+    pub scale: f32,
+    /// What no score's magnitude goes beyond.
+    pub soft_cap: Option<f32>,
+    /// How many tokens up to itself a row sees; all where there is none.
+    pub window: Option<usize>,
+    /// Up to where a row sees.
+    pub sight: Sight,
+}
+
+/// Up to where a row sees its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Up to itself, as in a decoder.
+    Causal,
+    /// To the last row of its span, as in an encoder.
+    Whole,
+}
+
+impl Scoring {
+    /// Every token up to the row itself, with scores that are only scaled.
+    pub fn scaled(scale: f32) -> Self {
+        Self { scale, soft_cap: None, window: None, sight: Sight::Causal }
+    }
+
+    /// The tokens that the row at `position` sees, of `n_tokens`.
+    pub(crate) fn visible(&self, position: usize, n_tokens: usize) -> std::ops::Range<usize> {
+        let end = match self.sight {
+            Sight::Causal => position + 1,
+            Sight::Whole => n_tokens,
+        };
+        self.first_visible(position)..end
+    }
+
+    /// The first token that the row at `position` sees.
+    fn first_visible(&self, position: usize) -> usize {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+    }
+}
+
+/// Who attends to what.
 #[derive(Clone, Debug)]
 pub struct Attending {
     /// Which sequence each row belongs to.
     pub spans: Arc<Spans>,
-    /// The factor of the scores, usually `d^(-1/2)`.
-    pub scale: f32,
+    /// What a row sees of it, and how.
+    pub scoring: Scoring,
 }
 
 /// The op; see [`attention`].
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
 pub trait AttentionOp: Backend {
-    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, pool `[blocks, K, block, d]` → output `[R, H, d]` and the pool.
+    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, sinks `[H]` or `[0]` where there are none, pool
+    /// `[blocks, K, block, d]` → output `[R, H, d]` and the pool.
     fn attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        sinks: FloatTensor<Self>,
         #[extension_type] pool: PoolTensors<Self>,
         attending: Attending,
     ) -> Attended<Self> {
-        definition::<Self>([q, k, v], pool, &attending.spans, attending.scale)
+        definition::<Self>([q, k, v], sinks, pool, &attending)
     }
 }
 
 /// Writing and attending, span by span, in Burn primitives.
 pub(crate) fn definition<B: Backend>(
     [q, k, v]: [FloatTensor<B>; 3],
+    sinks: FloatTensor<B>,
     pool: PoolTensors<B>,
-    spans: &Spans,
-    scale: f32,
+    Attending { spans, scoring }: &Attending,
 ) -> Attended<B> {
     let keys = write(Value::<B>(pool.keys), Value(k), spans);
     let values = write(Value::<B>(pool.values), Value(v), spans);
-    let q = Value::<B>(q);
+    let (q, sinks) = (Value::<B>(q), Value::<B>(sinks));
     let [_, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
     let mut first = 0;
     let mut outputs = Vec::new();
     for span in &spans.0 {
         let q = q.clone().slice(&[first..first + span.rows, 0..heads, 0..size]);
         first += span.rows;
-        outputs.push(attend_span(q, gather(&keys, span), gather(&values, span), span, scale));
+        let kv = [gather(&keys, span), gather(&values, span)];
+        outputs.push(attend_span(q, kv, sinks.clone(), span, scoring));
     }
     Attended { output: Value::concatenate(outputs, 0).0, keys: keys.0, values: values.0 }
 }
@@ -136,24 +186,45 @@ fn gather<B: Backend>(pool: &Value<B>, span: &Span) -> Value<B> {
     tokens.slice(&[0..heads, 0..n_tokens, 0..size])
 }
 
-/// Causal attention of one span: `q` `[n, H, d]`, `k` and `v` `[K, S, d]` → `[n, H, d]`.
-fn attend_span<B: Backend>(q: Value<B>, k: Value<B>, v: Value<B>, span: &Span, scale: f32) -> Value<B> {
+/// Attention of one span: `q` `[n, H, d]`, `k` and `v` `[K, S, d]` → `[n, H, d]`.
+fn attend_span<B: Backend>(
+    q: Value<B>,
+    [k, v]: [Value<B>; 2],
+    sinks: Value<B>,
+    span: &Span,
+    scoring: &Scoring,
+) -> Value<B> {
     let [n, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
     let groups = k.dims()[0];
-    let scores = scores(q, k, span, scale); // [H, n, S]
     let n_tokens = span.past + span.rows;
-    let weights = scores.softmax(2).reshape([groups, heads / groups * n, n_tokens]);
+    let scores = scores(q, k, span, scoring); // [H, n, S]
+    let weights = match sinks.dims()[0] {
+        0 => scores.softmax(2),
+        _ => {
+            // The sink is one more column; what its weight would be multiplied with is not there.
+            let zeros = scores.mask(n, 1, |_, _| true).reshape([1, n, 1]);
+            let column = zeros + sinks.reshape([heads, 1, 1]); // [H, n, 1]
+            let all = Value::concatenate(vec![scores, column], 2).softmax(2); // [H, n, S + 1]
+            all.slice(&[0..heads, 0..n, 0..n_tokens])
+        }
+    };
+    let weights = weights.reshape([groups, heads / groups * n, n_tokens]);
     let mixed = weights.matmul(v).reshape([heads, n, size]);
     mixed.permute(&[1, 0, 2]) // [n, H, d]
 }
 
-/// Scaled and masked scores of one span: `[H, n, S]`, `-inf` where a row may not look.
-fn scores<B: Backend>(q: Value<B>, k: Value<B>, span: &Span, scale: f32) -> Value<B> {
+/// Scaled, capped and masked scores of one span: `[H, n, S]`, `-inf` where a row may not look.
+fn scores<B: Backend>(q: Value<B>, k: Value<B>, span: &Span, scoring: &Scoring) -> Value<B> {
     let [n, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
     let (groups, n_tokens) = (k.dims()[0], span.past + span.rows);
     let q = q.permute(&[1, 0, 2]).reshape([groups, heads / groups * n, size]);
-    let scores = q.matmul(k.transpose()).reshape([heads, n, n_tokens]).scale(scale);
-    let mask = scores.causal_mask(n, span.past).reshape([1, n, n_tokens]);
+    let scores = q.matmul(k.transpose()).reshape([heads, n, n_tokens]).scale(scoring.scale);
+    let scores = match scoring.soft_cap {
+        Some(cap) => scores.scale(1.0 / cap).tanh().scale(cap),
+        None => scores,
+    };
+    let sees = |row: usize, token: usize| scoring.visible(span.past + row, n_tokens).contains(&token);
+    let mask = scores.mask(n, n_tokens, sees).reshape([1, n, n_tokens]);
     scores + mask
 }
 
@@ -162,22 +233,24 @@ impl AttentionOp for Flex {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        sinks: FloatTensor<Self>,
         pool: PoolTensors<Self>,
         attending: Attending,
     ) -> Attended<Self> {
-        let Attending { spans, scale } = attending;
         let PoolTensors { mut keys, mut values } = pool;
-        let (q, k, v) = (host(q), host(k), host(v));
+        let (q, k, v, sinks) = (host(q), host(k), host(v), host(sinks));
         let (dims, pages) = (q.dims(), keys.shape().to_vec());
         let pages = kernel::Pages { n_key_heads: pages[1], head_size: pages[3], block_size: pages[2] };
-        let tables = Tables::new(&spans, pages.block_size);
+        let tables = Tables::new(&attending, pages.block_size);
         let mut output = unwritten(q.values().len());
         {
             let (keys, values) = (values_mut(&mut keys), values_mut(&mut values));
             kernels::kv::kv_write(k.values(), &tables.slots, keys, pages);
             kernels::kv::kv_write(v.values(), &tables.slots, values, pages);
             let cache = kernel::Cache { keys, values, tables: &tables.pages, pages };
-            kernel::attention(q.values(), &cache, &tables.rows, scale, &mut output);
+            let Scoring { scale, soft_cap, .. } = attending.scoring;
+            let scoring = kernel::Scoring { scale, soft_cap, sinks: sinks.values() };
+            kernel::attention(q.values(), &cache, &tables.rows, scoring, &mut output);
         }
         Attended { output: from_host(output, dims), keys, values }
     }
@@ -191,13 +264,15 @@ struct Tables {
 }
 
 impl Tables {
-    fn new(spans: &Spans, block: usize) -> Self {
+    fn new(Attending { spans, scoring }: &Attending, block: usize) -> Self {
         let mut tables = Self { pages: Vec::new(), rows: Vec::new(), slots: Vec::new() };
         for span in &spans.0 {
             let table_start = tables.pages.len();
             tables.pages.extend_from_slice(&span.table);
             for position in span.past..span.past + span.rows {
-                tables.rows.push(kernel::Row { table_start, n_visible: position + 1 });
+                let visible = scoring.visible(position, span.past + span.rows);
+                let (first_visible, n_visible) = (visible.start, visible.end);
+                tables.rows.push(kernel::Row { table_start, first_visible, n_visible });
                 tables.slots.push(span.table[position / block] * block as u32 + (position % block) as u32);
             }
         }
@@ -247,18 +322,41 @@ impl KvPool {
 /// Writes the new keys and values into the pool, then lets every row attend to its sequence up to itself.
 ///
 /// # Shapes
-/// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, `H` a multiple of `K`, spans of `R` rows in all → `[R, H, d]`.
+/// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, `H` a multiple of `K`, sinks `[H]`, spans of `R` rows in all →
+/// `[R, H, d]`.
 pub fn attention(
     [q, k, v]: [Tensor<3>; 3],
     pool: KvPool,
     spans: &Arc<Spans>,
-    scale: f32,
+    scoring: Scoring,
+    sinks: Option<&Tensor<1>>,
 ) -> (Tensor<3>, KvPool) {
+    let sinks = sinks.cloned().unwrap_or_else(|| Tensor::empty([0], &q.device())).into_dispatch();
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
-    let Attended { output, keys, values } =
-        Dispatch::attention(q, k, v, pool.tensors, Attending { spans: Arc::clone(spans), scale });
+    let attending = Attending { spans: Arc::clone(spans), scoring };
+    let Attended { output, keys, values } = Dispatch::attention(q, k, v, sinks, pool.tensors, attending);
     let pool = KvPool { tensors: PoolTensors { keys, values }, dims: pool.dims };
     (Tensor::from_dispatch(output), pool)
+}
+
+/// Attention of whole sequences to themselves where [`crate::causal_attention`] does not know how: of any lengths, with
+/// a window, a cap or sinks, or to what comes behind too. Nothing is kept; gradients flow through the definition.
+///
+/// # Shapes
+/// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, sinks `[H]`, lengths of `R` rows in all → `[R, H, d]`.
+pub fn attention_within(
+    [q, k, v]: [Tensor<3>; 3],
+    lengths: &[usize],
+    scoring: Scoring,
+    sinks: Option<&Tensor<1>>,
+) -> Tensor<3> {
+    let [_, kv_heads, size] = k.dims();
+    let span = |(index, rows): (usize, &usize)| Span { table: [index as u32].into(), past: 0, rows: *rows };
+    let spans = Arc::new(Spans(lengths.iter().enumerate().map(span).collect()));
+    let block = lengths.iter().copied().max().unwrap_or(0).max(1);
+    let shape = PoolShape { blocks: lengths.len(), kv_heads, block, size };
+    let pool = KvPool::new(shape, &q.device());
+    attention([q, k, v], pool, &spans, scoring, sinks).0
 }
 
 /// Work of one row that sees `n_visible` tokens with `heads` query heads of `size` values.

@@ -13,6 +13,7 @@ pub mod causal_attention;
 pub mod cost;
 pub mod device;
 pub mod embedding;
+pub mod experts;
 pub mod head_loss;
 mod host;
 pub mod linear;
@@ -39,6 +40,7 @@ use burn::backend::Backend;
 /// Every op of Hearth on one backend.
 pub trait Ops:
     Backend
+    + activation::clamped_swiglu::ClampedSwigluOp
     + activation::geglu::GegluOp
     + activation::gelu::GeluOp
     + activation::swiglu::SwigluOp
@@ -57,6 +59,7 @@ pub trait Ops:
 
 impl<B> Ops for B where
     B: Backend
+        + activation::clamped_swiglu::ClampedSwigluOp
         + activation::geglu::GegluOp
         + activation::gelu::GeluOp
         + activation::swiglu::SwigluOp

@@ -170,15 +170,16 @@ pub struct Angles {
 }
 
 impl Angles {
-    /// The angles `position · frequency`.
+    /// The angles `position · frequency`; what is turned is also multiplied by `amplitude`, which is 1 but where
+    /// angles are stretched for long contexts.
     ///
     /// # Shapes
     /// `positions` `R`, `frequencies` (radians a token) `p` → two tables `[R, p]`.
-    pub fn new(positions: &[u32], frequencies: &[f32], device: &Device) -> Self {
+    pub fn new(positions: &[u32], frequencies: &[f32], amplitude: f32, device: &Device) -> Self {
         let shape = [positions.len(), frequencies.len()];
         let mut cos = vec![0.0; shape[0] * shape[1]];
         let mut sin = cos.clone();
-        kernels::rope::rope_table(positions, frequencies, 1.0, &mut cos, &mut sin);
+        kernels::rope::rope_table(positions, frequencies, amplitude, &mut cos, &mut sin);
         let table = |values| Tensor::from_data(TensorData::new(values, shape), device);
         Self { cos: table(cos), sin: table(sin) }
     }

@@ -71,9 +71,15 @@ impl<B: Backend> Value<B> {
     /// What to add to the scores of `n` rows that follow `past` tokens, in the type of `self`: 0 where row `i` sees
     /// token `j` (`j ≤ past + i`), else `-inf`: `[n, past + n]`.
     pub fn causal_mask(&self, n: usize, past: usize) -> Self {
-        let n_tokens = past + n;
-        let visible = |row: usize, token: usize| if token <= past + row { 0.0 } else { f32::NEG_INFINITY };
-        let mask = (0..n).flat_map(|row| (0..n_tokens).map(move |token| visible(row, token))).collect();
+        self.mask(n, past + n, |row, token| token <= past + row)
+    }
+
+    /// What to add to the scores of `n` rows for `n_tokens` tokens, in the type of `self`: 0 where a row sees a
+    /// token, else `-inf`: `[n, n_tokens]`.
+    pub fn mask(&self, n: usize, n_tokens: usize, sees: impl Fn(usize, usize) -> bool) -> Self {
+        let sees = &sees;
+        let value = |row: usize, token: usize| if sees(row, token) { 0.0 } else { f32::NEG_INFINITY };
+        let mask = (0..n).flat_map(|row| (0..n_tokens).map(move |token| value(row, token))).collect();
         let data = TensorData::new::<f32, _>(mask, [n, n_tokens]).convert_dtype(self.0.dtype());
         Self(B::float_from_data(data, &self.0.device()))
     }

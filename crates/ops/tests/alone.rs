@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use ops::activation::swiglu::swiglu;
-use ops::attention::{KvPool, PoolShape, Span, Spans, attention};
+use ops::attention::{KvPool, PoolShape, Scoring, Sight, Span, Spans, attention};
 use ops::linear::linear;
 use ops::norm::rms_norm::rms_norm;
 use ops::softmax::softmax;
@@ -134,7 +134,12 @@ fn a_row_of_an_op_on_rows_is_the_same_in_any_batch() {
 const HEADS: usize = 6;
 const KV_HEADS: usize = 2;
 const SIZE: usize = 40;
-const SCALE: f32 = 0.3;
+/// A window that ends within a page and within a group of tokens.
+const SCORING: Scoring = Scoring { scale: 0.3, soft_cap: Some(3.0), window: Some(45), sight: Sight::Causal };
+
+fn sinks() -> Tensor<1> {
+    Tensor::from_data([-1.0f32, 0.5, 2.0, 0.0, 1.0, -0.5], &cpu())
+}
 
 /// Queries, keys and values of every token of one sequence.
 struct Sequence {
@@ -160,7 +165,8 @@ impl Sequence {
         let table: Arc<[u32]> = (0..blocks as u32).collect();
         let span = Span { table, past: 0, rows: self.n_tokens };
         let qkv = [0, 1, 2].map(|which| heads(self.part(which, 0..self.n_tokens).to_vec(), which));
-        let (output, _) = attention(qkv, KvPool::new(shape, &cpu()), &Arc::new(Spans(vec![span])), SCALE);
+        let (output, _) =
+            attention(qkv, KvPool::new(shape, &cpu()), &Arc::new(Spans(vec![span])), SCORING, Some(&sinks()));
         bits(output)
     }
 }
@@ -221,7 +227,7 @@ fn in_company(rng: &mut Rng, sequences: &[Sequence], block: usize) -> Vec<Vec<u3
         }
         let mut which = 0..3;
         let qkv = qkv.map(|part| heads(part, which.next().expect("three parts")));
-        let (output, next) = attention(qkv, pool, &Arc::new(Spans(spans)), SCALE);
+        let (output, next) = attention(qkv, pool, &Arc::new(Spans(spans)), SCORING, Some(&sinks()));
         pool = next;
         let output = bits(output);
         let mut rest = &output[..];

@@ -70,7 +70,7 @@ fn write_gguf(file: &TensorFile, storage: Option<Storage>, out: &mut dyn Write) 
 }
 
 fn widened(file: &TensorFile, entry: &formats::TensorEntry, bytes: &[u8]) -> Result<Vec<f32>, Failure> {
-    let storage = models::storage(entry.dtype).ok_or_else(|| {
+    let storage = models::tensors::storage(entry.dtype).ok_or_else(|| {
         let (file, name) = (file.file().label().into(), entry.name.clone());
         models::Error::Storage { file, name, found: entry.dtype.to_string() }
     })?;
@@ -98,7 +98,7 @@ fn file_type(storage: Storage) -> u32 {
 }
 
 fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
-    let storage = models::storage(dtype).expect("only types that can be stored are asked for");
+    let storage = models::tensors::storage(dtype).expect("only types that can be stored are asked for");
     storage.narrow(values)
 }
 

@@ -130,7 +130,7 @@ impl Plan {
         };
         let specs: Vec<TensorSpec> = file.tensors().iter().map(spec).collect();
         for (entry, spec) in file.tensors().iter().zip(&specs) {
-            if entry.dtype != spec.dtype && models::storage(entry.dtype).is_none() {
+            if entry.dtype != spec.dtype && models::tensors::storage(entry.dtype).is_none() {
                 let (file, name) = (label.into(), entry.name.clone());
                 return Err(models::Error::Storage { file, name, found: entry.dtype.to_string() }.into());
             }
@@ -209,7 +209,7 @@ fn store_again(
     bytes: &[u8],
     give: &mut dyn FnMut(&[u8], &[f32], &[f32]) -> Result<(), formats::Error>,
 ) -> Result<(), formats::Error> {
-    let storage = |dtype| models::storage(dtype).expect("the plan was checked");
+    let storage = |dtype| models::tensors::storage(dtype).expect("the plan was checked");
     let (old, new) = (storage(entry.dtype), storage(spec.dtype));
     let row = entry.shape.last().copied().unwrap_or(1).max(1);
     let n_rows = entry.n_elements() / row;

@@ -150,7 +150,8 @@ mod tests {
 
             TENSOR               BEFORE  NOW   ERROR
             blk.0.attn_v.weight  F16     Q6_K   1.2%
-        "#]].assert_eq(&told.out);
+        "#]]
+        .assert_eq(&told.out);
         assert_eq!(Script::new([]).run(&["quantize", "poems"]).exit, Exit::Usage);
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use formats::{FileBytes, TensorFile, llama2c};
 use infer::{Engine, Limits, LocalModel};
 use models::families::LLAMA;
-use models::{Config, Decoder, Found, Tensors};
+use models::tensors::{Found, Tensors};
+use models::{Config, Decoder};
 
 use crate::scenario::{Outcome, Scenario, Sizes, alone, compare, run};
 
@@ -67,22 +68,8 @@ impl Tensors for Renamed {
 
 fn stories260k(path: &Path) -> Decoder {
     let llama2c::Checkpoint { header, file } = llama2c::read(&FileBytes::open(path).unwrap()).unwrap();
-    let size = header.head_size();
-    let frequency = |pair: usize| 10_000f32.powf(-2.0 * pair as f32 / size as f32);
-    let config = Config {
-        blocks: LLAMA.gguf.blocks,
-        vocabulary: header.vocab_size,
-        width: header.dim,
-        n_layers: header.n_layers,
-        n_heads: header.n_heads,
-        n_kv_heads: header.n_kv_heads,
-        head_size: size,
-        feed_forward: header.hidden_dim,
-        context: header.seq_len,
-        epsilon: 1e-5,
-        frequencies: (0..size / 2).map(frequency).collect(),
-        rope_layout: LLAMA.gguf.rope_layout,
-    };
+    let sizes = [header.vocab_size, header.dim, header.n_layers, header.hidden_dim, header.seq_len];
+    let config = Config::new(sizes, [header.n_heads, header.n_kv_heads], &LLAMA.gguf);
     Decoder::load(&Renamed(file), config, &LLAMA.gguf, &ops::device::cpu()).unwrap()
 }
 

@@ -10,6 +10,8 @@ struct Case {
     values: Vec<f32>,
     tables: Vec<u32>,
     rows: Vec<Row>,
+    soft_cap: Option<f32>,
+    sinks: Vec<f32>,
     queries: Vec<f32>,
     n_heads: usize,
     pages: Pages,
@@ -44,12 +46,34 @@ impl Case {
             // tokens.
             let many = (0..40).map(|i| length.saturating_sub(i * 7 % 40)).filter(|_| length == 200);
             for n_visible in [length, length.div_ceil(2), length.saturating_sub(1)].into_iter().chain(many) {
-                rows.push(Row { table_start, n_visible });
+                rows.push(Row { table_start, first_visible: 0, n_visible });
                 plain.push((k.clone(), v.clone()));
             }
         }
         let queries = normal(&mut rng, rows.len() * n_heads * head_size);
-        Self { keys, values, tables, rows, queries, n_heads, pages, plain }
+        let (soft_cap, sinks) = (None, Vec::new());
+        Self { keys, values, tables, rows, soft_cap, sinks, queries, n_heads, pages, plain }
+    }
+
+    /// The same where each row sees `window` tokens at most.
+    fn windowed(mut self, window: usize) -> Self {
+        self.rows.iter_mut().for_each(|row| row.first_visible = row.n_visible.saturating_sub(window));
+        self
+    }
+
+    fn capped(self, cap: f32) -> Self {
+        Self { soft_cap: Some(cap), ..self }
+    }
+
+    /// The same with a sink for each head, one of which counts nothing.
+    fn with_sinks(mut self, seed: u64) -> Self {
+        self.sinks = normal(&mut Rng::new(seed), self.n_heads);
+        self.sinks[0] = f32::NEG_INFINITY;
+        self
+    }
+
+    fn scoring(&self) -> Scoring<'_> {
+        Scoring { scale: 0.3, soft_cap: self.soft_cap, sinks: &self.sinks }
     }
 
     fn cache(&self) -> Cache<'_> {
@@ -58,7 +82,7 @@ impl Case {
 
     fn run(&self, body: Body) -> Vec<f32> {
         let mut y = vec![f32::NAN; self.queries.len()];
-        attention_with(body, &self.queries, &self.cache(), &self.rows, 0.3, &mut y);
+        attention_with(body, &self.queries, &self.cache(), &self.rows, self.scoring(), &mut y);
         y
     }
 
@@ -75,8 +99,14 @@ impl Case {
                     (0..head_size).map(|i| f64::from(query[i]) * f64::from(keys[at(token, i)])).sum::<f64>()
                         * 0.3
                 };
-                let weights: Vec<f64> = (0..row.n_visible).map(|token| f64::exp(score(token))).collect();
-                let total: f64 = weights.iter().sum();
+                let capped = |score: f64| {
+                    self.soft_cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
+                };
+                let is_seen = |token: usize| (row.first_visible..row.n_visible).contains(&token);
+                let weight = |token| if is_seen(token) { f64::exp(capped(score(token))) } else { 0.0 };
+                let weights: Vec<f64> = (0..row.n_visible).map(weight).collect();
+                let sink = self.sinks.get(head).map_or(0.0, |sink| f64::from(*sink).exp());
+                let total: f64 = weights.iter().sum::<f64>() + sink;
                 for i in 0..head_size {
                     let sum: f64 = weights
                         .iter()
@@ -99,7 +129,13 @@ fn cases() -> Vec<Case> {
         .map(|(seed, size)| Case::new(seed, &[1, 33, 5], 6, pages(2, size, [1, 16, 5][size % 3])))
         .collect();
     cases.push(Case::new(20, &[0, 0], 3, pages(1, 8, 4)));
-    cases.push(Case::new(21, &[31, 32, 33, 64, 65, 700], 40, pages(2, 24, 16)));
+    let long = |seed| Case::new(seed, &[31, 32, 33, 64, 65, 200, 700], 40, pages(2, 24, 16));
+    cases.push(long(21));
+    cases.extend([1, 31, 32, 50, 1000].map(|window| long(22).windowed(window)));
+    cases.push(long(23).capped(1.5));
+    cases.push(long(24).with_sinks(25));
+    cases.push(Case::new(26, &[0, 3], 6, pages(2, 17, 4)).with_sinks(27));
+    cases.push(long(28).windowed(40).capped(2.0).with_sinks(29));
     cases
 }
 
@@ -123,13 +159,19 @@ fn every_body_follows_the_formula() {
 fn a_row_is_the_same_alone_in_company_and_in_blocks_of_another_size() {
     let lengths = [33, 1, 70, 200];
     let case = |block_size| Case::new(5, &lengths, 4, Pages { n_key_heads: 2, head_size: 40, block_size });
-    let case_16 = case(16);
+    for case_16 in [case(16), case(16).windowed(37).capped(2.0).with_sinks(7)] {
+        same_in_company(&case_16);
+    }
+}
+
+fn same_in_company(case_16: &Case) {
     for (isa, body) in ATTENTION.bodies_here() {
         let together = case_16.run(body);
         for (index, row) in case_16.rows.iter().enumerate() {
             let range = index * 160..(index + 1) * 160;
             let mut alone = vec![0.0; 160];
-            attention_with(body, &case_16.queries[range.clone()], &case_16.cache(), &[*row], 0.3, &mut alone);
+            let query = &case_16.queries[range.clone()];
+            attention_with(body, query, &case_16.cache(), &[*row], case_16.scoring(), &mut alone);
             assert_same_bits(&alone, &together[range], &format!("{isa} row {index}"));
         }
         for n_threads in [1, 2, 3, 5] {
@@ -146,14 +188,14 @@ fn the_block_size_and_the_blocks_do_not_matter() {
     let mut rng = Rng::new(6);
     let (keys, values) = (normal(&mut rng, 96 * 12), normal(&mut rng, 96 * 12));
     let queries = normal(&mut rng, 24);
-    let row = Row { table_start: 0, n_visible: 90 };
+    let row = Row { table_start: 0, first_visible: 0, n_visible: 90 };
     for (isa, body) in ATTENTION.bodies_here() {
         let mut first: Option<Vec<f32>> = None;
         for block_size in [1, 3, 16, 48, 96] {
             let tables: Vec<u32> = (0..96 / block_size as u32).collect();
             let cache = Cache { keys: &keys, values: &values, tables: &tables, pages: pages(block_size) };
             let mut y = vec![0.0; 24];
-            attention_with(body, &queries, &cache, &[row], 0.5, &mut y);
+            attention_with(body, &queries, &cache, &[row], Scoring::scaled(0.5), &mut y);
             assert_same_bits(
                 &y,
                 first.get_or_insert_with(|| y.clone()),
@@ -167,7 +209,7 @@ fn the_block_size_and_the_blocks_do_not_matter() {
 fn scores_that_are_not_finite_do_what_the_contract_says() {
     let pages = Pages { n_key_heads: 1, head_size: 2, block_size: 4 };
     let values = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0];
-    let row = [Row { table_start: 0, n_visible: 4 }];
+    let row = [Row { table_start: 0, first_visible: 0, n_visible: 4 }];
     let inf = f32::INFINITY;
     for (isa, body) in ATTENTION.bodies_here() {
         for (first_keys, expected) in [
@@ -180,7 +222,7 @@ fn scores_that_are_not_finite_do_what_the_contract_says() {
             let keys: Vec<f32> = first_keys.iter().flat_map(|key| [*key, 0.0]).collect();
             let cache = Cache { keys: &keys, values: &values, tables: &[0], pages };
             let mut y = [7.0; 2];
-            attention_with(body, &[1.0, 0.5], &cache, &row, 1.0, &mut y);
+            attention_with(body, &[1.0, 0.5], &cache, &row, Scoring::scaled(1.0), &mut y);
             assert_near(&y, &expected, (1e-6, 0.0), &format!("{isa}, keys {first_keys:?}"));
         }
     }
@@ -191,5 +233,6 @@ fn scores_that_are_not_finite_do_what_the_contract_says() {
 fn a_block_beyond_the_pool_is_a_bug() {
     let pages = Pages { n_key_heads: 1, head_size: 2, block_size: 2 };
     let cache = Cache { keys: &[0.0; 8], values: &[0.0; 8], tables: &[0, 2], pages };
-    attention(&[0.0; 2], &cache, &[Row { table_start: 0, n_visible: 3 }], 1.0, &mut [0.0; 2]);
+    let row = Row { table_start: 0, first_visible: 0, n_visible: 3 };
+    attention(&[0.0; 2], &cache, &[row], Scoring::scaled(1.0), &mut [0.0; 2]);
 }

@@ -6,8 +6,9 @@
 use ops::activation::gelu::Gelu;
 use ops::rope::Layout;
 
-use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PositionsKind};
-use crate::family::{GGUF_KEYS, Keys, Matrices, Names};
+use crate::blocks::{Biases, Blocks, FeedForwardKind, NormKind, PLAIN, PositionsKind};
+use crate::families::LLAMA;
+use crate::family::{GGUF_KEYS, GGUF_NAMES, Keys, Matrices, NO_KEYS, NO_NAMES, Names};
 use crate::{Dialect, Family};
 
 const BLOCKS: Blocks = Blocks {
@@ -15,6 +16,7 @@ const BLOCKS: Blocks = Blocks {
     positions: PositionsKind::Learned,
     feed_forward: FeedForwardKind::Gelu(Gelu::Tanh),
     biases: Biases::All,
+    ..PLAIN
 };
 
 /// The GPT-2 family.
@@ -24,23 +26,12 @@ pub const GPT2: Family = Family {
         architectures: &["gpt2"],
         blocks: BLOCKS,
         names: &Names {
-            embedding: "token_embd.weight",
             positions: "position_embd.weight",
-            norm: "output_norm.weight",
-            head: "output.weight",
-            rope_divisors: "",
-            attention_norm: "blk.{}.attn_norm.weight",
             queries_keys_values: "blk.{}.attn_qkv.weight",
-            queries: "blk.{}.attn_q.weight",
-            keys: "blk.{}.attn_k.weight",
-            values: "blk.{}.attn_v.weight",
-            attention_output: "blk.{}.attn_output.weight",
-            feed_forward_norm: "blk.{}.ffn_norm.weight",
+            rope_divisors: "",
             gate: "",
-            up: "blk.{}.ffn_up.weight",
-            down: "blk.{}.ffn_down.weight",
+            ..GGUF_NAMES
         },
-        optional_prefix: "",
         keys: &Keys {
             epsilon: "attention.layer_norm_epsilon",
             head_size: "",
@@ -48,10 +39,8 @@ pub const GPT2: Family = Family {
             rope_dims: "",
             ..GGUF_KEYS
         },
-        feed_forward_default: None,
-        fixed: &[],
-        matrices: Matrices::OutputsByInputs,
         rope_layout: Layout::Halves,
+        ..LLAMA.gguf
     },
     hugging_face: Dialect {
         architectures: &["GPT2LMHeadModel"],
@@ -61,7 +50,6 @@ pub const GPT2: Family = Family {
             positions: "transformer.wpe.weight",
             norm: "transformer.ln_f.weight",
             head: "lm_head.weight",
-            rope_divisors: "",
             attention_norm: "transformer.h.{}.ln_1.weight",
             queries_keys_values: "transformer.h.{}.attn.c_attn.weight",
             queries: "transformer.h.{}.attn.q_attn.weight",
@@ -69,9 +57,9 @@ pub const GPT2: Family = Family {
             values: "transformer.h.{}.attn.v_attn.weight",
             attention_output: "transformer.h.{}.attn.c_proj.weight",
             feed_forward_norm: "transformer.h.{}.ln_2.weight",
-            gate: "",
             up: "transformer.h.{}.mlp.c_fc.weight",
             down: "transformer.h.{}.mlp.c_proj.weight",
+            ..NO_NAMES
         },
         optional_prefix: "transformer.",
         keys: &Keys {
@@ -79,13 +67,10 @@ pub const GPT2: Family = Family {
             width: "n_embd",
             n_layers: "n_layer",
             n_heads: "n_head",
-            n_kv_heads: "",
-            head_size: "",
             feed_forward: "n_inner",
             context: "n_positions",
             epsilon: "layer_norm_epsilon",
-            rope_base: "",
-            rope_dims: "",
+            ..NO_KEYS
         },
         feed_forward_default: Some(4),
         fixed: &[
@@ -95,6 +80,6 @@ pub const GPT2: Family = Family {
             ("add_cross_attention", &["false"]),
         ],
         matrices: Matrices::InputsByOutputs,
-        rope_layout: Layout::Halves,
+        ..LLAMA.hugging_face
     },
 };

@@ -8,7 +8,7 @@ use ops::rope::Layout;
 use super::{FileRows, Parameter, Parameters, Planned, plan};
 use crate::Dialect;
 use crate::blocks::Biases;
-use crate::family::Matrices;
+use crate::family::{FusedHeads, Matrices};
 
 /// One tensor of a file.
 pub struct Written<'a> {
@@ -19,11 +19,15 @@ pub struct Written<'a> {
     /// What it is put together from, one below the other.
     parts: Vec<Part<'a>>,
     matrices: Matrices,
+    /// The size of a head, where the file has queries, keys and values head by head.
+    by_head: Option<usize>,
 }
 
 enum Part<'a> {
     /// What has learned, with the order of its rows where that changes.
     Learned(&'a Parameter, Option<RowOrder>),
+    /// The factors of a norm, less what the file leaves out.
+    Less(&'a Parameter, f32),
     /// As many zeros: a bias that the model does without.
     Zeros(usize),
 }
@@ -35,6 +39,9 @@ impl Part<'_> {
             Self::Learned(parameter, Some(order)) => {
                 values.extend(order.apply(&parameter.tensor.values(), parameter.shape[0]));
             }
+            Self::Less(parameter, offset) => {
+                values.extend(parameter.tensor.values().iter().map(|factor| factor - offset));
+            }
             Self::Zeros(n) => values.resize(values.len() + n, 0.0),
         }
     }
@@ -45,6 +52,9 @@ impl Written<'_> {
     pub fn values(&self) -> Vec<f32> {
         let mut values = Vec::new();
         self.parts.iter().for_each(|part| part.append_to(&mut values));
+        if let Some(size) = self.by_head {
+            values = by_head(&values, self.shape[0] / 3, size);
+        }
         match (self.matrices, &self.shape[..]) {
             (Matrices::InputsByOutputs, &[inputs, outputs]) => {
                 let column = |input| (0..outputs).map(move |output| output * inputs + input);
@@ -69,6 +79,9 @@ impl Parameters {
         let mut list: Vec<Written<'_>> = Vec::new();
         for planned in plan(&full, self.head, dialect) {
             let part = match own.next_if(|(name, _)| *name == planned.name) {
+                Some((_, parameter)) if planned.file.rows == FileRows::Norm && dialect.norm_offset != 0.0 => {
+                    Part::Less(parameter, dialect.norm_offset)
+                }
                 Some((_, parameter)) => Part::Learned(parameter, self.row_order(&planned, dialect)),
                 None => Part::Zeros(planned.size()),
             };
@@ -79,8 +92,9 @@ impl Parameters {
                     whole.parts.push(part);
                 }
                 None => list.push(Written {
+                    by_head: is_by_head(&planned.file.name, dialect).then_some(self.config.head_size),
                     matrices: match planned.file.rows {
-                        FileRows::Plain => Matrices::OutputsByInputs,
+                        FileRows::Plain | FileRows::Norm => Matrices::OutputsByInputs,
                         FileRows::Product | FileRows::Turned => dialect.matrices,
                     },
                     name: planned.file.name,
@@ -104,6 +118,30 @@ impl Parameters {
             turned: 2 * self.config.frequencies.len(),
         })
     }
+}
+
+/// Whether a file has queries, keys and values in the tensor called `name`, head by head.
+pub(super) fn is_by_head(name: &str, dialect: &Dialect) -> bool {
+    let whole = dialect.names.queries_keys_values;
+    let stem =
+        |name: &str| name.rsplit_once('.').map(|(stem, _)| stem.rsplit('.').next().unwrap_or("").to_owned());
+    dialect.fused_heads == FusedHeads::ByHead && !whole.is_empty() && stem(name) == stem(whole)
+}
+
+/// All queries, all keys and all values of `width` rows each, put head by head of `size`.
+fn by_head(values: &[f32], width: usize, size: usize) -> Vec<f32> {
+    let columns = values.len() / (3 * width).max(1);
+    let head = |head: usize| (0..3).map(move |part| part * width + head * size);
+    let starts = (0..width / size.max(1)).flat_map(head);
+    starts.flat_map(|row| values[row * columns..(row + size) * columns].iter().copied()).collect()
+}
+
+/// The way back of [`by_head`]: all queries, all keys and all values, of `3 · width` rows head by head.
+pub(super) fn by_kind(values: &[f32], width: usize, size: usize) -> Vec<f32> {
+    let columns = values.len() / (3 * width).max(1);
+    let kind = |part: usize| (0..width / size.max(1)).map(move |head| (3 * head + part) * size);
+    let starts = (0..3).flat_map(kind);
+    starts.flat_map(|row| values[row * columns..(row + size) * columns].iter().copied()).collect()
 }
 
 /// In which order a file wants the rows of each head, whose first `turned` are the pairs.

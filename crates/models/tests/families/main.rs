@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod converted;
+mod encoders;
 mod files;
 mod gpt2;
 mod llama;
+mod parity;
 mod quantised;
 mod reference;
 mod run;

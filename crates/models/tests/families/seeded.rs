@@ -55,3 +55,21 @@ pub fn gpt2(name: &str, shape: &[usize]) -> Vec<f32> {
         _ => uniform.map(|number| 1.0 + 0.5 * number).collect(),
     }
 }
+
+/// The tensor called `name` of `families`: uniform in `-a .. a`; the factors of a norm in `0.5 .. 1.5`.
+pub fn families(name: &str, shape: &[usize]) -> Vec<f32> {
+    let uniform = uniform(name, shape.iter().product());
+    if name.ends_with("bias") {
+        return uniform.map(|number| 0.5 * number).collect();
+    }
+    if shape.len() == 1 {
+        return match name.ends_with("sinks") {
+            true => uniform.map(|number| 2.0 * number).collect(),
+            false => uniform.map(|number| 1.0 + 0.5 * number).collect(),
+        };
+    }
+    let wide = ["q_proj", "k_proj", "qkv", "query_key_value", "embed", "lm_head", "router", "gate.weight"];
+    let gain = if wide.iter().any(|part| name.contains(part)) { 2.0 } else { 1.5 };
+    let amplitude = (gain * (3.0 / shape[1] as f64).sqrt()) as f32;
+    uniform.map(|number| amplitude * number).collect()
+}

@@ -4,7 +4,6 @@ use formats::{FileBytes, llama2c};
 use models::families::LLAMA;
 use models::{Config, Decoder};
 use ops::Rows;
-use ops::rope::Layout;
 use serde_json::Value;
 
 use crate::files::{Named, as_gguf, llama_settings, values};
@@ -23,21 +22,8 @@ pub fn read(folder: &std::path::Path) -> (Config, Vec<Named>) {
     let file = FileBytes::open(&folder.join("stories260K.bin")).unwrap();
     let llama2c::Checkpoint { header, file } = llama2c::read(&file).unwrap();
     assert!(!header.separate_classifier);
-    let config = Config {
-        blocks: LLAMA.gguf.blocks,
-        vocabulary: header.vocab_size,
-        width: header.dim,
-        n_layers: header.n_layers,
-        n_heads: header.n_heads,
-        n_kv_heads: header.n_kv_heads,
-        head_size: header.head_size(),
-        feed_forward: header.hidden_dim,
-        context: header.seq_len,
-        epsilon: 1e-5,
-        // The file says their number only; `models::load` computes them from the base.
-        frequencies: vec![0.0; header.head_size() / 2],
-        rope_layout: Layout::Interleaved,
-    };
+    let sizes = [header.vocab_size, header.dim, header.n_layers, header.hidden_dim, header.seq_len];
+    let config = Config::new(sizes, [header.n_heads, header.n_kv_heads], &LLAMA.gguf);
     let named = |entry: &formats::TensorEntry| Named {
         name: renamed(&entry.name),
         shape: entry.shape.clone(),

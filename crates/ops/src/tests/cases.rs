@@ -7,8 +7,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData, bf16, f16};
 
 use super::{Call, Case};
 use crate::Rows;
+use crate::activation::clamped_swiglu::Clamp;
 use crate::activation::gelu::Gelu;
-use crate::attention::{Attended, PoolTensors, Span, Spans};
+use crate::attention::{Attended, Attending, PoolTensors, Scoring, Sight, Span, Spans};
 use crate::rope::Layout;
 use crate::value::Value;
 use crate::weight::{Lent, Quantised, Storage, Weight, WeightTensor};
@@ -28,9 +29,14 @@ pub(super) const fn case(
 pub(super) const EPSILON: f32 = 1e-5;
 const SCALE: f32 = 0.4;
 const Q6_K: Storage = Storage::Blocks(Quantised::Q6_K);
+/// Low enough that many of the numbers lie beyond.
+const CLAMP: Clamp = Clamp { limit: 1.1, slope: 1.702 };
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
 const SHORT_QKV: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6]];
 const LONG_QKV: &[&[usize]] = &[&[73, 6, 64], &[73, 2, 64], &[73, 2, 64]];
+/// So too with a sink for each head.
+const SHORT_SINKS: &[&[usize]] = &[&[16, 4, 6], &[16, 2, 6], &[16, 2, 6], &[4]];
+const LONG_SINKS: &[&[usize]] = &[&[73, 6, 64], &[73, 2, 64], &[73, 2, 64], &[6]];
 /// Two sequences of seventy rows, longer than a block of the kernel.
 const CAUSAL_QKV: &[&[usize]] = &[&[140, 2, 8], &[140, 1, 8], &[140, 1, 8]];
 const ALONE_QKV: &[&[usize]] = &[&[12, 4, 6], &[12, 4, 6], &[12, 4, 6]];
@@ -113,6 +119,12 @@ pub(super) static CASES: &[Case] = &[
     ),
     case("attention", SHORT_QKV, 3, op::attention, definition::attention),
     case("attention, long", LONG_QKV, 0, op::attention_long, definition::attention_long),
+    case("attention, window", SHORT_QKV, 3, op::attention_window, definition::attention_window),
+    case("attention, cap", SHORT_QKV, 3, op::attention_cap, definition::attention_cap),
+    case("attention, whole", SHORT_QKV, 3, op::attention_whole, definition::attention_whole),
+    case("attention, sinks", SHORT_SINKS, 4, op::attention_sinks, definition::attention_sinks),
+    case("attention, all, long", LONG_SINKS, 0, op::attention_all, definition::attention_all),
+    case("clamped_swiglu", &[&[5, 67], &[5, 67]], 2, op::clamped_swiglu, definition::clamped_swiglu),
     case("causal_attention", SHORT_QKV, 3, op::causal_attention, definition::causal_attention),
     case("causal_attention is paged", SHORT_QKV, 3, op::causal_attention, definition::causal_over_pages),
     case("causal_attention, long", CAUSAL_QKV, 3, op::causal_attention, definition::causal_attention),
@@ -166,7 +178,8 @@ impl Steps {
             };
             first += spans.rows();
             let pool = PoolTensors { keys: keys.0, values: values.0 };
-            let attended = attend([part(&x[0]), part(&x[1]), part(&x[2])], pool, spans);
+            let sinks = x.get(3).cloned().unwrap_or_else(|| constant(Vec::new(), &[0], &x[0])).0;
+            let attended = attend([part(&x[0]), part(&x[1]), part(&x[2])], sinks, pool, spans);
             outputs.push(Value(attended.output));
             (keys, values) = (Value(attended.keys), Value(attended.values));
         }
@@ -185,7 +198,13 @@ impl Steps {
 }
 
 type Primitive = burn::backend::tensor::FloatTensor<Dispatch>;
-type Attend = fn([Primitive; 3], PoolTensors<Dispatch>, Arc<Spans>) -> Attended<Dispatch>;
+type Attend = fn([Primitive; 3], Primitive, PoolTensors<Dispatch>, Arc<Spans>) -> Attended<Dispatch>;
+
+const PLAIN: Scoring = Scoring { scale: SCALE, soft_cap: None, window: None, sight: Sight::Causal };
+const WHOLE: Scoring = Scoring { sight: Sight::Whole, ..PLAIN };
+const WINDOW: Scoring = Scoring { window: Some(3), ..PLAIN };
+const CAP: Scoring = Scoring { soft_cap: Some(0.8), ..PLAIN };
+const ALL: Scoring = Scoring { window: Some(37), soft_cap: Some(2.0), ..PLAIN };
 
 pub(super) fn device_of(value: &Value<Dispatch>) -> Device {
     Tensor::<1>::from_dispatch(value.clone().reshape([value.dims().iter().product::<usize>()]).0).device()
@@ -366,19 +385,45 @@ pub(super) mod op {
 
     fn attend(
         [q, k, v]: [Primitive; 3],
+        sinks: Primitive,
         pool: PoolTensors<Dispatch>,
-        spans: Arc<Spans>,
+        attending: Attending,
     ) -> Attended<Dispatch> {
-        use crate::attention::{Attending, AttentionOp};
-        Dispatch::attention(q, k, v, pool, Attending { spans, scale: SCALE })
+        use crate::attention::AttentionOp;
+        Dispatch::attention(q, k, v, sinks, pool, attending)
+    }
+
+    pub fn clamped_swiglu(x: Values<'_>) -> Value<Dispatch> {
+        let (gate, up) = (matrix(&x[0]), matrix(&x[1]));
+        Value(crate::activation::clamped_swiglu::clamped_swiglu(gate, up, CLAMP).into_dispatch())
     }
 
     pub fn attention(x: Values<'_>) -> Value<Dispatch> {
-        SHORT.all(x, attend)
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: PLAIN }))
     }
 
     pub fn attention_long(x: Values<'_>) -> Value<Dispatch> {
-        LONG.all(x, attend)
+        LONG.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: PLAIN }))
+    }
+
+    pub fn attention_window(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WINDOW }))
+    }
+
+    pub fn attention_cap(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: CAP }))
+    }
+
+    pub fn attention_whole(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WHOLE }))
+    }
+
+    pub fn attention_sinks(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WINDOW }))
+    }
+
+    pub fn attention_all(x: Values<'_>) -> Value<Dispatch> {
+        LONG.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: ALL }))
     }
 
     pub fn causal_attention(x: Values<'_>) -> Value<Dispatch> {
@@ -494,16 +539,46 @@ mod definition {
         rope(x, Layout::Interleaved)
     }
 
-    fn attend(qkv: [Primitive; 3], pool: PoolTensors<Dispatch>, spans: Arc<Spans>) -> Attended<Dispatch> {
-        crate::attention::definition::<Dispatch>(qkv, pool, &spans, SCALE)
+    fn attend(
+        qkv: [Primitive; 3],
+        sinks: Primitive,
+        pool: PoolTensors<Dispatch>,
+        attending: Attending,
+    ) -> Attended<Dispatch> {
+        crate::attention::definition::<Dispatch>(qkv, sinks, pool, &attending)
+    }
+
+    pub fn clamped_swiglu(x: Values<'_>) -> Value<Dispatch> {
+        let (gate, up) = (x[0].0.clone(), x[1].0.clone());
+        Value(crate::activation::clamped_swiglu::definition::<Dispatch>(gate, up, CLAMP))
     }
 
     pub fn attention(x: Values<'_>) -> Value<Dispatch> {
-        SHORT.all(x, attend)
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: PLAIN }))
     }
 
     pub fn attention_long(x: Values<'_>) -> Value<Dispatch> {
-        LONG.all(x, attend)
+        LONG.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: PLAIN }))
+    }
+
+    pub fn attention_window(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WINDOW }))
+    }
+
+    pub fn attention_cap(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: CAP }))
+    }
+
+    pub fn attention_whole(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WHOLE }))
+    }
+
+    pub fn attention_sinks(x: Values<'_>) -> Value<Dispatch> {
+        SHORT.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: WINDOW }))
+    }
+
+    pub fn attention_all(x: Values<'_>) -> Value<Dispatch> {
+        LONG.all(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: ALL }))
     }
 
     pub fn causal_attention(x: Values<'_>) -> Value<Dispatch> {
@@ -513,6 +588,8 @@ mod definition {
     }
 
     pub fn causal_over_pages(x: Values<'_>) -> Value<Dispatch> {
-        FRESH.run(x, attend).0
+        FRESH
+            .run(x, |qkv, sinks, pool, spans| attend(qkv, sinks, pool, Attending { spans, scoring: PLAIN }))
+            .0
     }
 }
