@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Digest;
+use crate::pull;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +133,14 @@ pub enum Error {
         /// The most that is allowed.
         limit: u64,
     },
+    /// Something could not be pulled.
+    #[error("cannot pull {what}: {problem}")]
+    Remote {
+        /// The model or file, without secrets.
+        what: String,
+        /// Why not.
+        problem: Box<pull::Problem>,
+    },
     /// The disk or the system failed in another way.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -213,6 +222,7 @@ impl Error {
             Self::BadSource { .. } => "give the path of a plain file that nobody is writing".into(),
             Self::NoFiles { .. } => "give the path of the model's file".into(),
             Self::TooLarge { .. } => "import less under one name".into(),
+            Self::Remote { problem, .. } => problem.hint(),
             Self::Io { .. } => "check the disk, then try again; nothing was lost".into(),
         }
     }
@@ -228,6 +238,10 @@ impl Error {
             io::ErrorKind::PermissionDenied => Self::Permission { action, path },
             _ => Self::Io { action, path, source },
         }
+    }
+
+    pub(crate) fn remote(what: &str, problem: pull::Problem) -> Self {
+        Self::Remote { what: what.to_owned(), problem: Box::new(problem) }
     }
 
     pub(crate) fn corrupt(path: &Path, problem: Problem) -> Self {

@@ -1,4 +1,5 @@
-//! Entry points for fuzzing what reads bytes from outside: names, digests, manifests, records.
+//! Entry points for fuzzing what reads bytes from outside: names, digests, manifests, records, and what
+//! servers answer.
 //!
 //! Not a part of the store's work. Each target panics when a promise breaks, not only when the parser does.
 
@@ -6,14 +7,26 @@ use std::path::Path;
 
 use crate::layout::Layout;
 use crate::manifest::{Manifest, Record, to_json};
+use crate::pull::fuzz as pull;
 use crate::{Digest, ModelName};
 
 /// A target: its name, and what is called with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets of this crate.
-pub static TARGETS: &[Target] =
-    &[("model_name", model_name), ("digest", digest), ("manifest", manifest), ("record", record)];
+pub static TARGETS: &[Target] = &[
+    ("model_name", model_name),
+    ("digest", digest),
+    ("manifest", manifest),
+    ("record", record),
+    ("pull_remote", pull::remote),
+    ("pull_address", pull::address),
+    ("pull_headers", pull::headers),
+    ("pull_repository", pull::repository),
+    ("pull_shards", pull::shards),
+    ("pull_image_manifest", pull::image_manifest),
+    ("pull_journal", pull::journal),
+];
 
 /// A name that is accepted stays below the folder of the manifests, four levels deep, and reads back as itself.
 fn model_name(bytes: &[u8]) {

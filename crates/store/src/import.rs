@@ -135,7 +135,8 @@ impl Store {
             let Source::InPlace(path) = source else { unreachable!("only files in place have no draft") };
             let (facts, digest) = self.hash_unchanged(&path)?;
             let location = Location::InPlace { path, modified_ns: facts.modified_ns };
-            return Ok((FileRef { role, digest, size_bytes: facts.size_bytes, format, location }, None));
+            let size_bytes = facts.size_bytes;
+            return Ok((FileRef { role, digest, size_bytes, format, name: None, location }, None));
         };
         let (digest, size_bytes) = match source {
             Source::Copy(path) | Source::InPlace(path) => self.copy_unchanged(&path, &mut draft)?,
@@ -152,7 +153,8 @@ impl Store {
                 taken
             }
         };
-        Ok((FileRef { role, digest, size_bytes, format, location: Location::Blob }, Some(draft)))
+        let location = Location::Blob;
+        Ok((FileRef { role, digest, size_bytes, format, name: None, location }, Some(draft)))
     }
 
     /// Hashes a file that must not change meanwhile.

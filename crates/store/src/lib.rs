@@ -37,6 +37,7 @@ mod layout;
 mod manifest;
 mod name;
 mod nearest;
+pub mod pull;
 mod read;
 mod remove;
 mod store;
