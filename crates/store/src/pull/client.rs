@@ -130,11 +130,7 @@ impl Client {
                     body,
                 });
             };
-            let next = address.join(location)?;
-            if address.origin.is_secure && !next.origin.is_secure {
-                return Err(Problem::InsecureRedirect { to: next.to_string() });
-            }
-            check_plain(&next)?;
+            let next = follow(&address, location)?;
             first_headers = first_headers.or(Some(head.headers.clone()));
             address = next;
         }
@@ -255,6 +251,15 @@ fn redirect_target(status: StatusCode, headers: &HeaderMap) -> Result<Option<&st
     }
 }
 
+/// Where a redirect leads, if it may be followed.
+fn follow(address: &Address, location: &str) -> Result<Address, Problem> {
+    let next = address.join(location)?;
+    if address.origin.is_secure && !next.origin.is_secure {
+        return Err(Problem::InsecureRedirect { to: next.to_string() });
+    }
+    check_plain(&next).map(|()| next)
+}
+
 /// Without encryption only this machine is spoken to.
 fn check_plain(address: &Address) -> Result<(), Problem> {
     if address.origin.is_secure || address.origin.is_this_machine() {
@@ -306,4 +311,42 @@ fn io_problem(error: &std::io::Error) -> Problem {
         return Problem::ForbiddenAddress { host: host.clone() };
     }
     Problem::Unreachable { reason: shown(&error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_never_leaves_encryption() {
+        let from = |text| Address::parse(text).unwrap();
+        let secure = from("https://host.example/a");
+        for to in ["http://host.example/a", "http://127.0.0.1/a", "http://other.example/?signature=SECRET"] {
+            let problem = follow(&secure, to).unwrap_err();
+            assert!(
+                matches!(&problem, Problem::InsecureRedirect { to } if !to.contains("SECRET")),
+                "{problem:?}"
+            );
+        }
+        assert!(follow(&secure, "https://other.example/a").is_ok());
+        let here = from("http://localhost:8080/a");
+        assert!(follow(&here, "http://127.0.0.1:81/b").is_ok());
+        assert!(follow(&here, "https://host.example/b").is_ok());
+        assert!(matches!(follow(&here, "http://host.example/b"), Err(Problem::BadAddress { .. })));
+        assert!(matches!(follow(&here, "http://127.0.0.1.nip.example/"), Err(Problem::BadAddress { .. })));
+    }
+
+    #[test]
+    fn settings_that_cannot_be_used_are_named() {
+        let problem = |settings: Settings| Client::new(&settings, Vec::new()).err().unwrap();
+        let proxy = Settings { proxy: Some("socks5://h:1".into()), ..Settings::default() };
+        assert!(matches!(problem(proxy), Problem::BadSetting { setting: "proxy", .. }));
+        for pem in ["", "no certificate"] {
+            let settings = Settings { certificates_pem: Some(pem.into()), ..Settings::default() };
+            assert!(
+                matches!(problem(settings), Problem::BadSetting { setting: "certificates", .. }),
+                "{pem}"
+            );
+        }
+    }
 }
