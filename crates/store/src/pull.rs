@@ -117,9 +117,7 @@ impl Store {
             let files = obtain(self, &session, &mut meter, (&mut plan, name))?;
             partial::stop_if(meter.begin(Phase::Storing, "").is_break(), &session)?;
             if let Some((model, is_new)) = self.point_at(name, files, &plan, (remote, &session))? {
-                let journals =
-                    plan.files.iter().filter(|file| !matches!(file.announced, Announced::Sha256(_)));
-                journals.into_iter().try_for_each(|file| self.remove_journal(file))?;
+                plan.files.iter().for_each(|file| self.remove_journal(file));
                 let fetched_bytes = meter.fetched_bytes;
                 return Ok(Pulled { model, is_new, fetched_bytes, unchecked: plan.unchecked() });
             }

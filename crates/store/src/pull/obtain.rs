@@ -156,7 +156,7 @@ impl Store {
         loop {
             match attempt(session, meter, &mut partial, (wanted, credential))? {
                 Outcome::Right(digest) => {
-                    partial.finish(digest, wanted.announced)?;
+                    partial.finish(digest)?;
                     return Ok(digest);
                 }
                 Outcome::Damaged { .. } if n_mends < MAX_MENDS => n_mends += 1,

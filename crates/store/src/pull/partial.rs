@@ -60,13 +60,10 @@ impl Store {
         (folder.join(format!("{key}.part")), folder.join(format!("{key}.journal")))
     }
 
-    /// Removes what a file that is a blob now has left beside it.
-    pub(super) fn remove_journal(&self, wanted: &Wanted) -> Result<()> {
+    /// Removes the journal of a file that is a blob now. Where this fails it is a leftover and nothing more.
+    pub(super) fn remove_journal(&self, wanted: &Wanted) {
         let (_, path) = self.partial_paths(wanted);
-        match self.disk.remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, error)),
-            _ => Ok(()),
-        }
+        let _ = self.disk.remove_file(&path);
     }
 
     /// Where a file lies that is whole while others of its model are not.
@@ -171,22 +168,15 @@ impl<'a> Partial<'a> {
         })
     }
 
-    /// Makes the whole file durable under its digest's name. A later pull of the same address finds it by the journal,
-    /// where no announced hash leads to it.
-    pub fn finish(mut self, digest: Digest, announced: Announced) -> Result<()> {
+    /// Makes the whole file durable under its digest's name. The journal says so, which a later pull needs where no
+    /// announced digest leads to the file.
+    pub fn finish(mut self, digest: Digest) -> Result<()> {
         self.file.sync().map_err(|error| Error::io("make durable", &self.path, error))?;
+        self.known.finished = Some(digest);
+        self.rewrite()?;
         let to = self.store.finished_path(&digest);
-        let is_named_by_hash = matches!(announced, Announced::Sha256(_));
-        if !is_named_by_hash {
-            self.known.finished = Some(digest);
-            self.rewrite()?;
-        }
         let _lock = self.store.begin_write()?;
         self.store.disk.rename(&self.path, &to).map_err(|error| Error::io("rename to", &to, error))?;
-        if is_named_by_hash {
-            let removed = self.store.disk.remove_file(&self.journal_path);
-            removed.map_err(|error| Error::io("remove", &self.journal_path, error))?;
-        }
         self.store.sync_folder(&self.store.partial_folder())
     }
 

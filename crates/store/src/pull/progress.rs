@@ -85,8 +85,7 @@ impl<'a> Meter<'a> {
     pub fn begin(&mut self, phase: Phase, file: &str) -> ControlFlow<()> {
         self.state.phase = phase;
         file.clone_into(&mut self.state.file);
-        self.last_told_ms = None;
-        self.tick()
+        self.tell()
     }
 
     /// Changes what is shown as being done, within a file.
@@ -114,6 +113,12 @@ impl<'a> Meter<'a> {
     /// Bytes that must be fetched again.
     pub fn lost(&mut self, n_bytes: u64) {
         self.state.done_bytes = self.state.done_bytes.saturating_sub(n_bytes);
+    }
+
+    /// Tells the caller, whatever the clock says: who waited knows that it is time.
+    pub fn tell(&mut self) -> ControlFlow<()> {
+        self.last_told_ms = None;
+        self.tick()
     }
 
     /// Tells the caller, if it is time to; a break is the caller's wish to stop.

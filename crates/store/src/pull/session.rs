@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
                 work()
             });
             while receiver.recv_timeout(self.settings.progress_every) == Err(RecvTimeoutError::Timeout) {
-                if meter.tick().is_break() {
+                if meter.tell().is_break() {
                     self.stop();
                 }
             }

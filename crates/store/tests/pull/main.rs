@@ -21,31 +21,31 @@ use testkit::clock::JumpingClock;
 use testkit::registry::{Registry, Reply, Request};
 
 /// Some time in 2023.
-pub const NOW_MS: u64 = 1_700_000_000_000;
+pub(crate) const NOW_MS: u64 = 1_700_000_000_000;
 
 /// A home, and a clock.
-pub struct Home {
-    pub folder: tempfile::TempDir,
-    pub store: Store,
-    pub clock: JumpingClock,
+pub(crate) struct Home {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) store: Store,
+    pub(crate) clock: JumpingClock,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::on(|_| Arc::new(RealDisk))
     }
 
-    pub fn on(disk: impl FnOnce(&Path) -> Arc<dyn Disk>) -> Self {
+    pub(crate) fn on(disk: impl FnOnce(&Path) -> Arc<dyn Disk>) -> Self {
         let folder = testkit::disk::quick_folder().unwrap();
         let store = Store::open(disk(folder.path()), &folder.path().join("home")).unwrap();
         Self { folder, store, clock: JumpingClock::new(NOW_MS) }
     }
 
-    pub fn pull(&self, remote: &str, settings: &Settings) -> Result<Pulled, Error> {
+    pub(crate) fn pull(&self, remote: &str, settings: &Settings) -> Result<Pulled, Error> {
         self.pull_watched(remote, settings, &mut |_| ControlFlow::Continue(()))
     }
 
-    pub fn pull_watched(
+    pub(crate) fn pull_watched(
         &self,
         remote: &str,
         settings: &Settings,
@@ -58,7 +58,7 @@ impl Home {
     }
 
     /// The bytes of a model's files, each checked to have the digest that the manifest says.
-    pub fn files(&self, model: &Model) -> Vec<Vec<u8>> {
+    pub(crate) fn files(&self, model: &Model) -> Vec<Vec<u8>> {
         let read = |file| {
             let bytes = std::fs::read(self.store.locate(file).unwrap()).unwrap();
             assert_eq!(Digest::of(&bytes), file.digest);
@@ -68,7 +68,7 @@ impl Home {
     }
 
     /// What lies in a folder of the store.
-    pub fn names_in(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.folder.path().join("home/models").join(folder)) else {
             return Vec::new();
         };
@@ -79,14 +79,14 @@ impl Home {
     }
 
     /// No model, and nothing that looks like one.
-    pub fn assert_nothing_stored(&self, context: &str) {
+    pub(crate) fn assert_nothing_stored(&self, context: &str) {
         assert!(self.store.list().unwrap().models.is_empty(), "{context}");
         assert_eq!(self.names_in("blobs"), [""; 0], "{context}");
     }
 }
 
 /// Patience for a busy machine, waits for a hurried test.
-pub fn settings(registry: &Registry) -> Settings {
+pub(crate) fn settings(registry: &Registry) -> Settings {
     Settings {
         hugging_face: registry.url(),
         ollama: registry.url(),
@@ -100,23 +100,23 @@ pub fn settings(registry: &Registry) -> Settings {
 }
 
 /// Short waits, for servers that fall silent.
-pub fn hurried(registry: &Registry) -> Settings {
+pub(crate) fn hurried(registry: &Registry) -> Settings {
     let silence = Duration::from_millis(150);
     Settings { first_byte_timeout: silence, stall_timeout: silence, ..settings(registry) }
 }
 
 /// Bytes that differ everywhere.
-pub fn weights(n_bytes: usize) -> Vec<u8> {
+pub(crate) fn weights(n_bytes: usize) -> Vec<u8> {
     let mut rng = Rng::new(n_bytes as u64);
     (0..n_bytes).map(|_| rng.next_u64() as u8).collect()
 }
 
-pub fn name(text: &str) -> ModelName {
+pub(crate) fn name(text: &str) -> ModelName {
     ModelName::parse(text).unwrap()
 }
 
 /// What went wrong at the network, with the promises that every such error keeps.
-pub fn problem(error: Error) -> Problem {
+pub(crate) fn problem(error: Error) -> Problem {
     let (message, hint) = (error.to_string(), error.hint());
     assert!(!hint.is_empty() && !message.chars().any(char::is_control), "{message}");
     match error {
@@ -126,7 +126,9 @@ pub fn problem(error: Error) -> Problem {
 }
 
 /// A server with one file, `/m.gguf`, answered by `answer`.
-pub fn one_file(answer: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) -> (Registry, Vec<u8>) {
+pub(crate) fn one_file(
+    answer: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static,
+) -> (Registry, Vec<u8>) {
     let bytes = weights(10_500);
     let served = bytes.clone();
     let registry = Registry::start(move |request| match request.target.split('?').next() {
@@ -136,12 +138,14 @@ pub fn one_file(answer: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'stati
     (registry, bytes)
 }
 
-pub fn file_url(registry: &Registry) -> String {
+pub(crate) fn file_url(registry: &Registry) -> String {
     format!("{}/m.gguf", registry.url())
 }
 
 /// A server like an Ollama registry with one model, `tiny`, whose weights are answered by `answer`.
-pub fn one_model(answer: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) -> (Registry, Vec<u8>) {
+pub(crate) fn one_model(
+    answer: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static,
+) -> (Registry, Vec<u8>) {
     let bytes = weights(10_500);
     let (served, digest) = (bytes.clone(), Digest::of(&bytes));
     let registry = Registry::start(move |request| {

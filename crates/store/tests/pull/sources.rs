@@ -348,7 +348,7 @@ fn a_proxy_is_used_unless_the_host_is_exempt() {
 fn progress_tells_bytes_rate_and_the_time_left() {
     let (registry, _) = one_file(|request, bytes| Reply::file(request, bytes, Some("\"v1\"")));
     let home = Home::new();
-    let mut seen: Vec<pull::Progress> = Vec::new();
+    let mut seen: Vec<Progress> = Vec::new();
     let settings = Settings { progress_every: Duration::ZERO, ..settings(&registry) };
     home.pull_watched(&file_url(&registry), &settings, &mut |progress| {
         // A second passes between two looks, then a year, backwards.
