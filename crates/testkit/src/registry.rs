@@ -207,6 +207,7 @@ impl Shared {
 
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(LOOK_AGAIN))?;
+        stream.set_nodelay(true)?;
         let mut out = stream.try_clone()?;
         let mut reader = BufReader::new(Patient { stream, shared: self });
         while let Some(mut request) = read_request(&mut reader)? {
@@ -243,8 +244,8 @@ impl Shared {
         if let Some(served) = self.served().get_mut(number) {
             (served.status, served.sent_bytes) = (reply.status, n_bytes as u64);
         }
-        out.write_all(head.as_bytes())?;
-        out.write_all(&reply.body[..n_bytes])?;
+        // In one write: two would wait for each other's acknowledgement.
+        out.write_all(&[head.as_bytes(), &reply.body[..n_bytes]].concat())?;
         match reply.ending {
             Ending::Whole => Ok(length == reply.body.len() as u64),
             Ending::Stall(_) => {
