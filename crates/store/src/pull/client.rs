@@ -74,6 +74,9 @@ impl Client {
             Some(text) => {
                 let rule = "write http://host:port; a SOCKS proxy cannot be used";
                 let proxy = ureq::Proxy::new(text.as_str()).map_err(|_| bad(rule))?;
+                if !matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) {
+                    return Err(bad(rule));
+                }
                 named.push(proxy.host().to_ascii_lowercase());
                 Some(exempt(proxy, &settings.no_proxy).ok_or_else(|| bad(rule))?)
             }

@@ -41,7 +41,7 @@ fn a_pull_that_was_stopped_anywhere_goes_on_without_fetching_twice() {
             let noted = noted(&home);
             registry.forget();
             let pulled = home.pull("tiny", &settings).unwrap();
-            assert_eq!(home.files(&pulled.model), [bytes.clone()]);
+            assert_eq!(home.files(&pulled.model), std::slice::from_ref(&bytes));
             assert_eq!(home.names_in("partial"), [""; 0]);
             let again: BTreeSet<usize> =
                 parts(&registry).into_iter().map(|(first, _)| first / 1000).collect();
