@@ -21,6 +21,10 @@ pub trait Disk: Send + Sync {
     /// so that [`Disk::remove_leftover`] can tell a living writer's file from a dead one's.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
 
+    /// Opens a file that is filled in any order and over several runs, created when missing, for the owner alone
+    /// (0600). It is locked while it is open: `ErrorKind::WouldBlock` when somebody else holds it.
+    fn open_to_fill(&self, path: &Path) -> io::Result<Box<dyn FillFile>>;
+
     /// Creates one directory, for the owner alone (0700). One that exists is left as it is.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
@@ -68,6 +72,22 @@ pub trait WriteFile: Write + Send {
     /// Makes this empty file share the blocks of `source`, where the file system can
     /// (`ErrorKind::Unsupported` or another error where it cannot; then nothing was written).
     fn reflink(&mut self, source: &Path) -> io::Result<()>;
+}
+
+/// A file whose bytes come in any order, from several threads at once. Dropping it closes it and makes nothing
+/// durable.
+pub trait FillFile: Send + Sync {
+    /// Writes all bytes at an offset; what lies before it and was never written reads as zeros.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Reads at an offset, at most as much as there is room for; 0 at the end.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Cuts the file off, or lengthens it with zeros.
+    fn set_size(&self, size_bytes: u64) -> io::Result<()>;
+
+    /// Makes the bytes written so far survive a power loss. After an error they count as lost.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// A lock that is held until it is dropped.
@@ -161,6 +181,16 @@ impl Disk for RealDisk {
         let file = open_private(path, OpenOptions::new().read(true).write(true).create_new(true))?;
         file.lock()?;
         Ok(Box::new(RealFile { file }))
+    }
+
+    fn open_to_fill(&self, path: &Path) -> io::Result<Box<dyn FillFile>> {
+        let file =
+            open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(RealFile { file })),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -298,6 +328,44 @@ impl WriteFile for RealFile {
     }
 }
 
+impl FillFile for RealFile {
+    #[cfg(unix)]
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let n_bytes = std::os::windows::fs::FileExt::seek_write(&self.file, bytes, offset)?;
+            if n_bytes == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[n_bytes..];
+            offset += n_bytes as u64;
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.file, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&self.file, bytes, offset)
+    }
+
+    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
+        self.file.set_len(size_bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
+
 /// Opens with mode 0600 from the first moment on, then sets it again: the umask can only have taken bits away.
 fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
@@ -365,6 +433,25 @@ mod tests {
         assert!(RealDisk.is_leftover(&path).unwrap());
         assert!(RealDisk.remove_leftover(&path).unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_is_filled_in_any_order_by_one_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("parts");
+        let file = RealDisk.open_to_fill(&path).unwrap();
+        file.write_at(b"cd", 2).unwrap();
+        let refused = RealDisk.open_to_fill(&path).err().unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        drop(file);
+        let file = RealDisk.open_to_fill(&path).unwrap();
+        let mut bytes = [9; 8];
+        assert_eq!(file.read_at(&mut bytes, 0).unwrap(), 4);
+        assert_eq!(&bytes[..4], b"\0\0cd");
+        file.write_at(b"ab", 0).unwrap();
+        file.set_size(3).unwrap();
+        file.sync().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
     }
 
     #[test]

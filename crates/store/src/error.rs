@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::Digest;
 use crate::about::ModelfileProblem;
 use crate::found::{Place, Reason, Skipped};
+use crate::pull;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +170,14 @@ pub enum Error {
         /// What is wrong.
         problem: ModelfileProblem,
     },
+    /// Something could not be pulled.
+    #[error("cannot pull {what}: {problem}")]
+    Remote {
+        /// The model or file, without secrets.
+        what: String,
+        /// Why not.
+        problem: Box<pull::Problem>,
+    },
     /// The disk or the system failed in another way.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -261,6 +270,7 @@ impl Error {
             Self::NoFiles { .. } => "give the path of the model's file".into(),
             Self::TooLarge { .. } => "import less under one name".into(),
             Self::BadModelfile { problem, .. } => problem.hint(),
+            Self::Remote { problem, .. } => problem.hint(),
             Self::Io { .. } => "check the disk, then try again; nothing was lost".into(),
         }
     }
@@ -276,6 +286,10 @@ impl Error {
             io::ErrorKind::PermissionDenied => Self::Permission { action, path },
             _ => Self::Io { action, path, source },
         }
+    }
+
+    pub(crate) fn remote(what: &str, problem: pull::Problem) -> Self {
+        Self::Remote { what: what.to_owned(), problem: Box::new(problem) }
     }
 
     pub(crate) fn corrupt(path: &Path, problem: Problem) -> Self {

@@ -1,5 +1,5 @@
 //! Entry points for fuzzing what reads bytes from outside: names, digests, manifests, records, Modelfiles, cards,
-//! and what other programs keep.
+//! what other programs keep, and what servers answer.
 //!
 //! Not a part of the store's work. Each target panics when a promise breaks, not only when the parser does.
 
@@ -9,6 +9,7 @@ use crate::about::{Card, Modelfile, Settings};
 use crate::found::{contents, ollama};
 use crate::layout::Layout;
 use crate::manifest::{Manifest, Record, to_json};
+use crate::pull::fuzz as pull;
 use crate::{Digest, ModelName};
 
 /// A target: its name, and what is called with bytes.
@@ -25,6 +26,13 @@ pub static TARGETS: &[Target] = &[
     ("model_settings", model_settings),
     ("ollama_manifest", ollama_manifest),
     ("snapshot_names", snapshot_names),
+    ("pull_remote", pull::remote),
+    ("pull_address", pull::address),
+    ("pull_headers", pull::headers),
+    ("pull_repository", pull::repository),
+    ("pull_shards", pull::shards),
+    ("pull_image_manifest", pull::image_manifest),
+    ("pull_journal", pull::journal),
 ];
 
 /// A name that is accepted stays below the folder of the manifests, four levels deep, and reads back as itself.

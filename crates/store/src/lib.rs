@@ -1,12 +1,13 @@
 //! Models on disk: files named by their content, names and versions that point at them, crash-safe.
 //!
-//! Does not: know what is inside a model file, read the wall clock or the environment, or print. (Pulling over
-//! the network comes with `store::pull`, the only place that opens outgoing connections.)
+//! Does not: know what is inside a model file, read the wall clock or the environment, or print. Only [`pull`] opens
+//! outgoing connections.
 //!
 //! ```text
 //! models/blobs/sha256-<64 hex>                             a file's bytes, or a manifest; written once
 //! models/manifests/<host>/<namespace>/<name>/<tag>.json    a record: which manifest is current, and the older
 //! models/tmp/                                              drafts; locked while their writer lives
+//! models/partial/                                          files on their way here, kept over a kill
 //! models/lock                                              one writer at a time; readers never ask
 //! ```
 //!
@@ -45,6 +46,7 @@ mod layout;
 mod manifest;
 mod name;
 mod nearest;
+pub mod pull;
 mod read;
 mod remove;
 mod store;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
+use crate::pull::Origin;
 use crate::{Digest, Error, ModelName, Problem, Result};
 
 /// The version of both formats that is written here, and the newest that is read.
@@ -35,6 +36,9 @@ pub struct Manifest {
     /// Where it came from, in words or as an address.
     #[serde(default)]
     pub source: String,
+    /// Which version of what it was pulled as; `None` for a model that came another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// When it was made, in milliseconds since 1970 by the clock of that moment; order follows the record's
     /// list, never this.
     pub created_ms: u64,
@@ -42,7 +46,14 @@ pub struct Manifest {
 
 impl Manifest {
     pub(crate) fn new(files: Vec<FileRef>, info: crate::ModelInfo, created_ms: u64) -> Self {
-        Self { version: VERSION, files, parameters: info.parameters, source: info.source, created_ms }
+        Self {
+            version: VERSION,
+            files,
+            parameters: info.parameters,
+            source: info.source,
+            origin: None,
+            created_ms,
+        }
     }
 
     /// The first file with this role.

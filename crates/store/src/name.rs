@@ -91,6 +91,11 @@ impl ModelName {
         Self { digest: None, ..self.clone() }
     }
 
+    /// Whether no other host is named.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.host.eq_ignore_ascii_case(DEFAULT_HOST)
+    }
+
     /// The four parts in lower case, as they stand on disk.
     pub(crate) fn folded(&self) -> [String; 4] {
         [&self.host, &self.namespace, &self.name, &self.tag].map(|part| part.to_ascii_lowercase())

@@ -65,7 +65,7 @@ impl Store {
 
     /// Makes a folder and its name durable. The name is synced also where the folder exists: the process that
     /// made it may have died before it did so.
-    fn ensure_folder(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn ensure_folder(&self, folder: &Path) -> Result<()> {
         self.disk.create_dir(folder).map_err(|error| Error::io("create", folder, error))?;
         match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Some(parent) => self.sync_folder(parent),

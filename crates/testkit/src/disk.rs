@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use base::disk::{Disk, Entry, Facts, Lock, RealDisk, WriteFile};
+use base::disk::{Disk, Entry, Facts, FillFile, Lock, RealDisk, WriteFile};
 
 use self::shadow::Shadow;
 
@@ -205,6 +205,14 @@ impl Disk for FaultyDisk {
         Ok(Box::new(FaultyFile { file, file_number, shared, can_reflink: self.can_reflink }))
     }
 
+    fn open_to_fill(&self, path: &Path) -> io::Result<Box<dyn FillFile>> {
+        let note = |shadow: &mut Shadow, _: &_| shadow.create_file(path);
+        let file = self.attempt(Operation::Write, || RealDisk.open_to_fill(path), note)?;
+        let shared = self.shared.clone();
+        let file_number = state_of(&shared).shadow.number(path);
+        Ok(Box::new(FaultyFillFile { file, file_number, shared }))
+    }
+
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         let note = |shadow: &mut Shadow, (): &()| shadow.create_folder(path);
         self.attempt(Operation::Write, || RealDisk.create_dir(path), note)
@@ -334,6 +342,46 @@ impl WriteFile for FaultyFile {
         }
         let bytes = std::fs::read(source)?;
         self.append(&mut state, &bytes)
+    }
+}
+
+struct FaultyFillFile {
+    file: Box<dyn FillFile>,
+    file_number: usize,
+    shared: Arc<Mutex<State>>,
+}
+
+impl FillFile for FaultyFillFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut state = state_of(&self.shared);
+        let (written, outcome) = match state.enter(Operation::Write) {
+            Ok(()) => (bytes, Ok(())),
+            Err(error) if state.is_dead => return Err(error),
+            Err(error) => (&bytes[..bytes.len() / 2], Err(error)),
+        };
+        self.file.write_at(written, offset)?;
+        state.shadow.write_at(self.file_number, written, offset);
+        outcome
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        state_of(&self.shared).enter(Operation::Read)?;
+        self.file.read_at(bytes, offset)
+    }
+
+    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
+        let mut state = state_of(&self.shared);
+        state.enter(Operation::Write)?;
+        self.file.set_size(size_bytes)?;
+        state.shadow.set_size(self.file_number, size_bytes);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = state_of(&self.shared);
+        state.enter(Operation::Sync)?;
+        state.shadow.sync_file(self.file_number);
+        Ok(())
     }
 }
 

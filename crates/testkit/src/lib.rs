@@ -1,4 +1,5 @@
-//! What tests and benches share: a disk that fails on demand, clocks that jump, damaged bytes, the shared data.
+//! What tests and benches share: a disk that fails on demand, clocks that jump, damaged bytes, a server that
+//! lies, the shared data.
 //!
 //! Does not: ship. It is a development dependency only, so it may use anything and panics on misuse.
 
@@ -7,4 +8,5 @@ pub mod clock;
 pub mod disk;
 pub mod fuzz;
 pub mod mutate;
+pub mod registry;
 pub mod shared;

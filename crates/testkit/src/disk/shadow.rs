@@ -17,12 +17,18 @@ enum Node {
     File(usize),
 }
 
-/// A file's bytes. Files are only appended to, so what is durable is a beginning.
+/// A file's bytes. What was only appended since the last sync leaves a durable beginning; what was written
+/// elsewhere leaves the bytes of the last sync.
 #[derive(Default)]
 struct Bytes {
     all: Vec<u8>,
     n_durable: usize,
+    /// The bytes at the last sync, of a file that was written elsewhere than at its end since.
+    synced: Option<Vec<u8>>,
 }
+
+/// Bytes that reach the disk together or not at all: less than a sector, so that small tests see torn files.
+const TORN_BYTES: usize = 16;
 
 type Names = BTreeMap<PathBuf, Node>;
 
@@ -53,7 +59,7 @@ impl Shadow {
             } else {
                 let all = fs::read(&path).expect("the test's files can be read");
                 self.seen.insert(path, Node::File(self.files.len()));
-                self.files.push(Bytes { n_durable: all.len(), all });
+                self.files.push(Bytes { n_durable: all.len(), all, synced: None });
             }
         }
     }
@@ -93,8 +99,25 @@ impl Shadow {
         self.files[number].all.extend_from_slice(bytes);
     }
 
+    pub(super) fn write_at(&mut self, number: usize, bytes: &[u8], offset: u64) {
+        let begin = usize::try_from(offset).expect("a test's file is small");
+        let file = &mut self.files[number];
+        file.keep_synced();
+        let end = begin + bytes.len();
+        file.all.resize(file.all.len().max(end), 0);
+        file.all[begin..end].copy_from_slice(bytes);
+    }
+
+    pub(super) fn set_size(&mut self, number: usize, size_bytes: u64) {
+        let file = &mut self.files[number];
+        file.keep_synced();
+        file.all.resize(usize::try_from(size_bytes).expect("a test's file is small"), 0);
+    }
+
     pub(super) fn sync_file(&mut self, number: usize) {
-        self.files[number].n_durable = self.files[number].all.len();
+        let file = &mut self.files[number];
+        file.n_durable = file.all.len();
+        file.synced = None;
     }
 
     pub(super) fn sync_folder(&mut self, folder: &Path) {
@@ -143,7 +166,12 @@ impl Shadow {
 
     /// Writes what is found of a file: the durable beginning, and by chance some of the rest or zeros.
     fn leave_file(&self, path: &Path, number: usize, survives: Survives, rng: &mut Rng) {
-        let Bytes { all, n_durable } = &self.files[number];
+        let Bytes { all, n_durable, synced } = &self.files[number];
+        if let Some(synced) = synced {
+            let bytes = torn(synced, all, survives, rng);
+            fs::write(path, bytes).expect("its parent was found");
+            return;
+        }
         let n_loose = all.len() - n_durable;
         if n_loose == 0 && self.seen.get(path) == Some(&Node::File(number)) {
             return;
@@ -155,4 +183,28 @@ impl Shadow {
         }
         fs::write(path, bytes).expect("its parent was found");
     }
+}
+
+impl Bytes {
+    /// Remembers what is durable before a write that is no append.
+    fn keep_synced(&mut self) {
+        if self.synced.is_none() {
+            self.synced = Some(self.all[..self.n_durable].to_vec());
+        }
+    }
+}
+
+/// What is found of a file that was written all over: its old bytes, with some of the new ones.
+fn torn(synced: &[u8], all: &[u8], survives: Survives, rng: &mut Rng) -> Vec<u8> {
+    if survives == Survives::Nothing {
+        return synced.to_vec();
+    }
+    let mut bytes = synced.to_vec();
+    bytes.resize(all.len(), 0);
+    for (old, new) in bytes.chunks_mut(TORN_BYTES).zip(all.chunks(TORN_BYTES)) {
+        if rng.below(2) == 1 {
+            old.copy_from_slice(new);
+        }
+    }
+    bytes
 }

@@ -94,3 +94,25 @@ fn each_fault_hits_what_it_should_and_no_more() {
     assert!(disk.sync_dir(folder.path()).is_err() && disk.sync_dir(folder.path()).is_ok());
     assert_eq!(disk.n_operations(), 2, "only syncs are counted");
 }
+
+#[test]
+fn of_a_file_that_was_written_all_over_only_the_synced_bytes_are_sure() {
+    let mut n_torn = 0;
+    for (survives, seed) in [(Survives::Nothing, 0), (Survives::Names, 1), (Survives::Chance, 2)] {
+        let folder = quick_folder().unwrap();
+        let path = folder.path().join("parts");
+        let disk = FaultyDisk::new(folder.path(), None);
+        let file = disk.open_to_fill(&path).unwrap();
+        file.write_at(&[1; 256], 256).unwrap();
+        file.sync().unwrap();
+        disk.sync_dir(folder.path()).unwrap();
+        file.write_at(&[2; 256], 0).unwrap();
+        disk.cut_power(survives, seed);
+        let left = found(folder.path(), "parts").unwrap();
+        assert_eq!(left[256..], [1; 256], "{survives:?}");
+        assert!(left[..256].iter().all(|byte| [0, 2].contains(byte)), "{survives:?}");
+        n_torn += usize::from(left[..256].contains(&2));
+        assert!(survives != Survives::Nothing || left[..256] == [0; 256]);
+    }
+    assert!(n_torn > 0);
+}
