@@ -310,7 +310,7 @@ static PHRASINGS: &[Phrasing] = &[
         "",
         &["start a call to @name", "get me @name on the phone", "phone @name for me now"],
         &[
-            "Can you call @name for me?",
+            "Could I talk to @name on the phone?",
             "I have to speak with @name now.",
             "Could I speak with @name on the phone?",
             "@name, please, on the phone.",

@@ -58,7 +58,7 @@ impl Device {
         }
     }
 
-    pub fn tensors(self) -> ops::Device {
+    pub fn tensors(self) -> ops::device::Device {
         match self {
             Self::Cpu => ops::device::cpu(),
             #[cfg(feature = "gpu")]

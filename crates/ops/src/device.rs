@@ -1,6 +1,6 @@
 //! The devices that tensors live on.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 pub use burn::tensor::Tensor;
 
 /// The processor of this machine.

@@ -28,8 +28,6 @@ pub mod weight;
 #[cfg(test)]
 mod tests;
 
-pub use burn::tensor::Device;
-
 pub use buffers::Buffers;
 pub use linear::Linear;
 pub use rows::{Precision, Rows};

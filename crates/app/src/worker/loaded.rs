@@ -6,7 +6,7 @@ use base::TokenId;
 use formats::TensorFile;
 use infer::{Engine, Event as Step, Limits, LocalModel, Request, SequenceId};
 use models::Decoder;
-use ops::Device;
+use ops::device::Device;
 use text::{ChatTemplate, Conversation, Segment, Special, Tokenizer};
 
 use super::inspect::Inspector;

@@ -30,7 +30,7 @@ const STORAGES: [Dtype; 6] = [Dtype::BF16, Dtype::Q8_0, Dtype::Q6_K, Dtype::Q5_K
 const USUAL_LENGTH: usize = 4096;
 
 /// Runs one job to its last event.
-pub(crate) fn run_bench(store: &Store, job: &Bench, device: ops::Device, reporter: &Reporter) {
+pub(crate) fn run_bench(store: &Store, job: &Bench, device: ops::device::Device, reporter: &Reporter) {
     let work = || bench(store, job, device, reporter).map(|measured| Event::Measured(Box::new(measured)));
     tell(work, reporter);
 }
@@ -47,7 +47,12 @@ fn tell(work: impl FnOnce() -> Result<Event, Failure>, reporter: &Reporter) {
     }
 }
 
-fn bench(store: &Store, job: &Bench, device: ops::Device, reporter: &Reporter) -> Result<Measured, Failure> {
+fn bench(
+    store: &Store,
+    job: &Bench,
+    device: ops::device::Device,
+    reporter: &Reporter,
+) -> Result<Measured, Failure> {
     if job.n_prompt == 0 || job.n_generated == 0 || job.n_runs == 0 {
         let message = "a prompt, tokens behind it and a run are needed";
         return Err(Failure::new("bad_setting", message, "give --prompt, --tokens and --runs at least 1"));

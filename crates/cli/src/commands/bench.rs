@@ -85,7 +85,7 @@ pub(super) fn machine(machine: &Machine) -> String {
 mod tests {
     use super::*;
     use crate::scripted::Script;
-    use expect_test::expect;
+    use expect_test::expect_file;
 
     fn measured() -> Measured {
         let spread = |median: f64| Spread { lowest: median * 0.9, median, highest: median * 1.1 };
@@ -115,17 +115,7 @@ mod tests {
             Script::new([Event::Measured(Box::new(measured()))]).run(&["bench", "poems", "--runs", "3"]);
         let job = Bench { model: "poems".into(), n_prompt: 512, n_generated: 64, n_runs: 3 };
         assert_eq!((told.exit, told.jobs), (Exit::Done, vec![Job::Bench(job)]));
-        expect![[r#"
-              model      poems, 807 MB
-              ready in   41.0 ms
-              prompt     512 tokens: 1234 tokens/s (1111 to 1358)
-                         71.0% of the arithmetic
-              generated  64 tokens: 23.4 tokens/s (21.1 to 25.8)
-                         88.0% of the bandwidth
-              memory     1.1 GB
-              machine    2 threads, 27.4 GB/s of memory, 0.44 TFLOP/s in f32
-        "#]]
-        .assert_eq(&told.out);
+        expect_file!["../../snapshots/bench.txt"].assert_eq(&told.out);
         assert_eq!(Script::new([]).run(&["bench", "poems", "--prompt", "0"]).exit, Exit::Usage);
     }
 }

@@ -218,7 +218,8 @@ impl Answer {
     }
 
     /// The problem that a status stands for; `None` for a success.
-    pub fn refusal(&self, with_token: bool, now_unix_ms: u64) -> Option<Problem> {
+    pub fn refusal(&self, sent: Option<&Credential>, now_unix_ms: u64) -> Option<Problem> {
+        let with_token = sent.is_some();
         let status = self.status.as_u16();
         match status {
             200..=299 => None,

@@ -73,7 +73,7 @@ pub(super) fn plan(session: &Session<'_>, remote: &Remote, end_point: &Address) 
     let list = end_point.below(["api", "models", user, repo, "revision", revision]).with_query("blobs=true");
     let ask = Ask { address: &list, credential: credential.as_ref(), headers: &[] };
     let bytes = session.ask(ask, |answer| {
-        refusal(session, &answer, &page, credential.is_some())?;
+        refusal(session, &answer, &page, credential.as_ref())?;
         answer.read_all(&session.client, "the list of the repository's files", MAX_LIST_BYTES)
     })?;
     let repository = Repository::read(&bytes)?;
@@ -107,7 +107,7 @@ impl Commit<'_> {
         let address = self.address(&list.name);
         let ask = Ask { address: &address, credential: self.credential, headers: &[] };
         let bytes = session.ask(ask, |answer| {
-            refusal(session, &answer, &self.page, self.credential.is_some())?;
+            refusal(session, &answer, &self.page, self.credential)?;
             answer.read_all(&session.client, "the list of shards", MAX_SHARDS_BYTES)
         })?;
         let mut files = Shards::read(&bytes)?.of(&names, &list)?;
@@ -202,8 +202,14 @@ fn git_name(text: &str) -> Option<[u8; 20]> {
 }
 
 /// What a refusal means: the Hub says its reason in a header.
-fn refusal(session: &Session<'_>, answer: &Answer, page: &str, with_token: bool) -> Result<(), Problem> {
-    let Some(problem) = answer.refusal(with_token, session.now_unix_ms()) else { return Ok(()) };
+fn refusal(
+    session: &Session<'_>,
+    answer: &Answer,
+    page: &str,
+    sent: Option<&Credential>,
+) -> Result<(), Problem> {
+    let with_token = sent.is_some();
+    let Some(problem) = answer.refusal(sent, session.now_unix_ms()) else { return Ok(()) };
     Err(match (answer.first_header("x-error-code"), problem) {
         (Some("GatedRepo"), _) => Problem::Gated { page: page.to_owned(), with_token },
         (Some("RepoNotFound"), _) => Problem::NotFound { what: "repository, or it is private," },

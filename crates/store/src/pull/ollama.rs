@@ -103,12 +103,10 @@ impl Registry<'_> {
         let address = self.base.below(["manifests", tag]);
         let headers = [("accept", ACCEPT.to_owned())];
         let ask = Ask { address: &address, credential: self.credential, headers: &headers };
-        self.session.ask(ask, |answer| {
-            match answer.refusal(self.credential.is_some(), self.session.now_unix_ms()) {
-                Some(Problem::NotFound { .. }) => Err(Problem::NotFound { what: "model or tag" }),
-                Some(problem) => Err(problem),
-                None => answer.read_all(&self.session.client, "the registry's manifest", MAX_MANIFEST_BYTES),
-            }
+        self.session.ask(ask, |answer| match answer.refusal(self.credential, self.session.now_unix_ms()) {
+            Some(Problem::NotFound { .. }) => Err(Problem::NotFound { what: "model or tag" }),
+            Some(problem) => Err(problem),
+            None => answer.read_all(&self.session.client, "the registry's manifest", MAX_MANIFEST_BYTES),
         })
     }
 
@@ -135,7 +133,7 @@ impl Registry<'_> {
         let address = self.address(layer);
         let ask = Ask { address: &address, credential: self.credential, headers: &[] };
         self.session.ask(ask, |answer| {
-            if let Some(problem) = answer.refusal(self.credential.is_some(), self.session.now_unix_ms()) {
+            if let Some(problem) = answer.refusal(self.credential, self.session.now_unix_ms()) {
                 return Err(problem);
             }
             let bytes = answer.read_all(&self.session.client, "a layer of settings", MAX_TEXT_BYTES)?;

@@ -67,7 +67,7 @@ pub(super) fn measure(
     let headers = [("range", "bytes=0-0".to_owned())];
     let address = file.address.clone();
     session.ask(Ask { address: &address, credential, headers: &headers }, |answer| {
-        if let Some(problem) = answer.refusal(credential.is_some(), session.now_unix_ms()) {
+        if let Some(problem) = answer.refusal(credential, session.now_unix_ms()) {
             return Err(file.explain(problem, answer.first_header("x-error-code")));
         }
         let size_bytes = match answer.status.as_u16() {

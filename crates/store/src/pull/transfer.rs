@@ -251,9 +251,8 @@ impl Transfer<'_> {
         }
         let ask = Ask { address: &self.wanted.address, credential: self.credential, headers };
         let answer = self.session.client.get(ask)?;
-        let with_token = self.credential.is_some();
         if let (Some(problem), true) =
-            (answer.refusal(with_token, self.session.now_unix_ms()), answer.status.as_u16() != 416)
+            (answer.refusal(self.credential, self.session.now_unix_ms()), answer.status.as_u16() != 416)
         {
             return Err(self.wanted.explain(problem, answer.first_header("x-error-code")));
         }
@@ -280,7 +279,7 @@ impl Transfer<'_> {
             }
             416 => return Err(Problem::Changed),
             _ => {
-                let refusal = answer.refusal(false, self.session.now_unix_ms());
+                let refusal = answer.refusal(None, self.session.now_unix_ms());
                 return Err(refusal.unwrap_or(Problem::Status { status: answer.status.as_u16() }));
             }
         }

@@ -130,7 +130,7 @@ fn a_folder_of_shards_comes_with_its_index_and_tokenizer() {
     let expected = [
         ("model-00001-of-00002.safetensors", Role::Model),
         ("model-00002-of-00002.safetensors", Role::Model),
-        ("model.safetensors.index.json", Role::Config),
+        ("model.safetensors.index.json", Role::Index),
         ("config.json", Role::Config),
         ("tokenizer.json", Role::Tokenizer),
         ("chat_template.jinja", Role::Template),

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::compiled::{Reader, Writer};
+use super::compiled::{Reader, Writer, sound};
 use super::merge::{Symbol, merge};
 use super::merge_table::MergeTable;
 use super::normalizer::plain_spaces;
@@ -216,7 +216,7 @@ impl ByteBpe {
             false => Merges::ByNumber,
         };
         let words = Lookup::read(reader)?;
-        reader.check(words.strings().len() == n_tokens)?;
+        sound(words.strings().len() == n_tokens)?;
         let unknown = reader.id(n_tokens)?;
         let form = reader.choice(&[Form::AsWritten, Form::Composed])?;
         Ok(Self { pre_tokenizer, bytes, merges, words, whole_words, unknown, form })

@@ -5,7 +5,7 @@
 
 use base::TokenId;
 
-use super::compiled::{Reader, Writer};
+use super::compiled::{Reader, Writer, sound};
 use super::{
     ByteBpe, FirstSpace, Lookup, Model, SpecialTokens, Spm, Strings, TokenType, Tokenizer, Unigram, WordPiece,
 };
@@ -66,11 +66,11 @@ impl Tokenizer {
         let mut reader = Reader::open(file, source)?;
         let numbers = reader.numbers()?;
         let n_tokens = numbers.len();
-        reader.check(n_tokens > 0 && n_tokens <= super::parts::MAX_TOKENS)?;
+        sound(n_tokens > 0 && n_tokens <= super::parts::MAX_TOKENS)?;
         let kind = |number: &u32| TYPES.get((number >> 1) as usize).copied().ok_or(Error::CompiledDamaged);
         let types = numbers.iter().map(kind).collect::<Result<Vec<TokenType>, Error>>()?;
         let (names, bytes) = (Lookup::read(&mut reader)?, Strings::read(&mut reader)?);
-        reader.check(names.strings().len() == n_tokens && bytes.len() == n_tokens)?;
+        sound(names.strings().len() == n_tokens && bytes.len() == n_tokens)?;
         let (bos, eos) = (reader.id(n_tokens)?, reader.id(n_tokens)?);
         let (add_bos, add_eos) = (reader.choice(&[false, true])?, reader.choice(&[false, true])?);
         let first_space = reader.choice(&[FirstSpace::Own, FirstSpace::Added])?;

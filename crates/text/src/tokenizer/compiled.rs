@@ -75,6 +75,11 @@ pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
+/// A fact without which the file is damaged.
+pub(crate) fn sound(holds: bool) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(Error::CompiledDamaged) }
+}
+
 impl<'a> Reader<'a> {
     #[cfg(test)]
     pub fn new(rest: &'a [u8]) -> Self {
@@ -85,7 +90,7 @@ impl<'a> Reader<'a> {
     pub fn open(file: &'a [u8], source: &[u8; 32]) -> Result<Self, Error> {
         let mut reader = Self { rest: file };
         let magic = reader.take(MAGIC.len())?;
-        reader.check(magic == MAGIC)?;
+        sound(magic == MAGIC)?;
         let found = reader.number()?;
         if found != VERSION {
             return Err(Error::CompiledVersion { found, expected: VERSION });
@@ -94,13 +99,8 @@ impl<'a> Reader<'a> {
             return Err(Error::CompiledFromAnother);
         }
         let checksum = reader.word()?;
-        reader.check(hash(CHECKSUM_SEED, reader.rest) == checksum)?;
+        sound(hash(CHECKSUM_SEED, reader.rest) == checksum)?;
         Ok(reader)
-    }
-
-    /// A fact without which the file is damaged.
-    pub fn check(&self, holds: bool) -> Result<(), Error> {
-        if holds { Ok(()) } else { Err(Error::CompiledDamaged) }
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], Error> {
@@ -167,6 +167,6 @@ impl<'a> Reader<'a> {
 
     /// Nothing may follow.
     pub fn finish(self) -> Result<(), Error> {
-        self.check(self.rest.is_empty())
+        sound(self.rest.is_empty())
     }
 }

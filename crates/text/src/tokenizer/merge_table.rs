@@ -2,7 +2,7 @@
 //!
 //! Knows no texts. Two flat arrays: a table of pairs with their ranks, eight bytes each, and the token of each rank.
 
-use super::compiled::{Reader, Writer};
+use super::compiled::{Reader, Writer, sound};
 use super::parts::{MAX_MERGES, MAX_TOKENS};
 use super::strings::{check_slots, fold, slots_for};
 use crate::Error;
@@ -73,8 +73,8 @@ impl MergeTable {
 
     pub fn read(reader: &mut Reader, n_tokens: usize) -> Result<Self, Error> {
         let (slots, made, seed) = (reader.words()?, reader.numbers()?, reader.word()?);
-        check_slots(reader, &slots, made.len(), EMPTY)?;
-        reader.check(made.iter().all(|id| (*id as usize) < n_tokens))?;
+        check_slots(&slots, made.len(), EMPTY)?;
+        sound(made.iter().all(|id| (*id as usize) < n_tokens))?;
         Ok(Self { slots, made, seed })
     }
 }

@@ -4,7 +4,7 @@
 //! Not the unigram model, which chooses the likeliest segmentation. Source: T. Kudo and J. Richardson,
 //! "SentencePiece" (2018), and the GGUF vocabulary of kind `llama`.
 
-use super::compiled::{Reader, Writer};
+use super::compiled::{Reader, Writer, sound};
 use super::merge::{Merge, Symbol, merge};
 use super::normalizer::{Beside, Normalizer, plain_spaces};
 use super::parts::{TokenType, byte_of};
@@ -102,7 +102,7 @@ impl Spm {
 
     pub fn read(reader: &mut Reader, n_tokens: usize) -> Result<Self, Error> {
         let (pieces, orders) = (Lookup::read(reader)?, reader.numbers()?);
-        reader.check(pieces.strings().len() == n_tokens && orders.len() == n_tokens)?;
+        sound(pieces.strings().len() == n_tokens && orders.len() == n_tokens)?;
         let (bytes, unknown) = (reader.ids(n_tokens)?, reader.id(n_tokens)?);
         let normalizer = Normalizer::read(reader)?;
         Ok(Self { pieces, orders, bytes, unknown, normalizer })

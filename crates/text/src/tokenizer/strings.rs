@@ -3,7 +3,7 @@
 //! Not for texts that change. Both are written to a compiled vocabulary as they lie in memory, so that loading one copies
 //! a few arrays and makes no text by itself.
 
-use super::compiled::{Reader, Writer};
+use super::compiled::{Reader, Writer, sound};
 use crate::Error;
 
 /// Texts by number.
@@ -48,7 +48,7 @@ impl Strings {
     pub fn read(reader: &mut Reader) -> Result<Self, Error> {
         let (bytes, ends) = (reader.bytes()?.to_vec(), reader.numbers()?);
         let ascend = ends.windows(2).all(|pair| pair[0] <= pair[1]);
-        reader.check(ascend && ends.last().copied().unwrap_or(0) as usize == bytes.len())?;
+        sound(ascend && ends.last().copied().unwrap_or(0) as usize == bytes.len())?;
         Ok(Self { bytes, ends })
     }
 }
@@ -134,9 +134,9 @@ impl Lookup {
     pub fn read(reader: &mut Reader) -> Result<Self, Error> {
         let strings = Strings::read(reader)?;
         let (slots, seed) = (reader.words()?, reader.word()?);
-        check_slots(reader, &slots, strings.len(), 0)?;
+        check_slots(&slots, strings.len(), 0)?;
         let in_range = |slot: &u64| *slot == 0 || (*slot as u32).wrapping_sub(1) < strings.len() as u32;
-        reader.check(slots.iter().all(in_range))?;
+        sound(slots.iter().all(in_range))?;
         let longest = strings.iter().map(<[u8]>::len).max().unwrap_or(0);
         Ok(Self { strings, slots, seed, longest })
     }
@@ -148,9 +148,9 @@ pub(crate) fn slots_for(entries: usize) -> usize {
 }
 
 /// A table must be as large as its maker would have made it, and have room, so that looking for something ends.
-pub(crate) fn check_slots(reader: &Reader, slots: &[u64], entries: usize, empty: u64) -> Result<(), Error> {
+pub(crate) fn check_slots(slots: &[u64], entries: usize, empty: u64) -> Result<(), Error> {
     let taken = slots.iter().filter(|slot| **slot != empty).count();
-    reader.check(slots.len() == slots_for(entries) && taken <= entries)
+    sound(slots.len() == slots_for(entries) && taken <= entries)
 }
 
 /// Mixes two numbers: the two halves of their product, folded. Source: the idea of Wang Yi's wyhash.

@@ -3,7 +3,7 @@
 //! One pass over the text with the best way to reach each place (Viterbi). Not sampled, not the n best. Source: T. Kudo,
 //! "Subword Regularization" (2018), and SentencePiece, in which an unknown letter scores 10 below the lowest token.
 
-use super::compiled::{Reader, Writer};
+use super::compiled::{Reader, Writer, sound};
 use super::normalizer::{Beside, Normalizer, plain_spaces};
 use super::parts::{TokenType, byte_of};
 use super::strings::Strings;
@@ -164,8 +164,8 @@ impl Unigram {
         let (sorted, ids) = (Strings::read(reader)?, reader.numbers()?);
         let scores: Vec<f32> = reader.numbers()?.into_iter().map(f32::from_bits).collect();
         let unknown_score = f32::from_bits(reader.number()?);
-        reader.check(ids.len() == sorted.len() && scores.len() == sorted.len())?;
-        reader.check(ids.iter().all(|id| (*id as usize) < n_tokens))?;
+        sound(ids.len() == sorted.len() && scores.len() == sorted.len())?;
+        sound(ids.iter().all(|id| (*id as usize) < n_tokens))?;
         let (bytes, unknown) = (reader.ids(n_tokens)?, reader.id(n_tokens)?);
         let normalizer = Normalizer::read(reader)?;
         Ok(Self { sorted, ids, scores, unknown_score, bytes, unknown, normalizer })

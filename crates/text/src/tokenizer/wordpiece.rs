@@ -7,7 +7,7 @@
 use unicode_general_category::{GeneralCategory as Category, get_general_category};
 use unicode_normalization::UnicodeNormalization;
 
-use super::compiled::{Reader, Writer};
+use super::compiled::{Reader, Writer, sound};
 use super::parts::{Casing, TokenType};
 use super::strings::Lookup;
 use crate::Error;
@@ -71,7 +71,7 @@ impl WordPiece {
 
     pub fn read(reader: &mut Reader, n_tokens: usize) -> Result<Self, Error> {
         let pieces = Lookup::read(reader)?;
-        reader.check(pieces.strings().len() == n_tokens)?;
+        sound(pieces.strings().len() == n_tokens)?;
         let unknown = reader.id(n_tokens)?;
         Ok(Self { pieces, unknown, casing: reader.choice(&[Casing::Folded, Casing::Kept])? })
     }
