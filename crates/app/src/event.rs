@@ -17,6 +17,22 @@ pub enum Event {
         /// The piece.
         text: String,
     },
+    /// More of what the model thinks before its answer.
+    Thinking {
+        /// The piece.
+        text: String,
+    },
+    /// The model calls a tool.
+    ToolCall {
+        /// Which call of this answer, counted from 0.
+        index: usize,
+        /// The id that the model gave it.
+        id: Option<String>,
+        /// The tool's name.
+        name: String,
+        /// One JSON object, as the model wrote it.
+        arguments: String,
+    },
     /// One generated token, when detail was asked for.
     Token(Token),
     /// The answer is complete.
@@ -98,6 +114,7 @@ impl Event {
     pub fn is_last(&self) -> bool {
         match self {
             Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
+            Self::Thinking { .. } | Self::ToolCall { .. } => false,
             Self::Verified { .. } | Self::Training(_) => false,
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,

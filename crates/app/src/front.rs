@@ -65,7 +65,7 @@ impl App {
         match job {
             Job::Generate(mut generate) => {
                 generate.sampling.seed.get_or_insert_with(draw_seed);
-                let task = Task { generate, reporter };
+                let task = Task { generate, now_unix_ms: self.clock.now_unix_ms(), reporter };
                 if let Err(returned) = self.tasks.send(task) {
                     returned.0.reporter.tell(crate::Event::Failed(Failure::internal()));
                 }

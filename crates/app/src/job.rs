@@ -1,6 +1,7 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
 pub mod measure;
+mod message;
 pub mod quantise;
 pub mod training;
 
@@ -8,6 +9,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+pub use message::{Message, Tool, ToolCall};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +72,30 @@ pub struct Generate {
     /// What to tell besides the text.
     #[serde(default)]
     pub detail: Detail,
+    /// What the model may call; in conversations only.
+    #[serde(default)]
+    pub tools: Vec<Tool>,
+    /// Whether the model thinks before it answers, where its template lets one choose; absent, as the template has it.
+    #[serde(default)]
+    pub thinking: Option<bool>,
+    /// Further variables of the chat template.
+    #[serde(default)]
+    pub variables: Map<String, Json>,
+}
+
+impl Generate {
+    /// With the usual settings and without tools.
+    pub fn new(model: impl Into<String>, prompt: Prompt) -> Self {
+        Self {
+            model: model.into(),
+            prompt,
+            sampling: Sampling::default(),
+            detail: Detail::default(),
+            tools: Vec::new(),
+            thinking: None,
+            variables: Map::new(),
+        }
+    }
 }
 
 /// What to continue.
@@ -78,15 +106,6 @@ pub enum Prompt {
     Raw(String),
     /// A conversation, through the model's chat template.
     Chat(Vec<Message>),
-}
-
-/// One turn of a conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    /// `system`, `user`, `assistant` or `tool`.
-    pub role: String,
-    /// What was said.
-    pub content: String,
 }
 
 /// How to choose tokens.

@@ -12,6 +12,7 @@ use crate::{Event, Failure};
 use loaded::Loaded;
 
 mod convert;
+mod dialogue;
 pub(crate) mod export;
 mod inspect;
 pub(crate) mod library;
@@ -20,6 +21,7 @@ mod loaded;
 pub(crate) mod measure;
 mod open;
 mod quantise;
+mod reading;
 pub(crate) mod runs;
 mod stream;
 pub(crate) mod training;
@@ -28,6 +30,8 @@ mod vocabulary;
 /// One answer to compute.
 pub(crate) struct Task {
     pub generate: Generate,
+    /// When it was asked for, in milliseconds since 1970.
+    pub now_unix_ms: u64,
     pub reporter: Reporter,
 }
 

@@ -1,19 +1,15 @@
 //! Every instruction set that this machine has gives the same answer; alone in its process, because the limit
 //! holds for all of it.
 
-use app::job::{Detail, Generate, Message, Prompt, Sampling};
+use app::job::{Generate, Message, Prompt, Sampling};
 use app::{App, Event, Job, Settings};
 
 fn answer(isa: &str) -> String {
     let settings = Settings { isa: Some(isa.into()), ..Settings::default() };
     let app = App::open(settings).expect("the name is one of an instruction set");
-    let message = Message { role: "user".into(), content: "Tell me a story about a cat and a boat.".into() };
-    let job = Generate {
-        model: "starter".into(),
-        prompt: Prompt::Chat(vec![message]),
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(60), ..Sampling::default() },
-        detail: Detail::default(),
-    };
+    let message = Message::new("user", "Tell me a story about a cat and a boat.");
+    let sampling = Sampling { temperature: 0.0, max_tokens: Some(60), ..Sampling::default() };
+    let job = Generate { sampling, ..Generate::new("starter", Prompt::Chat(vec![message])) };
     let piece = |event| match event {
         Event::Text { text } => text,
         Event::Failed(failure) => panic!("{failure}"),

@@ -50,6 +50,8 @@ pub struct Chat {
     at_start: Sampling,
     form: Form,
     told: Told,
+    /// Whether the model is to think, where somebody said so.
+    thinking: Option<bool>,
     conversation: Conversation,
     /// Tokens that the model can hold; 0 until it is loaded.
     context: usize,
@@ -65,6 +67,7 @@ impl Chat {
             sampling,
             form: Form::Chat,
             told: Told::Answers,
+            thinking: None,
             conversation: Conversation::default(),
             context: 0,
             n_used: 0,
@@ -77,6 +80,10 @@ impl Chat {
 
     pub fn told(self, told: Told) -> Self {
         Self { told, ..self }
+    }
+
+    pub fn thinking(self, thinking: Option<bool>) -> Self {
+        Self { thinking, ..self }
     }
 
     pub fn system(mut self, system: Option<String>) -> Self {
@@ -143,6 +150,8 @@ fn ask(chat: &mut Chat, session: &mut Session, question: &str) -> Result<(), Sto
                 answer.push_str(text);
                 console.stream(text)?;
             }
+            Event::Thinking { text } => console.think(text)?,
+            Event::ToolCall { name, arguments, .. } => console.call(name, arguments)?,
             Event::Finished(event) => finished = Some(event.clone()),
             _ => {}
         }
@@ -170,8 +179,8 @@ fn job(chat: &Chat, question: &str) -> Job {
         Form::Chat => Prompt::Chat(chat.conversation.messages()),
         Form::Raw => Prompt::Raw(question.to_owned()),
     };
-    let (model, sampling) = (chat.model.clone(), chat.sampling.clone());
-    Job::Generate(Generate { model, prompt, sampling, detail: Default::default() })
+    let (sampling, thinking) = (chat.sampling.clone(), chat.thinking);
+    Job::Generate(Generate { sampling, thinking, ..Generate::new(chat.model.as_str(), prompt) })
 }
 
 /// Says what a person may want to know after an answer.
@@ -345,6 +354,17 @@ mod tests {
         assert!(told.err.ends_with("/clear begins a new conversation.\n"), "{}", told.err);
         let told = Script::new([failure()]).types(["a"]).run(&["run", "m"]);
         assert!(told.err.ends_with("hint: shorten the prompt\n"), "{}", told.err);
+    }
+
+    #[test]
+    fn thoughts_are_shown_and_not_remembered() {
+        let mut events = answer(&["Yes."]);
+        events.insert(1, Event::Thinking { text: "Hm.".into() });
+        let told = Script::new(events).types(["a", "b"]).run(&["run", "m", "--think", "on"]);
+        assert_eq!(asked(&told.jobs), ["user:a", "user:a assistant:Yes. user:b"]);
+        assert!(told.out == "Yes.\nYes.\n" && told.err.contains("\nHm.\n"), "{}", told.err);
+        let thinks = |job: &Job| matches!(job, Job::Generate(Generate { thinking: Some(true), .. }));
+        assert!(told.jobs.iter().all(thinks));
     }
 
     #[test]

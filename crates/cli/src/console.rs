@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 
 use app::{Event, Failure};
+use serde_json::{Value as Json, json};
 
 use crate::terminal::bar::bar;
 use crate::terminal::paint::{Color, Ink};
@@ -51,6 +52,8 @@ pub struct Console {
     pub format: Format,
     /// Whether the answer's last line is still open.
     is_mid_line: bool,
+    /// Whether the last line of what the model thinks is still open.
+    is_thinking: bool,
     /// What the progress line shows, while there is one.
     progress: Option<String>,
     /// Lines of the block that is redrawn, while there is one.
@@ -59,7 +62,16 @@ pub struct Console {
 
 impl Console {
     pub fn new(out: Box<dyn Write>, err: Box<dyn Write>, look: Look) -> Self {
-        Self { out, err, look, format: Format::People, is_mid_line: false, progress: None, n_live: 0 }
+        Self {
+            out,
+            err,
+            look,
+            format: Format::People,
+            is_mid_line: false,
+            is_thinking: false,
+            progress: None,
+            n_live: 0,
+        }
     }
 
     /// Colours for stdout.
@@ -105,6 +117,32 @@ impl Console {
             End::Terminal => self.print(&visible::text(text)),
             End::Other => self.print(text),
         }
+    }
+
+    /// Writes a piece of what a model thinks, beside the data; whatever follows begins a new line.
+    pub fn think(&mut self, text: &str) -> io::Result<()> {
+        if self.format == Format::Json || text.is_empty() {
+            return Ok(());
+        }
+        if self.look.out == End::Terminal {
+            self.end_line()?;
+        }
+        if !self.is_thinking {
+            self.clear_progress();
+        }
+        let shown = self.talk_color().paint(Ink::Dim, &visible::text(text));
+        self.write_talk(&shown);
+        self.is_thinking = true;
+        Ok(())
+    }
+
+    /// Writes a model's call of a tool as a line of JSON.
+    pub fn call(&mut self, name: &str, arguments: &str) -> io::Result<()> {
+        // Whoever read the answer has seen that they are an object.
+        let arguments: Json = serde_json::from_str(arguments).unwrap_or_else(|_| arguments.into());
+        let line = json!({ "name": name, "arguments": arguments }).to_string();
+        self.end_line()?;
+        self.print(&format!("{}\n", visible::json(&line)))
     }
 
     /// Ends a line that was begun.
@@ -193,6 +231,9 @@ impl Console {
     }
 
     fn clear_progress(&mut self) {
+        if std::mem::take(&mut self.is_thinking) {
+            self.write_talk("\n");
+        }
         if self.progress.take().is_some() {
             let blanks = " ".repeat(self.look.columns.saturating_sub(1));
             self.write_talk(&format!("\r{blanks}\r"));

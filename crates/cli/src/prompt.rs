@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read;
 
 use app::Failure;
-use app::job::{Message, Prompt};
+use app::job::{Message, Prompt, Tool};
 use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::outcome::Stop;
 use crate::session::{Session, Stdin};
+use serde::de::DeserializeOwned;
 
 /// More than any context holds.
 const MAX_PIPED_BYTES: u64 = 16 << 20;
@@ -43,7 +44,38 @@ pub fn messages_argument() -> Arg {
         .long("messages")
         .value_name("FILE")
         .conflicts_with_all(["prompt", "raw", "system"])
-        .help("A conversation to answer: a JSON list of {\"role\", \"content\"}; `-` for what is piped in")
+        .help("A conversation to answer: a JSON list of {\"role\", \"content\"}, with tool calls and their results as \
+               OpenAI writes them; `-` for what is piped in")
+}
+
+/// The flags that say what a model may do besides answering.
+pub fn ability_arguments() -> [Arg; 2] {
+    [
+        Arg::new("think")
+            .long("think")
+            .value_name("WHETHER")
+            .value_parser(["on", "off"])
+            .conflicts_with("raw")
+            .help("Whether the model thinks before it answers, where one can choose; its thoughts go to stderr"),
+        Arg::new("tools")
+            .long("tools")
+            .value_name("FILE")
+            .conflicts_with("raw")
+            .help("Tools that the model may call: a JSON list of functions as OpenAI writes them; each call is a line \
+                   of JSON"),
+    ]
+}
+
+/// What `--think` says; absent where it says nothing.
+pub fn thinking(matches: &ArgMatches) -> Option<bool> {
+    matches.get_one::<String>("think").map(|whether| whether == "on")
+}
+
+/// The tools of `--tools`; none without it.
+pub fn tools(matches: &ArgMatches) -> Result<Vec<Tool>, Stop> {
+    let Some(path) = matches.get_one::<String>("tools") else { return Ok(Vec::new()) };
+    let hint = r#"write a list: [{"type": "function", "function": {"name": "now", "parameters": {…}}}]"#;
+    list(path, &file(path)?, &Wanted { code: "wrong_tools", what: "tool", hint })
 }
 
 /// What `run` is to continue; absent where a person is at the terminal and gave nothing.
@@ -56,15 +88,24 @@ pub fn given(matches: &ArgMatches, session: &mut Session) -> Result<Option<Promp
 
 fn messages(path: &str, session: &mut Session) -> Result<Vec<Message>, Stop> {
     let text = if path == "-" { piped(session)? } else { file(path)? };
-    let wrong = |why: String| {
-        let hint = r#"write a list: [{"role": "user", "content": "Hello"}]"#;
-        Stop::Failed(Failure::new("wrong_messages", format!("{path}: {why}"), hint))
-    };
-    let messages: Vec<Message> = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    if messages.is_empty() {
-        return Err(wrong("there is no message".to_owned()));
+    let hint = r#"write a list: [{"role": "user", "content": "Hello"}]"#;
+    list(path, &text, &Wanted { code: "wrong_messages", what: "message", hint })
+}
+
+/// What a list is to hold.
+struct Wanted {
+    code: &'static str,
+    what: &'static str,
+    hint: &'static str,
+}
+
+fn list<T: DeserializeOwned>(path: &str, text: &str, wanted: &Wanted) -> Result<Vec<T>, Stop> {
+    let wrong = |why: String| Stop::Failed(Failure::new(wanted.code, format!("{path}: {why}"), wanted.hint));
+    let items: Vec<T> = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    if items.is_empty() {
+        return Err(wrong(format!("there is no {}", wanted.what)));
     }
-    Ok(messages)
+    Ok(items)
 }
 
 fn file(path: &str) -> Result<String, Stop> {
@@ -103,7 +144,7 @@ pub fn prompt(matches: &ArgMatches, text: String) -> Prompt {
 }
 
 pub fn message(role: &str, content: &str) -> Message {
-    Message { role: role.to_owned(), content: content.to_owned() }
+    Message::new(role, content)
 }
 
 /// Everything that is piped in, once.

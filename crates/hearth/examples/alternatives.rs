@@ -9,10 +9,9 @@ fn main() -> Result<(), hearth::Failure> {
     let home = std::env::temp_dir().join("hearth-example");
     let app = App::open(Settings { home, ..Settings::default() })?;
     let generate = Generate {
-        model: "starter".into(),
-        prompt: Prompt::Chat(vec![Message { role: "user".into(), content }]),
         sampling: Sampling { temperature: 0.0, max_tokens: Some(12), ..Sampling::default() },
         detail: Detail { alternatives: 3, ..Detail::default() },
+        ..Generate::new("starter", Prompt::Chat(vec![Message::new("user", &content)]))
     };
     for event in app.run(Job::Generate(generate)) {
         match event {

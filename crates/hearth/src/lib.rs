@@ -23,6 +23,7 @@ pub use app::{Event, Failure};
 pub mod jobs {
     pub use app::event::{Alternative, Details, Finished, LayerView, Model, Piece, Reason, Started, Token};
     pub use app::job::{Detail, Generate, Import, Job, Message, Placement, Prompt, Sampling};
+    pub use app::job::{Tool, ToolCall};
     pub use app::{App, Canceller, Event, Running, Settings, event, job};
 }
 
@@ -139,19 +140,14 @@ impl Model<'_> {
     }
 
     fn conversation(&self, question: &str) -> Prompt {
-        let message = |role: &str, text: &str| Message { role: role.into(), content: text.into() };
-        let system = self.system.iter().map(|text| message("system", text));
-        Prompt::Chat(system.chain([message("user", question)]).collect())
+        let system = self.system.iter().map(|text| Message::new("system", text));
+        Prompt::Chat(system.chain([Message::new("user", question)]).collect())
     }
 
     fn run(&self, prompt: Prompt) -> app::Running {
-        let (model, sampling) = (self.name.clone(), self.sampling.clone());
-        self.home.app.run(app::Job::Generate(Generate {
-            model,
-            prompt,
-            sampling,
-            detail: Default::default(),
-        }))
+        let sampling = self.sampling.clone();
+        let generate = Generate { sampling, ..Generate::new(&self.name, prompt) };
+        self.home.app.run(app::Job::Generate(generate))
     }
 
     fn collect(&self, prompt: Prompt) -> Result<Answer, Failure> {

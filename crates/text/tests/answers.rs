@@ -148,6 +148,21 @@ fn markup_that_is_a_control_token_counts_only_as_that_token() {
 }
 
 #[test]
+fn a_control_token_that_is_no_markup_is_no_text() {
+    let control = ["<|im_start|>", "<|tool"];
+    for name in ["plain", "hermes"] {
+        let setting = Setting { control: &control, ..Setting::default() };
+        let mut parser = AnswerParser::new(format_named(name).unwrap(), &setting);
+        let mut all = parser.push("One");
+        all.extend(parser.push_control("<|im_start|>"));
+        all.extend(parser.push(" two <|im_start|>"));
+        all.extend(parser.push_control("<|tool"));
+        all.extend(parser.finish());
+        assert_eq!(told(&all), json!([{"text": "One two <|im_start|>"}]), "{name}");
+    }
+}
+
+#[test]
 fn without_tools_an_object_is_text() {
     let answer = "{\"name\": \"now\", \"arguments\": {}}";
     for name in ["hearth", "llama-3"] {

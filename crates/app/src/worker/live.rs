@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use base::TokenId;
+use infer::SequenceId;
 use infer::sample::{Choice, Likely};
-use infer::{Answer, SequenceId};
+use text::answer::AnswerParser;
 use text::{Begin, Tokenizer};
 
 use super::Task;
 use super::inspect::{Inspector, LayerChoice, Phase, Times};
+use super::reading::Reading;
 use super::vocabulary::piece;
 use crate::event::{Alternative, Finished, LayerView, Reason, Started, Token};
 use crate::job::{Detail, Prompt};
@@ -19,7 +21,7 @@ use crate::{Event, Failure};
 pub(crate) struct Live {
     pub id: SequenceId,
     pub detail: Detail,
-    answer: Answer,
+    reading: Reading,
     reporter: Reporter,
     n_prompt_tokens: usize,
     n_generated_tokens: usize,
@@ -30,11 +32,22 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Begins an answer and tells so.
-    pub fn begin(id: SequenceId, task: Task, prompt: &Prepared<'_>, load_ms: f64) -> Self {
-        let Task { generate, reporter } = task;
+    /// Begins an answer, which `parser` reads in a conversation, and tells so.
+    pub fn begin(
+        id: SequenceId,
+        task: Task,
+        prompt: &Prepared<'_>,
+        parser: Option<AnswerParser>,
+        load_ms: f64,
+    ) -> Self {
+        let Task { generate, reporter, .. } = task;
         let is_text_start = matches!(&generate.prompt, Prompt::Raw(text) if text.is_empty());
         let begin = if is_text_start { Begin::Text } else { Begin::Continuation };
+        let stops = generate.sampling.stop;
+        let reading = match parser {
+            Some(parser) => Reading::chat(parser, stops),
+            None => Reading::raw(begin, stops),
+        };
         let pieces = || prompt.tokens.iter().map(|&token| piece(prompt.tokenizer, token)).collect();
         reporter.tell(Event::Started(Started {
             model: prompt.model.to_owned(),
@@ -46,7 +59,7 @@ impl Live {
         Self {
             id,
             detail: generate.detail,
-            answer: Answer::new(begin, generate.sampling.stop),
+            reading,
             reporter,
             n_prompt_tokens: prompt.tokens.len(),
             n_generated_tokens: 0,
@@ -64,7 +77,7 @@ impl Live {
 
     /// Whether a stop text came.
     pub fn is_stopped(&self) -> bool {
-        self.answer.is_stopped()
+        self.reading.is_stopped()
     }
 
     /// Notes where the time of a step went, before or after the first token.
@@ -96,14 +109,16 @@ impl Live {
                 lens: lens.iter().map(view).collect(),
             }));
         }
-        let text = self.answer.push(tokenizer, choice.chosen.token);
-        self.tell_text(text);
+        for event in self.reading.push(tokenizer, choice.chosen.token) {
+            self.reporter.tell(event);
+        }
     }
 
-    /// Tells the rest of the text and the end.
+    /// Tells the rest of the answer and the end.
     pub fn finish(mut self, reason: Reason) {
-        let rest = self.answer.finish();
-        self.tell_text(rest);
+        for event in self.reading.finish() {
+            self.reporter.tell(event);
+        }
         let now = Instant::now();
         let first_token = self.first_token.unwrap_or(now);
         let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64() * 1e3;
@@ -121,12 +136,6 @@ impl Live {
     /// Tells that nothing came of it.
     pub fn fail(self, failure: Failure) {
         self.reporter.tell(Event::Failed(failure));
-    }
-
-    fn tell_text(&self, text: String) {
-        if !text.is_empty() {
-            self.reporter.tell(Event::Text { text });
-        }
     }
 }
 

@@ -1,20 +1,20 @@
 //! A model that is ready: its weights, its vocabulary, and the answers that it is giving.
 
-use std::sync::Arc;
-
 use base::TokenId;
 use formats::TensorFile;
 use infer::{Engine, Event as Step, Limits, LocalModel, Request, SequenceId};
 use models::Decoder;
 use ops::device::Device;
-use text::{ChatTemplate, Conversation, Segment, Special, Tokenizer};
+use text::answer::AnswerParser;
+use text::{CivilTime, Special, Tokenizer};
 
+use super::dialogue::Dialogue;
 use super::inspect::Inspector;
 use super::live::{Live, Prepared};
 use super::open::Source;
 use super::{Task, vocabulary};
 use crate::Failure;
-use crate::job::{Message, Prompt, Sampling};
+use crate::job::{Prompt, Sampling};
 
 /// Bytes that keys and values may take, at most.
 pub(super) const CACHE_BYTES: usize = 2 << 30;
@@ -26,8 +26,7 @@ pub(crate) struct Loaded {
     pub source: Source,
     engine: Engine<LocalModel>,
     tokenizer: Tokenizer,
-    template: Option<ChatTemplate>,
-    ends: Arc<[TokenId]>,
+    dialogue: Dialogue,
     live: Vec<Live>,
 }
 
@@ -36,12 +35,9 @@ impl Loaded {
     pub fn new(source: Source, device: Device) -> Result<Self, Failure> {
         let file = formats::gguf::read(&source.file)?;
         let (decoder, tokenizer) = read(&file, &source.name, &device)?;
-        let template = template(&file)?;
-        let ids = (0..).map(TokenId).take(tokenizer.len());
-        // A model that begins another text has ended this one.
-        let ends = ids.filter(|&id| tokenizer.is_end(id) || tokenizer.bos() == Some(id)).collect();
+        let dialogue = Dialogue::read(file.metadata(), &tokenizer)?;
         let engine = Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default());
-        Ok(Self { source, engine, tokenizer, template, ends, live: Vec::new() })
+        Ok(Self { source, engine, tokenizer, dialogue, live: Vec::new() })
     }
 
     /// Whether an answer is being given.
@@ -51,13 +47,13 @@ impl Loaded {
 
     /// Takes a task in.
     pub fn submit(&mut self, task: Task, load_ms: f64) -> Result<(), Failure> {
-        let prompt = self.encode(&task.generate.prompt)?;
+        let (prompt, parser) = self.encode(&task)?;
         let room = self.engine.context().saturating_sub(prompt.len());
         let sampling = &task.generate.sampling;
         let request = Request {
             prompt: prompt.clone(),
             sampling: settings(sampling),
-            ends: self.ends.clone(),
+            ends: self.dialogue.ends.clone(),
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
             alternatives: task.generate.detail.alternatives.min(MAX_ALTERNATIVES),
         };
@@ -65,7 +61,7 @@ impl Loaded {
         let context = self.engine.context();
         let prompt =
             Prepared { tokens: &prompt, tokenizer: &self.tokenizer, model: &self.source.name, context };
-        let live = Live::begin(id, task, &prompt, load_ms);
+        let live = Live::begin(id, task, &prompt, parser, load_ms);
         self.live.push(live);
         Ok(())
     }
@@ -137,39 +133,21 @@ impl Loaded {
         self.live.iter().position(|live| live.id == id)
     }
 
-    fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>, Failure> {
-        let (tokens, begins_itself) = match prompt {
-            Prompt::Raw(text) => (self.tokenizer.encode(text, Special::Parse)?, false),
+    /// The prompt as tokens and, in a conversation, what reads the answer.
+    fn encode(&self, task: &Task) -> Result<(Vec<TokenId>, Option<AnswerParser>), Failure> {
+        let generate = &task.generate;
+        let (tokens, begins_itself, parser) = match &generate.prompt {
+            Prompt::Raw(text) => (self.tokenizer.encode(text, Special::Parse)?, false, None),
             Prompt::Chat(messages) => {
-                let segments = self.render(messages)?;
+                let now = CivilTime::from_unix_ms(task.now_unix_ms);
+                let segments = self.dialogue.render(messages, generate, now)?;
                 let tokens = self.tokenizer.encode_segments(&segments)?;
                 let begins_itself = tokens.first().copied() == self.tokenizer.bos();
-                (tokens, begins_itself)
+                (tokens, begins_itself, self.dialogue.parser(&segments, generate))
             }
         };
         let bos = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() && !begins_itself);
-        Ok(bos.into_iter().chain(tokens).collect())
-    }
-
-    /// The conversation as the model wants to see it. A model without a template was made to continue texts, so
-    /// it is given the messages one after the other.
-    fn render(&self, messages: &[Message]) -> Result<Vec<Segment>, Failure> {
-        let Some(template) = &self.template else {
-            let texts: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
-            return Ok(vec![Segment { text: texts.join("\n"), trust: text::Trust::Untrusted }]);
-        };
-        let messages: Vec<text::Message> =
-            messages.iter().map(|message| text::Message::new(&message.role, &message.content)).collect();
-        let special = |id: Option<TokenId>| id.map(|id| self.tokenizer.token_text(id)).unwrap_or_default();
-        let (bos, eos) = (special(self.tokenizer.bos()), special(self.tokenizer.eos()));
-        let conversation = Conversation {
-            messages: &messages,
-            add_generation_prompt: true,
-            bos_token: &bos,
-            eos_token: &eos,
-            ..Conversation::default()
-        };
-        Ok(template.render(&conversation)?.segments)
+        Ok((bos.into_iter().chain(tokens).collect(), parser))
     }
 }
 
@@ -194,13 +172,6 @@ fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failu
         message,
         "import the model with the vocabulary that belongs to it",
     ))
-}
-
-fn template(file: &TensorFile) -> Result<Option<ChatTemplate>, Failure> {
-    match file.metadata().find::<&str>("tokenizer.chat_template")? {
-        Some(source) => Ok(Some(ChatTemplate::new(source)?)),
-        None => Ok(None),
-    }
 }
 
 fn settings(sampling: &Sampling) -> infer::Sampling {

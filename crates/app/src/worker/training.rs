@@ -5,7 +5,7 @@
 //! plot, card)
 //! ```
 
-mod conversation;
+pub(super) mod conversation;
 mod course;
 mod finish;
 mod plot;

@@ -40,7 +40,7 @@ fn a_model_comes_is_looked_after_and_goes() {
 fn the_model_in_the_box_answers_in_a_home_that_is_not_there_yet() {
     let home = Home::new();
     let mut generate = greedy("starter", "", 12);
-    generate.prompt = Prompt::Chat(vec![Message { role: "user".into(), content: "Hello!".into() }]);
+    generate.prompt = Prompt::Chat(vec![Message::new("user", "Hello!")]);
     assert!(!home.text(generate).is_empty());
     assert!(!home.path().join("home").exists(), "reading makes no folder");
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use app::job::{Detail, Generate, Import, Placement, Prompt, Sampling};
+use app::job::{Generate, Import, Placement, Prompt, Sampling};
 use app::{App, Event, Failure, Job, Settings};
 use tempfile::TempDir;
 
@@ -67,10 +67,6 @@ pub fn import(path: &Path, tokenizer: Option<&Path>, name: &str) -> Job {
 
 /// Continues `prompt` greedily.
 pub fn greedy(model: &str, prompt: &str, max_tokens: usize) -> Generate {
-    Generate {
-        model: model.into(),
-        prompt: Prompt::Raw(prompt.into()),
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(max_tokens), ..Sampling::default() },
-        detail: Detail::default(),
-    }
+    let sampling = Sampling { temperature: 0.0, max_tokens: Some(max_tokens), ..Sampling::default() };
+    Generate { sampling, ..Generate::new(model, Prompt::Raw(prompt.into())) }
 }

@@ -80,10 +80,9 @@ fn job(matches: &ArgMatches, session: &mut Session) -> Result<Generate, Stop> {
     let defaults = Sampling { temperature: 0.0, max_tokens: Some(MAX_TOKENS), ..Sampling::default() };
     let alternatives = *matches.get_one::<u16>("alternatives").expect("it has a default");
     Ok(Generate {
-        model: super::text(matches, "model"),
-        prompt: prompt::prompt(matches, text),
         sampling: knobs::sampling(matches, defaults),
         detail: Detail { alternatives: alternatives.into(), prompt_tokens: true, lens: true, timing: true },
+        ..Generate::new(super::text(matches, "model"), prompt::prompt(matches, text))
     })
 }
 
@@ -106,7 +105,7 @@ impl View {
                 console.print(&headed(&heading, Ink::Bold, color, columns))?;
                 console.print(&pieces::draw(&started.prompt_tokens, color, columns))
             }
-            Event::Text { text } => {
+            Event::Text { text } | Event::Thinking { text } => {
                 self.answer.push_str(text);
                 Ok(())
             }

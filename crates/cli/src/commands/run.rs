@@ -1,7 +1,7 @@
 //! `hearth run`: a model answers a prompt, or chats.
 
 use app::job::{Generate, Sampling};
-use app::{Event, Job};
+use app::{Event, Failure, Job};
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::Command;
@@ -15,6 +15,9 @@ pub const COMMAND: Command = Command { name: "run", build, run };
 const AFTER_HELP: &str = "\
 With a prompt, the answer goes to stdout. Without one, a text that is piped in is the prompt; at a \
 terminal a chat begins, and /help lists its commands. A chat is kept in memory only.
+
+What a model thinks goes to stderr, a call of a tool is a line of JSON on stdout; --messages brings what the tool \
+gave back.
 
 Words on a command line can be seen by other people on the same machine: pipe in what is private.
 
@@ -30,6 +33,7 @@ fn build(command: clap::Command) -> clap::Command {
         .arg(super::model_argument().default_value("starter"))
         .args(prompt::arguments())
         .arg(prompt::messages_argument())
+        .args(prompt::ability_arguments())
         .arg(
             Arg::new("stats")
                 .long("stats")
@@ -45,10 +49,15 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     session.set_device(matches.get_one::<String>("device").cloned());
     let sampling = knobs::sampling(matches, Sampling::default());
     let model = super::text(matches, "model");
+    let (tools, thinking) = (prompt::tools(matches)?, prompt::thinking(matches));
     match prompt::given(matches, session)? {
         Some(prompt) => {
-            let job = Generate { model, prompt, sampling, detail: Default::default() };
+            let job = Generate { sampling, tools, thinking, ..Generate::new(model, prompt) };
             answer(matches, session, job)
+        }
+        None if !tools.is_empty() => {
+            let hint = "give a prompt in quotes, or a whole conversation with --messages";
+            Err(Failure::new("no_prompt", "tools are called for a prompt, not in a chat", hint).into())
         }
         None => chat::chat(session, chat_of(matches, model, sampling)),
     }
@@ -58,18 +67,26 @@ fn chat_of(matches: &ArgMatches, model: String, sampling: Sampling) -> Chat {
     let form = if matches.get_flag("raw") { chat::Form::Raw } else { chat::Form::Chat };
     let told = if matches.get_flag("stats") { chat::Told::Statistics } else { chat::Told::Answers };
     let system = matches.get_one::<String>("system").cloned();
-    Chat::new(model, sampling).form(form).told(told).system(system)
+    Chat::new(model, sampling).form(form).told(told).system(system).thinking(prompt::thinking(matches))
 }
 
 /// Streams the answer and ends it with a line break.
 fn answer(matches: &ArgMatches, session: &mut Session, job: Generate) -> Result<Exit, Stop> {
-    let mut started = None;
+    let (mut started, mut n_calls) = (None, 0);
     session.follow(Job::Generate(job), &mut |console, event| {
         match event {
+            Event::Thinking { text } => console.think(text)?,
+            Event::ToolCall { name, arguments, .. } => {
+                n_calls += 1;
+                console.call(name, arguments)?;
+            }
             Event::Started(event) => started = Some(event.clone()),
             Event::Text { text } => console.stream(text)?,
             Event::Finished(finished) => {
-                console.print("\n")?;
+                if n_calls == 0 {
+                    console.print("\n")?;
+                }
+                console.end_line()?;
                 if matches.get_flag("stats") {
                     console.say(&statistics::line(started.as_ref(), finished));
                 }
@@ -86,6 +103,7 @@ mod tests {
     use super::*;
     use crate::scripted::{Script, answer as events};
     use app::job::{Detail, Prompt};
+    use serde_json::json;
     use std::collections::BTreeMap;
 
     fn generate(words: &[&str]) -> Generate {
@@ -195,6 +213,76 @@ mod tests {
         for words in [&["hi", "--messages", path][..], &["--messages", path, "--raw"]] {
             assert_eq!(Script::new([]).run(&[&["run", "m"], words].concat()).exit, Exit::Usage, "{words:?}");
         }
+    }
+
+    /// What `hearth` says when the job tells this between its start and its end.
+    fn told_with(between: Vec<Event>) -> Script {
+        let mut all = events(&[]);
+        let end = all.pop();
+        Script::new(all.into_iter().chain(between).chain(end))
+    }
+
+    fn call(name: &str, arguments: &str) -> Event {
+        Event::ToolCall { index: 0, id: None, name: name.into(), arguments: arguments.into() }
+    }
+
+    #[test]
+    fn thoughts_are_beside_the_data_and_calls_are_lines_of_it() {
+        let think = |text: &str| Event::Thinking { text: text.into() };
+        let text = |text: &str| Event::Text { text: text.into() };
+        let between = || vec![think("Hm,\x1b[2J"), think(" well."), text("Yes"), text(".")];
+        let told = told_with(between()).run(&["run", "m", "x"]);
+        assert_eq!((told.out.as_str(), told.err.as_str()), ("Yes.\n", "Hm,␛[2J well.\n"));
+        let told = told_with(between()).on_terminal().run(&["run", "m", "x"]);
+        assert_eq!(told.err, "\x1b[2mHm,␛[2J\x1b[0m\x1b[2m well.\x1b[0m\n");
+        let told = told_with(between()).run(&["run", "m", "x", "--json"]);
+        let read: Vec<Event> = told.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&read[1..5], told.err.as_str()), (between().as_slice(), ""));
+        let calls = vec![text("Wait"), call("f", "{\n \"a\": [1, \"\u{9b}\"]}"), call("g", "{}")];
+        let told = told_with(calls).run(&["run", "m", "x"]);
+        let expected = "Wait\n{\"name\":\"f\",\"arguments\":{\"a\":[1,\"\\u009b\"]}}\n{\"name\":\"g\",\"arguments\":{}}\n";
+        assert_eq!((told.out.as_str(), told.err.as_str()), (expected, ""));
+    }
+
+    #[test]
+    fn tools_and_thinking_reach_the_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tools.json");
+        let text = r#"[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]"#;
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let job = generate(&["run", "m", "x", "--tools", path, "--think", "off"]);
+        assert_eq!((job.tools.len(), job.tools[0].name.as_str(), job.thinking), (1, "f", Some(false)));
+        assert_eq!(generate(&["run", "m", "x", "--think", "on"]).thinking, Some(true));
+        let job = generate(&["run", "m", "x"]);
+        assert_eq!((job.tools.len(), job.thinking), (0, None));
+        for wrong in ["", "[]", "{}", r#"[{"type":"function"}]"#] {
+            std::fs::write(path, wrong).unwrap();
+            let told = Script::new([]).run(&["run", "m", "x", "--tools", path]);
+            assert_eq!((told.exit, told.jobs.len()), (Exit::Failed, 0), "{wrong}");
+            assert!(told.err.contains("hint: write a list"), "{}", told.err);
+        }
+        std::fs::write(path, text).unwrap();
+        let told = Script::new([]).types(["hi"]).run(&["run", "m", "--tools", path]);
+        assert!(told.exit == Exit::Failed && told.err.contains("not in a chat"), "{}", told.err);
+        for words in [&["--tools", path, "--raw"][..], &["--think", "on", "--raw"], &["--think", "maybe"]] {
+            assert_eq!(Script::new([]).run(&[&["run", "m", "x"], words].concat()).exit, Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn a_conversation_may_hold_calls_and_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("messages.json");
+        let text = r#"[{"role":"user","content":"x"},{"role":"assistant","content":null,"tool_calls":[
+            {"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\": 1}"}}]},
+            {"role":"tool","tool_call_id":"c","content":"2"}]"#;
+        std::fs::write(&path, text).unwrap();
+        let job = generate(&["run", "m", "--messages", path.to_str().unwrap()]);
+        let Prompt::Chat(messages) = job.prompt else { panic!("{:?}", job.prompt) };
+        let call = &messages[1].tool_calls[0];
+        assert_eq!((call.name.as_str(), &call.arguments["a"]), ("f", &json!(1)));
+        assert_eq!(messages[2].tool_call_id.as_deref(), Some("c"));
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl AnswerParser {
         self.take(piece, Source::Text)
     }
 
-    /// What a control token brings that the model wrote.
+    /// What a control token brings that the model wrote. One that is no markup here is no text either.
     pub fn push_control(&mut self, token: &str) -> Vec<Event> {
         self.take(token, Source::Control)
     }
@@ -231,11 +231,14 @@ impl AnswerParser {
             self.queue.push_front(first);
             return;
         }
-        self.emit(first.letter.encode_utf8(&mut [0; 4]));
+        if first.source == Source::Text {
+            self.emit(first.letter.encode_utf8(&mut [0; 4]));
+        }
     }
 
     fn release_all(&mut self) {
-        let held: String = std::mem::take(&mut self.held).iter().map(|held| held.letter).collect();
+        let held = std::mem::take(&mut self.held).into_iter();
+        let held: String = held.filter(|held| held.source == Source::Text).map(|held| held.letter).collect();
         if !held.is_empty() {
             self.emit(&held);
         }

@@ -34,6 +34,12 @@ const KNOWN: &[&str] = &[
     "<|assistant_end|>",
     "<|message_sep|>",
     "[e~[",
+    "<|endofturn|>",
+    "<|eos|>",
+    "<end_of_utterance>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
 ];
 /// In a vocabulary with these two an answer has several messages, and the third only ends one of them.
 const CHANNELS: [&str; 3] = ["<|channel|>", "<|message|>", "<|end|>"];

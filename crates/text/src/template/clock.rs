@@ -35,7 +35,36 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+/// Days of 400 years; the calendar repeats after them.
+const DAYS_OF_CYCLE: i64 = 146_097;
+
 impl CivilTime {
+    /// The moment so many milliseconds after 1970-01-01 00:00, in UTC.
+    pub fn from_unix_ms(unix_ms: u64) -> Self {
+        let seconds = unix_ms / 1000;
+        let (mut day, second) = ((seconds / 86_400) as i64, (seconds % 86_400) as u32);
+        // 1970 is as far into its cycle as every 400 years later.
+        let mut year = 1970 + day / DAYS_OF_CYCLE * 400;
+        day %= DAYS_OF_CYCLE;
+        while day >= days_of_year(year) {
+            day -= days_of_year(year);
+            year += 1;
+        }
+        let mut month = 1;
+        while day >= days_of_month(year, month) {
+            day -= days_of_month(year, month);
+            month += 1;
+        }
+        Self {
+            year: i32::try_from(year).unwrap_or(i32::MAX),
+            month,
+            day: day as u32 + 1,
+            hour: second / 3600,
+            minute: second / 60 % 60,
+            second: second % 60,
+        }
+    }
+
     /// The time in words. A directive that is not known stays as it is written.
     pub(crate) fn format(&self, pattern: &str) -> String {
         let mut out = String::new();
@@ -87,10 +116,8 @@ impl CivilTime {
     }
 
     fn day_of_year(&self) -> u32 {
-        let is_leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
-        let february = if is_leap { 29 } else { 28 };
-        let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        days.iter().take(self.month.clamp(1, 12) as usize - 1).sum::<u32>() + self.day.min(31)
+        let before = (1..self.month.clamp(1, 12)).map(|month| days_of_month(self.year.into(), month));
+        before.sum::<i64>() as u32 + self.day.min(31)
     }
 
     /// 0 is Sunday. Source: T. Sakamoto's method (1992).
@@ -108,9 +135,39 @@ fn trim_zeros(text: &str) -> &str {
     if trimmed.is_empty() { &text[text.len() - 1..] } else { trimmed }
 }
 
+/// Source: the Gregorian calendar.
+fn days_of_year(year: i64) -> i64 {
+    if is_leap(year) { 366 } else { 365 }
+}
+
+fn days_of_month(year: i64, month: u32) -> i64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_has_a_date() {
+        let date = |unix_ms| CivilTime::from_unix_ms(unix_ms).format("%Y-%m-%d %H:%M:%S");
+        assert_eq!(date(0), "1970-01-01 00:00:00");
+        assert_eq!(date(951_825_599_999), "2000-02-29 11:59:59");
+        assert_eq!(date(4_107_542_399_000), "2100-02-28 23:59:59");
+        assert_eq!(date(4_107_542_400_000), "2100-03-01 00:00:00");
+        assert_eq!(date(1_795_132_800_000), "2026-11-20 00:00:00");
+        assert_eq!(date(12_622_780_800_000 + 951_825_599_999), "2400-02-29 11:59:59");
+        assert!(CivilTime::from_unix_ms(u64::MAX).year > 500_000_000);
+    }
 
     #[test]
     fn formats_as_c_does() {

@@ -1,0 +1,202 @@
+//! How a model is spoken with: its chat template, the format of its answers, the tokens that end them.
+//!
+//! Everything comes from the model's own file. Does not: tokenize, compute, know people.
+
+use std::sync::Arc;
+
+use base::TokenId;
+use formats::Metadata;
+use serde_json::{Map, Value as Json, json};
+use text::answer::{AnswerParser, Format, Setting, StopSources, format_of, stop_tokens};
+use text::{ChatTemplate, CivilTime, Conversation, Segment, TokenType, Tokenizer, Trust};
+
+use super::training::conversation::{CHAT_WITHOUT_TOOLS, chat_template};
+use crate::Failure;
+use crate::job::{Generate, Message, Tool, ToolCall};
+
+/// Keys of a GGUF file that name a token at which generation ends.
+const END_KEYS: [&str; 3] =
+    ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+/// Variables by which templates let thinking be turned on and off.
+const THINKING: [&str; 2] = ["enable_thinking", "thinking"];
+
+/// How a model is spoken with.
+pub(crate) struct Dialogue {
+    template: Option<ChatTemplate>,
+    format: &'static Format,
+    takes_tools: bool,
+    /// Texts of the begin and the end token; empty for none.
+    bos: String,
+    eos: String,
+    /// Texts of the control tokens.
+    control: Vec<String>,
+    /// Tokens that end an answer.
+    pub ends: Arc<[TokenId]>,
+}
+
+impl Dialogue {
+    /// What a model file says about it.
+    ///
+    /// # Errors
+    /// A template that is none, or a key of another type.
+    pub fn read(metadata: &Metadata, tokenizer: &Tokenizer) -> Result<Self, Failure> {
+        let own = chat_template();
+        let source = metadata.find::<&str>("tokenizer.chat_template")?;
+        // Earlier models of Hearth learned the same form; their template could not write the tools.
+        let source = source.map(|source| if source == CHAT_WITHOUT_TOOLS { own.as_str() } else { source });
+        let template = source.map(ChatTemplate::new).transpose()?;
+        let special = |id: Option<TokenId>| id.map(|id| tokenizer.token_text(id).into_owned());
+        let ids = (0..).map(TokenId).take(tokenizer.len());
+        let control = ids.filter(|&id| tokenizer.is_special(id)).map(|id| tokenizer.token_text(id).into());
+        let mut dialogue = Self {
+            format: format_of(source.unwrap_or_default()),
+            takes_tools: source.is_some_and(|source| source.contains("tools")),
+            bos: special(tokenizer.bos()).unwrap_or_default(),
+            eos: special(tokenizer.eos()).unwrap_or_default(),
+            control: control.collect(),
+            ends: Arc::default(),
+            template,
+        };
+        dialogue.ends = dialogue.ends(metadata, tokenizer)?.into();
+        Ok(dialogue)
+    }
+
+    fn ends(&self, metadata: &Metadata, tokenizer: &Tokenizer) -> Result<Vec<TokenId>, Failure> {
+        let mut keys = Vec::new();
+        for key in END_KEYS {
+            keys.extend(metadata.find::<u32>(key)?.map(|id| (key, TokenId(id))));
+        }
+        let is_added = |id: TokenId| {
+            tokenizer.is_special(id) || tokenizer.token_type(id) == Some(TokenType::UserDefined)
+        };
+        let ids = (0..).map(TokenId).take(tokenizer.len());
+        let texts: Vec<_> = ids.filter(|&id| is_added(id)).map(|id| (id, tokenizer.token_text(id))).collect();
+        let tokens: Vec<(TokenId, &str)> = texts.iter().map(|(id, text)| (*id, text.as_ref())).collect();
+        let found = stop_tokens(&StopSources {
+            gguf: &keys,
+            tokens: &tokens,
+            template: self.template.as_ref(),
+            bos_token: &self.bos,
+            eos_token: &self.eos,
+            ..StopSources::default()
+        });
+        // A model that begins another text has ended this one.
+        Ok(found.into_iter().map(|token| token.id).chain(tokenizer.bos()).collect())
+    }
+
+    /// The conversation as the model wants to see it. A model without a template was made to continue texts, so
+    /// it is given the messages one after the other.
+    ///
+    /// # Errors
+    /// What the template says against it, or tools where the model has no place for them.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        generate: &Generate,
+        now: CivilTime,
+    ) -> Result<Vec<Segment>, Failure> {
+        if !generate.tools.is_empty() && !self.takes_tools {
+            return Err(Failure::new(
+                "no_tools",
+                format!(
+                    "{} was not made to call tools: its chat template has no place for them",
+                    generate.model
+                ),
+                "leave the tools out, or use a model whose template has them",
+            ));
+        }
+        let Some(template) = &self.template else {
+            let texts: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
+            return Ok(vec![Segment { text: texts.join("\n"), trust: Trust::Untrusted }]);
+        };
+        let rendered = |arguments: Arguments| {
+            let messages: Vec<_> = messages.iter().map(|message| turn(message, arguments)).collect();
+            template.render(&Conversation {
+                messages: &messages,
+                tools: offered(&generate.tools),
+                add_generation_prompt: true,
+                bos_token: &self.bos,
+                eos_token: &self.eos,
+                variables: variables(generate),
+                now: Some(now),
+            })
+        };
+        let has_calls = messages.iter().any(|message| !message.tool_calls.is_empty());
+        let rendered = match rendered(Arguments::Object) {
+            Err(error) if has_calls => rendered(Arguments::Text).map_err(|_| error),
+            rendered => rendered,
+        };
+        Ok(rendered?.segments)
+    }
+
+    /// What reads the answer to this prompt; absent where there is no template, and all is text.
+    pub fn parser(&self, prompt: &[Segment], generate: &Generate) -> Option<AnswerParser> {
+        self.template.as_ref()?;
+        let control: Vec<&str> = self.control.iter().map(String::as_str).collect();
+        let tools = offered(&generate.tools);
+        let end = prompt.last().filter(|segment| segment.trust == Trust::Trusted);
+        let prompt = end.map_or("", |segment| segment.text.as_str());
+        Some(AnswerParser::new(self.format, &Setting { tools: tools.as_ref(), control: &control, prompt }))
+    }
+}
+
+/// How a template is given the arguments of a call: most want the object, some the text.
+#[derive(Clone, Copy)]
+enum Arguments {
+    Object,
+    Text,
+}
+
+/// A message as templates know it.
+fn turn(message: &Message, arguments: Arguments) -> text::Message {
+    let mut turn = text::Message::new(&message.role, &message.content);
+    let mut add = |key: &str, value: Option<Json>| {
+        turn.extra.extend(value.map(|value| (key.to_owned(), value)));
+    };
+    let text = |text: &Option<String>| text.as_deref().map(Json::from);
+    add("reasoning_content", text(&message.thinking));
+    add("tool_call_id", text(&message.tool_call_id));
+    add("name", text(&message.name));
+    if !message.tool_calls.is_empty() {
+        add("tool_calls", Some(message.tool_calls.iter().map(|made| call(made, arguments)).collect()));
+        if message.content.is_empty() {
+            turn.content = Json::Null;
+        }
+    }
+    turn
+}
+
+fn call(call: &ToolCall, arguments: Arguments) -> Json {
+    let object = Json::Object(call.arguments.clone());
+    let arguments = match arguments {
+        Arguments::Object => object,
+        Arguments::Text => Json::from(object.to_string()),
+    };
+    let mut made = json!({ "type": "function", "function": { "name": call.name, "arguments": arguments } });
+    if let Some(id) = &call.id {
+        made["id"] = Json::from(id.as_str());
+    }
+    made
+}
+
+/// The tools as templates know them.
+fn offered(tools: &[Tool]) -> Option<Json> {
+    let tool = |tool: &Tool| {
+        let Tool { name, description, parameters } = tool;
+        json!({
+            "type": "function",
+            "function": { "name": name, "description": description, "parameters": parameters },
+        })
+    };
+    (!tools.is_empty()).then(|| tools.iter().map(tool).collect())
+}
+
+/// What the job says by name comes before what it says by `thinking`.
+fn variables(generate: &Generate) -> Map<String, Json> {
+    let mut variables = Map::new();
+    if let Some(thinking) = generate.thinking {
+        variables.extend(THINKING.map(|name| (name.to_owned(), Json::Bool(thinking))));
+    }
+    variables.extend(generate.variables.clone());
+    variables
+}
