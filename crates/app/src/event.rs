@@ -1,6 +1,7 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
 pub mod measure;
+pub mod pull;
 pub mod quantise;
 pub mod training;
 
@@ -66,6 +67,17 @@ pub enum Event {
         /// Bytes in all.
         total_bytes: u64,
     },
+    /// A fetch goes on.
+    Fetching(pull::Fetching),
+    /// A model was fetched.
+    Pulled(Box<pull::Pulled>),
+    /// How models stand beside what their sources offer.
+    Outdated {
+        /// Those whose sources answered, or that have none.
+        models: Vec<pull::Standing>,
+        /// What went wrong with the others.
+        broken: Vec<crate::Failure>,
+    },
     /// A training goes on.
     Training(training::Training),
     /// A training ended, or was stopped.
@@ -98,7 +110,8 @@ impl Event {
     pub fn is_last(&self) -> bool {
         match self {
             Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
-            Self::Verified { .. } | Self::Training(_) => false,
+            Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
+            Self::Pulled(_) | Self::Outdated { .. } => true,
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
             Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,

@@ -9,12 +9,12 @@ use base::disk::RealDisk;
 use kernels::Isa;
 use store::Store;
 
-use crate::Failure;
 use crate::clock::RealClock;
 use crate::job::Job;
 use crate::running::{Reporter, Running};
 use crate::worker::training::Place;
 use crate::worker::{self, Device, Task};
+use crate::{Failure, Network};
 
 /// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub isa: Option<String>,
     /// `cpu` (the default) or `gpu`.
     pub device: Option<String>,
+    /// How the network is reached when somebody asks for it.
+    pub network: Network,
 }
 
 /// The program: jobs go in, events come out.
@@ -35,6 +37,7 @@ pub struct App {
     store: Arc<Store>,
     home: PathBuf,
     device: Device,
+    network: Network,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,7 +59,14 @@ impl App {
         let device = Device::parse(settings.device.as_deref().unwrap_or("cpu"))?;
         let store = Arc::new(Store::open(Arc::new(RealDisk), &settings.home)?);
         let tasks = worker::start(store.clone(), device)?;
-        Ok(Self { tasks, store, home: settings.home, device, clock: Arc::new(RealClock) })
+        Ok(Self {
+            tasks,
+            store,
+            home: settings.home,
+            device,
+            network: settings.network,
+            clock: Arc::new(RealClock),
+        })
     }
 
     /// Starts a job. Any number may run at once; answers of one model are computed together.
@@ -72,6 +82,10 @@ impl App {
             }
             Job::Train(train) => self.run_training(train, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
+            Job::Pull(pull) => self.run_fetch(reporter, move |place| place.pull(&pull)),
+            Job::Outdated { model } => {
+                self.run_fetch(reporter, move |place| place.outdated(model.as_deref()))
+            }
             job => self.run_library(job, reporter),
         }
         running
@@ -82,6 +96,18 @@ impl App {
         let place = Place { home, store, now_unix_ms };
         self.on_a_thread("training", reporter, move |reporter| {
             worker::training::run(&place, &train, reporter)
+        });
+    }
+
+    fn run_fetch(
+        &self,
+        reporter: Reporter,
+        work: impl FnOnce(&worker::fetch::Place<'_>) -> Result<crate::Event, Failure> + Send + 'static,
+    ) {
+        let (store, settings, clock) = (self.store.clone(), self.network.settings(), self.clock.clone());
+        self.on_a_thread("fetch", reporter, move |reporter| {
+            let place = worker::fetch::Place { store: &store, settings: &settings, clock: &*clock, reporter };
+            worker::fetch::run(&place, work);
         });
     }
 

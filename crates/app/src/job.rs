@@ -1,6 +1,7 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
 pub mod measure;
+pub mod pull;
 pub mod quantise;
 pub mod training;
 
@@ -17,6 +18,13 @@ pub enum Job {
     Generate(Generate),
     /// Bring a model file into the store.
     Import(Import),
+    /// Fetch a model over the network.
+    Pull(pull::Pull),
+    /// Ask where models came from what is offered there now.
+    Outdated {
+        /// A model's name; all that were fetched when absent.
+        model: Option<String>,
+    },
     /// All models.
     List,
     /// Everything about one model.

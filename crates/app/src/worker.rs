@@ -13,6 +13,7 @@ use loaded::Loaded;
 
 mod convert;
 pub(crate) mod export;
+pub(crate) mod fetch;
 mod inspect;
 pub(crate) mod library;
 mod live;

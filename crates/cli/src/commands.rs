@@ -12,6 +12,8 @@ mod help;
 mod import;
 mod list;
 mod man;
+mod outdated;
+mod pull;
 mod quantize;
 mod remove;
 mod run;
@@ -41,12 +43,14 @@ pub struct Command {
 pub static COMMANDS: &[Command] = &[
     run::COMMAND,
     explain::COMMAND,
+    pull::COMMAND,
     import::COMMAND,
     list::COMMAND,
     show::COMMAND,
     copy::COMMAND,
     remove::COMMAND,
     verify::COMMAND,
+    outdated::COMMAND,
     train::COMMAND,
     runs::COMMAND,
     quantize::COMMAND,
@@ -91,7 +95,7 @@ fn after_help() -> String {
            1    the job failed, or verify found damage\n  \
            2    the command was written wrongly\n  \
            130  stopped with Ctrl-C; what was made until then is printed\n\n\
-         stdout is data, stderr is talk. Nothing leaves this machine.",
+         stdout is data, stderr is talk. Only `pull` and `outdated` open a connection.",
         variables.collect::<String>()
     )
 }

@@ -119,7 +119,7 @@ impl Script {
         let world = World {
             console: Console::new(Box::new(out.clone()), Box::new(err.clone()), look),
             stdin: self.stdin,
-            settings: Ok(Settings { home: PathBuf::new(), n_threads: None, isa: None, device: None }),
+            settings: Ok(Settings::default()),
             open: Box::new(move |_| Ok(Box::new(ScriptedJobs { play: at_open.clone() }))),
             edit: Box::new(move || {
                 Ok(Box::new(ScriptedLines { typed: typed.clone(), play: at_edit.clone() }))

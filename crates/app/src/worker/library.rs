@@ -45,9 +45,13 @@ impl Library<'_> {
             Job::Verify { model } => self.verify(model.as_deref()),
             Job::Export(export) => super::export::run(self.store, &export),
             Job::Quantise(job) => super::quantise::run(self.store, &job, self.now_ms, self.reporter),
-            Job::Generate(_) | Job::Train(_) | Job::Runs(_) | Job::Bench(_) | Job::Fit(_) => {
-                Err(Failure::internal())
-            }
+            Job::Generate(_)
+            | Job::Train(_)
+            | Job::Runs(_)
+            | Job::Bench(_)
+            | Job::Fit(_)
+            | Job::Pull(_)
+            | Job::Outdated { .. } => Err(Failure::internal()),
         }
     }
 
@@ -206,16 +210,21 @@ impl Library<'_> {
     }
 
     fn model(&self, model: &store::Model) -> Model {
-        let file = model.manifest.file(Role::Model);
-        let opened = file.and_then(|file| FileBytes::open(&self.store.locate(file).ok()?).ok());
-        let read = opened.and_then(|file| formats::gguf::read(&file).ok());
-        Model {
-            name: model.name.to_string(),
-            digest: model.digest.to_string(),
-            size_bytes: model.manifest.size_bytes(),
-            created_ms: model.manifest.created_ms,
-            architecture: read.as_ref().map(architecture).unwrap_or_default(),
-        }
+        described(self.store, model)
+    }
+}
+
+/// What is told of a model in the store.
+pub(super) fn described(store: &Store, model: &store::Model) -> Model {
+    let file = model.manifest.file(Role::Model);
+    let opened = file.and_then(|file| FileBytes::open(&store.locate(file).ok()?).ok());
+    let read = opened.and_then(|file| formats::gguf::read(&file).ok());
+    Model {
+        name: model.name.to_string(),
+        digest: model.digest.to_string(),
+        size_bytes: model.manifest.size_bytes(),
+        created_ms: model.manifest.created_ms,
+        architecture: read.as_ref().map(architecture).unwrap_or_default(),
     }
 }
 

@@ -8,6 +8,7 @@ mod fewer_bits;
 mod good;
 mod home;
 mod measure;
+mod pull;
 mod quantised;
 mod starter;
 mod stories;
