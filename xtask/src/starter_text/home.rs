@@ -7,10 +7,10 @@ mod phrasings;
 
 use super::{Document, Exchange, greetings, identity};
 use base::Rng;
-use phrasings::PHRASINGS;
+use phrasings::{PHRASINGS, doors_and_chores};
 use serde_json::{Value, json};
 use starter_words::conversation::Message;
-use starter_words::home::{Call, Home, SYSTEM, Said, TOOLS, Tool, say};
+use starter_words::home::{Call, Home, Phrasing, SYSTEM, Said, TOOLS, Tool, say};
 use starter_words::json::spaced;
 use starter_words::phrase::{capital, one_in, phrase, pick, typed, typed_with_names};
 
@@ -71,7 +71,9 @@ fn covered(rng: &mut Rng, home: &Home) -> Vec<Message> {
 }
 
 fn request(rng: &mut Rng, call: &Call) -> String {
-    let sentence = match say(rng, PHRASINGS, call) {
+    let is_asked_for = |rows: &[Phrasing]| rows.iter().any(|row| row.tool == call.tool.name);
+    let rows = if is_asked_for(PHRASINGS) { PHRASINGS } else { doors_and_chores::PHRASINGS };
+    let sentence = match say(rng, rows, call) {
         Said::Order(order) => polite(rng, &order),
         Said::Remark(remark) => remark,
     };

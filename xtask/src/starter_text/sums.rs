@@ -120,11 +120,11 @@ impl Sum {
 /// A sheet of sums, or a conversation about many: each answer is short, so that a document has many results.
 pub fn document(rng: &mut Rng) -> Document {
     match rng.below(20) {
-        0..3 => Document::Plain(sheet(rng)),
-        3 => Document::Plain(split(rng)),
-        4 => Document::exchanges([list(rng)]),
-        5 => Document::exchanges((0..2 + rng.below(4)).map(|_| worked(rng)).collect::<Vec<_>>()),
-        6..11 => drill(rng),
+        0..5 => Document::Plain(sheet(rng)),
+        5 => Document::Plain(split(rng)),
+        6 => Document::exchanges([list(rng)]),
+        7 => Document::exchanges((0..2 + rng.below(4)).map(|_| worked(rng)).collect::<Vec<_>>()),
+        8..12 => drill(rng),
         _ => {
             let exchanges = (0..5 + rng.below(7)).map(|_| asked_as_typed(rng));
             Document::exchanges(exchanges.collect::<Vec<_>>())
