@@ -1,5 +1,6 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
+pub mod embed;
 pub mod measure;
 pub mod pull;
 pub mod quantise;
@@ -67,6 +68,15 @@ pub enum Event {
         /// Bytes in all.
         total_bytes: u64,
     },
+    /// A text became a vector.
+    Embedding(embed::Embedding),
+    /// Every text became a vector.
+    Embedded {
+        /// The encoder.
+        model: String,
+        /// How many texts there were.
+        n_texts: usize,
+    },
     /// A fetch goes on.
     Fetching(pull::Fetching),
     /// A model was fetched.
@@ -111,7 +121,8 @@ impl Event {
         match self {
             Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
             Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
-            Self::Pulled(_) | Self::Outdated { .. } => true,
+            Self::Embedding(_) => false,
+            Self::Pulled(_) | Self::Outdated { .. } | Self::Embedded { .. } => true,
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
             Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,

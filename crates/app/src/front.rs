@@ -82,6 +82,7 @@ impl App {
             }
             Job::Train(train) => self.run_training(train, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
+            Job::Embed(embed) => self.run_embed(embed, reporter),
             Job::Pull(pull) => self.run_fetch(reporter, move |place| place.pull(&pull)),
             Job::Outdated { model } => {
                 self.run_fetch(reporter, move |place| place.outdated(model.as_deref()))
@@ -108,6 +109,13 @@ impl App {
         self.on_a_thread("fetch", reporter, move |reporter| {
             let place = worker::fetch::Place { store: &store, settings: &settings, clock: &*clock, reporter };
             worker::fetch::run(&place, work);
+        });
+    }
+
+    fn run_embed(&self, embed: crate::job::embed::Embed, reporter: Reporter) {
+        let (store, device) = (self.store.clone(), self.device);
+        self.on_a_thread("embed", reporter, move |reporter| {
+            worker::embed::run(&store, &embed, &device.tensors(), reporter)
         });
     }
 

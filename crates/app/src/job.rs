@@ -1,5 +1,6 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
+pub mod embed;
 pub mod measure;
 pub mod pull;
 pub mod quantise;
@@ -18,6 +19,8 @@ pub enum Job {
     Generate(Generate),
     /// Bring a model file into the store.
     Import(Import),
+    /// Turn texts into vectors.
+    Embed(embed::Embed),
     /// Fetch a model over the network.
     Pull(pull::Pull),
     /// Ask where models came from what is offered there now.

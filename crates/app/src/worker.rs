@@ -12,8 +12,10 @@ use crate::{Event, Failure};
 use loaded::Loaded;
 
 mod convert;
+pub(crate) mod embed;
 pub(crate) mod export;
 pub(crate) mod fetch;
+mod folder;
 mod inspect;
 pub(crate) mod library;
 mod live;

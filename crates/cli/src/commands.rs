@@ -5,6 +5,7 @@
 mod bench;
 mod completions;
 mod copy;
+mod embed;
 mod explain;
 mod export;
 mod fit;
@@ -43,6 +44,7 @@ pub struct Command {
 pub static COMMANDS: &[Command] = &[
     run::COMMAND,
     explain::COMMAND,
+    embed::COMMAND,
     pull::COMMAND,
     import::COMMAND,
     list::COMMAND,

@@ -51,6 +51,7 @@ impl Library<'_> {
             | Job::Bench(_)
             | Job::Fit(_)
             | Job::Pull(_)
+            | Job::Embed(_)
             | Job::Outdated { .. } => Err(Failure::internal()),
         }
     }

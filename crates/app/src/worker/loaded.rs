@@ -183,7 +183,7 @@ pub(crate) fn read(file: &TensorFile, name: &str, device: &Device) -> Result<(De
 
 /// # Errors
 /// When the vocabulary has more tokens than the model: ids could have no row of weights.
-fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failure> {
+pub(super) fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failure> {
     if tokenizer.len() <= rows {
         return Ok(());
     }

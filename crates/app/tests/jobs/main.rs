@@ -4,6 +4,7 @@
 
 mod bad;
 mod checkpoint;
+mod embed;
 mod fewer_bits;
 mod good;
 mod home;
