@@ -147,14 +147,15 @@ fn answer(command: &Command) -> String {
 /// A question that names the command.
 fn about_a_command(rng: &mut Rng) -> Exchange {
     let command = pick(rng, commands());
-    let name = match command.aliases.first() {
-        Some(alias) if one_in(rng, 4) => alias,
-        _ => &command.name,
+    let name = match (command.aliases.first(), command.name.rsplit_once(' ')) {
+        (Some(alias), Some((group, _))) if one_in(rng, 4) => format!("{group} {alias}"),
+        (Some(alias), None) if one_in(rng, 4) => alias.clone(),
+        _ => command.name.clone(),
     };
     let pattern = "{What does `@` do|What is `@`|Explain `@`|What is `@` for|How does `@` work|What happens with `@`|When do I need `@`|How do I use `@`}?";
     let pattern = if one_in(rng, 2) { pattern.replace('@', "hearth @") } else { pattern.to_owned() };
     let pattern = if one_in(rng, 2) { pattern.replace('`', "") } else { pattern };
-    Exchange::new(phrase(rng, &pattern).replace('@', name), answer(command))
+    Exchange::new(phrase(rng, &pattern).replace('@', &name), answer(command))
 }
 
 /// A question about what a flag brings.

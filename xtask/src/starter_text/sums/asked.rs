@@ -35,7 +35,7 @@ const FRAMES: &[&str] = &[
     "I {wonder|forgot|have no idea|would love to know} how much @ is.",
     "Help me with @.",
     "Which number do {I|you} get for @?",
-    "{And|Then} {what is|how much is|} @?",
+    "{And|Then} {what is |how much is |}@?",
     "Do you have the {answer to|result of} @?",
     "I can't {work out|calculate|do} @.",
     "{Any idea|Are you able to say} how much @ is?",
