@@ -13,6 +13,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HEARTH_HOME", "where models are kept (default: ~/.hearth)"),
     ("HEARTH_THREADS", "how many threads compute (default: one for each core)"),
     ("HEARTH_ISA", "limit the instruction set: scalar, avx2, avx512, avx512fp16, amx (default: the best)"),
+    ("OLLAMA_MODELS", "where Ollama keeps its models, used in place (default: ~/.ollama/models)"),
+    ("HF_HUB_CACHE", "the Hugging Face cache, used in place (default: ~/.cache/huggingface/hub)"),
     ("NO_COLOR", "no colours, when set and not empty"),
 ];
 
@@ -31,7 +33,33 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
         Some(count) => Some(threads(&count)?),
         None => None,
     };
-    Ok(Settings { home, n_threads, isa: text(&read, "HEARTH_ISA")?, device: None })
+    Ok(Settings {
+        home,
+        n_threads,
+        isa: text(&read, "HEARTH_ISA")?,
+        device: None,
+        ollama_models: ollama_models(&read),
+        hugging_face_hub: hugging_face_hub(&read),
+    })
+}
+
+/// Where Ollama keeps its models. Source: its documentation, "Where are models stored?".
+fn ollama_models(read: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let default = || Some(person(read).ok()?.join(".ollama").join("models"));
+    folder(read("OLLAMA_MODELS")).or_else(default)
+}
+
+/// Where the Hugging Face cache keeps its repositories. Source: the documentation of `huggingface_hub`,
+/// "Environment variables".
+fn hugging_face_hub(read: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let below_home = || Some(folder(read("HF_HOME"))?.join("hub"));
+    let default = || Some(person(read).ok()?.join(".cache").join("huggingface").join("hub"));
+    folder(read("HF_HUB_CACHE")).or_else(below_home).or_else(default)
+}
+
+/// A folder that a variable names, wherever the program was called.
+fn folder(value: Option<OsString>) -> Option<PathBuf> {
+    std::path::absolute(value?).ok()
 }
 
 /// Colours unless somebody said no, or the terminal knows none.
@@ -88,6 +116,21 @@ mod tests {
         assert_eq!(settings(&[("HOME", "/h")]).unwrap().home, PathBuf::from("/h/.hearth"));
         assert_eq!(settings(&[("HOME", "/h"), ("HEARTH_HOME", "/x")]).unwrap().home, PathBuf::from("/x"));
         assert_eq!(settings(&[]).unwrap_err().code, "no_home");
+    }
+
+    #[test]
+    fn the_folders_of_others_are_named_or_where_they_put_them() {
+        let folders = |pairs: &[_]| {
+            let settings = settings(from(&[&[("HOME", "/h")], pairs].concat())).unwrap();
+            (settings.ollama_models.unwrap(), settings.hugging_face_hub.unwrap())
+        };
+        let paths = |ollama: &str, hub: &str| (PathBuf::from(ollama), PathBuf::from(hub));
+        assert_eq!(folders(&[]), paths("/h/.ollama/models", "/h/.cache/huggingface/hub"));
+        let named = [("OLLAMA_MODELS", "/o"), ("HF_HOME", "/f")];
+        assert_eq!(folders(&named), paths("/o", "/f/hub"));
+        assert_eq!(folders(&[named[1], ("HF_HUB_CACHE", "/c")]), paths("/h/.ollama/models", "/c"));
+        let nowhere = settings(from(&[("HEARTH_HOME", "/x")])).unwrap();
+        assert_eq!((nowhere.ollama_models, nowhere.hugging_face_hub), (None, None));
     }
 
     #[test]

@@ -12,3 +12,4 @@ mod quantised;
 mod starter;
 mod stories;
 mod training;
+mod versions;
