@@ -126,7 +126,8 @@ fn found_model(found: &Found) -> Model {
     let weights = found.files.iter().find(|file| file.role == Role::Model);
     let newest_ns = found.files.iter().map(|file| file.modified_ns).max().unwrap_or(0);
     Model {
-        name: found.shown.clone(),
+        // The short name of the model in the box is taken.
+        name: if found.shown == starter::NAME { found.full_name() } else { found.shown.clone() },
         digest: String::new(),
         size_bytes: found.size_bytes(),
         created_ms: u64::try_from(newest_ns / 1_000_000).unwrap_or(0),

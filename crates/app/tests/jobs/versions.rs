@@ -274,7 +274,10 @@ fn models_of_others_are_used_where_they_lie() {
     home.app = App::open(settings).unwrap();
     let Ok(Event::Models { models: listed, broken, .. }) = home.last(Job::List) else { panic!() };
     let listed: Vec<_> = listed.iter().map(|model| (model.name.as_str(), model.place.as_str())).collect();
-    assert_eq!(listed, [("starter", ""), ("starter:latest", "Ollama"), ("tale:1b", "Ollama")]);
+    assert_eq!(
+        listed,
+        [("starter", ""), ("registry.ollama.ai/library/starter:latest", "Ollama"), ("tale:1b", "Ollama")]
+    );
     assert!(broken.is_empty(), "{broken:?}");
     let (told, answer) = started(&home, asked("tale:1b"));
     assert_eq!((told.sampling.temperature, told.sampling.max_tokens), (Some(0.0), Some(6)));

@@ -243,7 +243,10 @@ mod tests {
         let told = Script::new(events()).run(&WORDS);
         let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
         let detail = Detail { alternatives: 5, prompt_tokens: true, lens: true, timing: true };
-        assert_eq!((job.detail, job.sampling.temperature, job.sampling.max_tokens), (detail, Some(0.0), Some(3)));
+        assert_eq!(
+            (job.detail, job.sampling.temperature, job.sampling.max_tokens),
+            (detail, Some(0.0), Some(3))
+        );
         let told = Script::new(events()).run(&["explain", "tiny", "x", "--alternatives", "2"]);
         let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
         assert_eq!((job.detail.alternatives, job.sampling.max_tokens), (2, Some(MAX_TOKENS)));

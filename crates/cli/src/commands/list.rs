@@ -130,6 +130,9 @@ mod tests {
         let event = Event::Models { models, broken: Vec::new(), skipped };
         let told = Script::new([event.clone()]).run(&["list"]);
         expect![[r#"
+            NAME         DIGEST          SIZE  CREATED   ARCHITECTURE  NOTE
+            poems        0123456789ab  1.1 MB  just now  llama         pinned, 3 versions
+            llama3.2:1b                1.1 MB  just now  llama         in Ollama
         "#]]
         .assert_eq(&told.out);
         assert_eq!(told.err, "");

@@ -264,6 +264,34 @@ mod tests {
     fn what_is_said_of_a_model_is_shown() {
         let told = Script::new([created()]).run(&["show", "tiny"]);
         expect![[r#"
+            Model
+              name          tiny
+              digest        sha256:0123456789abcdef0123456789abcdef
+              size          1.1 MB
+              created       2026-11-20
+              came from     starter@sha256:ff
+              pinned        yes
+              architecture  llama
+              parameters    260 k
+
+            Card
+              licence    mit
+              languages  en, de
+
+            Licence
+              MIT License
+  
+              Copyright
+              … 1 more lines: --license prints all
+
+            Runs with
+              temperature  0.2
+              system       You answer␊in rhymes.
+              user         Hello␛[2J
+
+            Versions
+              sha256:0123456789abcdef0123456789abcdef  current
+              sha256:ee
         "#]]
         .assert_eq(&told.out[..told.out.find("\nSizes").unwrap()]);
         let told = Script::new([created()]).run(&["show", "tiny", "--license"]);
