@@ -8,6 +8,7 @@ use base::clock::Clock;
 use base::disk::RealDisk;
 use kernels::Isa;
 use store::Store;
+use store::found::{Folder, Place as FoundIn};
 
 use crate::clock::RealClock;
 use crate::job::Job;
@@ -29,6 +30,10 @@ pub struct Settings {
     pub device: Option<String>,
     /// How the network is reached when somebody asks for it.
     pub network: Network,
+    /// Where Ollama keeps its models, which are used in place.
+    pub ollama_models: Option<PathBuf>,
+    /// Where the Hugging Face cache keeps its repositories, which are used in place.
+    pub hugging_face_hub: Option<PathBuf>,
 }
 
 /// The program: jobs go in, events come out.
@@ -57,7 +62,8 @@ impl App {
             kernels::pool::set_active_threads(n_threads);
         }
         let device = Device::parse(settings.device.as_deref().unwrap_or("cpu"))?;
-        let store = Arc::new(Store::open(Arc::new(RealDisk), &settings.home)?);
+        let store = Store::open(Arc::new(RealDisk), &settings.home)?.with_folders(folders(&settings));
+        let store = Arc::new(store);
         let tasks = worker::start(store.clone(), device)?;
         Ok(Self {
             tasks,
@@ -73,9 +79,8 @@ impl App {
     pub fn run(&self, job: Job) -> Running {
         let (running, reporter) = Running::new();
         match job {
-            Job::Generate(mut generate) => {
-                generate.sampling.seed.get_or_insert_with(draw_seed);
-                let task = Task { generate, reporter };
+            Job::Generate(generate) => {
+                let task = Task { generate, drawn_seed: draw_seed(), reporter };
                 if let Err(returned) = self.tasks.send(task) {
                     returned.0.reporter.tell(crate::Event::Failed(Failure::internal()));
                 }
@@ -143,6 +148,13 @@ impl App {
             reporter.tell(crate::Event::Failed(Failure::new("no_thread", error.to_string(), hint)));
         }
     }
+}
+
+/// Where others keep models.
+fn folders(settings: &Settings) -> Vec<Folder> {
+    let ollama = settings.ollama_models.iter().map(|path| (FoundIn::Ollama, path));
+    let hub = settings.hugging_face_hub.iter().map(|path| (FoundIn::HuggingFace, path));
+    ollama.chain(hub).map(|(place, path)| Folder { place, path: path.clone() }).collect()
 }
 
 /// A seed that nobody chose: short enough to be typed again.

@@ -24,6 +24,7 @@ pub(crate) mod measure;
 mod open;
 mod quantise;
 pub(crate) mod runs;
+mod said;
 mod stream;
 pub(crate) mod training;
 mod vocabulary;
@@ -31,6 +32,8 @@ mod vocabulary;
 /// One answer to compute.
 pub(crate) struct Task {
     pub generate: Generate,
+    /// Starts the random numbers where neither the person nor the model says a seed.
+    pub drawn_seed: u64,
     pub reporter: Reporter,
 }
 
@@ -133,16 +136,17 @@ impl Worker {
 
     fn submit(&mut self, task: Task) -> Result<(), Failure> {
         let source = open::find(&self.store, &task.generate.model)?;
-        let position = self.loaded.iter().position(|loaded| loaded.source.key == source.key);
+        source.said.check(&source.name)?;
+        let position = self.loaded.iter().position(|loaded| loaded.key == source.key);
         if let Some(position) = position {
-            return self.loaded[position].submit(task, 0.0);
+            return self.loaded[position].submit(task, &source, 0.0);
         }
         // One model at a time, besides those that are answering.
         self.loaded.retain(Loaded::is_busy);
         let started = std::time::Instant::now();
-        let loaded = Loaded::new(source, self.device.tensors())?;
+        let loaded = Loaded::new(&source, self.device.tensors())?;
         self.loaded.push(loaded);
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
-        self.loaded.last_mut().expect("it was just put there").submit(task, load_ms)
+        self.loaded.last_mut().expect("it was just put there").submit(task, &source, load_ms)
     }
 }

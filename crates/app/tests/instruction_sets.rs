@@ -11,7 +11,7 @@ fn answer(isa: &str) -> String {
     let job = Generate {
         model: "starter".into(),
         prompt: Prompt::Chat(vec![message]),
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(60), ..Sampling::default() },
+        sampling: Sampling { temperature: Some(0.0), max_tokens: Some(60), ..Sampling::default() },
         detail: Detail::default(),
     };
     let piece = |event| match event {

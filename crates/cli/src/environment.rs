@@ -18,6 +18,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "HTTPS_PROXY",
         "the proxy for `hearth pull`; NO_PROXY lists hosts without it, SSL_CERT_FILE other roots",
     ),
+    ("OLLAMA_MODELS", "where Ollama keeps its models, used in place (default: ~/.ollama/models)"),
+    ("HF_HUB_CACHE", "the Hugging Face cache, used in place (default: ~/.cache/huggingface/hub)"),
     ("NO_COLOR", "no colours, when set and not empty"),
 ];
 
@@ -36,8 +38,34 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
         Some(count) => Some(threads(&count)?),
         None => None,
     };
-    let network = network(&read)?;
-    Ok(Settings { home, n_threads, isa: text(&read, "HEARTH_ISA")?, device: None, network })
+    Ok(Settings {
+        home,
+        n_threads,
+        isa: text(&read, "HEARTH_ISA")?,
+        device: None,
+        ollama_models: ollama_models(&read),
+        hugging_face_hub: hugging_face_hub(&read),
+        network: network(&read)?,
+    })
+}
+
+/// Where Ollama keeps its models. Source: its documentation, "Where are models stored?".
+fn ollama_models(read: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let default = || Some(person(read).ok()?.join(".ollama").join("models"));
+    folder(read("OLLAMA_MODELS")).or_else(default)
+}
+
+/// Where the Hugging Face cache keeps its repositories. Source: the documentation of `huggingface_hub`,
+/// "Environment variables".
+fn hugging_face_hub(read: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let below_home = || Some(folder(read("HF_HOME"))?.join("hub"));
+    let default = || Some(person(read).ok()?.join(".cache").join("huggingface").join("hub"));
+    folder(read("HF_HUB_CACHE")).or_else(below_home).or_else(default)
+}
+
+/// A folder that a variable names, wherever the program was called.
+fn folder(value: Option<OsString>) -> Option<PathBuf> {
+    std::path::absolute(value?).ok()
 }
 
 /// How the network is reached, by the variables that other programs read too.
@@ -119,6 +147,21 @@ mod tests {
         assert_eq!(settings(&[("HOME", "/h")]).unwrap().home, PathBuf::from("/h/.hearth"));
         assert_eq!(settings(&[("HOME", "/h"), ("HEARTH_HOME", "/x")]).unwrap().home, PathBuf::from("/x"));
         assert_eq!(settings(&[]).unwrap_err().code, "no_home");
+    }
+
+    #[test]
+    fn the_folders_of_others_are_named_or_where_they_put_them() {
+        let folders = |pairs: &[_]| {
+            let settings = settings(from(&[&[("HOME", "/h")], pairs].concat())).unwrap();
+            (settings.ollama_models.unwrap(), settings.hugging_face_hub.unwrap())
+        };
+        let paths = |ollama: &str, hub: &str| (PathBuf::from(ollama), PathBuf::from(hub));
+        assert_eq!(folders(&[]), paths("/h/.ollama/models", "/h/.cache/huggingface/hub"));
+        let named = [("OLLAMA_MODELS", "/o"), ("HF_HOME", "/f")];
+        assert_eq!(folders(&named), paths("/o", "/f/hub"));
+        assert_eq!(folders(&[named[1], ("HF_HUB_CACHE", "/c")]), paths("/h/.ollama/models", "/c"));
+        let nowhere = settings(from(&[("HEARTH_HOME", "/x")])).unwrap();
+        assert_eq!((nowhere.ollama_models, nowhere.hugging_face_hub), (None, None));
     }
 
     #[test]

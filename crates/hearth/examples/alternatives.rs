@@ -11,7 +11,7 @@ fn main() -> Result<(), hearth::Failure> {
     let generate = Generate {
         model: "starter".into(),
         prompt: Prompt::Chat(vec![Message { role: "user".into(), content }]),
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(12), ..Sampling::default() },
+        sampling: Sampling { temperature: Some(0.0), max_tokens: Some(12), ..Sampling::default() },
         detail: Detail { alternatives: 3, ..Detail::default() },
     };
     for event in app.run(Job::Generate(generate)) {

@@ -32,7 +32,7 @@ pub(crate) struct Live {
 impl Live {
     /// Begins an answer and tells so.
     pub fn begin(id: SequenceId, task: Task, prompt: &Prepared<'_>, load_ms: f64) -> Self {
-        let Task { generate, reporter } = task;
+        let Task { generate, reporter, .. } = task;
         let is_text_start = matches!(&generate.prompt, Prompt::Raw(text) if text.is_empty());
         let begin = if is_text_start { Begin::Text } else { Begin::Continuation };
         let pieces = || prompt.tokens.iter().map(|&token| piece(prompt.tokenizer, token)).collect();
@@ -42,6 +42,7 @@ impl Live {
             n_prompt_tokens: prompt.tokens.len(),
             prompt_tokens: if generate.detail.prompt_tokens { pieces() } else { Vec::new() },
             seed: generate.sampling.seed.unwrap_or_default(),
+            sampling: generate.sampling.clone(),
         }));
         Self {
             id,

@@ -23,7 +23,8 @@ const MAX_ALTERNATIVES: usize = 100;
 
 /// A model that is ready.
 pub(crate) struct Loaded {
-    pub source: Source,
+    /// What its weights are told by; several names may share them.
+    pub key: String,
     engine: Engine<LocalModel>,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
@@ -33,7 +34,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Reads the model file of `source`.
-    pub fn new(source: Source, device: Device) -> Result<Self, Failure> {
+    pub fn new(source: &Source, device: Device) -> Result<Self, Failure> {
         let file = formats::gguf::read(&source.file)?;
         let (decoder, tokenizer) = read(&file, &source.name, &device)?;
         let template = template(&file)?;
@@ -41,7 +42,7 @@ impl Loaded {
         // A model that begins another text has ended this one.
         let ends = ids.filter(|&id| tokenizer.is_end(id) || tokenizer.bos() == Some(id)).collect();
         let engine = Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default());
-        Ok(Self { source, engine, tokenizer, template, ends, live: Vec::new() })
+        Ok(Self { key: source.key.clone(), engine, tokenizer, template, ends, live: Vec::new() })
     }
 
     /// Whether an answer is being given.
@@ -49,22 +50,25 @@ impl Loaded {
         !self.live.is_empty()
     }
 
-    /// Takes a task in.
-    pub fn submit(&mut self, task: Task, load_ms: f64) -> Result<(), Failure> {
-        let prompt = self.encode(&task.generate.prompt)?;
+    /// Takes a task in for the model `source`, whose weights these are.
+    pub fn submit(&mut self, mut task: Task, source: &Source, load_ms: f64) -> Result<(), Failure> {
+        let own = source.said.template.as_deref().map(ChatTemplate::new).transpose()?;
+        let template = own.as_ref().or(self.template.as_ref());
+        let prompt = self.encode(&source.said.begin(&task.generate.prompt), template)?;
         let room = self.engine.context().saturating_sub(prompt.len());
-        let sampling = &task.generate.sampling;
+        let sampling = task.generate.sampling.over(&source.said.sampling()).over(&Sampling::usual());
+        let sampling = Sampling { seed: sampling.seed.or(Some(task.drawn_seed)), ..sampling };
         let request = Request {
             prompt: prompt.clone(),
-            sampling: settings(sampling),
+            sampling: settings(&sampling),
             ends: self.ends.clone(),
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
             alternatives: task.generate.detail.alternatives.min(MAX_ALTERNATIVES),
         };
         let id = self.engine.submit(request)?;
+        task.generate.sampling = sampling;
         let context = self.engine.context();
-        let prompt =
-            Prepared { tokens: &prompt, tokenizer: &self.tokenizer, model: &self.source.name, context };
+        let prompt = Prepared { tokens: &prompt, tokenizer: &self.tokenizer, model: &source.name, context };
         let live = Live::begin(id, task, &prompt, load_ms);
         self.live.push(live);
         Ok(())
@@ -137,11 +141,11 @@ impl Loaded {
         self.live.iter().position(|live| live.id == id)
     }
 
-    fn encode(&self, prompt: &Prompt) -> Result<Vec<TokenId>, Failure> {
+    fn encode(&self, prompt: &Prompt, template: Option<&ChatTemplate>) -> Result<Vec<TokenId>, Failure> {
         let (tokens, begins_itself) = match prompt {
             Prompt::Raw(text) => (self.tokenizer.encode(text, Special::Parse)?, false),
             Prompt::Chat(messages) => {
-                let segments = self.render(messages)?;
+                let segments = self.render(messages, template)?;
                 let tokens = self.tokenizer.encode_segments(&segments)?;
                 let begins_itself = tokens.first().copied() == self.tokenizer.bos();
                 (tokens, begins_itself)
@@ -153,8 +157,8 @@ impl Loaded {
 
     /// The conversation as the model wants to see it. A model without a template was made to continue texts, so
     /// it is given the messages one after the other.
-    fn render(&self, messages: &[Message]) -> Result<Vec<Segment>, Failure> {
-        let Some(template) = &self.template else {
+    fn render(&self, messages: &[Message], template: Option<&ChatTemplate>) -> Result<Vec<Segment>, Failure> {
+        let Some(template) = template else {
             let texts: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
             return Ok(vec![Segment { text: texts.join("\n"), trust: text::Trust::Untrusted }]);
         };
@@ -203,15 +207,17 @@ fn template(file: &TensorFile) -> Result<Option<ChatTemplate>, Failure> {
     }
 }
 
+/// The sampler's settings; what nobody says changes nothing.
 fn settings(sampling: &Sampling) -> infer::Sampling {
+    let neutral = infer::Sampling::default();
     infer::Sampling {
-        temperature: sampling.temperature,
-        top_k: sampling.top_k,
-        top_p: sampling.top_p,
-        min_p: sampling.min_p,
-        repetition_penalty: sampling.repetition_penalty,
-        presence_penalty: sampling.presence_penalty,
-        frequency_penalty: sampling.frequency_penalty,
+        temperature: sampling.temperature.unwrap_or(neutral.temperature),
+        top_k: sampling.top_k.unwrap_or(neutral.top_k),
+        top_p: sampling.top_p.unwrap_or(neutral.top_p),
+        min_p: sampling.min_p.unwrap_or(neutral.min_p),
+        repetition_penalty: sampling.repetition_penalty.unwrap_or(neutral.repetition_penalty),
+        presence_penalty: sampling.presence_penalty.unwrap_or(neutral.presence_penalty),
+        frequency_penalty: sampling.frequency_penalty.unwrap_or(neutral.frequency_penalty),
         logit_bias: sampling.logit_bias.iter().map(|(&id, &bias)| (TokenId(id), bias)).collect(),
         seed: sampling.seed.unwrap_or_default(),
     }

@@ -70,7 +70,7 @@ pub fn greedy(model: &str, prompt: &str, max_tokens: usize) -> Generate {
     Generate {
         model: model.into(),
         prompt: Prompt::Raw(prompt.into()),
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(max_tokens), ..Sampling::default() },
+        sampling: Sampling { temperature: Some(0.0), max_tokens: Some(max_tokens), ..Sampling::default() },
         detail: Detail::default(),
     }
 }

@@ -14,3 +14,4 @@ mod quantised;
 mod starter;
 mod stories;
 mod training;
+mod versions;

@@ -15,7 +15,7 @@ fn stories260k_tells_its_story_to_the_letter() {
     let generate = Generate {
         model: "stories260k".into(),
         prompt: Prompt::Raw(String::new()),
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(200), ..Sampling::default() },
+        sampling: Sampling { temperature: Some(0.0), max_tokens: Some(200), ..Sampling::default() },
         detail: Detail::default(),
     };
     let expected = std::fs::read_to_string(folder.join("expected_greedy_200.json")).unwrap();

@@ -89,6 +89,9 @@ mod tests {
             size_bytes: 5_000_000,
             created_ms: 0,
             architecture: "llama".into(),
+            place: String::new(),
+            is_pinned: false,
+            n_versions: 1,
         };
         let unchecked = if is_new { vec!["poems.gguf".to_owned()] } else { Vec::new() };
         Event::Pulled(Box::new(Pulled { model, is_new, fetched_bytes: 4_000_000, unchecked }))
