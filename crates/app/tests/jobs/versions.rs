@@ -276,7 +276,7 @@ fn models_of_others_are_used_where_they_lie() {
     let listed: Vec<_> = listed.iter().map(|model| (model.name.as_str(), model.place.as_str())).collect();
     assert_eq!(
         listed,
-        [("starter", ""), ("registry.ollama.ai/library/starter:latest", "Ollama"), ("tale:1b", "Ollama")]
+        [("starter", ""), ("registry.ollama.ai/library/starter", "Ollama"), ("tale:1b", "Ollama")]
     );
     assert!(broken.is_empty(), "{broken:?}");
     let (told, answer) = started(&home, asked("tale:1b"));
@@ -287,6 +287,8 @@ fn models_of_others_are_used_where_they_lie() {
     messages.insert(0, Message { role: "system".into(), content: "Be brief.".into() });
     assert_eq!(answer, home.text(own));
     assert_eq!(started(&home, asked("starter")).0.sampling.temperature, Sampling::usual().temperature);
+    let theirs = started(&home, asked("registry.ollama.ai/library/starter")).0;
+    assert_eq!(theirs.sampling.max_tokens, Some(6), "the full name means theirs");
     assert_eq!(show(&home, "tale:1b").about.system, "Be brief.");
     let verified = home.last(Job::Verify { model: Some("tale:1b".into()) });
     assert!(matches!(verified, Ok(Event::AllVerified { n_files: 2.., n_damaged: 0 })), "{verified:?}");

@@ -166,11 +166,11 @@ fn template(template: &str) -> String {
 
 /// The first lines of a text, and which flag prints all of it.
 fn beginning(text: &str, n_lines: usize, flag: &str) -> String {
-    let indented = |line: &str| format!("  {}\n", visible::line(line));
+    let indented = |line: &str| format!("  {}", visible::line(line)).trim_end().to_owned() + "\n";
     let mut shown: String = text.lines().take(n_lines).map(indented).collect();
     let n_more = text.lines().count().saturating_sub(n_lines);
     if n_more > 0 {
-        shown += &format!("  … {n_more} more lines: {flag} prints all\n");
+        shown += &format!("  … {}: {flag} prints all\n", units::many(n_more, "more line"));
     }
     shown
 }
@@ -280,9 +280,9 @@ mod tests {
 
             Licence
               MIT License
-  
+
               Copyright
-              … 1 more lines: --license prints all
+              … 1 more line: --license prints all
 
             Runs with
               temperature  0.2
