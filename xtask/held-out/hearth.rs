@@ -178,6 +178,33 @@ static COMMANDS: &[(&str, &[&str])] = &[
             "save my model as a safetensors file",
         ],
     ),
+    (
+        "quantize",
+        &[
+            "make my big model need only half of its space",
+            "pack the weights of my model into few bits",
+            "get a Q4_0 model from my model",
+            "store the weights with less precision",
+        ],
+    ),
+    (
+        "fit",
+        &[
+            "learn if my memory is enough for this model",
+            "see how much RAM this model is going to need",
+            "be told whether my computer can run a model",
+            "know before the start how fast a model is going to be",
+        ],
+    ),
+    (
+        "bench",
+        &[
+            "measure how many tokens a second a model writes",
+            "test how fast this machine is with my model",
+            "do a speed test with my model",
+            "benchmark one of my models",
+        ],
+    ),
 ];
 
 /// What people want when they need a flag.
@@ -194,7 +221,7 @@ static FLAGS: &[(&str, &[&str])] = &[
     ("--system", &["give my model a system message", "give my model a role before the chat"]),
     ("--raw", &["continue a text without the chat template", "have plain completion"]),
     ("--stop", &["have the answer end at a word", "use a word that stops the answer"]),
-    ("--stats", &["know how many tokens per second there are", "measure the speed of the model"]),
+    ("--stats", &["know how long the answer took", "see the count of tokens under the answer"]),
     ("--json", &["have the output as JSON", "read the answer with a program"]),
     ("--in-place", &["import a model and leave the file where it is", "import without a copy"]),
     ("--name", &["set the name of the model that I import", "import under another name"]),

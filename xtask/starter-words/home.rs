@@ -232,17 +232,22 @@ pub fn tool(name: &str) -> Option<&'static Tool> {
 impl Home {
     /// Three to five tools, and a few rooms, doors and kinds of music.
     pub fn random(rng: &mut Rng) -> Self {
+        let n_tools = 3 + rng.below(3);
+        Self::sized(rng, n_tools, 3)
+    }
+
+    /// So many tools, so many rooms or one more, and a few doors and kinds of music.
+    pub fn sized(rng: &mut Rng, n_tools: usize, n_rooms: usize) -> Self {
         let words = |rng: &mut Rng, list: &[&str], least: usize| {
             let n = least + rng.below(2);
             some(rng, list, n).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
-        let mut rooms = words(rng, ROOMS, 3);
+        let mut rooms = words(rng, ROOMS, n_rooms);
         if one_in(rng, 4) {
             let at = rng.below(rooms.len());
             rooms[at] = format!("{}'s room", person(rng));
         }
         let (doors, genres) = (words(rng, DOORS, 2), words(rng, GENRES, 2));
-        let n_tools = 3 + rng.below(3);
         let tools: Vec<&Tool> = some(rng, &TOOLS.iter().collect::<Vec<_>>(), n_tools);
         Self { rooms, doors, genres, tools }
     }
@@ -286,7 +291,7 @@ impl Home {
                 let n_steps = ((most - least) / step) as usize;
                 json!(least + step * rng.below(n_steps + 1) as u32)
             }
-            Values::Time => json!(format!("{}:{:02}", 1 + rng.below(23), 5 * rng.below(12))),
+            Values::Time => json!(format!("{}:{:02}", rng.below(24), rng.below(60))),
             Values::Item => json!(pick(rng, ITEMS)),
             Values::Person => json!(person(rng)),
         }

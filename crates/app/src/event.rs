@@ -1,6 +1,9 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
+pub mod embed;
+pub mod library;
 pub mod measure;
+pub mod pull;
 pub mod quantise;
 pub mod training;
 
@@ -45,7 +48,42 @@ pub enum Event {
         models: Vec<Model>,
         /// What is wrong with those that cannot be read.
         broken: Vec<crate::Failure>,
+        /// What other programs keep that is no model, or not whole.
+        #[serde(default)]
+        skipped: Vec<library::Skipped>,
     },
+    /// A model was made by a Modelfile.
+    Created {
+        /// The model.
+        model: Model,
+        /// What of the Modelfile takes no effect here, or not as written.
+        notes: Vec<library::Note>,
+    },
+    /// The Modelfile that makes a model again.
+    Modelfile {
+        /// Its text.
+        text: String,
+    },
+    /// What could be collected.
+    Collectable(library::Collectable),
+    /// What was collected.
+    Collected(library::Collected),
+    /// A name is held at its version, or may move again.
+    Pinned {
+        /// The name.
+        model: String,
+        /// Whether it is held.
+        is_pinned: bool,
+    },
+    /// A name stands for another of its versions.
+    RolledBack {
+        /// The model as it is now.
+        model: Model,
+        /// The digest of the version before.
+        before: String,
+    },
+    /// What differs from one model to another.
+    Difference(Box<library::Difference>),
     /// Everything about one model.
     Details(Box<Details>),
     /// A model is gone.
@@ -82,6 +120,26 @@ pub enum Event {
         /// Bytes in all.
         total_bytes: u64,
     },
+    /// A text became a vector.
+    Embedding(embed::Embedding),
+    /// Every text became a vector.
+    Embedded {
+        /// The encoder.
+        model: String,
+        /// How many texts there were.
+        n_texts: usize,
+    },
+    /// A fetch goes on.
+    Fetching(pull::Fetching),
+    /// A model was fetched.
+    Pulled(Box<pull::Pulled>),
+    /// How models stand beside what their sources offer.
+    Outdated {
+        /// Those whose sources answered, or that have none.
+        models: Vec<pull::Standing>,
+        /// What went wrong with the others.
+        broken: Vec<crate::Failure>,
+    },
     /// A training goes on.
     Training(training::Training),
     /// A training ended, or was stopped.
@@ -115,8 +173,12 @@ impl Event {
         match self {
             Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
             Self::Thinking { .. } | Self::ToolCall { .. } => false,
-            Self::Verified { .. } | Self::Training(_) => false,
+            Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
+            Self::Embedding(_) => false,
+            Self::Pulled(_) | Self::Outdated { .. } | Self::Embedded { .. } => true,
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
+            Self::Created { .. } | Self::Modelfile { .. } | Self::Collectable(_) | Self::Collected(_) => true,
+            Self::Pinned { .. } | Self::RolledBack { .. } | Self::Difference(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
             Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,
             Self::Exported(_) | Self::Measured(_) | Self::Fitting(_) | Self::Quantised(_) => true,
@@ -137,6 +199,9 @@ pub struct Started {
     pub prompt_tokens: Vec<Piece>,
     /// The seed of the random numbers, given or drawn.
     pub seed: u64,
+    /// How tokens are chosen: what was asked for, else what the model says, else the usual.
+    #[serde(default)]
+    pub sampling: crate::job::Sampling,
 }
 
 /// A token and its text.
@@ -236,6 +301,15 @@ pub struct Model {
     pub created_ms: u64,
     /// Its architecture, where the file says one.
     pub architecture: String,
+    /// Whose files these are, where they are used in place; empty for Hearth's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
+    /// Whether its name is held at this version.
+    #[serde(default)]
+    pub is_pinned: bool,
+    /// How many versions of it there are; 0 for the model in the box.
+    #[serde(default)]
+    pub n_versions: usize,
 }
 
 /// Everything about one model.
@@ -253,4 +327,7 @@ pub struct Details {
     pub tensors: Vec<(String, Vec<usize>, String, u64)>,
     /// Its chat template; empty where it has none.
     pub chat_template: String,
+    /// What is said of it beside its weights.
+    #[serde(default)]
+    pub about: library::About,
 }

@@ -15,6 +15,7 @@ impl From<store::Error> for Failure {
             E::Corrupt { .. } | E::FileMissing { .. } | E::Changed { .. } => "damaged_store",
             E::FutureVersion { .. } => "future_version",
             E::BadName { .. } | E::BadDigest { .. } => "bad_name",
+            E::Remote { problem, .. } => remote(problem),
             E::BadModelfile { .. } => "bad_modelfile",
             E::NotOwn { .. } => "not_own",
             E::Pinned { .. } => "pinned",
@@ -23,6 +24,21 @@ impl From<store::Error> for Failure {
             _ => "store",
         };
         Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+/// The code of what went wrong on the network.
+fn remote(problem: &store::pull::Problem) -> &'static str {
+    use store::pull::Problem as P;
+    match problem {
+        P::BadAddress { .. } => "bad_name",
+        P::BadSetting { .. } => "bad_setting",
+        P::NotFound { .. } | P::NoWeights | P::NoSuchQuantisation { .. } => "not_found_there",
+        P::Gated { .. } | P::Refused { .. } => "not_allowed_there",
+        P::Busy { .. } | P::Status { .. } | P::Unreachable { .. } | P::TimedOut { .. } => "network",
+        P::UnderWay => "locked",
+        P::Stopped => "stopped",
+        _ => "bad_source",
     }
 }
 

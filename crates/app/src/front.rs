@@ -8,13 +8,14 @@ use base::clock::Clock;
 use base::disk::RealDisk;
 use kernels::Isa;
 use store::Store;
+use store::found::{Folder, Place as FoundIn};
 
-use crate::Failure;
 use crate::clock::RealClock;
 use crate::job::Job;
 use crate::running::{Reporter, Running};
 use crate::worker::training::Place;
 use crate::worker::{self, Device, Task};
+use crate::{Failure, Network};
 
 /// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,12 @@ pub struct Settings {
     pub isa: Option<String>,
     /// `cpu` (the default) or `gpu`.
     pub device: Option<String>,
+    /// How the network is reached when somebody asks for it.
+    pub network: Network,
+    /// Where Ollama keeps its models, which are used in place.
+    pub ollama_models: Option<PathBuf>,
+    /// Where the Hugging Face cache keeps its repositories, which are used in place.
+    pub hugging_face_hub: Option<PathBuf>,
 }
 
 /// The program: jobs go in, events come out.
@@ -35,6 +42,7 @@ pub struct App {
     store: Arc<Store>,
     home: PathBuf,
     device: Device,
+    network: Network,
     clock: Arc<dyn Clock>,
 }
 
@@ -54,24 +62,37 @@ impl App {
             kernels::pool::set_active_threads(n_threads);
         }
         let device = Device::parse(settings.device.as_deref().unwrap_or("cpu"))?;
-        let store = Arc::new(Store::open(Arc::new(RealDisk), &settings.home)?);
+        let store = Store::open(Arc::new(RealDisk), &settings.home)?.with_folders(folders(&settings));
+        let store = Arc::new(store);
         let tasks = worker::start(store.clone(), device)?;
-        Ok(Self { tasks, store, home: settings.home, device, clock: Arc::new(RealClock) })
+        Ok(Self {
+            tasks,
+            store,
+            home: settings.home,
+            device,
+            network: settings.network,
+            clock: Arc::new(RealClock),
+        })
     }
 
     /// Starts a job. Any number may run at once; answers of one model are computed together.
     pub fn run(&self, job: Job) -> Running {
         let (running, reporter) = Running::new();
         match job {
-            Job::Generate(mut generate) => {
-                generate.sampling.seed.get_or_insert_with(draw_seed);
-                let task = Task { generate, now_unix_ms: self.clock.now_unix_ms(), reporter };
+            Job::Generate(generate) => {
+                let now_unix_ms = self.clock.now_unix_ms();
+                let task = Task { generate, drawn_seed: draw_seed(), now_unix_ms, reporter };
                 if let Err(returned) = self.tasks.send(task) {
                     returned.0.reporter.tell(crate::Event::Failed(Failure::internal()));
                 }
             }
             Job::Train(train) => self.run_training(train, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
+            Job::Embed(embed) => self.run_embed(embed, reporter),
+            Job::Pull(pull) => self.run_fetch(reporter, move |place| place.pull(&pull)),
+            Job::Outdated { model } => {
+                self.run_fetch(reporter, move |place| place.outdated(model.as_deref()))
+            }
             job => self.run_library(job, reporter),
         }
         running
@@ -82,6 +103,25 @@ impl App {
         let place = Place { home, store, now_unix_ms };
         self.on_a_thread("training", reporter, move |reporter| {
             worker::training::run(&place, &train, reporter)
+        });
+    }
+
+    fn run_fetch(
+        &self,
+        reporter: Reporter,
+        work: impl FnOnce(&worker::fetch::Place<'_>) -> Result<crate::Event, Failure> + Send + 'static,
+    ) {
+        let (store, settings, clock) = (self.store.clone(), self.network.settings(), self.clock.clone());
+        self.on_a_thread("fetch", reporter, move |reporter| {
+            let place = worker::fetch::Place { store: &store, settings: &settings, clock: &*clock, reporter };
+            worker::fetch::run(&place, work);
+        });
+    }
+
+    fn run_embed(&self, embed: crate::job::embed::Embed, reporter: Reporter) {
+        let (store, device) = (self.store.clone(), self.device);
+        self.on_a_thread("embed", reporter, move |reporter| {
+            worker::embed::run(&store, &embed, &device.tensors(), reporter)
         });
     }
 
@@ -109,6 +149,13 @@ impl App {
             reporter.tell(crate::Event::Failed(Failure::new("no_thread", error.to_string(), hint)));
         }
     }
+}
+
+/// Where others keep models.
+fn folders(settings: &Settings) -> Vec<Folder> {
+    let ollama = settings.ollama_models.iter().map(|path| (FoundIn::Ollama, path));
+    let hub = settings.hugging_face_hub.iter().map(|path| (FoundIn::HuggingFace, path));
+    ollama.chain(hub).map(|(place, path)| Folder { place, path: path.clone() }).collect()
 }
 
 /// A seed that nobody chose: short enough to be typed again.

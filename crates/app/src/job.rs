@@ -1,7 +1,10 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
+pub mod embed;
+pub mod library;
 pub mod measure;
 mod message;
+pub mod pull;
 pub mod quantise;
 pub mod training;
 
@@ -21,6 +24,15 @@ pub enum Job {
     Generate(Generate),
     /// Bring a model file into the store.
     Import(Import),
+    /// Turn texts into vectors.
+    Embed(embed::Embed),
+    /// Fetch a model over the network.
+    Pull(pull::Pull),
+    /// Ask where models came from what is offered there now.
+    Outdated {
+        /// A model's name; all that were fetched when absent.
+        model: Option<String>,
+    },
     /// All models.
     List,
     /// Everything about one model.
@@ -33,6 +45,39 @@ pub enum Job {
         /// Its name.
         from: String,
         /// The new name.
+        to: String,
+    },
+    /// Make a model from another one by a Modelfile.
+    Create(library::Create),
+    /// Tell the Modelfile that makes a model again.
+    Modelfile {
+        /// Its name.
+        model: String,
+    },
+    /// Tell what could be collected: old versions, what nobody names, what dead writers left.
+    PlanCollection {
+        /// How many versions of each name to keep; all when absent.
+        n_versions: Option<usize>,
+    },
+    /// Remove what was told to be collectable, where it is still not needed.
+    Collect(crate::event::library::Collectable),
+    /// Hold a name at its version.
+    Pin {
+        /// The name.
+        model: String,
+    },
+    /// Let a name move again.
+    Unpin {
+        /// The name.
+        model: String,
+    },
+    /// Make a name stand for another of its versions.
+    RollBack(library::RollBack),
+    /// Tell what differs from one model to another.
+    Compare {
+        /// The first one's name.
+        from: String,
+        /// The second one's name.
         to: String,
     },
     /// Take a model away.
@@ -108,48 +153,74 @@ pub enum Prompt {
     Chat(Vec<Message>),
 }
 
-/// How to choose tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// How to choose tokens. What is absent is as the model says, and else as [`Sampling::usual`] says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
     /// Divides the logits; 0 takes the best token always.
-    pub temperature: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
     /// Keep the `top_k` best tokens; 0 keeps all.
-    pub top_k: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
     /// Keep the best tokens whose probabilities sum to this.
-    pub top_p: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
     /// Drop tokens less likely than this share of the best one's probability.
-    pub min_p: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f32>,
     /// Divides (or multiplies, when negative) the logits of tokens that occurred; 1 changes nothing.
-    pub repetition_penalty: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<f32>,
     /// Subtracted from the logits of tokens that occurred in the answer.
-    pub presence_penalty: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f32>,
     /// Subtracted from the logits of tokens, for each time that they occurred in the answer.
-    pub frequency_penalty: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f32>,
     /// Added to the logits of single tokens.
     pub logit_bias: BTreeMap<u32, f32>,
     /// Starts the random numbers; absent, one is drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// Tokens at most; absent, as many as fit the context.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
-    /// Texts that end the answer and are not part of it.
+    /// Texts that end the answer and are not part of it; they take the place of the model's.
     pub stop: Vec<String>,
 }
 
-impl Default for Sampling {
-    fn default() -> Self {
+impl Sampling {
+    /// What holds where neither the person nor the model says otherwise.
+    pub fn usual() -> Self {
         Self {
-            temperature: 0.7,
-            top_k: 40,
-            top_p: 0.95,
-            min_p: 0.05,
-            repetition_penalty: 1.0,
-            presence_penalty: 0.0,
-            frequency_penalty: 0.0,
-            logit_bias: BTreeMap::new(),
-            seed: None,
-            max_tokens: None,
-            stop: Vec::new(),
+            temperature: Some(0.7),
+            top_k: Some(40),
+            top_p: Some(0.95),
+            min_p: Some(0.05),
+            repetition_penalty: Some(1.0),
+            presence_penalty: Some(0.0),
+            frequency_penalty: Some(0.0),
+            ..Self::default()
+        }
+    }
+
+    /// What is said here, and where nothing is, what `other` says.
+    #[must_use]
+    pub fn over(&self, other: &Self) -> Self {
+        let (bias, stop) = (&self.logit_bias, &self.stop);
+        Self {
+            temperature: self.temperature.or(other.temperature),
+            top_k: self.top_k.or(other.top_k),
+            top_p: self.top_p.or(other.top_p),
+            min_p: self.min_p.or(other.min_p),
+            repetition_penalty: self.repetition_penalty.or(other.repetition_penalty),
+            presence_penalty: self.presence_penalty.or(other.presence_penalty),
+            frequency_penalty: self.frequency_penalty.or(other.frequency_penalty),
+            logit_bias: if bias.is_empty() { other.logit_bias.clone() } else { bias.clone() },
+            seed: self.seed.or(other.seed),
+            max_tokens: self.max_tokens.or(other.max_tokens),
+            stop: if stop.is_empty() { other.stop.clone() } else { stop.clone() },
         }
     }
 }

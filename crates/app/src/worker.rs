@@ -13,7 +13,10 @@ use loaded::Loaded;
 
 mod convert;
 mod dialogue;
+pub(crate) mod embed;
 pub(crate) mod export;
+pub(crate) mod fetch;
+mod folder;
 mod inspect;
 pub(crate) mod library;
 mod live;
@@ -23,6 +26,7 @@ mod open;
 mod quantise;
 mod reading;
 pub(crate) mod runs;
+mod said;
 mod stream;
 pub(crate) mod training;
 mod vocabulary;
@@ -32,6 +36,8 @@ pub(crate) struct Task {
     pub generate: Generate,
     /// When it was asked for, in milliseconds since 1970.
     pub now_unix_ms: u64,
+    /// Starts the random numbers where neither the person nor the model says a seed.
+    pub drawn_seed: u64,
     pub reporter: Reporter,
 }
 
@@ -134,16 +140,17 @@ impl Worker {
 
     fn submit(&mut self, task: Task) -> Result<(), Failure> {
         let source = open::find(&self.store, &task.generate.model)?;
-        let position = self.loaded.iter().position(|loaded| loaded.source.key == source.key);
+        source.said.check(&source.name)?;
+        let position = self.loaded.iter().position(|loaded| loaded.key == source.key);
         if let Some(position) = position {
-            return self.loaded[position].submit(task, 0.0);
+            return self.loaded[position].submit(task, &source, 0.0);
         }
         // One model at a time, besides those that are answering.
         self.loaded.retain(Loaded::is_busy);
         let started = std::time::Instant::now();
-        let loaded = Loaded::new(source, self.device.tensors())?;
+        let loaded = Loaded::new(&source, self.device.tensors())?;
         self.loaded.push(loaded);
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
-        self.loaded.last_mut().expect("it was just put there").submit(task, load_ms)
+        self.loaded.last_mut().expect("it was just put there").submit(task, &source, load_ms)
     }
 }

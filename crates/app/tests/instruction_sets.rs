@@ -8,7 +8,7 @@ fn answer(isa: &str) -> String {
     let settings = Settings { isa: Some(isa.into()), ..Settings::default() };
     let app = App::open(settings).expect("the name is one of an instruction set");
     let message = Message::new("user", "Tell me a story about a cat and a boat.");
-    let sampling = Sampling { temperature: 0.0, max_tokens: Some(60), ..Sampling::default() };
+    let sampling = Sampling { temperature: Some(0.0), max_tokens: Some(60), ..Sampling::default() };
     let job = Generate { sampling, ..Generate::new("starter", Prompt::Chat(vec![message])) };
     let piece = |event| match event {
         Event::Text { text } => text,

@@ -17,7 +17,7 @@ use app::{Event, Failure, Job};
 use crate::interrupt::Manner;
 use crate::outcome::{Exit, Stop};
 use crate::session::Session;
-use crate::statistics;
+use crate::{knobs, statistics};
 use conversation::Conversation;
 use entry::{Collector, Entry};
 use lines::{Lines, Typed};
@@ -48,6 +48,8 @@ pub struct Chat {
     sampling: Sampling,
     /// What `/set` goes back to.
     at_start: Sampling,
+    /// How the tokens of the last answer were chosen, with all that the model says; unknown until it is loaded.
+    used: Sampling,
     form: Form,
     told: Told,
     /// Whether the model is to think, where somebody said so.
@@ -65,6 +67,7 @@ impl Chat {
             model,
             at_start: sampling.clone(),
             sampling,
+            used: Sampling::default(),
             form: Form::Chat,
             told: Told::Answers,
             thinking: None,
@@ -72,6 +75,11 @@ impl Chat {
             context: 0,
             n_used: 0,
         }
+    }
+
+    /// The knobs as they stand, as far as that is known.
+    fn knobs(&self) -> Vec<(String, String)> {
+        knobs::values(&self.sampling.over(&self.used))
     }
 
     pub fn form(self, form: Form) -> Self {
@@ -188,6 +196,8 @@ fn tell(chat: &mut Chat, session: &mut Session, started: Option<&Started>, finis
     if let Some(started) = started {
         chat.context = started.context;
         chat.n_used = started.n_prompt_tokens;
+        // The seed is drawn anew for each answer.
+        chat.used = Sampling { seed: None, ..started.sampling.clone() };
     }
     let Some(finished) = finished else {
         return;
@@ -271,7 +281,7 @@ mod tests {
         let told = Script::new(answer(&["A"])).types(lines).run(&["run", "m", "--temperature", "0"]);
         assert_eq!(asked(&told.jobs), ["system:be brief user:a", "user:b"]);
         let [Job::Generate(first), _] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
-        assert_eq!((first.sampling.temperature, first.sampling.stop.len()), (0.5, 0));
+        assert_eq!((first.sampling.temperature, first.sampling.stop.len()), (Some(0.5), 0));
     }
 
     #[test]

@@ -5,15 +5,23 @@
 mod bench;
 mod completions;
 mod copy;
+mod create;
+mod diff;
+mod embed;
 mod explain;
 mod export;
 mod fit;
+mod gc;
 mod help;
 mod import;
 mod list;
 mod man;
+mod outdated;
+mod pin;
+mod pull;
 mod quantize;
 mod remove;
+mod rollback;
 mod run;
 mod runs;
 mod show;
@@ -41,12 +49,20 @@ pub struct Command {
 pub static COMMANDS: &[Command] = &[
     run::COMMAND,
     explain::COMMAND,
+    embed::COMMAND,
+    pull::COMMAND,
     import::COMMAND,
     list::COMMAND,
     show::COMMAND,
     copy::COMMAND,
     remove::COMMAND,
     verify::COMMAND,
+    outdated::COMMAND,
+    create::COMMAND,
+    diff::COMMAND,
+    rollback::COMMAND,
+    pin::COMMAND,
+    gc::COMMAND,
     train::COMMAND,
     runs::COMMAND,
     quantize::COMMAND,
@@ -91,7 +107,7 @@ fn after_help() -> String {
            1    the job failed, or verify found damage\n  \
            2    the command was written wrongly\n  \
            130  stopped with Ctrl-C; what was made until then is printed\n\n\
-         stdout is data, stderr is talk. Nothing leaves this machine.",
+         stdout is data, stderr is talk. Only `pull` and `outdated` open a connection.",
         variables.collect::<String>()
     )
 }
@@ -131,6 +147,12 @@ mod tests {
         check("explain", expect_file!["../snapshots/help-explain.txt"]);
         check("import", expect_file!["../snapshots/help-import.txt"]);
         check("show", expect_file!["../snapshots/help-show.txt"]);
+        check("create", expect_file!["../snapshots/help-create.txt"]);
+        check("diff", expect_file!["../snapshots/help-diff.txt"]);
+        check("rollback", expect_file!["../snapshots/help-rollback.txt"]);
+        check("pin", expect_file!["../snapshots/help-pin.txt"]);
+        check("gc", expect_file!["../snapshots/help-gc.txt"]);
+        check("list", expect_file!["../snapshots/help-list.txt"]);
         check("verify", expect_file!["../snapshots/help-verify.txt"]);
         check("train", expect_file!["../snapshots/help-train.txt"]);
         check("runs", expect_file!["../snapshots/help-runs.txt"]);

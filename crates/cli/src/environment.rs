@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use app::{Failure, Settings};
+use app::{Failure, Network, Settings};
 
 use crate::terminal::paint::Color;
 
@@ -13,6 +13,13 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HEARTH_HOME", "where models are kept (default: ~/.hearth)"),
     ("HEARTH_THREADS", "how many threads compute (default: one for each core)"),
     ("HEARTH_ISA", "limit the instruction set: scalar, avx2, avx512, avx512fp16, amx (default: the best)"),
+    ("HF_TOKEN", "the secret for `hearth pull` from Hugging Face; HF_ENDPOINT names another address of it"),
+    (
+        "HTTPS_PROXY",
+        "the proxy for `hearth pull`; NO_PROXY lists hosts without it, SSL_CERT_FILE other roots",
+    ),
+    ("OLLAMA_MODELS", "where Ollama keeps its models, used in place (default: ~/.ollama/models)"),
+    ("HF_HUB_CACHE", "the Hugging Face cache, used in place (default: ~/.cache/huggingface/hub)"),
     ("NO_COLOR", "no colours, when set and not empty"),
 ];
 
@@ -31,7 +38,59 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
         Some(count) => Some(threads(&count)?),
         None => None,
     };
-    Ok(Settings { home, n_threads, isa: text(&read, "HEARTH_ISA")?, device: None })
+    Ok(Settings {
+        home,
+        n_threads,
+        isa: text(&read, "HEARTH_ISA")?,
+        device: None,
+        ollama_models: ollama_models(&read),
+        hugging_face_hub: hugging_face_hub(&read),
+        network: network(&read)?,
+    })
+}
+
+/// Where Ollama keeps its models. Source: its documentation, "Where are models stored?".
+fn ollama_models(read: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let default = || Some(person(read).ok()?.join(".ollama").join("models"));
+    folder(read("OLLAMA_MODELS")).or_else(default)
+}
+
+/// Where the Hugging Face cache keeps its repositories. Source: the documentation of `huggingface_hub`,
+/// "Environment variables".
+fn hugging_face_hub(read: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let below_home = || Some(folder(read("HF_HOME"))?.join("hub"));
+    let default = || Some(person(read).ok()?.join(".cache").join("huggingface").join("hub"));
+    folder(read("HF_HUB_CACHE")).or_else(below_home).or_else(default)
+}
+
+/// A folder that a variable names, wherever the program was called.
+fn folder(value: Option<OsString>) -> Option<PathBuf> {
+    std::path::absolute(value?).ok()
+}
+
+/// How the network is reached, by the variables that other programs read too.
+fn network(read: &impl Fn(&str) -> Option<OsString>) -> Result<Network, Failure> {
+    let either = |names: [&str; 2]| match text(read, names[0])? {
+        Some(value) => Ok(Some(value)),
+        None => text(read, names[1]),
+    };
+    let no_proxy = either(["NO_PROXY", "no_proxy"])?.unwrap_or_default();
+    let hosts = no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty());
+    let certificates_pem = match read("SSL_CERT_FILE") {
+        Some(path) => Some(std::fs::read(&path).map_err(|error| {
+            let message = format!("SSL_CERT_FILE names {}: {error}", path.to_string_lossy());
+            Failure::new("bad_setting", message, "name a readable file of certificates, or unset it")
+        })?),
+        None => None,
+    };
+    Ok(Network {
+        hugging_face: text(read, "HF_ENDPOINT")?,
+        hugging_face_token: either(["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"])?,
+        registry: text(read, "HEARTH_REGISTRY")?,
+        proxy: either(["HTTPS_PROXY", "https_proxy"])?,
+        no_proxy: hosts.map(str::to_owned).collect(),
+        certificates_pem,
+    })
 }
 
 /// Colours unless somebody said no, or the terminal knows none.
@@ -91,6 +150,21 @@ mod tests {
     }
 
     #[test]
+    fn the_folders_of_others_are_named_or_where_they_put_them() {
+        let folders = |pairs: &[_]| {
+            let settings = settings(from(&[&[("HOME", "/h")], pairs].concat())).unwrap();
+            (settings.ollama_models.unwrap(), settings.hugging_face_hub.unwrap())
+        };
+        let paths = |ollama: &str, hub: &str| (PathBuf::from(ollama), PathBuf::from(hub));
+        assert_eq!(folders(&[]), paths("/h/.ollama/models", "/h/.cache/huggingface/hub"));
+        let named = [("OLLAMA_MODELS", "/o"), ("HF_HOME", "/f")];
+        assert_eq!(folders(&named), paths("/o", "/f/hub"));
+        assert_eq!(folders(&[named[1], ("HF_HUB_CACHE", "/c")]), paths("/h/.ollama/models", "/c"));
+        let nowhere = settings(from(&[("HEARTH_HOME", "/x")])).unwrap();
+        assert_eq!((nowhere.ollama_models, nowhere.hugging_face_hub), (None, None));
+    }
+
+    #[test]
     fn threads_and_instruction_set() {
         let settings = |name, value| settings(from(&[("HOME", "/h"), (name, value)]));
         assert_eq!(settings("HEARTH_THREADS", "3").unwrap().n_threads, Some(3));
@@ -98,6 +172,22 @@ mod tests {
         for wrong in ["0", "-1", "many", "99999999999999999999", "5000"] {
             assert_eq!(settings("HEARTH_THREADS", wrong).unwrap_err().code, "bad_setting", "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_network_is_reached_as_other_programs_reach_it() {
+        let network = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = [&[("HOME", "/h")], pairs].concat();
+            settings(from(&pairs)).map(|settings| settings.network)
+        };
+        let found =
+            network(&[("HF_TOKEN", "t"), ("https_proxy", "http://p:1"), ("NO_PROXY", "a, b,")]).unwrap();
+        assert_eq!(
+            (found.hugging_face_token.as_deref(), found.proxy.as_deref()),
+            (Some("t"), Some("http://p:1"))
+        );
+        assert_eq!(found.no_proxy, ["a", "b"]);
+        assert_eq!(network(&[("SSL_CERT_FILE", "/nowhere.pem")]).unwrap_err().code, "bad_setting");
     }
 
     #[test]

@@ -19,57 +19,63 @@ pub static KNOBS: &[Knob] = &[
         name: "temperature",
         value: "NUMBER",
         help: "How bold the choice of words is; 0 always takes the likeliest",
-        set: |sampling, text| number(text, 0.0, 100.0).map(|value| sampling.temperature = value),
+        set: |sampling, text| number(text, 0.0, 100.0).map(|value| sampling.temperature = Some(value)),
         restore: |sampling, from| sampling.temperature = from.temperature,
-        show: |sampling| sampling.temperature.to_string(),
+        show: |sampling| or_dash(sampling.temperature),
     },
     Knob {
         name: "top-k",
         value: "COUNT",
         help: "Choose among this many likeliest tokens; 0 for all",
-        set: |sampling, text| count(text).map(|value| sampling.top_k = value),
+        set: |sampling, text| count(text).map(|value| sampling.top_k = Some(value)),
         restore: |sampling, from| sampling.top_k = from.top_k,
-        show: |sampling| sampling.top_k.to_string(),
+        show: |sampling| or_dash(sampling.top_k),
     },
     Knob {
         name: "top-p",
         value: "SHARE",
         help: "Choose among the likeliest tokens that make up this share; 1 for all",
-        set: |sampling, text| number(text, 0.0, 1.0).map(|value| sampling.top_p = value),
+        set: |sampling, text| number(text, 0.0, 1.0).map(|value| sampling.top_p = Some(value)),
         restore: |sampling, from| sampling.top_p = from.top_p,
-        show: |sampling| sampling.top_p.to_string(),
+        show: |sampling| or_dash(sampling.top_p),
     },
     Knob {
         name: "min-p",
         value: "SHARE",
         help: "Drop tokens less likely than this share of the likeliest; 0 for none",
-        set: |sampling, text| number(text, 0.0, 1.0).map(|value| sampling.min_p = value),
+        set: |sampling, text| number(text, 0.0, 1.0).map(|value| sampling.min_p = Some(value)),
         restore: |sampling, from| sampling.min_p = from.min_p,
-        show: |sampling| sampling.min_p.to_string(),
+        show: |sampling| or_dash(sampling.min_p),
     },
     Knob {
         name: "repetition-penalty",
         value: "FACTOR",
         help: "Above 1, tokens that occurred become less likely",
-        set: |sampling, text| number(text, 0.01, 100.0).map(|value| sampling.repetition_penalty = value),
+        set: |sampling, text| {
+            number(text, 0.01, 100.0).map(|value| sampling.repetition_penalty = Some(value))
+        },
         restore: |sampling, from| sampling.repetition_penalty = from.repetition_penalty,
-        show: |sampling| sampling.repetition_penalty.to_string(),
+        show: |sampling| or_dash(sampling.repetition_penalty),
     },
     Knob {
         name: "presence-penalty",
         value: "NUMBER",
         help: "Taken from the score of tokens that the answer holds",
-        set: |sampling, text| number(text, -100.0, 100.0).map(|value| sampling.presence_penalty = value),
+        set: |sampling, text| {
+            number(text, -100.0, 100.0).map(|value| sampling.presence_penalty = Some(value))
+        },
         restore: |sampling, from| sampling.presence_penalty = from.presence_penalty,
-        show: |sampling| sampling.presence_penalty.to_string(),
+        show: |sampling| or_dash(sampling.presence_penalty),
     },
     Knob {
         name: "frequency-penalty",
         value: "NUMBER",
         help: "Taken from the score of tokens for each time that the answer holds them",
-        set: |sampling, text| number(text, -100.0, 100.0).map(|value| sampling.frequency_penalty = value),
+        set: |sampling, text| {
+            number(text, -100.0, 100.0).map(|value| sampling.frequency_penalty = Some(value))
+        },
         restore: |sampling, from| sampling.frequency_penalty = from.frequency_penalty,
-        show: |sampling| sampling.frequency_penalty.to_string(),
+        show: |sampling| or_dash(sampling.frequency_penalty),
     },
     Knob {
         name: "max-tokens",
@@ -139,7 +145,7 @@ pub fn turn(sampling: &mut Sampling, name: &str, value: &str, from: &Sampling) -
     (knob.set)(sampling, value).map_err(|error| format!("{name}: {error}"))
 }
 
-/// Every knob with its value.
+/// Every knob with its value; a dash where nothing is said.
 pub fn values(sampling: &Sampling) -> Vec<(String, String)> {
     KNOBS.iter().map(|knob| (knob.name.to_owned(), (knob.show)(sampling))).collect()
 }
@@ -182,8 +188,7 @@ mod tests {
         for knob in KNOBS {
             let mut sampling = Sampling::default();
             (knob.set)(&mut sampling, "1").unwrap();
-            let is_default = knob.name == "repetition-penalty";
-            assert_eq!(sampling == Sampling::default(), is_default, "{}", knob.name);
+            assert_ne!(sampling, Sampling::default(), "{}", knob.name);
             assert!((knob.show)(&sampling).contains('1'), "{}", knob.name);
             turn(&mut sampling, &knob.name.replace('-', "_"), "", &Sampling::default()).unwrap();
             assert_eq!(sampling, Sampling::default(), "{}", knob.name);

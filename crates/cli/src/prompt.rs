@@ -148,7 +148,7 @@ pub fn message(role: &str, content: &str) -> Message {
 }
 
 /// Everything that is piped in, once.
-fn piped(session: &mut Session) -> Result<String, Stop> {
+pub fn piped(session: &mut Session) -> Result<String, Stop> {
     let stdin = std::mem::replace(&mut session.world.stdin, Stdin::Piped(Box::new(std::io::empty())));
     let mut source: Box<dyn Read> = match stdin {
         Stdin::Piped(source) => source,

@@ -119,7 +119,7 @@ impl Script {
         let world = World {
             console: Console::new(Box::new(out.clone()), Box::new(err.clone()), look),
             stdin: self.stdin,
-            settings: Ok(Settings { home: PathBuf::new(), n_threads: None, isa: None, device: None }),
+            settings: Ok(Settings::default()),
             open: Box::new(move |_| Ok(Box::new(ScriptedJobs { play: at_open.clone() }))),
             edit: Box::new(move || {
                 Ok(Box::new(ScriptedLines { typed: typed.clone(), play: at_edit.clone() }))
@@ -156,6 +156,7 @@ pub fn answer(pieces: &[&str]) -> Vec<Event> {
         n_prompt_tokens: 3,
         prompt_tokens: Vec::new(),
         seed: 42,
+        sampling: app::job::Sampling::usual(),
     };
     let texts = pieces.iter().map(|text| Event::Text { text: (*text).to_owned() });
     [Event::Started(started)]
@@ -184,6 +185,9 @@ pub fn model(name: &str) -> Model {
         size_bytes: 1_060_000,
         created_ms: Script::NOW_MS,
         architecture: "llama".into(),
+        place: String::new(),
+        is_pinned: false,
+        n_versions: 1,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is a pickle (a program that builds Python objects) and the bytes of its storages: since PyTorch
 //! 1.6 as entries of a zip archive without compression, before that one behind the other. Of the pickle only what
-//! names weights is followed: the list stands in [`names`]. Tensors that lie in one piece stay where they are;
+//! names weights is followed: the list stands in `names`. Tensors that lie in one piece stay where they are;
 //! others (transposed, strided) are copied, up to a limit; two that share their storage may share bytes. The
 //! state dict is looked for at the top and under the names that trainers put it. Does not write this format, and
 //! does not read TorchScript, sparse, complex or quantised tensors.

@@ -9,7 +9,7 @@ fn main() -> Result<(), hearth::Failure> {
     let home = std::env::temp_dir().join("hearth-example");
     let app = App::open(Settings { home, ..Settings::default() })?;
     let generate = Generate {
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(12), ..Sampling::default() },
+        sampling: Sampling { temperature: Some(0.0), max_tokens: Some(12), ..Sampling::default() },
         detail: Detail { alternatives: 3, ..Detail::default() },
         ..Generate::new("starter", Prompt::Chat(vec![Message::new("user", &content)]))
     };

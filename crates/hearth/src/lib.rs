@@ -93,7 +93,7 @@ impl Model<'_> {
     /// How freely it chooses: 0 takes the best token always.
     #[must_use]
     pub fn temperature(mut self, temperature: f32) -> Self {
-        self.sampling.temperature = temperature;
+        self.sampling.temperature = Some(temperature);
         self
     }
 

@@ -80,7 +80,7 @@ pub struct Scoring<'a> {
     pub scale: f32,
     /// What no score's magnitude goes beyond: `cap · tanh(score / cap)`; positive.
     pub soft_cap: Option<f32>,
-    /// A score for each query head that belongs to no token, [H]; empty where there is none.
+    /// A score for each query head that belongs to no token, `[H]`; empty where there is none.
     pub sinks: &'a [f32],
 }
 

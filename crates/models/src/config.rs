@@ -272,7 +272,7 @@ fn heads(
         return Err(settings.wrong(keys.n_kv_heads, reason));
     }
     let head_size = settings.count(keys.head_size)?;
-    if head_size.is_none() && width % n_heads != 0 {
+    if head_size.is_none() && !width.is_multiple_of(n_heads) {
         let reason = format!("{n_heads} heads do not divide width {width}");
         return Err(settings.wrong(keys.n_heads, reason));
     }

@@ -89,7 +89,7 @@ pub(crate) enum Positions {
 #[derive(Clone)]
 pub(crate) enum FeedForward {
     /// One way through, for every row.
-    Plain(Ways),
+    Plain(Box<Ways>),
     /// Some of many, which each row chooses.
     Experts(Box<Experts>),
 }

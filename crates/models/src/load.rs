@@ -178,7 +178,7 @@ impl Loader<'_> {
             feed_forward_norm: self.norm(config, names.feed_forward_norm, index, width)?,
             feed_forward: match config.experts {
                 Some(sizes) => self.experts(config, sizes, index)?,
-                None => FeedForward::Plain(self.ways(config, index)?),
+                None => FeedForward::Plain(Box::new(self.ways(config, index)?)),
             },
             feed_forward_post_norm: self.optional_norm(config, names.feed_forward_post_norm, index, width)?,
         })

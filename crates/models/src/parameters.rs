@@ -287,7 +287,7 @@ impl Rest<'_, '_> {
         let feed_forward_norm = self.norm();
         let gate = kind.is_gated().then(|| Box::new(self.linear(others)));
         let [up, down] = std::array::from_fn(|_| self.linear(others));
-        let feed_forward = FeedForward::Plain(Ways { kind, gate, up, down });
+        let feed_forward = FeedForward::Plain(Box::new(Ways { kind, gate, up, down }));
         Layer {
             attention_norm,
             queries,

@@ -16,8 +16,9 @@ const MAX_TEXT_BYTES: u64 = 4 << 20;
 
 /// What a model is made of.
 pub struct Recipe<'a> {
-    /// The model that FROM names, in the store or found elsewhere.
-    pub base: &'a Model,
+    /// The model that FROM names, in the store or found elsewhere; `None` where FROM names a file, which is then
+    /// among `files`.
+    pub base: Option<&'a Model>,
     /// What is said of the new one.
     pub modelfile: &'a Modelfile,
     /// Files that it has beside the base's, such as adapters.
@@ -31,10 +32,13 @@ impl Store {
     /// to hold.
     ///
     /// # Errors
-    /// Those of [`Store::import`], and [`Error::FileMissing`] when a file of the base is gone.
+    /// Those of [`Store::import`], [`Error::NoFiles`] without a base and files among them, and
+    /// [`Error::FileMissing`] when a file of the base is gone.
     pub fn create(&self, name: &ModelName, recipe: Recipe<'_>, now_ms: u64) -> Result<Model> {
         let Recipe { base, modelfile, mut files } = recipe;
-        let kept = kept_files(&base.manifest, modelfile.template.as_deref());
+        let nothing = Manifest::new(Vec::new(), ModelInfo::default(), 0);
+        let below = base.map_or(&nothing, |base| &base.manifest);
+        let kept = kept_files(below, modelfile.template.as_deref());
         let texts = modelfile.template.iter().filter(|text| !text.is_empty()).map(|text| {
             let source = Source::Bytes(text.as_bytes());
             NewFile { role: Role::Template, format: TemplateLanguage::of(text).format().into(), source }
@@ -49,7 +53,7 @@ impl Store {
             NewFile { role: Role::License, format: "text".into(), source }
         });
         files.extend(texts.chain(licenses));
-        let settings = modelfile.settings().over(&Settings::read(&base.manifest.parameters));
+        let settings = modelfile.settings().over(&Settings::read(&below.parameters));
         let mut parameters = settings.to_map();
         for (key, value) in [
             ("requires", &modelfile.requires),
@@ -58,7 +62,8 @@ impl Store {
         ] {
             parameters.extend(value.iter().map(|value| (key.to_owned(), value.clone().into())));
         }
-        let source = format!("{}@{}", base.name.without_digest(), base.digest);
+        let named = |base: &Model| format!("{}@{}", base.name.without_digest(), base.digest);
+        let source = base.map_or_else(|| modelfile.from.join(", "), named);
         self.import_beside(name, kept, files, (ModelInfo { parameters, source }, now_ms))
     }
 

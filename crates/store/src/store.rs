@@ -131,8 +131,10 @@ impl Store {
             }
         }
         listing.models.sort_by(|a, b| a.name.cmp(&b.name));
-        let Elsewhere { models, skipped } = self.elsewhere()?;
-        (listing.found, listing.skipped) = (models, skipped);
+        match self.elsewhere() {
+            Ok(Elsewhere { models, skipped }) => (listing.found, listing.skipped) = (models, skipped),
+            Err(error) => listing.broken.push(error), // A folder of others costs nothing of the store's own.
+        }
         for found in &mut listing.found {
             if listing.models.iter().any(|own| found.has_name(&own.name)) {
                 found.shown = found.full_name();

@@ -65,6 +65,11 @@ impl Store {
         Ok(self.check_models(&[self.get(name)?], progress))
     }
 
+    /// Checks every file of a model that was found, whosever it is. `progress` as in [`Store::verify`].
+    pub fn verify_model(&self, model: &Model, progress: &mut dyn FnMut(Progress)) -> Vec<FileCheck> {
+        self.check_models(std::slice::from_ref(model), progress)
+    }
+
     /// Checks every file of every model, each blob once. The second part is what [`Store::list`] could not read.
     ///
     /// # Errors

@@ -41,7 +41,9 @@ fn base(store: &Store, weights: &Path) -> Model {
 
 fn create(store: &Store, base: &Model, text: &str) -> Model {
     let modelfile = Modelfile::parse(text.as_bytes()).unwrap();
-    store.create(&name("mine"), Recipe { base, modelfile: &modelfile, files: Vec::new() }, 2).unwrap()
+    store
+        .create(&name("mine"), Recipe { base: Some(base), modelfile: &modelfile, files: Vec::new() }, 2)
+        .unwrap()
 }
 
 fn texts(store: &Store, model: &Model, role: Role) -> Vec<(String, String)> {
@@ -117,7 +119,7 @@ fn a_modelfile_that_is_given_back_makes_the_same_model() {
     assert!(shown.starts_with(&format!("FROM mine@{}\n", mine.digest)), "{shown}");
     let again = Modelfile::parse(shown.as_bytes()).unwrap();
     let from = ModelName::parse(&again.from[0]).unwrap();
-    let recipe = Recipe { base: &store.get(&from).unwrap(), modelfile: &again, files: Vec::new() };
+    let recipe = Recipe { base: Some(&store.get(&from).unwrap()), modelfile: &again, files: Vec::new() };
     let copy = store.create(&name("copy"), recipe, 3).unwrap();
     assert_eq!(copy.manifest.parameters, mine.manifest.parameters);
     let roles = |model: &Model| {
@@ -137,7 +139,7 @@ fn a_base_that_was_collected_meanwhile_is_noticed() {
     let base = store.import(&name("base"), files, ModelInfo::default(), 1).unwrap();
     store.remove(&name("base")).unwrap();
     let modelfile = Modelfile::parse(b"FROM base").unwrap();
-    let recipe = Recipe { base: &base, modelfile: &modelfile, files: Vec::new() };
+    let recipe = Recipe { base: Some(&base), modelfile: &modelfile, files: Vec::new() };
     let error = store.create(&name("mine"), recipe, 2).unwrap_err();
     assert!(matches!(error, Error::FileMissing { .. }), "{error}");
     assert!(store.list().unwrap().models.is_empty());

@@ -137,7 +137,7 @@ const VERBS: &[Verb] = &[
         run: |store, _| {
             let base = store.get(&name("keep"))?;
             let modelfile = Modelfile::parse(b"FROM keep\nTEMPLATE {{ x }}\nSYSTEM y")?;
-            let recipe = Recipe { base: &base, modelfile: &modelfile, files: Vec::new() };
+            let recipe = Recipe { base: Some(&base), modelfile: &modelfile, files: Vec::new() };
             store.create(&name("made"), recipe, 1).map(drop)
         },
         after: || vec![("made", Some(bytes(&["kept", "shared", "{{ x }}"])))],

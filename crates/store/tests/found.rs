@@ -365,7 +365,7 @@ fn models_of_the_cache_are_found_used_and_left_as_they_are() {
     );
     assert!(!home.exists(), "nothing was written to use them");
     let modelfile = Modelfile::parse(b"FROM hf.co/user/repo\nSYSTEM Be brief.").unwrap();
-    let recipe = Recipe { base: &model, modelfile: &modelfile, files: Vec::new() };
+    let recipe = Recipe { base: Some(&model), modelfile: &modelfile, files: Vec::new() };
     let mine = store.create(&name("mine"), recipe, 5).unwrap();
     let in_place = |file: &store::FileRef| matches!(file.location, Location::InPlace { .. });
     assert!(mine.manifest.files.len() == 7 && mine.manifest.files.iter().all(in_place));

@@ -1,7 +1,7 @@
 //! Talk about one to five subjects, with or without a system message.
 
 use super::manner::{self, Manner};
-use super::{Document, Exchange, greetings, hearth, identity, knowledge, stories, sums, unknown};
+use super::{Document, Exchange, greetings, hearth, home, identity, knowledge, stories, sums, unknown};
 use base::Rng;
 use starter_words::conversation::Message;
 use starter_words::phrase::{one_in, pick, typed_with_names};
@@ -25,7 +25,7 @@ static SUBJECTS: &[Subject] = &[
     Subject { weight: 16, exchange: knowledge::exchange },
     Subject { weight: 5, exchange: knowledge::repeat },
     Subject { weight: 12, exchange: unknown::exchange },
-    Subject { weight: 2, exchange: unknown::no_tools },
+    Subject { weight: 6, exchange: home::without_tools },
 ];
 
 /// A conversation.

@@ -28,8 +28,8 @@ pub fn document(rng: &mut Rng) -> Document {
 pub fn exchange(rng: &mut Rng) -> Exchange {
     match rng.below(20) {
         0..11 => about_a_task(rng),
-        11 | 12 => about_a_command(rng),
-        13..16 => about_an_effect(rng),
+        11 => about_a_command(rng),
+        12..16 => about_an_effect(rng),
         16 => about_a_flag(rng),
         17 => beyond(rng),
         _ => {
@@ -88,6 +88,37 @@ const FRAMES: &[&str] = &[
     "How is it possible to @?",
     "I don't know how to @.",
     "I forgot how to @.",
+    "{Please|Please,|Kindly} {tell|show} me how to @.",
+    "{Please|Please,} {name|give me} the {command|call} to @.",
+    "{Name|Say|Write|Print|Find} the {command|call} {to|that can|for me to} @.",
+    "{Name|Tell me|Show me} {a|one|some} {command|way} to @{, please|}.",
+    "{Tell|Show} me {which|what} command {can|will|does it take to|I use to} @{, please|}.",
+    "{Could|Can|Would|Will} you {tell me|show me|say|explain|explain to me} how {I|one|to} {can |}@?",
+    "{Could|Can|Would} you {tell me|say} {which|what} command {can|will} @?",
+    "{I|We} {have no idea|am not sure|can't find out|never learned|can't remember} how to @{. Can you tell me|. Please help|}.",
+    "{I am|I'm} {trying|about|going} to @{. How|. What do I type|}?",
+    "{I've|I have} {always wanted|been asked|decided} to @.",
+    "{My plan|My goal|My task|What I want|The plan} is to @.",
+    "{Now|Next|Today|First|So} I {want|need|have} to @{. How|. Which command is it|}?",
+    "{What|Which command|Which one} {do I use|should I use|would I use|does one use|is there} to @?",
+    "{What|Which command} {is used|is needed|helps|is good|works} to @?",
+    "{Which|What} {verb|call|part} of Hearth {can|will|lets me|is there to} @?",
+    "{Does|Will} Hearth {let me|help me|know how to} @?",
+    "{Does|Has} Hearth {offer|got|have} {a command|a way|anything} to @?",
+    "{Is|Isn't} there {anything|a verb|some command|a trick|an option} to @?",
+    "{Can|May|Could} {I|one|we|you} @{ here| in Hearth| with this program|}{, and how|}?",
+    "{Suppose|Say|Imagine} I {want|have} to @{. What do I type|. How|}?",
+    "If I {want|wanted|have|need} to @, {what do I type|which command is it|what is the command|how do I do it}?",
+    "To @, {what do I type|which command is it|what do I enter|how do I begin}?",
+    "{How|In what way} {could|might|should|may|must|shall} {I|one|we} @?",
+    "{Any idea|Any hint|Tips on|A hint, please:} how to @?",
+    "{Teach|Help|Remind} me {how |}to @.",
+    "{What|Which words} {does one|would I|must one} {type|enter|write} to @?",
+    "{Hello|Hi|Hey|Hearth}, {how do I|how can I|I want to|I need to} @{, please|}?",
+    "{Thanks|Good|Okay}. {And how|How} do I @?",
+    "@: {how|which command|what do I type}?",
+    "@, {how does that work|how do I do that|please|how}?",
+    "{The|What was the} command to @?",
 ];
 
 fn about_a_task(rng: &mut Rng) -> Exchange {
@@ -100,8 +131,13 @@ fn about_a_task(rng: &mut Rng) -> Exchange {
         }
         _ => command.task(),
     };
-    let user = capital(&pick(rng, FRAMES).replace('@', &task));
-    Exchange::new(user, answer(command))
+    Exchange::new(framed(rng, &task), answer(command))
+}
+
+/// The task as somebody asks for it.
+fn framed(rng: &mut Rng, task: &str) -> String {
+    let frame = *pick(rng, FRAMES);
+    capital(&phrase(rng, frame).replace('@', task))
 }
 
 fn answer(command: &Command) -> String {
@@ -111,14 +147,15 @@ fn answer(command: &Command) -> String {
 /// A question that names the command.
 fn about_a_command(rng: &mut Rng) -> Exchange {
     let command = pick(rng, commands());
-    let name = match command.aliases.first() {
-        Some(alias) if one_in(rng, 4) => alias,
-        _ => &command.name,
+    let name = match (command.aliases.first(), command.name.rsplit_once(' ')) {
+        (Some(alias), Some((group, _))) if one_in(rng, 4) => format!("{group} {alias}"),
+        (Some(alias), None) if one_in(rng, 4) => alias.clone(),
+        _ => command.name.clone(),
     };
     let pattern = "{What does `@` do|What is `@`|Explain `@`|What is `@` for|How does `@` work|What happens with `@`|When do I need `@`|How do I use `@`}?";
     let pattern = if one_in(rng, 2) { pattern.replace('@', "hearth @") } else { pattern.to_owned() };
     let pattern = if one_in(rng, 2) { pattern.replace('`', "") } else { pattern };
-    Exchange::new(phrase(rng, &pattern).replace('@', name), answer(command))
+    Exchange::new(phrase(rng, &pattern).replace('@', &name), answer(command))
 }
 
 /// A question about what a flag brings.
@@ -131,7 +168,7 @@ fn about_an_effect(rng: &mut Rng) -> Exchange {
     };
     let effect = *pick(rng, effects);
     let effect = phrase(rng, effect);
-    Exchange::new(capital(&pick(rng, FRAMES).replace('@', &effect)), flag_answer(command, flag))
+    Exchange::new(framed(rng, &effect), flag_answer(command, flag))
 }
 
 fn about_a_flag(rng: &mut Rng) -> Exchange {

@@ -7,10 +7,10 @@ mod phrasings;
 
 use super::{Document, Exchange, greetings, identity};
 use base::Rng;
-use phrasings::PHRASINGS;
+use phrasings::{PHRASINGS, doors_and_chores};
 use serde_json::{Value, json};
 use starter_words::conversation::Message;
-use starter_words::home::{Call, Home, SYSTEM, Said, say};
+use starter_words::home::{Call, Home, Phrasing, SYSTEM, Said, TOOLS, Tool, say};
 use starter_words::json::spaced;
 use starter_words::phrase::{capital, one_in, phrase, pick, typed, typed_with_names};
 
@@ -19,21 +19,32 @@ const MAX_LETTERS: usize = 1300;
 /// What the frame of a turn counts for.
 const TURN_LETTERS: usize = 15;
 
-/// A system message with tools, and up to five requests.
+/// A system message with tools, and up to eight requests. About a third of them are for something that no tool of
+/// this home does, and most of those for a tool that other homes have: only the system message tells them apart.
 pub fn document(rng: &mut Rng) -> Document {
-    let home = Home::random(rng);
+    let n_tools = *pick(rng, &[1, 2, 2, 3, 3, 3, 4, 4, 5, 6]);
+    let n_rooms = *pick(rng, &[1, 2, 2, 3, 3]);
+    let home = Home::sized(rng, n_tools, n_rooms);
     let mut messages = vec![Message::system(format!("{}\n{}", introduction(rng), home.told()))];
-    for _ in 0..2 + rng.below(4) {
+    for _ in 0..4 + rng.below(5) {
         if messages.iter().map(|message| message.content.len() + TURN_LETTERS).sum::<usize>() > MAX_LETTERS {
             break;
         }
-        match rng.below(12) {
-            0 | 1 => messages.extend(uncovered(rng, &home)),
-            2 => messages.extend(talk(rng).messages()),
+        match rng.below(20) {
+            0..6 => messages.extend(uncovered(rng, &home)),
+            6 => messages.extend(talk(rng).messages()),
             _ => messages.extend(covered(rng, &home)),
         }
     }
     Document::Chat(messages)
+}
+
+/// A request where there is no home at all.
+pub fn without_tools(rng: &mut Rng) -> Exchange {
+    let home = Home::sized(rng, TOOLS.len(), 1);
+    let tool = *pick(rng, &home.tools);
+    let call = home.call(rng, tool);
+    Exchange::new(request(rng, &call), "I can do that only when a system message gives me tools for it.")
 }
 
 fn introduction(rng: &mut Rng) -> String {
@@ -52,7 +63,7 @@ fn covered(rng: &mut Rng, home: &Home) -> Vec<Message> {
     let call = home.call(rng, tool);
     let request = request(rng, &call);
     let mut messages = vec![Message::user(request), Message::assistant(spaced(&call.json()))];
-    if one_in(rng, 2) {
+    if one_in(rng, 4) {
         let (result, sentence) = outcome(rng, &call);
         messages.extend([Message::tool(spaced(&result)), Message::assistant(sentence)]);
     }
@@ -60,7 +71,9 @@ fn covered(rng: &mut Rng, home: &Home) -> Vec<Message> {
 }
 
 fn request(rng: &mut Rng, call: &Call) -> String {
-    let sentence = match say(rng, PHRASINGS, call) {
+    let is_asked_for = |rows: &[Phrasing]| rows.iter().any(|row| row.tool == call.tool.name);
+    let rows = if is_asked_for(PHRASINGS) { PHRASINGS } else { doors_and_chores::PHRASINGS };
+    let sentence = match say(rng, rows, call) {
         Said::Order(order) => polite(rng, &order),
         Said::Remark(remark) => remark,
     };
@@ -70,44 +83,36 @@ fn request(rng: &mut Rng, call: &Call) -> String {
 /// An order as people say it.
 fn polite(rng: &mut Rng, order: &str) -> String {
     const FRAMES: &[&str] = &[
-        "@.",
-        "@.",
-        "@.",
-        "@.",
-        "@!",
-        "@, please.",
-        "@ please.",
-        "Please @.",
-        "Please @ now.",
-        "Could you @?",
-        "Could you please @?",
-        "Can you @?",
-        "Can you @ for me?",
-        "Would you @?",
-        "Would you please @?",
-        "Will you @?",
-        "I want you to @.",
-        "I would like you to @.",
-        "I'd like you to @.",
-        "You can @ now.",
-        "Hey, @.",
-        "Hello, @.",
-        "Hi, can you @?",
-        "@ now.",
-        "@ for me.",
-        "Now @.",
-        "Then @.",
-        "Be so kind and @.",
-        "Quick, @!",
-        "Okay, @.",
-        "And @.",
-        "Do me a favour and @.",
-        "It is time to @.",
-        "Let's @.",
-        "You should @.",
-        "We need to @.",
+        "@{.|.|!|, please.| please.|}",
+        "@{.|.|!|, please.| please.|}",
+        "@{.|.|!|, please.| please.|}",
+        "{Please|Please,|Now please|Then please|And please} @{.|!}",
+        "Please @ {now|for me|at once|when you can}.",
+        "{Could|Can|Would|Will} you {please |}@{ for me| now| at once|}?",
+        "{Can|May|Could} I ask you to @?",
+        "I {want|would like|ask|beg|told|am asking} you to @.",
+        "I'd {like|love} you to @.",
+        "I'd be {glad|happy|grateful} if you would @.",
+        "I was hoping you {could|would} @.",
+        "You {can|may|could|should|have to|must} @{ now|}.",
+        "{Hey|Hello|Hi|Good morning|Good evening|Dear house|House|Computer}, @{.|!|, please.}",
+        "{Hey|Hello|Hi|Good morning|Good evening|House|Computer}, {can|could|would} you {please |}@?",
+        "@ {now|for me|at once|straight away|if you can|as soon as you can|, thanks|, thank you}.",
+        "{Now|Then|Next|First|Okay|So|Well|And|Also|Quick}, @{.|, please.}",
+        "{Be so good and|Be nice and|Go ahead and|Do me a favour and|Try to|Don't forget to|Remember to} @.",
+        "It is time to @{ now|}.",
+        "{It'd|It would} be {great|lovely|good} to @.",
+        "{Let's|Let us} @{ now|}.",
+        "{We need|I need|We have|I have|Somebody has|Someone has|You need} to @.",
+        "{Why don't you|Why not} @?",
+        "{Before I forget|One more thing|My request|A small favour|What I want}: @.",
+        "{If you can|If you don't mind|When you have a moment|As I said}, @.",
+        "{Is there a way|Are you able|Any chance} to @?",
+        "@, {will you|can you|could you|okay}?",
     ];
-    capital(&pick(rng, FRAMES).replace('@', order))
+    let frame = *pick(rng, FRAMES);
+    let sentence = phrase(rng, frame).replace('@', order).replace(" ,", ",");
+    capital(&sentence)
 }
 
 /// What a tool gives back, and what the model says then.
@@ -158,22 +163,31 @@ fn done(call: &Call) -> &'static str {
 
 /// Something that no tool of this home does.
 fn uncovered(rng: &mut Rng, home: &Home) -> [Message; 2] {
-    const STRANGE: &str = "{Order a pizza|Wash the car|Feed the cat|Book a flight|Cook dinner|Send an email|Paint the wall|Walk the dog|Buy a new sofa|Write a letter to the bank|Iron my shirts|Repair the roof|Bake a cake|Print this page|Mow the lawn|Wash the dishes|Bring me a sandwich|Find my keys|Build a tree house|Clean the windows}";
+    const STRANGE: &str = "{order a pizza|wash the car|feed the cat|book a flight|cook dinner|send an email|paint the wall|walk the dog|buy a new sofa|write a letter to the bank|iron my shirts|repair the roof|bake a cake|print this page|mow the lawn|wash the dishes|bring me a sandwich|find my keys|build a tree house|clean the windows|run a bath|order a taxi|charge the car|empty the bin|fold the towels|start the washing machine|turn on the television|open the window|light the fire|heat the oven}";
     const ANSWERS: &[&str] = &["I have no tool for that."];
-    let request = match one_in(rng, 3) {
-        true => {
+    let request = match rng.below(6) {
+        0 => {
             let order = phrase(rng, STRANGE);
-            let small =
-                order.chars().next().map(|first| first.to_lowercase().chain(order.chars().skip(1)).collect());
-            polite(rng, &small.unwrap_or(order))
+            polite(rng, &order)
         }
-        false => {
-            let missing = home.missing(rng);
+        _ => {
+            let missing = missing(rng, home);
             let call = home.call(rng, missing);
             request(rng, &call)
         }
     };
     [Message::user(request), Message::assistant(*pick(rng, ANSWERS))]
+}
+
+/// A tool that this home does not have; where it can, one that is close to a tool that it has: it sets where the
+/// other reads, or works in a room as well.
+fn missing(rng: &mut Rng, home: &Home) -> &'static Tool {
+    let first = home.missing(rng);
+    let is_close = |tool: &Tool| {
+        let argument = tool.arguments[0].name;
+        home.tools.iter().any(|own| own.arguments[0].name == argument)
+    };
+    if is_close(first) { first } else { home.missing(rng) }
 }
 
 /// What people say to a voice in the wall besides.
@@ -189,8 +203,6 @@ fn talk(rng: &mut Rng) -> Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use starter_words::home::TOOLS;
-
     #[test]
     fn every_tool_can_be_asked_for_and_every_choice_has_words_of_its_own() {
         let mut rng = Rng::new(1);
@@ -203,6 +215,22 @@ mod tests {
                 assert!(sentence.ends_with('.'), "{sentence}");
             }
         }
+    }
+
+    #[test]
+    fn a_fair_share_of_requests_is_for_a_tool_that_is_not_offered_and_gets_words() {
+        let mut rng = Rng::new(3);
+        let (mut n_requests, mut n_refused) = (0, 0);
+        for _ in 0..500 {
+            let Document::Chat(messages) = document(&mut rng) else { panic!("a home is a conversation") };
+            let answers =
+                messages.windows(2).filter(|pair| pair[0].role == "user").map(|pair| &pair[1].content);
+            for answer in answers {
+                n_requests += 1;
+                n_refused += usize::from(answer == "I have no tool for that.");
+            }
+        }
+        assert!((25..36).contains(&(100 * n_refused / n_requests)), "{n_refused} of {n_requests}");
     }
 
     #[test]

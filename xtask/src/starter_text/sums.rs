@@ -3,11 +3,15 @@
 //! An answer begins with the result, so that the first number of an answer is the answer. Pairs that
 //! `starter_words::sums` holds out never occur, in no order and in no form.
 
+mod asked;
+mod happening;
+
 use super::{Document, Exchange};
+use asked::asked;
 use base::Rng;
+use happening::happening;
 use starter_words::phrase::{fill, one_in, phrase, pick, typed};
 use starter_words::sums::{LARGEST, is_held_out};
-use starter_words::things::PEOPLE;
 
 const WORDS: &[&str] = &[
     "zero",
@@ -33,18 +37,14 @@ const WORDS: &[&str] = &[
     "twenty",
 ];
 
-const ITEMS: &[&str] = &[
-    "apples", "books", "coins", "stones", "eggs", "cards", "balls", "cups", "stamps", "nuts", "flowers",
-    "shells", "pens", "cookies", "stickers", "tickets", "plates", "chairs", "letters", "beans",
-];
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Plus,
     Minus,
+    Times,
 }
 
-/// A sum or a difference with its result.
+/// A sum, a difference or a product with its result.
 #[derive(Clone, Copy)]
 struct Sum {
     a: u32,
@@ -53,20 +53,34 @@ struct Sum {
 }
 
 impl Sum {
-    /// One that is not held out. A few differences are below zero.
+    /// A sum or a difference that is not held out. Small numbers come more often than chance has them, because
+    /// what is carried is learned from them; a few differences are below zero.
     fn random(rng: &mut Rng) -> Self {
-        let largest = if one_in(rng, 6) { 20 } else { LARGEST } as usize;
+        let (most, other) =
+            *pick(rng, &[(LARGEST, LARGEST), (LARGEST, LARGEST), (LARGEST, LARGEST), (LARGEST, 9), (20, 20)]);
         loop {
-            let (a, b) = (rng.below(largest + 1) as u32, rng.below(largest + 1) as u32);
+            let (a, b) = (rng.below(most as usize + 1) as u32, rng.below(other as usize + 1) as u32);
             if is_held_out(a, b) {
                 continue;
             }
-            return match rng.below(5) {
-                0..3 => Self { a, b, sign: Sign::Plus },
-                _ if one_in(rng, 8) => Self { a: a.min(b), b: a.max(b), sign: Sign::Minus },
+            return match rng.below(20) {
+                0..6 => Self { a, b, sign: Sign::Plus },
+                6..11 => Self { a: b, b: a, sign: Sign::Plus },
+                11 => Self { a: a.min(b), b: a.max(b), sign: Sign::Minus },
                 _ => Self { a: a.max(b), b: a.min(b), sign: Sign::Minus },
             };
         }
+    }
+
+    /// A product from the times table.
+    fn product(rng: &mut Rng) -> Self {
+        let (a, b) = (rng.below(11) as u32, rng.below(11) as u32);
+        Self { a, b, sign: Sign::Times }
+    }
+
+    /// Mostly a sum or a difference.
+    fn any(rng: &mut Rng) -> Self {
+        if one_in(rng, 8) { Self::product(rng) } else { Self::random(rng) }
     }
 
     /// One whose result is no less than zero.
@@ -77,11 +91,20 @@ impl Sum {
 
     fn result(self) -> i64 {
         let (a, b) = (i64::from(self.a), i64::from(self.b));
-        if self.sign == Sign::Plus { a + b } else { a - b }
+        match self.sign {
+            Sign::Plus => a + b,
+            Sign::Minus => a - b,
+            Sign::Times => a * b,
+        }
     }
 
     fn written(self) -> String {
-        format!("{} {} {}", self.a, if self.sign == Sign::Plus { "+" } else { "-" }, self.b)
+        let sign = match self.sign {
+            Sign::Plus => '+',
+            Sign::Minus => '-',
+            Sign::Times => '*',
+        };
+        format!("{} {sign} {}", self.a, self.b)
     }
 
     fn fill(self, text: &str) -> String {
@@ -94,17 +117,30 @@ impl Sum {
     }
 }
 
-/// A sheet of sums, or a conversation about some.
+/// A sheet of sums, or a conversation about many: each answer is short, so that a document has many results.
 pub fn document(rng: &mut Rng) -> Document {
-    match rng.below(10) {
-        0..3 => Document::Plain(sheet(rng)),
-        3 => Document::exchanges([list(rng)]),
-        4 => Document::exchanges((0..2 + rng.below(4)).map(|_| worked(rng)).collect::<Vec<_>>()),
+    match rng.below(20) {
+        0..5 => Document::Plain(sheet(rng)),
+        5 => Document::Plain(split(rng)),
+        6 => Document::exchanges([list(rng)]),
+        7 => Document::exchanges((0..2 + rng.below(4)).map(|_| worked(rng)).collect::<Vec<_>>()),
+        8..12 => drill(rng),
         _ => {
-            let exchanges = (0..4 + rng.below(9)).map(|_| asked_as_typed(rng));
+            let exchanges = (0..5 + rng.below(7)).map(|_| asked_as_typed(rng));
             Document::exchanges(exchanges.collect::<Vec<_>>())
         }
     }
+}
+
+/// Sums one after the other, all written in one way.
+fn drill(rng: &mut Rng) -> Document {
+    let form = *pick(rng, &["@sum", "@sum", "@sum =", "@sum?", "@sum = ?", "What is @sum?"]);
+    let end = *pick(rng, &[".", ".", ".", ""]);
+    let exchanges = (0..8 + rng.below(9)).map(|_| {
+        let sum = Sum::any(rng);
+        Exchange::new(sum.fill(form), format!("{}{end}", sum.result()))
+    });
+    Document::exchanges(exchanges.collect::<Vec<_>>())
 }
 
 fn asked_as_typed(rng: &mut Rng) -> Exchange {
@@ -114,80 +150,19 @@ fn asked_as_typed(rng: &mut Rng) -> Exchange {
 
 /// A sum, a difference, a product, or which number is larger.
 pub fn exchange(rng: &mut Rng) -> Exchange {
-    match rng.below(20) {
-        0..11 => plain(rng),
-        11..15 => about_things(rng),
-        15 => in_words(rng),
-        16 => comparison(rng),
-        17 => successor(rng),
+    match rng.below(40) {
+        0..20 => plain(rng),
+        20..32 => happening(rng),
+        32 => in_words(rng),
+        33 => comparison(rng),
+        34 => successor(rng),
         _ => product(rng),
     }
 }
 
 fn plain(rng: &mut Rng) -> Exchange {
-    const ANY: &str = "{What is|What's|How much is|Calculate|Work out|Solve|Tell me|Compute|Can you solve|What do I get for|Please calculate} @sum{?||.}";
-    const BARE: &str = "@sum{|=| =|?| = ?}";
-    const PLUS: &str = "{{What is|What's|How much is|Calculate|Tell me} @a plus @b?|Add @a and @b.|Add @b to @a.|What do @a and @b make?|What is the sum of @a and @b?|Please add @a and @b.|@a and @b, how much is that?|What do you get when you add @a and @b?|How much are @a and @b together?|@a plus @b}";
-    const MINUS: &str = "{{What is|What's|How much is|Calculate|Tell me} @a minus @b?|Subtract @b from @a.|Take @b from @a.|Take away @b from @a.|What is left when I take @b from @a?|@a take away @b|What is @a less @b?|What do you get when you take @b away from @a?|@a minus @b}";
     let sum = Sum::random(rng);
-    let words = if sum.sign == Sign::Plus { PLUS } else { MINUS };
-    let pattern = *pick(rng, &[ANY, BARE, words, words]);
-    Exchange::new(sum.fill(&phrase(rng, pattern)), format!("{}.", sum.result()))
-}
-
-/// A sum that happens to somebody.
-fn about_things(rng: &mut Rng) -> Exchange {
-    const MORE: &[(&str, &str)] = &[
-        (
-            "I have @a @items and {get|buy|find} @b more. How many @items do I have{ now|}?",
-            "You have @result @items.",
-        ),
-        (
-            "@name has @a @items and {gets|buys|finds} @b more. How many @items does @name have{ now|}?",
-            "@name has @result @items.",
-        ),
-        (
-            "There are @a @items in {one|a} box and @b in {another|the next}. How many @items are there{ in all|}?",
-            "There are @result @items.",
-        ),
-        (
-            "@name has @a @items and @friend has @b. How many do they have together?",
-            "They have @result @items.",
-        ),
-        (
-            "I {bought|found|saw} @a @items {yesterday|in the morning} and @b {today|in the evening}. How many is that?",
-            "That is @result @items.",
-        ),
-    ];
-    const LESS: &[(&str, &str)] = &[
-        (
-            "I have @a @items and {lose|sell|give away|use} @b. How many @items do I have{ now| left}?",
-            "You have @result @items.",
-        ),
-        (
-            "@name has @a @items and gives @friend @b. How many @items does @name have{ now| left}?",
-            "@name has @result @items.",
-        ),
-        ("There are @a @items in a box. I take out @b. How many are left?", "@result @items are left."),
-        (
-            "@name had @a @items, but @b {broke|are gone|got lost}. How many are left?",
-            "@result @items are left.",
-        ),
-        ("Of @a @items @b are {red|old|sold|broken}. How many are not?", "@result @items are not."),
-    ];
-    let sum = Sum::of_things(rng);
-    let (question, answer) = pick(rng, if sum.sign == Sign::Plus { MORE } else { LESS });
-    let (items, name, friend) = (*pick(rng, ITEMS), *pick(rng, PEOPLE), *pick(rng, PEOPLE));
-    let value = |blank: &str| match blank {
-        "a" => Some(sum.a.to_string()),
-        "b" => Some(sum.b.to_string()),
-        "result" => Some(sum.result().to_string()),
-        "items" => Some(items.to_owned()),
-        "name" => Some(name.to_owned()),
-        "friend" => Some(if friend == name { "Luis" } else { friend }.to_owned()),
-        _ => None,
-    };
-    Exchange::new(fill(&phrase(rng, question), &value), fill(answer, &value))
+    Exchange::new(asked(rng, sum), format!("{}.", sum.result()))
 }
 
 /// Small numbers as words.
@@ -205,17 +180,17 @@ fn in_words(rng: &mut Rng) -> Exchange {
 }
 
 fn product(rng: &mut Rng) -> Exchange {
-    let (a, b) = (rng.below(11), 1 + rng.below(10));
-    if one_in(rng, 4) {
-        let pattern = format!("{{What is|How much is|Calculate}} {} divided by {b}?", a * b);
-        return Exchange::new(phrase(rng, &pattern), format!("{a}."));
+    let product = Sum::product(rng);
+    if product.b > 0 && one_in(rng, 5) {
+        let pattern = "{{What is|How much is|Calculate|Work out} @whole divided by @b?|@whole / @b{| =|?}|{Divide|Please divide} @whole by @b.|Share @whole among @b.|How often does @b go into @whole?}";
+        let user = fill(&phrase(rng, pattern), &|blank| match blank {
+            "whole" => Some(product.result().to_string()),
+            "b" => Some(product.b.to_string()),
+            _ => None,
+        });
+        return Exchange::new(user, format!("{}.", product.a));
     }
-    let user = phrase(
-        rng,
-        "{{What is|What's|How much is|Calculate|Tell me} A times B?|A times B|A * B{|=| =|?}|Multiply A by B.|Multiply A and B.|What is A * B?|What is the product of A and B?}",
-    );
-    let user = user.replace('A', &a.to_string()).replace('B', &b.to_string());
-    Exchange::new(user, format!("{}.", a * b))
+    Exchange::new(asked(rng, product), format!("{}.", product.result()))
 }
 
 fn comparison(rng: &mut Rng) -> Exchange {
@@ -250,13 +225,30 @@ fn successor(rng: &mut Rng) -> Exchange {
 
 /// Many sums, for practice.
 fn sheet(rng: &mut Rng) -> String {
-    let n = 10 + rng.below(16);
+    let n = 12 + rng.below(20);
     let between = *pick(rng, &["\n", "\n", ", ", "; "]);
     let sums = (0..n).map(|_| {
-        let sum = Sum::random(rng);
+        let sum = Sum::any(rng);
         format!("{} = {}", sum.written(), sum.result())
     });
     sums.collect::<Vec<_>>().join(between)
+}
+
+/// Sums, each with another of the same result that is easier: `47 + 38: 70 + 15 = 85`.
+fn split(rng: &mut Rng) -> String {
+    let mut lines = Vec::new();
+    while lines.len() < 12 {
+        let sum = Sum::of_things(rng);
+        let easier = match sum.sign {
+            Sign::Minus => Sum { a: sum.a - sum.b / 10 * 10, b: sum.b % 10, ..sum },
+            _ => Sum { a: (sum.a / 10 + sum.b / 10) * 10, b: sum.a % 10 + sum.b % 10, ..sum },
+        };
+        // The easier one may be a pair that is held out.
+        if easier.a > LARGEST || !is_held_out(easier.a, easier.b) {
+            lines.push(format!("{}: {} = {}", sum.written(), easier.written(), sum.result()));
+        }
+    }
+    lines.join("\n")
 }
 
 /// Many sums asked at once.
@@ -281,16 +273,16 @@ fn worked(rng: &mut Rng) -> Exchange {
     let (a, b, result) = (sum.a, sum.b, sum.result());
     let (tens, ones) = (b / 10 * 10, b % 10);
     let answer = match sum.sign {
-        Sign::Plus => format!("{result}: {a} + {tens} = {}, and {} + {ones} = {result}.", a + tens, a + tens),
         Sign::Minus => {
             format!("{result}: {a} - {tens} = {}, and {} - {ones} = {result}.", a - tens, a - tens)
         }
+        _ => format!("{result}: {a} + {tens} = {}, and {} + {ones} = {result}.", a + tens, a + tens),
     };
     // A step on the way may be a pair that is held out.
     let first = is_held_out(a, tens);
     let second = match sum.sign {
-        Sign::Plus => a + tens <= LARGEST && is_held_out(a + tens, ones),
         Sign::Minus => is_held_out(a - tens, ones),
+        _ => a + tens <= LARGEST && is_held_out(a + tens, ones),
     };
     if first || second {
         Exchange::new(sum.fill("What is @sum?"), format!("{result}."))
@@ -349,7 +341,7 @@ mod tests {
         let mut rng = Rng::new(1);
         for _ in 0..5000 {
             let Exchange { user, assistant } =
-                if one_in(&mut rng, 2) { plain(&mut rng) } else { about_things(&mut rng) };
+                if one_in(&mut rng, 2) { plain(&mut rng) } else { happening(&mut rng) };
             let numbers = integers(&user.replace("- ", "minus "));
             let &[a, b] = &numbers[..] else { panic!("{user}") };
             assert!(!is_held_out(a as u32, b as u32), "{user}");
@@ -366,14 +358,44 @@ mod tests {
             let sides: Vec<&str> = left.split(' ').collect();
             let (a, b): (i64, i64) = (sides[0].parse().unwrap(), sides[2].parse().unwrap());
             let result: i64 = right.parse().unwrap();
-            assert_eq!(result, if sides[1] == "+" { a + b } else { a - b }, "{line}");
-            assert!(a > 99 || !is_held_out(a as u32, b as u32), "{line}");
+            let expected = match sides[1] {
+                "+" => a + b,
+                "-" => a - b,
+                _ => a * b,
+            };
+            assert_eq!(result, expected, "{line}");
+            assert!(a > 99 || sides[1] == "*" || !is_held_out(a as u32, b as u32), "{line}");
         };
         for _ in 0..300 {
             sheet(&mut rng).split([',', ';', '\n']).for_each(|line| check(line.trim()));
+            split(&mut rng).lines().for_each(|line| check(line.split_once(": ").unwrap().1));
             let answer = worked(&mut rng).assistant;
             let Some((_, way)) = answer.split_once(": ") else { continue };
             way.trim_end_matches('.').split(", and ").for_each(&mut check);
         }
+    }
+    #[test]
+    fn a_document_has_many_results_and_pairs_come_in_both_operations_and_orders() {
+        let mut rng = Rng::new(3);
+        let (mut n_results, mut found) = (0, std::collections::BTreeSet::new());
+        for _ in 0..4000 {
+            let results = match document(&mut rng) {
+                Document::Plain(text) => text.matches(" = ").count(),
+                Document::Chat(messages) => messages.len() / 2,
+            };
+            n_results += results;
+        }
+        assert!(n_results > 9 * 4000, "{n_results}");
+        for _ in 0..200_000 {
+            let sum = Sum::random(&mut rng);
+            found.insert((sum.a, sum.b, sum.sign == Sign::Plus));
+        }
+        let pairs = || (0..=LARGEST).flat_map(|a| (0..=LARGEST).map(move |b| (a, b)));
+        let may_occur = pairs().filter(|&(a, b)| !is_held_out(a, b));
+        let (n, n_seen) = may_occur.fold((0, 0), |(n, n_seen), (a, b)| {
+            let (more, less) = ((a, b, true), (a.max(b), a.min(b), false));
+            (n + 2, n_seen + usize::from(found.contains(&more)) + usize::from(found.contains(&less)))
+        });
+        assert!(n_seen * 100 > n * 99, "{n_seen} of {n}");
     }
 }

@@ -25,9 +25,3 @@ pub fn exchange(rng: &mut Rng) -> Exchange {
     let user = phrase(rng, QUESTIONS).replace("WORD", &word).replace("  ", " ");
     Exchange::new(user, phrase(rng, ANSWER))
 }
-
-/// A wish for something in the house, where there are no tools.
-pub fn no_tools(rng: &mut Rng) -> Exchange {
-    const WISHES: &str = "{{Turn|Switch} {on|off} the {light|lamp|music|fan|radio} in the {kitchen|bedroom|hall|garage}.|Lock the front door.|Play some music.|Set a timer for {five|ten|twenty} minutes.|Make it warmer in the {office|bathroom}.|Open the {blinds|window}.|Make coffee.|Call {Anna|Tom|my mother}.}";
-    Exchange::new(phrase(rng, WISHES), "I can do that only when a system message gives me tools for it.")
-}

@@ -25,6 +25,10 @@ struct Written {
     n_documents: usize,
     n_bytes: usize,
     n_tokens: usize,
+    /// Tokens that the training learns from: those of the answers, and all of a plain text.
+    n_learned: usize,
+    /// Answers, and lines of plain texts.
+    n_answers: usize,
 }
 
 /// Writes the text.
@@ -36,18 +40,30 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if let Some(path) = &wishes.held_out_stories {
         let mut rng = Rng::new(wishes.seed);
         let written = shard(path, 500, &mut || Document::Plain(stories::held_out(&mut rng)))?;
-        report("held-out stories", &written, written.n_tokens);
+        report("held-out stories", &written, &written);
     }
     let Some(folder) = &wishes.out else { return Ok(()) };
     std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let written: Vec<Written> =
         (0..TOPICS.len()).map(|index| topic(folder, index, &wishes)).collect::<Result<_>>()?;
-    let n_tokens = written.iter().map(|written| written.n_tokens).sum();
+    let mut all = Written::default();
+    written.iter().for_each(|written| all.add(written));
     for (topic, written) in TOPICS.iter().zip(&written) {
-        report(topic.name, written, n_tokens);
+        report(topic.name, written, &all);
     }
-    println!("about {:.1} million tokens in {}", n_tokens as f64 / 1e6, folder.display());
+    let (tokens, learned) = (all.n_tokens as f64 / 1e6, all.n_learned as f64 / 1e6);
+    println!("about {tokens:.1} million tokens, {learned:.1} of them learned from, in {}", folder.display());
     Ok(())
+}
+
+impl Written {
+    fn add(&mut self, other: &Written) {
+        self.n_documents += other.n_documents;
+        self.n_bytes += other.n_bytes;
+        self.n_tokens += other.n_tokens;
+        self.n_learned += other.n_learned;
+        self.n_answers += other.n_answers;
+    }
 }
 
 fn read(arguments: &[String]) -> Result<Wishes> {
@@ -81,9 +97,7 @@ fn topic(folder: &Path, index: usize, wishes: &Wishes) -> Result<Written> {
         let mut rng = Rng::new(wishes.seed ^ ((index as u64 + 1) << 32) ^ ((number as u64 + 1) << 40));
         let path = folder.join(format!("{name}-{number:03}.jsonl"));
         let part = shard(&path, n, &mut || document(&mut rng))?;
-        written.n_documents += part.n_documents;
-        written.n_bytes += part.n_bytes;
-        written.n_tokens += part.n_tokens;
+        written.add(&part);
         rest -= n;
     }
     Ok(written)
@@ -100,19 +114,38 @@ fn shard(path: &Path, n: usize, next: &mut dyn FnMut() -> Document) -> Result<Wr
         written.n_documents += 1;
         written.n_bytes += line.len() + 1;
         written.n_tokens += tokens(&document);
+        let (n_learned, n_answers) = answers(&document);
+        written.n_learned += n_learned;
+        written.n_answers += n_answers;
     }
     file.flush()?;
     Ok(written)
 }
 
-fn report(name: &str, written: &Written, of_tokens: usize) {
+fn report(name: &str, written: &Written, all: &Written) {
+    let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
     println!(
-        "{name:<16} {:>8} documents {:>8.1} MB  about {:>6.2} million tokens, {:>4.1} %",
+        "{name:<16} {:>8} documents {:>8.1} MB  about {:>6.2} million tokens, {:>4.1} %; learned from {:>6.2}, {:>4.1} %, in {:>7} answers",
         written.n_documents,
         written.n_bytes as f64 / 1e6,
         written.n_tokens as f64 / 1e6,
-        100.0 * written.n_tokens as f64 / of_tokens.max(1) as f64
+        percent(written.n_tokens, all.n_tokens),
+        written.n_learned as f64 / 1e6,
+        percent(written.n_learned, all.n_learned),
+        written.n_answers,
     );
+}
+
+/// About how many tokens a training learns from, and in how many answers: those of the assistant, each with the
+/// mark of its end; a plain text whole, with an answer in each line.
+fn answers(document: &Document) -> (usize, usize) {
+    match document {
+        Document::Plain(text) => (1 + words(text), text.lines().count()),
+        Document::Chat(messages) => {
+            let answers = messages.iter().filter(|message| message.role == "assistant");
+            answers.fold((0, 0), |(n, count), answer| (n + 1 + words(&answer.content), count + 1))
+        }
+    }
 }
 
 /// About how many tokens a vocabulary of a few thousand needs: one for each word, digit and mark, and four for
@@ -143,6 +176,9 @@ mod tests {
     fn words_digits_and_marks_count() {
         assert_eq!(words("What is 47 + 8?"), 7);
         assert_eq!(tokens(&Document::Plain("A cat.".into())), 4);
+        let chat = Document::exchanges([crate::starter_text::Exchange::new("4 + 8 =", "12.")]);
+        assert_eq!((tokens(&chat), answers(&chat)), (15, (4, 1)));
+        assert_eq!(answers(&Document::Plain("1 + 1 = 2\n2 + 2 = 4".into())), (12, 2));
     }
 
     #[test]

@@ -61,6 +61,22 @@ impl Dialogue {
         Ok(dialogue)
     }
 
+    /// The same model with another template.
+    ///
+    /// # Errors
+    /// A template that is none.
+    pub fn with_template(&self, source: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            template: Some(ChatTemplate::new(source)?),
+            format: format_of(source),
+            takes_tools: source.contains("tools"),
+            bos: self.bos.clone(),
+            eos: self.eos.clone(),
+            control: self.control.clone(),
+            ends: self.ends.clone(),
+        })
+    }
+
     fn ends(&self, metadata: &Metadata, tokenizer: &Tokenizer) -> Result<Vec<TokenId>, Failure> {
         let mut keys = Vec::new();
         for key in END_KEYS {

@@ -55,6 +55,7 @@ impl Live {
             n_prompt_tokens: prompt.tokens.len(),
             prompt_tokens: if generate.detail.prompt_tokens { pieces() } else { Vec::new() },
             seed: generate.sampling.seed.unwrap_or_default(),
+            sampling: generate.sampling.clone(),
         }));
         Self {
             id,

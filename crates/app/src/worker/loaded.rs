@@ -23,7 +23,8 @@ const MAX_ALTERNATIVES: usize = 100;
 
 /// A model that is ready.
 pub(crate) struct Loaded {
-    pub source: Source,
+    /// What its weights are told by; several names may share them.
+    pub key: String,
     engine: Engine<LocalModel>,
     tokenizer: Tokenizer,
     dialogue: Dialogue,
@@ -32,12 +33,12 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Reads the model file of `source`.
-    pub fn new(source: Source, device: Device) -> Result<Self, Failure> {
+    pub fn new(source: &Source, device: Device) -> Result<Self, Failure> {
         let file = formats::gguf::read(&source.file)?;
         let (decoder, tokenizer) = read(&file, &source.name, &device)?;
         let dialogue = Dialogue::read(file.metadata(), &tokenizer)?;
         let engine = Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default());
-        Ok(Self { source, engine, tokenizer, dialogue, live: Vec::new() })
+        Ok(Self { key: source.key.clone(), engine, tokenizer, dialogue, live: Vec::new() })
     }
 
     /// Whether an answer is being given.
@@ -45,22 +46,27 @@ impl Loaded {
         !self.live.is_empty()
     }
 
-    /// Takes a task in.
-    pub fn submit(&mut self, task: Task, load_ms: f64) -> Result<(), Failure> {
-        let (prompt, parser) = self.encode(&task)?;
+    /// Takes a task in for the model `source`, whose weights these are.
+    pub fn submit(&mut self, mut task: Task, source: &Source, load_ms: f64) -> Result<(), Failure> {
+        let own = source.said.template.as_deref().map(|template| self.dialogue.with_template(template));
+        let own = own.transpose()?;
+        let dialogue = own.as_ref().unwrap_or(&self.dialogue);
+        let (prompt, parser) = self.encode(&source.said.begin(&task.generate.prompt), dialogue, &task)?;
+        let ends = dialogue.ends.clone();
         let room = self.engine.context().saturating_sub(prompt.len());
-        let sampling = &task.generate.sampling;
+        let sampling = task.generate.sampling.over(&source.said.sampling()).over(&Sampling::usual());
+        let sampling = Sampling { seed: sampling.seed.or(Some(task.drawn_seed)), ..sampling };
         let request = Request {
             prompt: prompt.clone(),
-            sampling: settings(sampling),
-            ends: self.dialogue.ends.clone(),
+            sampling: settings(&sampling),
+            ends,
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
             alternatives: task.generate.detail.alternatives.min(MAX_ALTERNATIVES),
         };
         let id = self.engine.submit(request)?;
+        task.generate.sampling = sampling;
         let context = self.engine.context();
-        let prompt =
-            Prepared { tokens: &prompt, tokenizer: &self.tokenizer, model: &self.source.name, context };
+        let prompt = Prepared { tokens: &prompt, tokenizer: &self.tokenizer, model: &source.name, context };
         let live = Live::begin(id, task, &prompt, parser, load_ms);
         self.live.push(live);
         Ok(())
@@ -134,16 +140,21 @@ impl Loaded {
     }
 
     /// The prompt as tokens and, in a conversation, what reads the answer.
-    fn encode(&self, task: &Task) -> Result<(Vec<TokenId>, Option<AnswerParser>), Failure> {
+    fn encode(
+        &self,
+        prompt: &Prompt,
+        dialogue: &Dialogue,
+        task: &Task,
+    ) -> Result<(Vec<TokenId>, Option<AnswerParser>), Failure> {
         let generate = &task.generate;
-        let (tokens, begins_itself, parser) = match &generate.prompt {
+        let (tokens, begins_itself, parser) = match prompt {
             Prompt::Raw(text) => (self.tokenizer.encode(text, Special::Parse)?, false, None),
             Prompt::Chat(messages) => {
                 let now = CivilTime::from_unix_ms(task.now_unix_ms);
-                let segments = self.dialogue.render(messages, generate, now)?;
+                let segments = dialogue.render(messages, generate, now)?;
                 let tokens = self.tokenizer.encode_segments(&segments)?;
                 let begins_itself = tokens.first().copied() == self.tokenizer.bos();
-                (tokens, begins_itself, self.dialogue.parser(&segments, generate))
+                (tokens, begins_itself, dialogue.parser(&segments, generate))
             }
         };
         let bos = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() && !begins_itself);
@@ -161,7 +172,7 @@ pub(crate) fn read(file: &TensorFile, name: &str, device: &Device) -> Result<(De
 
 /// # Errors
 /// When the vocabulary has more tokens than the model: ids could have no row of weights.
-fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failure> {
+pub(super) fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failure> {
     if tokenizer.len() <= rows {
         return Ok(());
     }
@@ -174,15 +185,17 @@ fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Result<(), Failu
     ))
 }
 
+/// The sampler's settings; what nobody says changes nothing.
 fn settings(sampling: &Sampling) -> infer::Sampling {
+    let neutral = infer::Sampling::default();
     infer::Sampling {
-        temperature: sampling.temperature,
-        top_k: sampling.top_k,
-        top_p: sampling.top_p,
-        min_p: sampling.min_p,
-        repetition_penalty: sampling.repetition_penalty,
-        presence_penalty: sampling.presence_penalty,
-        frequency_penalty: sampling.frequency_penalty,
+        temperature: sampling.temperature.unwrap_or(neutral.temperature),
+        top_k: sampling.top_k.unwrap_or(neutral.top_k),
+        top_p: sampling.top_p.unwrap_or(neutral.top_p),
+        min_p: sampling.min_p.unwrap_or(neutral.min_p),
+        repetition_penalty: sampling.repetition_penalty.unwrap_or(neutral.repetition_penalty),
+        presence_penalty: sampling.presence_penalty.unwrap_or(neutral.presence_penalty),
+        frequency_penalty: sampling.frequency_penalty.unwrap_or(neutral.frequency_penalty),
         logit_bias: sampling.logit_bias.iter().map(|(&id, &bias)| (TokenId(id), bias)).collect(),
         seed: sampling.seed.unwrap_or_default(),
     }

@@ -207,7 +207,7 @@ fn store_again(
     entry: &TensorEntry,
     spec: &TensorSpec,
     bytes: &[u8],
-    give: &mut dyn FnMut(&[u8], &[f32], &[f32]) -> Result<(), formats::Error>,
+    give: &mut impl FnMut(&[u8], &[f32], &[f32]) -> Result<(), formats::Error>,
 ) -> Result<(), formats::Error> {
     let storage = |dtype| models::tensors::storage(dtype).expect("the plan was checked");
     let (old, new) = (storage(entry.dtype), storage(spec.dtype));

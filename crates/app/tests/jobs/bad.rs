@@ -77,10 +77,10 @@ fn a_truncated_model_is_refused_wherever_it_is_cut() {
 fn settings_without_meaning_and_prompts_without_room_are_refused() {
     let home = Home::with_tiny();
     let mut hot = greedy("tiny", "a", 1);
-    hot.sampling.temperature = f32::NAN;
+    hot.sampling.temperature = Some(f32::NAN);
     fails(&home, Job::Generate(hot), "bad_setting", "temperature");
     let mut narrow = greedy("tiny", "a", 1);
-    narrow.sampling.top_p = 0.0;
+    narrow.sampling.top_p = Some(0.0);
     fails(&home, Job::Generate(narrow), "bad_setting", "top_p");
     let long = greedy("tiny", &"abc".repeat(100), 1);
     fails(&home, Job::Generate(long), "prompt_too_long", "too many");

@@ -10,7 +10,7 @@ use crate::home::{Home, greedy};
 fn a_model_comes_is_looked_after_and_goes() {
     let home = Home::with_tiny();
     let names = |home: &Home| match home.last(Job::List) {
-        Ok(Event::Models { models, broken }) => {
+        Ok(Event::Models { models, broken, .. }) => {
             assert!(broken.is_empty());
             models.into_iter().map(|model| model.name).collect::<Vec<_>>()
         }
@@ -49,7 +49,7 @@ fn the_model_in_the_box_answers_in_a_home_that_is_not_there_yet() {
 fn a_seed_gives_the_same_answer_again() {
     let home = Home::with_tiny();
     let mut generate = greedy("tiny", "abc", 30);
-    generate.sampling.temperature = 1.5;
+    generate.sampling.temperature = Some(1.5);
     generate.sampling.seed = Some(11);
     let first = home.text(generate.clone());
     assert_eq!(first, home.text(generate.clone()));

@@ -67,6 +67,6 @@ pub fn import(path: &Path, tokenizer: Option<&Path>, name: &str) -> Job {
 
 /// Continues `prompt` greedily.
 pub fn greedy(model: &str, prompt: &str, max_tokens: usize) -> Generate {
-    let sampling = Sampling { temperature: 0.0, max_tokens: Some(max_tokens), ..Sampling::default() };
+    let sampling = Sampling { temperature: Some(0.0), max_tokens: Some(max_tokens), ..Sampling::default() };
     Generate { sampling, ..Generate::new(model, Prompt::Raw(prompt.into())) }
 }

@@ -4,11 +4,14 @@
 
 mod bad;
 mod checkpoint;
+mod embed;
 mod fewer_bits;
 mod good;
 mod home;
 mod measure;
+mod pull;
 mod quantised;
 mod starter;
 mod stories;
 mod training;
+mod versions;

@@ -12,7 +12,7 @@ fn stories260k_tells_its_story_to_the_letter() {
     let home = Home::new();
     let (model, tokenizer) = (folder.join("stories260K.bin"), folder.join("tok512.bin"));
     home.last(import(&model, Some(&tokenizer), "stories260k")).unwrap();
-    let sampling = Sampling { temperature: 0.0, max_tokens: Some(200), ..Sampling::default() };
+    let sampling = Sampling { temperature: Some(0.0), max_tokens: Some(200), ..Sampling::default() };
     let generate = Generate { sampling, ..Generate::new("stories260k", Prompt::Raw(String::new())) };
     let expected = std::fs::read_to_string(folder.join("expected_greedy_200.json")).unwrap();
     let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();

@@ -98,7 +98,7 @@ fn system(chat: &mut Chat, session: &mut Session, text: &str) -> Next {
 fn set(chat: &mut Chat, session: &mut Session, rest: &str) -> Next {
     let (name, value) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     match knobs::turn(&mut chat.sampling, name, value.trim(), &chat.at_start) {
-        Ok(()) => session.console().say(pairs(&knobs::values(&chat.sampling)).trim_end()),
+        Ok(()) => session.console().say(pairs(&chat.knobs()).trim_end()),
         Err(message) => {
             let hint = "/show lists the knobs with their values";
             session.console().fail(&Failure::new("wrong_knob", message, hint));
@@ -120,7 +120,7 @@ fn show(chat: &mut Chat, session: &mut Session, _: &str) -> Next {
         pair("answers", chat.conversation.n_answers().to_string()),
         pair("context", room),
     ];
-    facts.extend(knobs::values(&chat.sampling));
+    facts.extend(chat.knobs());
     session.console().say(pairs(&facts).trim_end());
     Next::Read
 }

@@ -77,7 +77,7 @@ fn job(matches: &ArgMatches, session: &mut Session) -> Result<Generate, Stop> {
         let hint = "give it in quotes: hearth explain starter --raw \"Once upon a time\"";
         return Err(Failure::new("no_prompt", "there is no prompt to explain", hint).into());
     };
-    let defaults = Sampling { temperature: 0.0, max_tokens: Some(MAX_TOKENS), ..Sampling::default() };
+    let defaults = Sampling { temperature: Some(0.0), max_tokens: Some(MAX_TOKENS), ..Sampling::default() };
     let alternatives = *matches.get_one::<u16>("alternatives").expect("it has a default");
     Ok(Generate {
         sampling: knobs::sampling(matches, defaults),
@@ -216,6 +216,7 @@ mod tests {
                 n_prompt_tokens: prompt.len(),
                 prompt_tokens: prompt.map(|(id, text)| piece(id, text)).to_vec(),
                 seed: 42,
+                sampling: Sampling::default(),
             }),
             Event::Token(token(could(432, ",", 0.7241), others)),
             Event::Text { text: ",".into() },
@@ -241,7 +242,10 @@ mod tests {
         let told = Script::new(events()).run(&WORDS);
         let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
         let detail = Detail { alternatives: 5, prompt_tokens: true, lens: true, timing: true };
-        assert_eq!((job.detail, job.sampling.temperature, job.sampling.max_tokens), (detail, 0.0, Some(3)));
+        assert_eq!(
+            (job.detail, job.sampling.temperature, job.sampling.max_tokens),
+            (detail, Some(0.0), Some(3))
+        );
         let told = Script::new(events()).run(&["explain", "tiny", "x", "--alternatives", "2"]);
         let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
         assert_eq!((job.detail.alternatives, job.sampling.max_tokens), (2, Some(MAX_TOKENS)));

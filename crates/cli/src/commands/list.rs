@@ -2,7 +2,7 @@
 
 use app::event::Model;
 use app::{Event, Job};
-use clap::ArgMatches;
+use clap::{Arg, ArgAction, ArgMatches};
 
 use super::Command;
 use crate::outcome::{Exit, Stop};
@@ -16,15 +16,23 @@ pub const COMMAND: Command = Command { name: "list", build, run };
 const DIGEST_DIGITS: usize = 12;
 
 fn build(command: clap::Command) -> clap::Command {
-    command.about("List the models on this machine").visible_alias("ls")
+    command.about("List the models on this machine").visible_alias("ls").arg(
+        Arg::new("skipped")
+            .long("skipped")
+            .action(ArgAction::SetTrue)
+            .help("Also say what other programs keep that is no model, or not whole"),
+    )
 }
 
-fn run(_: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let now_ms = session.world.now_ms;
     session.follow(Job::List, &mut |console, event| match event {
-        Event::Models { models, broken } => {
+        Event::Models { models, broken, skipped } => {
             console.print(&listing(models, now_ms))?;
             broken.iter().for_each(|failure| console.warn(failure));
+            for skipped in skipped.iter().filter(|_| matches.get_flag("skipped")) {
+                console.say(&format!("{} of {}: {}", skipped.name, skipped.place, skipped.reason));
+            }
             Ok(())
         }
         _ => Ok(()),
@@ -32,25 +40,39 @@ fn run(_: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
-/// The models as a table.
+/// The models as a table; notes only where there are any.
 fn listing(models: &[Model], now_ms: u64) -> String {
-    let headings = [
+    let mut headings = vec![
         ("NAME", Side::Left),
         ("DIGEST", Side::Left),
         ("SIZE", Side::Right),
         ("CREATED", Side::Left),
         ("ARCHITECTURE", Side::Left),
     ];
+    let has_notes = models.iter().any(|model| !note(model).is_empty());
+    headings.extend(has_notes.then_some(("NOTE", Side::Left)));
     let row = |model: &Model| {
-        vec![
+        let note = has_notes.then(|| note(model));
+        let cells = [
             model.name.clone(),
             short(&model.digest),
             units::bytes(model.size_bytes),
             units::age(now_ms, model.created_ms),
             model.architecture.clone(),
-        ]
+        ];
+        cells.into_iter().chain(note).collect()
     };
     table(&headings, &models.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What is special about a model.
+fn note(model: &Model) -> String {
+    let notes = [
+        (!model.place.is_empty()).then(|| format!("in {}", model.place)),
+        model.is_pinned.then(|| "pinned".to_owned()),
+        (model.n_versions > 1).then(|| units::many(model.n_versions, "version")),
+    ];
+    notes.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The beginning of a digest, without the name of its algorithm.
@@ -64,6 +86,7 @@ mod tests {
     use super::*;
     use crate::scripted::{Script, model};
     use app::Failure;
+    use app::event::library::Skipped;
     use expect_test::expect;
 
     fn models() -> Event {
@@ -76,6 +99,7 @@ mod tests {
         Event::Models {
             models,
             broken: vec![Failure::new("damaged_store", "`old`: no manifest", "hearth rm old")],
+            skipped: Vec::new(),
         }
     }
 
@@ -91,6 +115,30 @@ mod tests {
         "#]]
         .assert_eq(&told.out);
         assert_eq!(told.err, "warning: `old`: no manifest\nhint: hearth rm old\n");
+    }
+
+    #[test]
+    fn what_is_special_stands_beside_a_model() {
+        let mut models = vec![model("poems"), model("llama3.2:1b")];
+        (models[0].is_pinned, models[0].n_versions) = (true, 3);
+        (models[1].place, models[1].digest) = ("Ollama".into(), String::new());
+        let skipped = vec![Skipped {
+            name: "hf.co/a/b@main".into(),
+            place: "the Hugging Face cache".into(),
+            reason: "it has no weights that Hearth knows".into(),
+        }];
+        let event = Event::Models { models, broken: Vec::new(), skipped };
+        let told = Script::new([event.clone()]).run(&["list"]);
+        expect![[r#"
+            NAME         DIGEST          SIZE  CREATED   ARCHITECTURE  NOTE
+            poems        0123456789ab  1.1 MB  just now  llama         pinned, 3 versions
+            llama3.2:1b                1.1 MB  just now  llama         in Ollama
+        "#]]
+        .assert_eq(&told.out);
+        assert_eq!(told.err, "");
+        let told = Script::new([event]).run(&["list", "--skipped"]);
+        let expected = "hf.co/a/b@main of the Hugging Face cache: it has no weights that Hearth knows\n";
+        assert_eq!(told.err, expected);
     }
 
     #[test]

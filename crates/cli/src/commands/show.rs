@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use app::event::Details;
+use app::event::library::About;
+use app::job::Message;
 use app::{Event, Job};
 use clap::{Arg, ArgAction, ArgMatches};
 
@@ -16,6 +18,8 @@ use crate::terminal::visible;
 
 pub const COMMAND: Command = Command { name: "show", build, run };
 
+/// Lines of a licence that are shown before it is cut.
+const LICENSE_LINES: usize = 3;
 /// Lines of a template that are shown before it is cut.
 const TEMPLATE_LINES: usize = 12;
 
@@ -28,16 +32,33 @@ fn build(command: clap::Command) -> clap::Command {
         .arg(super::model_argument().required(true))
         .arg(flag("tensors", "Also list every tensor"))
         .arg(flag("template", "Print the chat template alone").conflicts_with("tensors"))
+        .arg(flag("license", "Print the licences alone").conflicts_with_all(["tensors", "template"]))
+        .arg(
+            flag("modelfile", "Print the Modelfile that makes the model again")
+                .conflicts_with_all(["tensors", "template", "license"]),
+        )
 }
 
 fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
-    let job = Job::Show { model: super::text(matches, "model") };
+    let model = super::text(matches, "model");
+    if matches.get_flag("modelfile") {
+        session.follow(Job::Modelfile { model }, &mut |console, event| match event {
+            Event::Modelfile { text } => console.stream(text),
+            _ => Ok(()),
+        })?;
+        return Ok(Exit::Done);
+    }
+    let job = Job::Show { model };
     session.follow(job, &mut |console, event| {
         let Event::Details(details) = event else {
             return Ok(());
         };
         if matches.get_flag("template") {
             console.stream(&details.chat_template)?;
+            return console.end_line();
+        }
+        if matches.get_flag("license") {
+            console.stream(&details.about.licenses.join("\n\n"))?;
             return console.end_line();
         }
         let mut page = page(details, console.color());
@@ -52,6 +73,10 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
 fn page(details: &Details, color: Color) -> String {
     [
         section("Model", &pairs(&facts(details)), color),
+        section("Card", &pairs(&details.about.card), color),
+        section("Licence", &licenses(&details.about), color),
+        section("Runs with", &pairs(&runs_with(&details.about)), color),
+        section("Versions", &versions(details), color),
         section("Sizes", &pairs(&details.sizes), color),
         section("Metadata", &pairs(&details.metadata), color),
         section("Tensors", &tensors(details), color),
@@ -79,11 +104,37 @@ fn facts(details: &Details) -> Vec<(String, String)> {
         ("digest", model.digest.clone()),
         ("size", units::bytes(model.size_bytes)),
         ("created", created),
+        ("place", model.place.clone()),
+        ("came from", details.about.source.clone()),
+        ("pinned", if model.is_pinned { "yes".to_owned() } else { String::new() }),
         ("architecture", model.architecture.clone()),
         ("parameters", units::count(details.n_parameters)),
     ];
     let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
     known.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The parameters, the system prompt and the first messages; those are not twice among the parameters.
+fn runs_with(about: &About) -> Vec<(String, String)> {
+    let system = (!about.system.is_empty()).then(|| ("system".to_owned(), about.system.clone()));
+    let message = |message: &Message| (message.role.clone(), message.content.clone());
+    let messages = about.messages.iter().map(message);
+    about.parameters.iter().cloned().chain(system).chain(messages).collect()
+}
+
+/// The versions, the newest first, with a mark at the current one.
+fn versions(details: &Details) -> String {
+    if details.about.versions.len() < 2 {
+        return String::new();
+    }
+    let mark = |version: &String| if *version == details.model.digest { "current" } else { "" }.to_owned();
+    let rows = details.about.versions.iter().rev().map(|version| (version.clone(), mark(version)));
+    pairs(&rows.collect::<Vec<_>>())
+}
+
+/// The beginning of each licence.
+fn licenses(about: &About) -> String {
+    about.licenses.iter().map(|text| beginning(text, LICENSE_LINES, "--license")).collect()
 }
 
 /// The tensors summed up by how they are stored.
@@ -110,11 +161,16 @@ fn every_tensor(details: &Details) -> String {
 }
 
 fn template(template: &str) -> String {
-    let indented = |line: &str| format!("  {}\n", visible::line(line));
-    let mut shown: String = template.lines().take(TEMPLATE_LINES).map(indented).collect();
-    let n_more = template.lines().count().saturating_sub(TEMPLATE_LINES);
+    beginning(template, TEMPLATE_LINES, "--template")
+}
+
+/// The first lines of a text, and which flag prints all of it.
+fn beginning(text: &str, n_lines: usize, flag: &str) -> String {
+    let indented = |line: &str| format!("  {}", visible::line(line)).trim_end().to_owned() + "\n";
+    let mut shown: String = text.lines().take(n_lines).map(indented).collect();
+    let n_more = text.lines().count().saturating_sub(n_lines);
     if n_more > 0 {
-        shown += &format!("  … {n_more} more lines: --template prints all\n");
+        shown += &format!("  … {}: {flag} prints all\n", units::many(n_more, "more line"));
     }
     shown
 }
@@ -142,6 +198,7 @@ mod tests {
                 tensor("blk.0.attn_q.weight", &[64, 64], "BF16"),
             ],
             chat_template: (0..14).map(|n| format!("line {n}\n")).collect(),
+            about: About::default(),
         }))
     }
 
@@ -185,6 +242,68 @@ mod tests {
               … 2 more lines: --template prints all
         "#]]
         .assert_eq(&told.out);
+    }
+
+    fn created() -> Event {
+        let Event::Details(mut details) = details() else { unreachable!("these are details") };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        details.model.is_pinned = true;
+        details.about = About {
+            source: "starter@sha256:ff".into(),
+            parameters: vec![pair("temperature", "0.2")],
+            system: "You answer\nin rhymes.".into(),
+            messages: vec![Message::new("user", "Hello\x1b[2J")],
+            card: vec![pair("licence", "mit"), pair("languages", "en, de")],
+            licenses: vec!["MIT License\n\nCopyright\nPermission\n".into()],
+            versions: vec!["sha256:ee".into(), details.model.digest.clone()],
+        };
+        Event::Details(details)
+    }
+
+    #[test]
+    fn what_is_said_of_a_model_is_shown() {
+        let told = Script::new([created()]).run(&["show", "tiny"]);
+        expect![[r#"
+            Model
+              name          tiny
+              digest        sha256:0123456789abcdef0123456789abcdef
+              size          1.1 MB
+              created       2026-11-20
+              came from     starter@sha256:ff
+              pinned        yes
+              architecture  llama
+              parameters    260 k
+
+            Card
+              licence    mit
+              languages  en, de
+
+            Licence
+              MIT License
+
+              Copyright
+              … 1 more line: --license prints all
+
+            Runs with
+              temperature  0.2
+              system       You answer␊in rhymes.
+              user         Hello␛[2J
+
+            Versions
+              sha256:0123456789abcdef0123456789abcdef  current
+              sha256:ee
+        "#]]
+        .assert_eq(&told.out[..told.out.find("\nSizes").unwrap()]);
+        let told = Script::new([created()]).run(&["show", "tiny", "--license"]);
+        assert_eq!(told.out, "MIT License\n\nCopyright\nPermission\n");
+    }
+
+    #[test]
+    fn the_modelfile_alone() {
+        let told =
+            Script::new([Event::Modelfile { text: "FROM a\n".into() }]).run(&["show", "a", "--modelfile"]);
+        assert_eq!(told.jobs, [Job::Modelfile { model: "a".into() }]);
+        assert_eq!(told.out, "FROM a\n");
     }
 
     #[test]

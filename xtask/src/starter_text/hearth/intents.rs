@@ -14,6 +14,11 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "run",
         &[
+            "{get into|lead} a {talk|conversation} with {a|the|my} model",
+            "{use|open|load} {a|the|my} model {for a chat|in the terminal|and ask it something}",
+            "{say something to|write to|hear from} {a|the|my} model",
+            "{let|make} {a|the|my} model {talk|speak|complete a sentence|reply}",
+            "{have|let} {a|the|my} {local |}model {reply to|respond to|answer} {me|a question}",
             "{run|start|use|launch|try|try out} {a|the|my} model",
             "{chat|talk|speak} {with|to} {a|the|my} model",
             "{begin|start|open|have} a {chat|conversation}{ with a model|}",
@@ -28,6 +33,11 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "explain",
         &[
+            "{look at|see|watch} the {inside|insides|inner layers} of {a|the|my} model",
+            "{see|know|learn} what {a|the|my} model {thinks|considers|does inside} {at each word|while writing|while it answers}",
+            "{see|get|show} {the other words|other tokens} that were possible",
+            "{trace|follow} an answer {through the layers|token by token}",
+            "{find out|see} {where|how} an answer {comes from|is made}",
             "{see|look at|watch|understand|find out} what happens inside{ a model| the model|}",
             "look {inside|into} {a|the|my} model{ while it answers|}",
             "{see|understand|find out|know} why {a|the|my} model {says|said|answers|wrote} {this|that|something}",
@@ -41,7 +51,12 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "import",
         &[
-            "{import|add|install|bring in|load|get} {a|the|my|a new|my own|another} model",
+            "{register|take in|pull in} a model file{ from my disk| that I have|}",
+            "{make|get} a {GGUF|safetensors} file {usable|into the store|known to Hearth}",
+            "{install|add|load} a model {from a file|that lies on my disk|that is already on this machine|from a folder}",
+            "{use|open|take over} a {GGUF|safetensors} file that I downloaded",
+            "{move|put|bring} {weights|a file of weights} into the store",
+            "{import|add|bring in|load} {a|the|my|a new|my own|another} model{ from a file|}",
             "{import|add|bring in|load|use} {a|the|my} {model file|GGUF file|file with a model|downloaded model|GGUF}",
             "{put|bring|copy|get} {a|my} {model|model file|file} into {the store|Hearth}",
             "{make|let} Hearth {know|take|keep} {a|my} {model|model file|file}",
@@ -53,6 +68,11 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "list",
         &[
+            "{count|name|enumerate|overview} {all |}{my|the} {installed |}models",
+            "{have|get} an overview of {my|the|all} models",
+            "{print|show|display} {all|every one of} {my|the} models",
+            "{look|check} {what|which models} {is in the store|are in the store|this machine has}",
+            "{see|print} the {installed|present|stored} models",
             "{list|see|show|print} {all |}{my models|the models|models that I have}",
             "{see|show|find out|know|check} {which|what} models {I have|are here|there are|are installed}",
             "{get|print|see|show} a list of {all |}{my |the |}models",
@@ -64,6 +84,11 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "show",
         &[
+            "{display|print|have} {the |}{details|properties|description} of {a|one|my} model",
+            "{learn|read|know} {more about|about} {a|one|my} model",
+            "{see|check|find out} {how big a model is|how many parameters a model has|of what family a model is|which context a model has}",
+            "{get|see} {the data sheet|a summary|the numbers} of {a|one|my} model",
+            "look {one|a} model up",
             "{see|show|get|print|look at} {the |}{details|facts|information|metadata} {of|about} {a|the|my|one} model",
             "{see|show|know|learn} everything about {a|one|my} model",
             "{see|find out|know} {what a model is made of|the architecture of a model|how large a model is|how many layers a model has}",
@@ -75,6 +100,10 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "cp",
         &[
+            "{copy|duplicate} a model {under|to} {another|a new} name",
+            "{set|make|create} an alias for {a|the|my} model",
+            "{use|give} {another|a shorter|a better} name for {a|the|my} model",
+            "{have|keep} {a copy|a twin} of {a|the|my} model",
             "{copy|duplicate|clone} {a model|the model|my model|one of my models|one of the models}",
             "{give|add} {a|the|my} model {a second|another|a new|one more} name",
             "{make|get} a {copy|second name} of {a|the|my} model",
@@ -86,10 +115,14 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "rm",
         &[
+            "{wipe|clear|discard|destroy|dump} {a|an old|one} model",
+            "{erase|delete|wipe} {a|the|my} model from {the disk|this machine|Hearth}",
+            "{be|get} {done with|rid of} {a|an old} model",
+            "no longer {have|keep} {a|the} model",
+            "{make|free|win} {space|room} by {removing|deleting} {a model|models}",
             "{remove|delete|erase|uninstall|drop} {a model|the model|my model|an old model|one of my models|one of the models}",
             "{throw|take|put} {a|the|my|an old} model away",
             "get rid of {a|the|my|an old} model",
-            "{free|get back|make|win} {some |}{space|disk space|room}{ on my disk|}",
             "{remove|delete|erase} {some|several|two|old} models",
             "{take|get} {a|the|an old} model {out of|off|from} {the store|my disk|this machine}",
         ],
@@ -97,6 +130,11 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "verify",
         &[
+            "{control|validate|prove} {a|the|my} model{ file|}",
+            "{check|test} {that|whether} {no byte has|nothing has|the bytes have} changed",
+            "{be certain|be sure|know} that {a|my|every} model is {unbroken|undamaged|intact}",
+            "{compute|recompute|check} the {checksum|checksums|hash} {of a model|again}",
+            "{check|test} {a|every|each} model {for damage|for errors|byte by byte}",
             "{verify|check|test} {a|the|my|all} {model|models}",
             "{check|see|know|find out|make sure|be sure} {that|whether|if} {a|the|my} {model|file} is {not broken|not damaged|whole|intact|complete|right|still good}",
             "{find|look for|detect} {damage|errors|broken files|damaged files|bad bytes}{ in a model| in the store|}",
@@ -107,8 +145,12 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "completions",
         &[
+            "{set up|add|get} {automatic |}completion {in|for} {bash|zsh|fish|my shell}",
+            "{have|let} {bash|zsh|fish|my shell} {finish|fill in|suggest} {commands|words|flags}",
+            "{write|print|load} the {bash|zsh|fish} {completion script|completions}",
+            "{press|use} tab {to finish a command|for commands}",
             "{complete|get completions for} {commands|words|flags} in my shell",
-            "{get|print|install|make} {the |a |}completion {script|scripts|file}",
+            "{get|print|install|make} the completion {script|scripts|file}",
             "{get|have|use|turn on|set up} {tab|shell|bash|zsh|fish} {completion|completions}",
             "make {bash|zsh|fish|my shell|the tab key} complete {commands|hearth|words|flags}",
             "let {bash|zsh|fish|my shell|the tab key} complete {commands|the commands|words}",
@@ -117,6 +159,9 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "man",
         &[
+            "{look at|show|consult|view} the {manual|man page|manual page}",
+            "{export|print|have} the {man|manual} {page|pages}{ to a folder|}",
+            "{find|get} the {handbook|printed manual|documentation page}",
             "{read|see|print|open|get} the {manual|manual page|man page}",
             "{write|make|save|install|get} {the |all |}{manual|man} pages",
             "{write|save|put} the {manual|man pages|manual pages} into a folder",
@@ -126,6 +171,11 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "help",
         &[
+            "{show|display|view|have} {the |}{help|help page|list of commands}",
+            "{find out|look up|know} {how to use a command|what a command is for|what there is to type}",
+            "{list|show|name} {every|each} command",
+            "{get|find} {an explanation|a description|information} of a command",
+            "{understand|learn about} {the commands|one command}",
             "{get|find|see|read} {some |}help",
             "{see|find out|learn|know} {which|what} commands {there are|exist|Hearth has|I can type}",
             "{get|read|see|print} {the |}help {of|for|about|on} a command",
@@ -137,6 +187,10 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "train",
         &[
+            "{create|grow|produce} {a|my own} {model|language model} {by training|out of texts|from texts|from nothing}",
+            "{let|make} a {new |}model learn {from|on} {my|some} {own |}{documents|texts|files|notes}",
+            "{feed|give} {my|a folder of} {documents|notes|texts|files} to a {new|small} model",
+            "{begin|continue} {to train|training} {a model|on my texts|my model}",
             "{train|teach|make|build} {a|my own|a small|a new} model{ from scratch| of my own|}",
             "{train|teach} a model {on|with|from} {my|a folder of} {text|texts|files|data|notes}",
             "{start|begin|run|continue|resume} a training",
@@ -147,6 +201,9 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "runs list",
         &[
+            "{get|print|have} {a list|an overview} of {my|all|the} {runs|trainings|training runs}",
+            "{count|name} {my|the|all} {runs|trainings}",
+            "{see|know} {what|which runs} I {trained|have done|have made} {so far|before}",
             "{list|see|show} {all |}{my|the} {runs|trainings|training runs}",
             "{see|find out|know} {which|what} {runs|trainings} {there are|there were|I have}",
         ],
@@ -154,6 +211,10 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "runs show",
         &[
+            "{see|read|get|know} {the details|the results|the knobs} of {a|one|my} {run|training}",
+            "{see|look at|draw} the curve of {a|one|my} {run|training}",
+            "{know|see|find out} how {a|one|my} {run|training} {went|ended|did}",
+            "{inspect|open|examine} {a|one|my} {run|training}",
             "{see|show|look at} {a|one|my} {run|training|training run}",
             "{see|show} the {loss|curve|settings|record} of a {run|training}",
         ],
@@ -161,6 +222,9 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "runs compare",
         &[
+            "{put|see|hold} two {runs|trainings} {side by side|next to each other}",
+            "{find|see} the {difference|differences} between {two|my} {runs|trainings}",
+            "{see|know} what {changed|differs} between two {runs|trainings}",
             "compare {two|some|my} {runs|trainings|training runs}",
             "{see|find out} which {run|training} {is|was} better",
             "see how two {runs|trainings} differ",
@@ -169,10 +233,128 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "export",
         &[
+            "{turn|convert|change} {a|the|my} model {into|to} {a GGUF|a safetensors|another} {file|format|folder}",
+            "{put|get|bring} {a|the|my} model {into a file|out of Hearth|out of the store}",
+            "{hand|give|send|move} {a|the|my} model {over to|to} {llama.cpp|Ollama|transformers|another program|Python}",
+            "{produce|create|make|write} {a|one} {GGUF|safetensors} {file|folder} {of|from|for} {a|the|my} model",
+            "{have|store} {a|my} {trained |}model {outside of Hearth|as a file|in another format|in a file of its own}",
+            "{export|save|write} {a|my} model {for another program|for other programs|as GGUF|as safetensors|to the disk}",
             "{export|save|write|write out} {a|the|my|one} {model|trained model}",
             "{get|write|make} a {GGUF|safetensors} file {of|from} {a|the|my} model",
             "{use|take} my model {in|to} {another program|other programs|llama.cpp}",
             "{share|give away|pass on} {a|the|my} model",
+        ],
+    ),
+    (
+        "quantize",
+        &[
+            "{quantize|shrink|compress|squeeze|reduce} {a|the|my} model{ to fewer bits| to four bits|}",
+            "make {a|the|my} model {smaller|lighter|take less memory|use less space}",
+            "{store|keep|hold} {a|the|my} model {in|with} {four|eight|fewer|less} bits",
+            "{convert|turn|bring} {a|the|my} model {to|into} {Q4_K_M|Q8_0|Q6_K|four bits|eight bits}",
+            "{get|have|make} {a|the} {quantized|compressed|smaller} {version|form|copy} of {a|the|my} model",
+            "{lower|cut|change} the {precision|number of bits|size} of {a|the|my} model",
+            "fit a {large|big} model into {less|little} memory by {quantizing|compressing} it",
+        ],
+    ),
+    (
+        "fit",
+        &[
+            "{know|see|find out|check|tell} {if|whether} {a|the|my} model {fits|fits into memory|fits on this machine|will run here|is too big for this machine}",
+            "{know|see|find out|estimate} how much {memory|RAM} {a|the|my} model {needs|takes|will need|uses}",
+            "{know|estimate|predict|guess} {how fast a model will be|the speed of a model} {before I run it|without running it|beforehand}",
+            "{know|find out} {whether|if} {I have|there is|this machine has} enough {memory|RAM} {for a model|to run a model}",
+            "{see|get|know} the memory {needs|use|figures} of {a|the|my} model",
+            "{choose|find} a model that {fits|is not too large for} {this|my} {machine|computer}",
+        ],
+    ),
+    (
+        "bench",
+        &[
+            "{measure|time|benchmark} {a|the|my} model",
+            "{measure|test|find out|know} {the speed of a model|how fast a model is|how quick a model is|how fast a model runs here}",
+            "{run|do|make|start} a {benchmark|speed test|measurement}{ of a model|}",
+            "{get|see|measure} {the tokens per second|the speed|the timing} of {a|the|my} model",
+            "{compare|test} the speed of {a model|models|this machine}",
+            "{know|measure} how {long|fast} {a|the|my} model {reads a prompt|writes|needs for a prompt}",
+        ],
+    ),
+    (
+        "pull",
+        &[
+            "{pull|download|fetch} {a|the|one|another|a new} model{ from the internet| from the web|}",
+            "{get|fetch|download|pull} a model from {Hugging Face|Ollama|an address|a URL|the hub|the registry}",
+            "{download|fetch|get} {a GGUF|weights|a model file} from {the internet|the web|Hugging Face|a web address}",
+            "{bring|load} a model {from the internet|from Hugging Face|from Ollama|from the web} {to|onto} this machine",
+            "{find and download|obtain} a {new|published} model",
+        ],
+    ),
+    (
+        "create",
+        &[
+            "{create|build|make|define} a model {from|with|out of} a Modelfile",
+            "{use|read|build from|apply} {a|my} Modelfile",
+            "{give|add} {a|the|my} model {its own|a fixed|another} {system message|template|settings} {with|in|by} a Modelfile",
+            "{create|make|derive} a {custom|new|changed} model {from|out of} another {one|model}{ with a Modelfile|}",
+            "{turn|make} a Modelfile into a model",
+        ],
+    ),
+    (
+        "gc",
+        &[
+            "{collect|clean up|clear|sweep} {the |}{garbage|rubbish|leftovers}{ in the store|}",
+            "{free|get back|win|reclaim} {the |}{space|disk space} that {no model needs|nothing uses|is not needed}",
+            "{remove|delete|clear} {unused|orphaned|left over|unneeded} {files|bytes|blobs|parts}",
+            "{clean|clean up|tidy|tidy up} the store",
+            "{throw away|drop} what no model {needs|uses}",
+        ],
+    ),
+    (
+        "pin",
+        &[
+            "{pin|freeze|fix|hold} {a|the|my} model{ at its version| to a version|}",
+            "{keep|hold|leave} {a|the|my} model {at|on} {its|this|the present|one} version",
+            "{stop|keep|prevent} {a|the|my} model from {updating|being updated|changing|getting newer}",
+            "{make sure|be sure} that {a|the|my} model {is not updated|stays as it is|does not change}",
+        ],
+    ),
+    (
+        "outdated",
+        &[
+            "{see|know|find out|check|list} {which|what} models {are outdated|are old|have newer versions|can be updated|are out of date}",
+            "{check|look} for {updates|newer versions|new versions}{ of my models|}",
+            "{see|know|find out} {if|whether} {a|the|my} model {is up to date|has a newer version|is the newest}",
+            "{list|find} {outdated|old} {models|versions}",
+        ],
+    ),
+    (
+        "diff",
+        &[
+            "{compare|diff} {two|my two|these} models",
+            "{see|know|find out|show} {what|how much} {differs|is different|changed} between two models",
+            "{see|show|find} the {difference|differences} {between|of} {two|my|these} models",
+            "{see|know|find out} {how|where|whether} two models {differ|are different|are the same}",
+            "put two models side by side",
+        ],
+    ),
+    (
+        "rollback",
+        &[
+            "{roll|go|turn|change} {a|the|my} model back{ to the old version| to the version before|}",
+            "{go|get} back to the {version before|last version|old version|previous version}{ of a model|}",
+            "{undo|take back|revert|reverse} {an|the|my} {update|change}{ of a model|}",
+            "{restore|bring back} the {old|previous|last} version{ of a model|}",
+            "have {a|the|my} model {as it was|in its old version|in the version before}",
+        ],
+    ),
+    (
+        "embed",
+        &[
+            "{embed|turn|convert} {a text|texts|some texts|sentences} {into vectors|to vectors|as vectors}",
+            "{get|make|compute|create|have} {embeddings|an embedding|vectors|a vector} {of|for|from} {a text|texts|my texts|sentences}",
+            "{turn|make|change} {words|sentences|texts} into {numbers|embeddings|a vector}",
+            "{use|run} an {embedding|encoder} model",
+            "{find|measure|know} how {similar|close} two texts are by {vectors|embeddings}",
         ],
     ),
 ];
@@ -183,6 +365,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--raw",
         &[
+            "{continue|go on with|finish} {plain|raw} text",
+            "{leave out|skip|avoid|do without} the {chat template|template}",
             "{complete|continue} a text{ as it is|}",
             "use a model without {chat|a chat template|the template}",
             "turn off the chat template",
@@ -193,6 +377,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--system",
         &[
+            "{set|write|give} {the|a} {system prompt|system text|instruction} {for|to} {a|the|my} model",
+            "{have|make} {a|the|my} model {play a role|follow a rule|speak like somebody}",
             "{set|give|write} a system {message|prompt}",
             "tell {a|the} model {how to speak|who it is|what it is} {before the chat|beforehand}",
             "give the model {a role|a character|a rule}",
@@ -202,6 +388,9 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--device",
         &[
+            "{use|take|have} {the|my} {GPU|graphics card|video card} {for|to run} a model",
+            "{calculate|work|run a model} on {the|my} {GPU|graphics card|video card|CPU}",
+            "{say|choose|pick} where {a|the} model {runs|computes}",
             "{run|compute} on {the|my} {GPU|graphics card|CPU}",
             "{choose|set} {the device|where to compute}",
             "use {the|my} {GPU|graphics card}{ for a model|}",
@@ -211,6 +400,7 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--messages",
         &[
+            "{load|take|pass|answer} {messages|a conversation|a chat} {from|in|of} a {file|JSON file}",
             "{give|pass|send} {a whole conversation|many messages|a list of messages}",
             "{answer|continue} a conversation {from|in} a file",
             "{use|read} {messages|a conversation} {from|in} {a JSON file|JSON}",
@@ -220,15 +410,18 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--stats",
         &[
-            "{see|know|measure} how fast {a|the} model {is|answers}",
-            "{see|count} {the |}tokens per second",
-            "{see|get|print} {statistics|the speed|timings}{ of an answer|}",
+            "{see|know} how {long|fast} {an|the|each} answer {took|was|came}",
+            "{see|count|know} {the |}tokens {per second |}of {an|the|each} answer",
+            "{see|get|print|have} {statistics|the speed|timings|the time} {of|for|after} {an|the|each} answer",
+            "{see|print|know} {the token counts|how many tokens an answer had|the number of tokens} {after|with|of} an answer",
         ],
     ),
     (
         "run",
         "--temperature",
         &[
+            "{have|use|try} {a higher|a lower|another} temperature",
+            "{make|get} {the|an} answer {wilder|calmer|more surprising|more careful}",
             "{get|make} {bolder|more random|less random|more creative|wilder|calmer} answers",
             "{set|change|raise|lower} the temperature",
             "make {a|the} model {more creative|bolder|less random|always take the likeliest word}",
@@ -253,6 +446,9 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--repetition-penalty",
         &[
+            "{never|not} {repeat|hear} the same words{ again|}",
+            "{have|get} {less|no} repetition{ in an answer|}",
+            "{keep|stop} {a|the|my} model from {looping|saying things twice|going in circles}",
             "{stop|avoid|prevent|punish} {repetition|repetitions|repeated words}",
             "stop {a|the} model {repeating itself|from repeating itself|saying the same}",
             "make {a|the} model repeat {less|itself less}",
@@ -280,6 +476,9 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--max-tokens",
         &[
+            "{cut|keep|hold} {an|the} answer short",
+            "{have|set|give} {a|the} {maximum|limit} {of tokens|for the length|to the tokens}",
+            "{let|have} the model stop {early|after so many tokens}",
             "{get|make} {shorter|short|longer} answers",
             "{limit|set|change} {the length|how long an answer is|the length of an answer}",
             "stop after {some|a hundred|a few} tokens",
@@ -290,6 +489,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--seed",
         &[
+            "{always get|have|see} the same {answer|text|words}{ again|}",
+            "{give|use|fix|pick} {a|the|my own} seed",
             "get the same answer {again|twice|every time}",
             "{set|choose|fix} {the|a} seed",
             "make {an answer|answers|it} repeatable",
@@ -300,6 +501,9 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--stop",
         &[
+            "{finish|cut|end|stop} {the|an} answer {when a word comes|at a certain word|at some text}",
+            "{choose|name|say} {a|the} word {at which|where} {the|an} answer {stops|ends}",
+            "{have|let} {an|the|each} answer {stop|finish} {at|before|when it comes to} {a|some|this} {word|text}",
             "{end|stop} {an|the} answer {at|before} a {word|text}",
             "{set|use|give} a stop {word|text|sequence}",
             "make {a|the} model stop {at|before} {a|some} {word|text}",
@@ -309,6 +513,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "run",
         "--json",
         &[
+            "{print|write|give|receive} {JSON|the output in JSON|events}",
+            "{process|parse|use} the output {in|with|by} {a script|a program|code}",
             "get {JSON|events}",
             "{use|read} {the|an} {output|answer} {in|with} {a script|a program|another program}",
             "get output {for a program|for a script|that a program can read}",
@@ -318,6 +524,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "explain",
         "--alternatives",
         &[
+            "{have|get|show} {more|other} {alternatives|choices|candidates} {at|for} {a|each} {place|token|word}",
+            "{set|change|give} the number of alternatives",
             "{see|get|show|name} {more|fewer|ten|many} alternatives{ for each token| at each place|}",
             "{set|choose} how many alternatives {are named|to see|there are}",
         ],
@@ -326,6 +534,7 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "import",
         "--tokenizer",
         &[
+            "{take|use|pass|name} {a|the} {separate|own|different} {tokenizer|vocabulary}{ for an import|}",
             "{add|give|use|name|import} {a|another|the} {tokenizer|vocabulary}{ file|}",
             "import a model {whose tokenizer is a file of its own|with a tokenizer file|with its vocabulary}",
         ],
@@ -334,6 +543,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "import",
         "--name",
         &[
+            "{import|bring in} a model {as|called|with} {another name|a name of my own|a new name}",
+            "{name|call} {the|a} model {on import|when I import it|while importing}",
             "{choose|set|give} {the|a} name {for|of} {a|the|my} {new |imported |}model",
             "import a model under {a name|another name|a name that I like}",
         ],
@@ -342,6 +553,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "import",
         "--in-place",
         &[
+            "{not copy|import and not copy|import but not move} {a|the|my} {file|model file}",
+            "{let|have} {a|the|my} model file stay {where it is|in its folder}",
             "import {a model |a file |}{without copying|without a copy|in place}{ it|}",
             "{use|leave|keep} {a|the|my} {file|model file} where it is",
             "import a model {and|but} save {disk |}space",
@@ -351,6 +564,8 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
         "show",
         "--tensors",
         &[
+            "{get|read|display|have} {every|each|all} {tensor|tensors|weight|weights}{ of a model|}",
+            "{know|see|print} {the tensors|the weight matrices} {in|of} {a|one|my} model",
             "{list|see|show|print} {all|the|every} {tensors|tensor|weights}{ of a model|}",
             "see the shapes of the {weights|tensors}",
         ],
@@ -358,7 +573,11 @@ pub static FLAG_INTENTS: &[FlagIntents] = &[
     (
         "show",
         "--template",
-        &["{see|show|print|read} the chat template{ of a model|}", "print only the template"],
+        &[
+            "{get|display|have|find} the {chat |}template {in|of} {a|one|my} model",
+            "{see|show|print|read} the chat template{ of a model|}",
+            "print only the template",
+        ],
     ),
     (
         "man",

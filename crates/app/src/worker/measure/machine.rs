@@ -72,7 +72,7 @@ impl Matrix {
             }
             // 0x2c00 is 2⁻⁴; the low bits vary the fraction.
             Dtype::F16 => {
-                let bits: Vec<u16> = (0..INNER).map(|at| 0x2c00 | (at as u16 * 37 & 0x83ff)).collect();
+                let bits: Vec<u16> = (0..INNER).map(|at| 0x2c00 | ((at * 37) as u16 & 0x83ff)).collect();
                 Self::F16(bits.repeat(rows(2 * INNER)))
             }
             other => {
@@ -136,4 +136,23 @@ fn fastest(mut work: impl FnMut()) -> f64 {
         begun.elapsed().as_secs_f64()
     };
     (0..TIMES).map(time).fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_usable_type_makes_a_matrix_of_numbers() {
+        let usable = (0..64).filter_map(Dtype::from_ggml).filter(|dtype| dtype.is_usable());
+        for dtype in usable {
+            let matrix = Matrix::new(dtype).unwrap_or_else(|| panic!("{dtype}"));
+            let mut row = vec![0.0; INNER];
+            matrix.part(1).widen(0..INNER, &mut row);
+            assert!(
+                row.iter().all(|value| value.is_finite()) && row.iter().any(|value| *value != 0.0),
+                "{dtype}"
+            );
+        }
+    }
 }

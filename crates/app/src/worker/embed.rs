@@ -1,0 +1,199 @@
+//! Texts to vectors: an encoder in a file or a folder, its vocabulary, and how its rows become one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use base::TokenId;
+use models::encoder::{Encoder, Pooling};
+use serde_json::Value;
+use store::{ModelName, Role, Store};
+use text::{Special, Tokenizer};
+
+use super::folder::Folder;
+use super::{open, vocabulary};
+use crate::event::embed::Embedding;
+use crate::job::embed::Embed;
+use crate::running::Reporter;
+use crate::{Event, Failure};
+
+/// Rows that are computed at once, unless one text alone has more.
+const ROWS: usize = 2048;
+
+/// Runs one job to its last event.
+pub(crate) fn run(store: &Store, job: &Embed, device: &ops::device::Device, reporter: &Reporter) {
+    let work = || embed(store, job, device, reporter);
+    reporter.tell(match catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::internal())) {
+        Ok(event) => event,
+        Err(failure) => Event::Failed(failure),
+    });
+}
+
+fn embed(
+    store: &Store,
+    job: &Embed,
+    device: &ops::device::Device,
+    reporter: &Reporter,
+) -> Result<Event, Failure> {
+    if job.texts.is_empty() {
+        return Err(Failure::new("no_prompt", "there is no text", "give a text, or lines on stdin"));
+    }
+    let embedder = Embedder::find(store, &job.model, device)?;
+    let texts = job.texts.iter().map(|text| embedder.encode(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut index = 0;
+    while index < texts.len() {
+        if reporter.is_cancelled() {
+            return Err(Failure::new(
+                "stopped",
+                "stopped before every text was read",
+                "begin again any time",
+            ));
+        }
+        let n_texts = together(texts[index..].iter().map(|text| text.ids.len()));
+        let batch = &texts[index..index + n_texts];
+        for (text, vector) in batch.iter().zip(embedder.vectors(batch)) {
+            let (n_tokens, is_cut) = (text.ids.len(), text.is_cut);
+            reporter.tell(Event::Embedding(Embedding { index, n_tokens, is_cut, vector }));
+            index += 1;
+        }
+    }
+    Ok(Event::Embedded { model: embedder.name, n_texts: texts.len() })
+}
+
+/// How many of the next texts are computed at once: at least one.
+fn together(lengths: impl Iterator<Item = usize>) -> usize {
+    let mut rows = 0;
+    let fitting = lengths.take_while(|length| {
+        rows += length;
+        rows <= ROWS
+    });
+    fitting.count().max(1)
+}
+
+/// A text as the encoder reads it.
+struct Encoded {
+    ids: Vec<u32>,
+    is_cut: bool,
+}
+
+/// An encoder that is ready.
+struct Embedder {
+    name: String,
+    encoder: Encoder,
+    tokenizer: Tokenizer,
+    pooling: Pooling,
+    /// The most tokens of a text.
+    length: usize,
+}
+
+impl Embedder {
+    fn find(store: &Store, wanted: &str, device: &ops::device::Device) -> Result<Self, Failure> {
+        let path = Path::new(wanted);
+        if path.is_dir() {
+            return Self::of_folder(&Folder::at(path), device);
+        }
+        let model = ModelName::parse(wanted).ok().and_then(|name| store.get(&name).ok());
+        match &model {
+            Some(model) if model.manifest.file(Role::Model).is_some_and(|file| file.format != "gguf") => {
+                Self::of_folder(&Folder::of(store, model), device)
+            }
+            _ => Self::of_gguf(open::find(store, wanted)?, device),
+        }
+    }
+
+    fn of_gguf(source: open::Source, device: &ops::device::Device) -> Result<Self, Failure> {
+        let file = formats::gguf::read(&source.file)?;
+        let encoder = Encoder::from_gguf(&file, device)?;
+        let tokenizer = vocabulary::read(file.metadata(), &source.name)?;
+        let pooling = Pooling::of_gguf(&file)?.unwrap_or(Pooling::Mean);
+        let length = encoder.config().context;
+        Self { name: source.name, encoder, tokenizer, pooling, length }.checked()
+    }
+
+    fn of_folder(folder: &Folder<'_>, device: &ops::device::Device) -> Result<Self, Failure> {
+        let (family, config) = folder.family()?;
+        let context = config.context;
+        let encoder = Encoder::load(&folder.weights()?, config, &family.hugging_face, device)?;
+        let pooling = match folder.settings("1_Pooling/config.json")? {
+            Some(settings) => pooling(&settings, folder.label())?,
+            None => Pooling::Mean,
+        };
+        let settings = folder.settings("sentence_bert_config.json")?;
+        let length = settings.and_then(|settings| settings.get("max_seq_length")?.as_u64());
+        let length = length.map_or(context, |length| context.min(usize::try_from(length).unwrap_or(context)));
+        let name = folder.label().to_owned();
+        Self { name, encoder, tokenizer: folder.tokenizer()?, pooling, length }.checked()
+    }
+
+    /// # Errors
+    /// When the vocabulary has more tokens than the model has rows for, or the model reads no token.
+    fn checked(self) -> Result<Self, Failure> {
+        super::loaded::check_fit(&self.tokenizer, self.encoder.config().vocabulary, &self.name)?;
+        let room = usize::from(self.tokenizer.add_bos()) + usize::from(self.tokenizer.add_eos());
+        if self.length <= room {
+            let message = format!("{}: it reads {} tokens, too few for a text", self.name, self.length);
+            return Err(Failure::new("bad_file", message, "fetch the model again from its source"));
+        }
+        Ok(self)
+    }
+
+    /// A text between the tokens that begin and end it; what is too long loses its end.
+    fn encode(&self, text: &str) -> Result<Encoded, Failure> {
+        let begin = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos());
+        let end = self.tokenizer.eos().filter(|_| self.tokenizer.add_eos());
+        let mut tokens = self.tokenizer.encode(text, Special::Plain)?;
+        let room = self.length - begin.iter().chain(&end).count();
+        let is_cut = tokens.len() > room;
+        tokens.truncate(room);
+        let ids: Vec<u32> = begin.into_iter().chain(tokens).chain(end).map(|TokenId(id)| id).collect();
+        Ok(Encoded { ids, is_cut })
+    }
+
+    fn vectors(&self, texts: &[Encoded]) -> Vec<Vec<f32>> {
+        let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
+        let ids: Vec<u32> = texts.iter().flat_map(|text| text.ids.iter().copied()).collect();
+        self.encoder.embed(&ids, &lengths, self.pooling)
+    }
+}
+
+/// What `sentence-transformers` writes of how rows become one.
+fn pooling(settings: &Value, label: &str) -> Result<Pooling, Failure> {
+    let is = |key: &str| settings.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let known = [
+        ("pooling_mode_mean_tokens", Pooling::Mean),
+        ("pooling_mode_cls_token", Pooling::First),
+        ("pooling_mode_lasttoken", Pooling::Last),
+    ];
+    let chosen: Vec<Pooling> = known.iter().filter(|(key, _)| is(key)).map(|(_, pooling)| *pooling).collect();
+    match chosen[..] {
+        [pooling] => Ok(pooling),
+        _ => {
+            let message = format!("{label}: 1_Pooling/config.json asks for a pooling that is not known");
+            Err(Failure::new("bad_file", message, "take an encoder that pools by mean, first or last token"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn texts_are_computed_together_as_far_as_rows_allow() {
+        assert_eq!(together([10, 20, 30].into_iter()), 3);
+        assert_eq!(together([ROWS - 1, 1, 1].into_iter()), 2);
+        assert_eq!(together([ROWS + 1, 1].into_iter()), 1);
+    }
+
+    #[test]
+    fn one_pooling_is_known_and_two_are_not() {
+        let of = |settings| pooling(&settings, "m").ok();
+        assert_eq!(
+            of(json!({ "pooling_mode_mean_tokens": true, "pooling_mode_cls_token": false })),
+            Some(Pooling::Mean)
+        );
+        assert_eq!(of(json!({ "pooling_mode_cls_token": true })), Some(Pooling::First));
+        assert_eq!(of(json!({ "pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true })), None);
+        assert_eq!(of(json!({ "pooling_mode_max_tokens": true })), None);
+    }
+}

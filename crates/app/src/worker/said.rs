@@ -1,0 +1,134 @@
+//! What is said of a model beside its weights, where it takes effect: its first words, its sampling, its template.
+//!
+//! Does not: read the weights' own template, or apply an adapter.
+
+use std::borrow::Cow;
+
+use store::about::{Settings, TemplateLanguage};
+use store::{FileRef, Role, Store};
+
+use crate::Failure;
+use crate::job::{Message, Prompt, Sampling};
+
+/// Parameters that are kept and have no effect on answers here: memory grows with the context by itself, and
+/// penalties look at the whole of it.
+pub(crate) const UNUSED: [&str; 4] = ["num_ctx", "num_keep", "repeat_last_n", "typical_p"];
+
+/// What is said of a model beside its weights.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub settings: Settings,
+    /// Its Jinja template, which takes the place of the weights' own.
+    pub template: Option<String>,
+    has_adapter: bool,
+}
+
+impl Said {
+    /// What the store says of `model`.
+    pub fn of(store: &Store, model: &store::Model) -> Result<Self, Failure> {
+        let files = &model.manifest.files;
+        let is_template =
+            |file: &&FileRef| file.role == Role::Template && file.format == TemplateLanguage::Jinja.format();
+        let template = files.iter().find(is_template).map(|file| store.read_text_file(file)).transpose()?;
+        let has_adapter = files.iter().any(|file| file.role == Role::Adapter);
+        Ok(Self { settings: Settings::read(&model.manifest.parameters), template, has_adapter })
+    }
+
+    /// Refuses a model that would answer as another one.
+    ///
+    /// # Errors
+    /// `adapter_not_applied`.
+    pub fn check(&self, name: &str) -> Result<(), Failure> {
+        if !self.has_adapter {
+            return Ok(());
+        }
+        let message = format!("\"{name}\" has an adapter, which Hearth cannot apply yet");
+        let hint = format!("run the model it was made from; `hearth show {name}` names it");
+        Err(Failure::new("adapter_not_applied", message, hint))
+    }
+
+    /// The sampling that the model asks for.
+    pub fn sampling(&self) -> Sampling {
+        let said = &self.settings.parameters;
+        let number = |number: Option<f64>| number.map(|number| number as f32);
+        let count = |count: Option<i64>| count.and_then(|count| usize::try_from(count).ok());
+        Sampling {
+            temperature: number(said.temperature),
+            top_k: count(said.top_k),
+            top_p: number(said.top_p),
+            min_p: number(said.min_p),
+            repetition_penalty: number(said.repeat_penalty),
+            presence_penalty: number(said.presence_penalty),
+            frequency_penalty: number(said.frequency_penalty),
+            seed: said.seed.and_then(|seed| u64::try_from(seed).ok()),
+            max_tokens: count(said.num_predict),
+            // An empty text would end every answer at once.
+            stop: said.stop.iter().filter(|text| !text.is_empty()).cloned().collect(),
+            ..Sampling::default()
+        }
+    }
+
+    /// The prompt with the model's first words: its system prompt where the person gives none, then its messages.
+    pub fn begin<'a>(&self, prompt: &'a Prompt) -> Cow<'a, Prompt> {
+        let Prompt::Chat(given) = prompt else { return Cow::Borrowed(prompt) };
+        let n_system = given.iter().take_while(|message| message.role == "system").count();
+        let (system, rest) = given.split_at(n_system);
+        let own = self.settings.system.iter().filter(|_| system.is_empty());
+        let own = own.map(|text| Message::new("system", text));
+        let first = self.messages();
+        let messages = own.chain(system.iter().cloned()).chain(first).chain(rest.iter().cloned());
+        Cow::Owned(Prompt::Chat(messages.collect()))
+    }
+
+    /// The messages with which every conversation begins.
+    pub fn messages(&self) -> impl Iterator<Item = Message> {
+        let message =
+            |message: &store::about::Message| Message::new(message.role.word(), &message.content);
+        self.settings.messages.iter().map(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::about::{Message as First, Speaker};
+
+    fn message(role: &str, content: &str) -> Message {
+        Message::new(role, content)
+    }
+
+    #[test]
+    fn the_persons_words_win_over_the_models() {
+        let messages = vec![First { role: Speaker::Assistant, content: "Hello.".into() }];
+        let settings = Settings { system: Some("Be brief.".into()), messages, ..Settings::default() };
+        let said = Said { settings, ..Said::default() };
+        let (own, first, user) =
+            (message("system", "Be brief."), message("assistant", "Hello."), message("user", "hi"));
+        let check = |given: Vec<Message>, expected: Vec<Message>| {
+            assert_eq!(*said.begin(&Prompt::Chat(given)), Prompt::Chat(expected));
+        };
+        check(vec![user.clone()], vec![own, first.clone(), user.clone()]);
+        for text in ["Be long.", ""] {
+            let given = message("system", text);
+            check(vec![given.clone(), user.clone()], vec![given, first.clone(), user.clone()]);
+        }
+        let raw = Prompt::Raw("as it is".into());
+        assert_eq!(*said.begin(&raw), raw);
+    }
+
+    #[test]
+    fn parameters_become_sampling() {
+        let map = serde_json::json!({
+            "temperature": 0.5, "top_k": 0, "repeat_penalty": 1.5, "seed": -1, "num_predict": -1, "stop": ["", "END"],
+        });
+        let settings = Settings::read(map.as_object().expect("it is a map"));
+        let expected = Sampling {
+            temperature: Some(0.5),
+            top_k: Some(0),
+            repetition_penalty: Some(1.5),
+            stop: vec!["END".into()],
+            ..Sampling::default()
+        };
+        assert_eq!(Said { settings, ..Said::default() }.sampling(), expected);
+    }
+}
