@@ -43,7 +43,7 @@ impl Live {
         let Task { generate, reporter, .. } = task;
         let is_text_start = matches!(&generate.prompt, Prompt::Raw(text) if text.is_empty());
         let begin = if is_text_start { Begin::Text } else { Begin::Continuation };
-        let stops = generate.sampling.stop;
+        let stops = generate.sampling.stop.clone();
         let reading = match parser {
             Some(parser) => Reading::chat(parser, stops),
             None => Reading::raw(begin, stops),

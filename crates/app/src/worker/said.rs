@@ -82,8 +82,7 @@ impl Said {
 
     /// The messages with which every conversation begins.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
-        let message =
-            |message: &store::about::Message| Message::new(message.role.word(), &message.content);
+        let message = |message: &store::about::Message| Message::new(message.role.word(), &message.content);
         self.settings.messages.iter().map(message)
     }
 }

@@ -53,7 +53,7 @@ fn started(home: &Home, generate: Generate) -> (Started, String) {
 fn asked(model: &str) -> Generate {
     let message = Message::new("user", "abc");
     let prompt = Prompt::Chat(vec![message]);
-    Generate { model: model.into(), prompt, sampling: Sampling::default(), detail: Default::default() }
+    Generate::new(model, prompt)
 }
 
 #[test]
@@ -78,10 +78,7 @@ fn what_a_modelfile_says_takes_effect_and_flags_win() {
     assert_eq!(answer, home.text(spelled_out));
     let mut flags = asked("mine");
     flags.sampling = Sampling { max_tokens: Some(2), seed: Some(8), ..Sampling::default() };
-    flags.prompt = Prompt::Chat(vec![
-        Message::new("system", "d"),
-        Message::new("user", "abc"),
-    ]);
+    flags.prompt = Prompt::Chat(vec![Message::new("system", "d"), Message::new("user", "abc")]);
     let (given, answer) = started(&home, flags);
     assert_eq!(given.sampling, Sampling { max_tokens: Some(2), seed: Some(8), ..expected });
     assert_eq!(answer, home.text(greedy("tiny", "d\nb c\nabc", 2)));

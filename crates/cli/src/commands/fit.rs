@@ -14,6 +14,9 @@ use crate::terminal::units;
 
 pub const COMMAND: Command = Command { name: "fit", build, run };
 
+/// Tokens of context that the comparison of ways to store has room for.
+const ROOM: usize = 4096;
+
 const AFTER_HELP: &str = "\
 Nothing of the model runs: the figures follow from its table of tensors and from what this machine is measured to do \
 within a second. `hearth bench` measures the model itself.";
@@ -60,7 +63,8 @@ fn page(fitting: &Fitting) -> String {
     let mut page = format!("{head}\n{lengths}");
     if !storages.is_empty() {
         let storages = table(&headings.map(|heading| (heading, Side::Right)), &rows(storages, stored));
-        page += &format!("\nThe same model, stored in other ways, with room for 4096 tokens:\n{storages}");
+        let room = ROOM.min(*context);
+        page += &format!("\nThe same model, stored in other ways, with room for {room} tokens:\n{storages}");
     }
     page
 }
