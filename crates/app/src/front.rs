@@ -114,7 +114,7 @@ impl App {
         let (store, settings, clock) = (self.store.clone(), self.network.settings(), self.clock.clone());
         self.on_a_thread("fetch", reporter, move |reporter| {
             let place = worker::fetch::Place { store: &store, settings: &settings, clock: &*clock, reporter };
-            worker::fetch::run(&place, work);
+            reporter.finish(|| work(&place));
         });
     }
 

@@ -1,5 +1,6 @@
 //! A job that runs: its events as they come, and a way to end it early.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -78,6 +79,12 @@ impl Drop for Running {
 }
 
 impl Reporter {
+    /// Does a job's work and tells how it ended; a bug of ours ends the job and not the program.
+    pub fn finish(&self, work: impl FnOnce() -> Result<Event, Failure>) {
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::internal()));
+        self.tell(result.unwrap_or_else(Event::Failed));
+    }
+
     /// Tells an event. That nobody listens any more is not an error: the job ends at its next step.
     pub fn tell(&self, event: Event) {
         if self.events.send(event).is_err() {

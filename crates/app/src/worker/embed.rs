@@ -1,6 +1,5 @@
 //! Texts to vectors: an encoder in a file or a folder, its vocabulary, and how its rows become one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use base::TokenId;
@@ -21,11 +20,7 @@ const ROWS: usize = 2048;
 
 /// Runs one job to its last event.
 pub(crate) fn run(store: &Store, job: &Embed, device: &ops::device::Device, reporter: &Reporter) {
-    let work = || embed(store, job, device, reporter);
-    reporter.tell(match catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::internal())) {
-        Ok(event) => event,
-        Err(failure) => Event::Failed(failure),
-    });
+    reporter.finish(|| embed(store, job, device, reporter));
 }
 
 fn embed(

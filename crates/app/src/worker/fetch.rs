@@ -1,7 +1,6 @@
 //! Fetching models over the network, and asking their sources for newer ones.
 
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use base::Rng;
 use base::clock::Clock;
@@ -14,15 +13,6 @@ use crate::event::pull::{Fetching, Pulled, Standing};
 use crate::job::pull::Pull;
 use crate::running::Reporter;
 use crate::{Event, Failure};
-
-/// Runs one job to its last event.
-pub(crate) fn run(place: &Place<'_>, work: impl FnOnce(&Place<'_>) -> Result<Event, Failure>) {
-    let done = catch_unwind(AssertUnwindSafe(|| work(place)));
-    place.reporter.tell(match done.unwrap_or_else(|_| Err(Failure::internal())) {
-        Ok(event) => event,
-        Err(failure) => Event::Failed(failure),
-    });
-}
 
 /// Where models come from and where they go.
 pub(crate) struct Place<'a> {

@@ -1,6 +1,5 @@
 //! Jobs on the models that there are: import, list, show, create, copy, remove, verify, versions.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use formats::{FileBytes, TensorFile};
@@ -25,11 +24,7 @@ mod versions;
 /// Runs one job to its last event.
 pub(crate) fn run(store: &Store, job: Job, now_ms: u64, reporter: &Reporter) {
     let library = Library { store, now_ms, reporter };
-    let result = catch_unwind(AssertUnwindSafe(|| library.run(job)));
-    match result.unwrap_or_else(|_| Err(Failure::internal())) {
-        Ok(event) => reporter.tell(event),
-        Err(failure) => reporter.tell(Event::Failed(failure)),
-    }
+    reporter.finish(|| library.run(job));
 }
 
 struct Library<'a> {

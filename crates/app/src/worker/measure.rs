@@ -5,7 +5,6 @@ mod fit;
 mod machine;
 mod memory;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use formats::{Dtype, TensorFile};
@@ -31,20 +30,13 @@ const USUAL_LENGTH: usize = 4096;
 
 /// Runs one job to its last event.
 pub(crate) fn run_bench(store: &Store, job: &Bench, device: ops::device::Device, reporter: &Reporter) {
-    let work = || bench(store, job, device, reporter).map(|measured| Event::Measured(Box::new(measured)));
-    tell(work, reporter);
+    reporter
+        .finish(|| bench(store, job, device, reporter).map(|measured| Event::Measured(Box::new(measured))));
 }
 
 /// Runs one job to its last event.
 pub(crate) fn run_fit(store: &Store, job: &Fit, reporter: &Reporter) {
-    tell(|| fit(store, job).map(|fitting| Event::Fitting(Box::new(fitting))), reporter);
-}
-
-fn tell(work: impl FnOnce() -> Result<Event, Failure>, reporter: &Reporter) {
-    match catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::internal())) {
-        Ok(event) => reporter.tell(event),
-        Err(failure) => reporter.tell(Event::Failed(failure)),
-    }
+    reporter.finish(|| fit(store, job).map(|fitting| Event::Fitting(Box::new(fitting))));
 }
 
 fn bench(

@@ -1,6 +1,5 @@
 //! Looking at runs: all of them, one with its curve, two beside each other.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use base::disk::RealDisk;
@@ -20,15 +19,11 @@ const UNINTERESTING: &[&str] = &["version", "run", "name", "began_unix_ms", "fin
 
 /// Runs one job to its last event.
 pub(crate) fn run(home: &Path, runs: &Runs, reporter: &Reporter) {
-    let result = catch_unwind(AssertUnwindSafe(|| match runs {
+    reporter.finish(|| match runs {
         Runs::List => list(home),
         Runs::Show(name) => Ok(Event::Run(Box::new(details(home, name)?))),
         Runs::Compare(first, second) => compare(home, first, second),
-    }));
-    match result.unwrap_or_else(|_| Err(Failure::internal())) {
-        Ok(event) => reporter.tell(event),
-        Err(failure) => reporter.tell(Event::Failed(failure)),
-    }
+    });
 }
 
 fn list(home: &Path) -> Result<Event, Failure> {

@@ -13,7 +13,6 @@ mod prepare;
 pub(crate) mod record;
 mod sample;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,11 +47,7 @@ pub(crate) struct Place {
 pub(crate) fn run(place: &Place, train: &Train, reporter: &Reporter) {
     let work =
         || kernels::pool::with_priority(kernels::pool::Priority::Batch, || start(place, train, reporter));
-    let result = catch_unwind(AssertUnwindSafe(work));
-    match result.unwrap_or_else(|_| Err(Failure::internal())) {
-        Ok(trained) => reporter.tell(Event::Trained(Box::new(trained))),
-        Err(failure) => reporter.tell(Event::Failed(failure)),
-    }
+    reporter.finish(|| work().map(|trained| Event::Trained(Box::new(trained))));
 }
 
 fn start(place: &Place, train: &Train, reporter: &Reporter) -> Result<Trained, Failure> {
