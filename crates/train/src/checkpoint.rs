@@ -29,7 +29,10 @@ pub fn save(disk: &dyn Disk, path: &Path, training: &Training, notes: &str) -> R
 }
 
 fn write(out: &mut dyn Write, path: &Path, training: &Training, notes: &str) -> Result<(), Error> {
-    let format = |source| Error::Format { path: path.to_path_buf(), source };
+    let format = |source| match source {
+        formats::Error::Io { source, .. } => Error::Io { action: "write", path: path.to_path_buf(), source },
+        source => Error::Format { path: path.to_path_buf(), source },
+    };
     let mut metadata = Metadata::new(&path.display().to_string());
     let json = |value: serde_json::Result<String>| value.expect("settings and progress are plain values");
     let entries = [

@@ -222,6 +222,8 @@ fn a_disk_that_fails_while_saving_leaves_a_whole_checkpoint() {
             struck = disk.struck();
             let found = Saved::open(&path).unwrap_or_else(|error| panic!("{fault:?} at {number}: {error}"));
             assert!(saved.is_err() || found.notes == "new", "{fault:?} at {number}: it was acknowledged");
+            let is_of_the_disk = matches!(saved, Ok(()) | Err(Error::Io { .. }));
+            assert!(is_of_the_disk, "{fault:?} at {number}: {saved:?} blames the run");
             let steps = if found.notes == "new" { 3 } else { 1 };
             assert_eq!(found.progress.steps, steps);
             let expected = if steps == 3 { &new } else { &old };

@@ -23,7 +23,7 @@ use models::parameters::{Head, Parameters};
 use store::{ModelName, Store};
 use train::{Facts, Saved, Training};
 
-use crate::event::training::Trained;
+use crate::event::training::{HeldOut, Trained};
 use crate::job::training::{NewTraining, Start, Train};
 use crate::running::Reporter;
 use crate::{Event, Failure};
@@ -109,15 +109,31 @@ fn planned(
 
 fn resume(place: &Place, name: &str, reporter: &Reporter) -> Result<Trained, Failure> {
     let folder = find(&place.home, name)?;
-    let record = folder.record()?;
+    let mut record = folder.record()?;
     let prepared = prepare::prepared(&folder, &record.data, &record.fingerprint)?;
-    let path = folder.file(LAST);
-    let training = match path.exists() {
-        true => Saved::open(&path)?.restore(random(&record))?,
+    let training = match newest(&folder, &mut record)? {
+        Some(saved) => saved.restore(random(&record))?,
         // It was stopped before its first checkpoint: the beginning is the same.
-        false => Training::new(random(&record), record.plan.settings.clone())?,
+        None => Training::new(random(&record), record.plan.settings.clone())?,
     };
     go_on(place, (folder, record), prepared, training, reporter)
+}
+
+/// The checkpoint that is furthest. The best one is written more often than the last in a short training, and may
+/// be all that a full disk has left; it knows the measurement that made it the best.
+fn newest(folder: &Folder<'_>, record: &mut Record) -> Result<Option<Saved>, Failure> {
+    let path = folder.file(LAST);
+    let last = path.exists().then(|| Saved::open(&path)).transpose()?;
+    let steps = last.as_ref().map_or(0, |last| last.progress.steps);
+    let best = Saved::open(&folder.file(BEST)).ok().filter(|best| best.progress.steps > steps);
+    let measured = best.as_ref().and_then(|best| serde_json::from_str::<HeldOut>(&best.notes).ok());
+    match measured {
+        Some(measured) => {
+            record.best = Some(measured);
+            Ok(best)
+        }
+        None => Ok(last),
+    }
 }
 
 fn go_on(

@@ -216,8 +216,8 @@ impl<'a> Course<'a> {
         self.measured.push(measured);
         self.reporter.tell(Event::Training(Told::HeldOut(measured)));
         if is_best {
-            save(self.folder.disk, &self.folder.file(BEST), &self.training, "")?;
             self.record.best = Some(measured);
+            self.save_best(measured)?;
         }
         if let Some(text) = sample::write(self.training.parameters(), &self.tokenizer, &self.prompt) {
             let prompt = self.prompt.clone();
@@ -232,12 +232,23 @@ impl<'a> Course<'a> {
         patience > 0 && since_best >= patience
     }
 
+    /// Writes the curve and the checkpoint of the lowest loss, from which a training can go on as well.
+    fn save_best(&self, measured: HeldOut) -> Result<(), Failure> {
+        self.write_curve()?;
+        let notes = serde_json::to_string(&measured).expect("plain values");
+        Ok(save(self.folder.disk, &self.folder.file(BEST), &self.training, &notes)?)
+    }
+
+    fn write_curve(&self) -> Result<(), Failure> {
+        self.folder.write("curve.jsonl", lines(&self.curve).as_bytes())?;
+        self.folder.write("held-out.jsonl", lines(&self.measured).as_bytes())
+    }
+
     /// Writes curve, checkpoint and record, in this order: the curve may be longer than the checkpoint, which
     /// reading it back mends.
     fn save(&mut self) -> Result<(), Failure> {
         let steps = self.training.progress().steps;
-        self.folder.write("curve.jsonl", lines(&self.curve).as_bytes())?;
-        self.folder.write("held-out.jsonl", lines(&self.measured).as_bytes())?;
+        self.write_curve()?;
         save(self.folder.disk, &self.folder.file(LAST), &self.training, "")?;
         let recent = &self.curve[self.curve.len().saturating_sub(RECENT)..];
         self.record.steps = steps;
