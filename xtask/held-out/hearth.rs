@@ -205,6 +205,71 @@ static COMMANDS: &[(&str, &[&str])] = &[
             "benchmark one of my models",
         ],
     ),
+    (
+        "pull",
+        &[
+            "download a model from Hugging Face to my machine",
+            "get a new model from the internet",
+            "fetch one of the models on Ollama",
+            "download the weights of a model",
+        ],
+    ),
+    (
+        "create",
+        &[
+            "make my own model with a Modelfile",
+            "build a custom model out of another one",
+            "write a Modelfile and get a model from it",
+        ],
+    ),
+    (
+        "gc",
+        &[
+            "clean the store of files that are not needed",
+            "get the disk space back that no model uses",
+            "remove all unused files from the store",
+        ],
+    ),
+    (
+        "pin",
+        &[
+            "keep my model from being updated",
+            "let a model stay at this version",
+            "hold one model at its version",
+        ],
+    ),
+    (
+        "outdated",
+        &[
+            "see if there are newer versions of my models",
+            "know which of my models are old",
+            "look for updates of all models",
+        ],
+    ),
+    (
+        "diff",
+        &[
+            "see what is different between two models",
+            "compare two of my models",
+            "know how two models differ",
+        ],
+    ),
+    (
+        "rollback",
+        &[
+            "go back to the old version of my model",
+            "undo the last update of a model",
+            "have the previous version of the model again",
+        ],
+    ),
+    (
+        "embed",
+        &[
+            "turn my sentences into vectors",
+            "compute the embedding of a text",
+            "get a vector for each of my texts",
+        ],
+    ),
 ];
 
 /// What people want when they need a flag.
