@@ -20,7 +20,7 @@ struct Request {
     replay: Option<String>,
 }
 
-/// Feeds every target, or the one that is named, for a minute each or as long as asked.
+/// Feeds every target, or the one that is named, for a minute of the processor's time each or as long as asked.
 pub fn run(arguments: &[String]) -> Result<()> {
     let request = parse(arguments, fresh_seed())?;
     if !build().status().context("cargo does not start")?.success() {
