@@ -1,11 +1,17 @@
-//! `cargo xtask agree --model FILE --texts FILE`: whether Hearth and llama.cpp say the same on the same GGUF file.
+//! `cargo xtask agree --model FILE --texts FILE`: whether Hearth and llama.cpp say the same on the same GGUF files.
 //!
-//! Prompts are stretches of the texts as Hearth's vocabulary cuts them; llama.cpp is given their ids. The two agree
-//! where all of the likeliest tokens are the same. Where the first difference lies between two tokens that Hearth
-//! holds almost equally likely, rounding decides: it counts as equal and is listed.
+//! Prompts are what [`asks`] makes of the texts, as Hearth's template and vocabulary turn them into ids; llama.cpp is
+//! given the ids. The two agree where all of the likeliest tokens are the same, up to the end where Hearth sees one.
+//! Where the first difference lies between two tokens that Hearth holds almost equally likely, rounding decides: it
+//! counts as equal and is listed. `--all` asks the files that [`files`] makes.
+
+mod asks;
+mod files;
 
 use crate::bench::peer;
 use anyhow::{Context, Result, bail, ensure};
+use asks::Ask;
+use files::File;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,13 +23,12 @@ const N_TOKENS: usize = 64;
 const TIE: f64 = 1e-3;
 /// Of 200 prompts, so many have to agree.
 const WANTED_SHARE: f64 = 0.95;
-/// Words of a prompt, by turns.
-const WORDS: [usize; 5] = [4, 9, 14, 20, 30];
 
 /// What the command line asks for.
 struct Wishes {
-    model: PathBuf,
-    texts: PathBuf,
+    /// None: all that can be made.
+    models: Vec<PathBuf>,
+    texts: Option<PathBuf>,
     program: PathBuf,
     environment: PathBuf,
     n_prompts: usize,
@@ -44,93 +49,139 @@ enum Meeting {
     /// At a token whose margin is this.
     Tie(usize, f64),
     Differs(usize, f64),
+    /// Hearth's answer ends at this token, the other goes on.
+    GoesOn(usize),
 }
 
-/// Asks both programs and counts.
+/// How often each kind of meeting came.
+#[derive(Default)]
+struct Count {
+    equal: usize,
+    ties: usize,
+    all: usize,
+}
+
+/// Asks both programs about every file and counts.
 pub fn run(arguments: &[String]) -> Result<()> {
     let wishes = read(arguments)?;
     let python = peer::find("llama.cpp")?.python(&wishes.environment)?;
-    let text = std::fs::read_to_string(&wishes.texts)
-        .with_context(|| format!("{} cannot be read", wishes.texts.display()))?;
-    let mut answers = Vec::new();
-    for prompt in prompts(&text, wishes.n_prompts) {
-        answers.push(ask(&wishes, &prompt)?);
+    let files = if wishes.models.is_empty() { files::make(&wishes)? } else { named(&wishes)? };
+    let mut rows = Vec::new();
+    let mut is_short = false;
+    for file in &files {
+        let Count { equal, ties, all } = count(file, &wishes, &python)?;
+        is_short |= ((equal + ties) as f64) < WANTED_SHARE * all as f64;
+        let name = file.model.file_name().unwrap_or_default().to_string_lossy();
+        rows.push(format!("| {name} | {equal} | {ties} | {} |", all - equal - ties));
     }
-    let others = ask_peer(&python, &wishes.model, &answers)?;
-    let (mut n_equal, mut n_ties) = (0, 0);
+    println!("\n| file | equal | ties | different |\n|---|---|---|---|\n{}", rows.join("\n"));
+    ensure!(!is_short, "too few answers of a file agree");
+    Ok(())
+}
+
+/// The files that the command line names.
+fn named(wishes: &Wishes) -> Result<Vec<File>> {
+    let texts = wishes.texts.as_ref().context("which texts? --texts FILE, of words that the model knows")?;
+    Ok(wishes.models.iter().map(|model| File { model: model.clone(), texts: texts.clone() }).collect())
+}
+
+/// Asks both programs about one file, and tells what differs.
+fn count(file: &File, wishes: &Wishes, python: &Path) -> Result<Count> {
+    let ends = ends(&wishes.program, &file.model)?;
+    let asks = asks::read(&file.texts, wishes.n_prompts)?;
+    let asked = asks.iter().map(|ask| Answer::of(&wishes.program, &file.model, ask));
+    let answers = asked.collect::<Result<Vec<Answer>>>()?;
+    let others = ask_peer(python, &file.model, &answers)?;
+    let mut count = Count { all: answers.len(), ..Count::default() };
     for (at, (answer, other)) in answers.iter().zip(&others).enumerate() {
-        match meeting(answer, other) {
-            Meeting::Equal => n_equal += 1,
+        let what = match meeting(answer, other, &ends) {
+            Meeting::Equal => {
+                count.equal += 1;
+                continue;
+            }
             Meeting::Tie(token, margin) => {
-                n_ties += 1;
-                println!("prompt {at}: a tie at token {token}, {margin:.1e} apart");
+                count.ties += 1;
+                format!("a tie at token {token}, {margin:.1e} apart")
             }
             Meeting::Differs(token, margin) => {
-                println!(
-                    "prompt {at}: differs at token {token}, where the two likeliest lie {margin:.1e} apart"
-                );
+                format!("differs at token {token}, where the two likeliest lie {margin:.1e} apart")
             }
-        }
+            Meeting::GoesOn(token) => format!("ends at token {token}, where llama.cpp goes on"),
+        };
+        println!("{}, prompt {at}: {what}", file.model.display());
     }
-    let n_all = answers.len();
-    println!(
-        "{}: {n_equal} of {n_all} equal in all {N_TOKENS} tokens, {n_ties} ties",
-        wishes.model.display()
-    );
-    ensure!((n_equal + n_ties) as f64 >= WANTED_SHARE * n_all as f64, "too few agree");
-    Ok(())
+    Ok(count)
 }
 
 fn read(arguments: &[String]) -> Result<Wishes> {
     let target = crate::bench::target();
-    let (mut model, mut texts, mut n_prompts) = (None, None, 200);
+    let (mut models, mut texts, mut n_prompts, mut is_all) = (Vec::new(), None, 200, false);
     let mut program = target.join("release/hearth");
     let mut environment = target.join("peers/llama.cpp");
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
+        if name == "--all" {
+            is_all = true;
+            continue;
+        }
         let value = rest.next().with_context(|| format!("{name} needs a value"))?;
         match name.as_str() {
-            "--model" => model = Some(PathBuf::from(value)),
+            "--model" => models.push(PathBuf::from(value)),
             "--texts" => texts = Some(PathBuf::from(value)),
             "--program" => program = value.into(),
             "--environment" => environment = value.into(),
             "--prompts" => n_prompts = value.parse().with_context(|| format!("{value} is no number"))?,
             unknown => bail!(
-                "{unknown} is not known; there are --model FILE --texts FILE --program FILE --environment FOLDER \
-                 --prompts N"
+                "{unknown} is not known; there are --all --model FILE --texts FILE --program FILE \
+                 --environment FOLDER --prompts N"
             ),
         }
     }
-    let model = model.context("which model? --model FILE.gguf")?;
-    let texts = texts.context("which texts? --texts FILE, of words that the model knows")?;
+    ensure!(is_all == models.is_empty(), "which models? --model FILE.gguf, as often as wished, or --all");
     ensure!(n_prompts > 0, "at least one prompt is needed");
-    Ok(Wishes { model, texts, program, environment, n_prompts })
+    Ok(Wishes { models, texts, program, environment, n_prompts })
 }
 
-/// Stretches of a text, evenly spread over it.
-fn prompts(text: &str, n: usize) -> Vec<String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let prompt = |at: usize| {
-        let length = WORDS[at % WORDS.len()].min(words.len());
-        let from = (words.len() - length) * at / n;
-        words[from..from + length].join(" ")
-    };
-    (0..n).map(prompt).collect()
+impl Answer {
+    /// What Hearth says to one prompt, from its events.
+    fn of(program: &Path, model: &Path, ask: &Ask) -> Result<Self> {
+        let n_tokens = N_TOKENS.to_string();
+        let mut command = Command::new(program);
+        command.args(["explain", "--json", "--alternatives", "2", "--temperature", "0"]);
+        command.args(["--max-tokens", &n_tokens]);
+        let text = match ask {
+            Ask::Plain(text) => {
+                command.arg("--raw");
+                text
+            }
+            Ask::Chat { system, user } => {
+                command.args(system.iter().map(|system| format!("--system={system}")));
+                user
+            }
+        };
+        let events = events(command.arg("--").arg(model).arg(text))?;
+        answer(&events).context("the program's events are not as they were")
+    }
 }
 
-/// What Hearth says, from its events.
-fn ask(wishes: &Wishes, prompt: &str) -> Result<Answer> {
-    let n_tokens = N_TOKENS.to_string();
-    let output = Command::new(&wishes.program)
-        .args(["explain", "--json", "--raw", "--alternatives", "2", "--max-tokens", &n_tokens, "--"])
-        .arg(&wishes.model)
-        .arg(prompt)
-        .output()
-        .with_context(|| format!("{} does not start", wishes.program.display()))?;
+/// What a command of Hearth tells.
+fn events(command: &mut Command) -> Result<Vec<Value>> {
+    let output = command.output().with_context(|| format!("{command:?} does not start"))?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
-    let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    answer(&events).context("the program's events are not as they were")
+    Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+}
+
+/// The special tokens that a model's file names: an answer ends at one of them.
+fn ends(program: &Path, model: &Path) -> Result<Vec<u64>> {
+    let events = events(Command::new(program).args(["show", "--json"]).arg(model))?;
+    let details = events.iter().find(|event| event["event"] == "details");
+    let metadata = details.and_then(|details| details["metadata"].as_array());
+    let metadata = metadata.context("the program does not show what the file says")?;
+    let is_id = |entry: &&Value| {
+        entry[0].as_str().is_some_and(|key| key.starts_with("tokenizer.") && key.ends_with("_token_id"))
+    };
+    Ok(metadata.iter().filter(is_id).filter_map(|entry| entry[1].as_str()?.parse().ok()).collect())
 }
 
 fn answer(events: &[Value]) -> Option<Answer> {
@@ -159,11 +210,14 @@ fn ask_peer(python: &Path, model: &Path, answers: &[Answer]) -> Result<Vec<Vec<u
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Where they part; an answer that the model ended is compared as far as it goes.
-fn meeting(answer: &Answer, other: &[u64]) -> Meeting {
+/// Where they part. An answer that ends is compared as far as it goes, and there the other has to end too.
+fn meeting(answer: &Answer, other: &[u64], ends: &[u64]) -> Meeting {
     let parting = answer.tokens.iter().zip(other).position(|(ours, theirs)| ours != theirs);
     match parting {
-        None => Meeting::Equal,
+        None => match other.get(answer.tokens.len()) {
+            Some(token) if !ends.contains(token) => Meeting::GoesOn(answer.tokens.len()),
+            _ => Meeting::Equal,
+        },
         Some(at) if answer.margins[at] <= TIE => Meeting::Tie(at, answer.margins[at]),
         Some(at) => Meeting::Differs(at, answer.margins[at]),
     }
@@ -176,18 +230,26 @@ mod tests {
     #[test]
     fn answers_part_at_a_tie_or_at_a_difference() {
         let answer = Answer { prompt: vec![1], tokens: vec![5, 6, 7], margins: vec![1.0, 5e-4, 0.3] };
-        assert_eq!(meeting(&answer, &[5, 6, 7, 8]), Meeting::Equal);
-        assert_eq!(meeting(&answer, &[5, 9, 7]), Meeting::Tie(1, 5e-4));
-        assert_eq!(meeting(&answer, &[5, 6, 9]), Meeting::Differs(2, 0.3));
+        let meet = |other: &[u64]| meeting(&answer, other, &[2, 8]);
+        assert_eq!((meet(&[5, 6, 7, 8]), meet(&[5, 6, 7])), (Meeting::Equal, Meeting::Equal));
+        assert_eq!(meet(&[5, 6, 7, 9]), Meeting::GoesOn(3));
+        assert_eq!(meet(&[5, 9, 7]), Meeting::Tie(1, 5e-4));
+        assert_eq!(meet(&[5, 6, 9]), Meeting::Differs(2, 0.3));
     }
 
     #[test]
-    fn prompts_are_spread_over_the_text() {
-        let text: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
-        let prompts = prompts(&text.join(" "), 10);
-        assert_eq!(prompts.len(), 10);
-        assert!(prompts[0].starts_with("0 1 2") && prompts[9].starts_with("87"), "{prompts:?}");
-        assert_eq!(super::prompts("one two", 3), ["one two"; 3]);
+    fn files_are_named_or_all_are_made() {
+        let wish = |line: &str| read(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let two = wish("--model a.gguf --texts t.jsonl --model b.gguf").unwrap();
+        assert_eq!(two.models, ["a.gguf", "b.gguf"].map(PathBuf::from));
+        assert_eq!(named(&two).unwrap().len(), 2);
+        assert!(
+            wish("--all --prompts 9").is_ok_and(|wishes| wishes.models.is_empty() && wishes.n_prompts == 9)
+        );
+        for line in ["--all --model a.gguf", "--prompts 9", "--all --prompts 0", "--song x", "--model"] {
+            assert!(wish(line).is_err(), "{line}");
+        }
+        assert!(named(&wish("--model a.gguf").unwrap()).is_err(), "no texts");
     }
 
     #[test]

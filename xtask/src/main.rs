@@ -15,6 +15,7 @@ mod starter_overlap;
 mod starter_text;
 mod tidy;
 mod times;
+mod vectors;
 mod workspace;
 
 use anyhow::{Result, bail};
@@ -56,8 +57,13 @@ static CHORES: &[Chore] = &[
     },
     Chore {
         name: "agree",
-        does: "whether llama.cpp says the same: --model FILE --texts FILE [--prompts N] …",
+        does: "whether llama.cpp says the same: --all, or --model FILE … --texts FILE; [--prompts N] …",
         run: agree::run,
+    },
+    Chore {
+        name: "vectors",
+        does: "whether sentence-transformers makes the same vectors: --model FOLDER [--texts FILE] …",
+        run: vectors::run,
     },
     Chore {
         name: "times",

@@ -148,7 +148,7 @@ impl Worker {
         // One model at a time, besides those that are answering.
         self.loaded.retain(Loaded::is_busy);
         let started = std::time::Instant::now();
-        let loaded = Loaded::new(&source, self.device.tensors())?;
+        let loaded = Loaded::new(&source, &self.store, self.device.tensors())?;
         self.loaded.push(loaded);
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
         self.loaded.last_mut().expect("it was just put there").submit(task, &source, load_ms)

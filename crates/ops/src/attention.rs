@@ -309,7 +309,7 @@ impl KvPool {
     /// An empty pool.
     pub fn new(shape: PoolShape, device: &Device) -> Self {
         let dims = [shape.blocks, shape.kv_heads, shape.block, shape.size];
-        let zeros = || Tensor::<4>::zeros(dims, device).into_dispatch();
+        let zeros = || zeros(dims, device).into_dispatch();
         Self { tensors: PoolTensors { keys: zeros(), values: zeros() }, dims }
     }
 
@@ -317,6 +317,15 @@ impl KvPool {
     pub fn size_bytes(&self) -> usize {
         2 * size_of::<f32>() * self.dims.iter().product::<usize>()
     }
+}
+
+/// Zeros; on the processor in memory that the system clears page by page, where it is used at all. Burn's own zeros
+/// are written and copied to where they lie: of a start with the model in the box, that was three quarters.
+fn zeros(dims: [usize; 4], device: &Device) -> Tensor<4> {
+    if crate::device::is_cpu(device) {
+        return Tensor::from_data(TensorData::new(vec![0f32; dims.iter().product()], dims), device);
+    }
+    Tensor::zeros(dims, device)
 }
 
 /// Writes the new keys and values into the pool, then lets every row attend to its sequence up to itself.

@@ -217,3 +217,26 @@ fn a_wrong_op_is_seen() {
         assert!(check(&case, &crate::device::cpu()).is_err(), "{what} was not seen");
     }
 }
+
+/// Bytes of this process that lie in memory.
+#[cfg(target_os = "linux")]
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it is told");
+    line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number")
+        << 10
+}
+
+/// A cache is made for the longest conversations, and most are short.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pool_takes_memory_where_it_is_used_alone() {
+    use crate::attention::{KvPool, PoolShape};
+    let before = resident_bytes();
+    let shape = PoolShape { blocks: 8192, kv_heads: 4, block: 32, size: 128 };
+    let pool = KvPool::new(shape, &crate::device::cpu());
+    let taken = resident_bytes().saturating_sub(before);
+    assert_eq!(pool.size_bytes(), 1 << 30);
+    // Other tests run meanwhile and take a little.
+    assert!(taken < 1 << 28, "{taken} bytes of an empty pool lie in memory");
+}

@@ -38,6 +38,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Its 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The name of the blob with this content: `sha256-<64 hex>`.
     pub(crate) fn file_name(&self) -> String {
         format!("sha256-{}", self.hex())

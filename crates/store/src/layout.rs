@@ -14,6 +14,7 @@ pub(crate) struct Layout {
     pub blobs: PathBuf,
     pub manifests: PathBuf,
     pub drafts: PathBuf,
+    pub cache: PathBuf,
     pub lock: PathBuf,
 }
 
@@ -25,6 +26,7 @@ impl Layout {
             blobs: models.join("blobs"),
             manifests: models.join("manifests"),
             drafts: models.join("tmp"),
+            cache: models.join("cache"),
             lock: models.join("lock"),
             models,
         }

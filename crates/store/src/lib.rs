@@ -9,6 +9,7 @@
 //! models/tmp/                                              drafts; locked while their writer lives
 //! models/partial/                                          files on their way here, kept over a kill
 //! models/lock                                              one writer at a time; readers never ask
+//! models/cache/<kind>/sha256-<64 hex>                      what can be made again, by what it was made from
 //! ```
 //!
 //! Models of others ([`found`]) stand behind the store's own and are used where they lie. A model's [`versions`] are
@@ -35,6 +36,7 @@
 //! ```
 
 pub mod about;
+mod cache;
 mod create;
 mod digest;
 mod draft;

@@ -20,6 +20,15 @@ pub struct Peer {
 static PEERS: &[Peer] = &[
     Peer { name: "torch", packages: &[("torch", "2.15.0"), ("numpy", "2.4.6")] },
     Peer { name: "llama.cpp", packages: &[("llama-cpp-python", "0.3.36"), ("numpy", "2.4.6")] },
+    Peer {
+        name: "sentence-transformers",
+        packages: &[
+            ("sentence-transformers", "6.2.0"),
+            ("transformers", "5.23.0"),
+            ("torch", "2.15.0"),
+            ("numpy", "2.4.6"),
+        ],
+    },
 ];
 
 /// Tells the version of every package that is named to it, `null` for one that is not there.

@@ -91,14 +91,14 @@ impl Embedder {
             Some(model) if model.manifest.file(Role::Model).is_some_and(|file| file.format != "gguf") => {
                 Self::of_folder(&Folder::of(store, model), device)
             }
-            _ => Self::of_gguf(open::find(store, wanted)?, device),
+            _ => Self::of_gguf(open::find(store, wanted)?, store, device),
         }
     }
 
-    fn of_gguf(source: open::Source, device: &ops::device::Device) -> Result<Self, Failure> {
+    fn of_gguf(source: open::Source, store: &Store, device: &ops::device::Device) -> Result<Self, Failure> {
         let file = formats::gguf::read(&source.file)?;
         let encoder = Encoder::from_gguf(&file, device)?;
-        let tokenizer = vocabulary::read(file.metadata(), &source.name)?;
+        let tokenizer = vocabulary::read_or_compile(file.metadata(), &source.name, store)?;
         let pooling = Pooling::of_gguf(&file)?.unwrap_or(Pooling::Mean);
         let length = encoder.config().context;
         Self { name: source.name, encoder, tokenizer, pooling, length }.checked()

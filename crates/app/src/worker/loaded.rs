@@ -5,6 +5,7 @@ use formats::TensorFile;
 use infer::{Engine, Event as Step, Limits, LocalModel, Request, SequenceId};
 use models::Decoder;
 use ops::device::Device;
+use store::Store;
 use text::answer::AnswerParser;
 use text::{CivilTime, Special, Tokenizer};
 
@@ -32,10 +33,12 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads the model file of `source`.
-    pub fn new(source: &Source, device: Device) -> Result<Self, Failure> {
+    /// Reads the model file of `source`, and its vocabulary compiled where `store` keeps it so.
+    pub fn new(source: &Source, store: &Store, device: Device) -> Result<Self, Failure> {
         let file = formats::gguf::read(&source.file)?;
-        let (decoder, tokenizer) = read(&file, &source.name, &device)?;
+        let decoder = models::load(&file, &device)?;
+        let tokenizer = vocabulary::read_or_compile(file.metadata(), &source.name, store)?;
+        check_fit(&tokenizer, decoder.config().vocabulary, &source.name)?;
         let dialogue = Dialogue::read(file.metadata(), &tokenizer)?;
         let engine = Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default());
         Ok(Self { key: source.key.clone(), engine, tokenizer, dialogue, live: Vec::new() })

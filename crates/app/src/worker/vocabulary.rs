@@ -2,10 +2,14 @@
 //!
 //! Source: the `tokenizer.*` keys of the GGUF specification.
 
+mod compiled;
+
 use base::TokenId;
 use formats::Metadata;
 use formats::metadata::{Array, Strings, Value};
 use text::{TokenType, Tokenizer, VocabularyParts};
+
+pub(crate) use compiled::read_or_compile;
 
 use crate::Failure;
 use crate::event::Piece;

@@ -13,10 +13,11 @@ use ops::activation::gelu::Gelu;
 use serde_json::Value as Json;
 
 use crate::converted::{Conversion, settings};
-use crate::files::{Named, as_gguf, as_safetensors, values};
+use crate::files::{Named, Stored, as_gguf_stored, as_safetensors, as_safetensors_stored, stored, values};
 use crate::parity::weights;
 use crate::reference::{MAX_ERROR, MIN_QUIRK, gather, largest_difference};
 use crate::run::{Seen, devices, numbers};
+use crate::table::{File, Subject};
 
 /// A fixture of a family.
 struct Case {
@@ -89,23 +90,70 @@ impl Case {
         Encoder::load(&as_safetensors(tensors), config, &self.family.hugging_face, device).unwrap()
     }
 
-    fn converted(&self, reference: &Reference, device: &Device) -> Encoder {
+    /// The settings and the tensors that llama.cpp converts them to.
+    fn conversion(&self, reference: &Reference) -> (Vec<(String, Value)>, Vec<Named>) {
         let mut described = reference.settings.clone();
         let context = described["max_position_embeddings"].as_u64().unwrap() - self.unused as u64;
         described["max_position_embeddings"] = context.into();
         let mut list = settings(self.conversion.architecture, &described);
         list.push((format!("{}.pooling_type", self.conversion.architecture), Value::U32(1)));
-        let list: Vec<_> = list.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
         let mut tensors = self.conversion.tensors(&weights(&reference.file), &described);
         tensors.retain(|tensor| !tensor.name.starts_with("pooler"));
         for table in tensors.iter_mut().filter(|tensor| tensor.name.starts_with("position_embd")) {
             table.values.drain(..self.unused * table.shape[1]);
             table.shape[0] -= self.unused;
         }
-        let file = as_gguf(&list, &tensors);
-        assert_eq!(Pooling::of_gguf(&file).unwrap(), Some(Pooling::Mean));
-        Encoder::from_gguf(&file, device).unwrap()
+        (list, tensors)
     }
+
+    fn converted(&self, reference: &Reference, device: &Device) -> Encoder {
+        let (settings, tensors) = self.conversion(reference);
+        from_gguf(&settings, &stored(&tensors), device)
+    }
+
+    /// What the table of parity compares.
+    fn subject(self) -> Subject {
+        let reference = self.open();
+        let (ids, config, dialect) =
+            (reference.ids.clone(), reference.config.clone(), &self.family.hugging_face);
+        let folder = File::new(weights(&reference.file), move |tensors| {
+            let (file, device) = (as_safetensors_stored(tensors), ops::device::cpu());
+            rows(&Encoder::load(&file, config.clone(), dialect, &device).unwrap(), &ids)
+        });
+        let (settings, tensors) = self.conversion(&reference);
+        let ids = reference.ids.clone();
+        let gguf = File::new(tensors, move |tensors| {
+            rows(&from_gguf(&settings, tensors, &ops::device::cpu()), &ids)
+        });
+        Subject {
+            fixture: self.name.into(),
+            family: self.family.name,
+            row: reference.config.width,
+            expected: values(&reference.file, "layers.1.output"),
+            folder,
+            gguf: Some(gguf),
+        }
+    }
+}
+
+/// From the tensors that llama.cpp converts a model to, stored in any way.
+fn from_gguf(settings: &[(String, Value)], tensors: &[Stored], device: &Device) -> Encoder {
+    let list: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    let file = as_gguf_stored(&list, tensors);
+    assert_eq!(Pooling::of_gguf(&file).unwrap(), Some(Pooling::Mean));
+    Encoder::from_gguf(&file, device).unwrap()
+}
+
+/// The rows of the last layer that a reference stores.
+fn rows(encoder: &Encoder, ids: &[u32]) -> Vec<f32> {
+    let mut seen = Seen::default();
+    encoder.forward(ids, &[ids.len()], Some(&mut seen));
+    gather(&seen.0["layers.1.output"], encoder.config().width, &(0..ids.len()).step_by(3).collect::<Vec<_>>())
+}
+
+/// What the table of parity compares.
+pub fn subjects() -> Vec<Subject> {
+    cases().map(Case::subject).into()
 }
 
 /// Holds every stored row against what was seen, and the pooled one.

@@ -11,22 +11,29 @@ pub struct Named {
     pub values: Vec<f32>,
 }
 
+/// A tensor of any type, as it stands in a file.
+pub type Stored = (TensorSpec, Vec<u8>);
+
 /// Writes tensors and reads them back.
 pub fn as_safetensors(tensors: &[Named]) -> TensorFile {
-    let metadata = Metadata::new("model.safetensors");
-    let mut writer = safetensors::write(Vec::new(), &metadata, &specs(tensors)).unwrap();
-    tensors.iter().for_each(|tensor| writer.append(&bytes(&tensor.values)).unwrap());
+    as_safetensors_stored(&stored(tensors))
+}
+
+/// Writes tensors of any type and reads them back.
+pub fn as_safetensors_stored(tensors: &[Stored]) -> TensorFile {
+    let specs: Vec<TensorSpec> = tensors.iter().map(|(spec, _)| spec.clone()).collect();
+    let mut writer = safetensors::write(Vec::new(), &Metadata::new("model.safetensors"), &specs).unwrap();
+    tensors.iter().for_each(|(_, bytes)| writer.append(bytes).unwrap());
     safetensors::read(&FileBytes::from_vec("model.safetensors", writer.finish().unwrap())).unwrap()
 }
 
 /// Writes tensors behind settings and reads them back.
 pub fn as_gguf(settings: &[(&str, Value)], tensors: &[Named]) -> TensorFile {
-    let stored = specs(tensors).into_iter().zip(tensors.iter().map(|tensor| bytes(&tensor.values)));
-    as_gguf_stored(settings, &stored.collect::<Vec<_>>())
+    as_gguf_stored(settings, &stored(tensors))
 }
 
 /// Writes tensors of any type behind settings and reads them back.
-pub fn as_gguf_stored(settings: &[(&str, Value)], tensors: &[(TensorSpec, Vec<u8>)]) -> TensorFile {
+pub fn as_gguf_stored(settings: &[(&str, Value)], tensors: &[Stored]) -> TensorFile {
     let mut metadata = Metadata::new("model.gguf");
     settings.iter().for_each(|(key, value)| metadata.insert(key, value.clone()));
     let specs: Vec<TensorSpec> = tensors.iter().map(|(spec, _)| spec.clone()).collect();
@@ -57,6 +64,11 @@ pub fn llama_settings(config: &Config, theta: f32) -> Vec<(&'static str, Value)>
 pub fn values(file: &TensorFile, name: &str) -> Vec<f32> {
     let bytes = file.tensor_bytes(file.tensor(name).unwrap()).unwrap();
     bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+/// Tensors in F32, as they stand in a file.
+pub fn stored(tensors: &[Named]) -> Vec<Stored> {
+    specs(tensors).into_iter().zip(tensors.iter().map(|tensor| bytes(&tensor.values))).collect()
 }
 
 /// The shapes of tensors in F32.

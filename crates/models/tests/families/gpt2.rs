@@ -8,10 +8,11 @@ use models::families::GPT2;
 use models::{Config, Decoder, Error};
 use ops::activation::gelu::Gelu;
 
-use crate::files::{Named, as_gguf, as_safetensors};
+use crate::files::{Named, as_gguf, as_gguf_stored, as_safetensors, as_safetensors_stored};
 use crate::reference::{MAX_ERROR, MIN_QUIRK, Reference, check, check_quirk};
 use crate::run::devices;
 use crate::seeded;
+use crate::table::{File, Subject, answers};
 
 const CASES: [&str; 3] = ["tied-head", "separate-head", "without-bias"];
 
@@ -100,6 +101,31 @@ fn settings(config: &Config) -> Vec<(&'static str, Value)> {
 
 fn load(tensors: &[Named], config: &Config, device: &Device) -> Result<Decoder, Error> {
     Decoder::load(&as_safetensors(tensors), config.clone(), &GPT2.hugging_face, device)
+}
+
+/// What the table of parity compares.
+pub fn subjects() -> Vec<Subject> {
+    let subject = |case: &str| {
+        let reference = open(case);
+        let (ids, config) = (reference.ids.clone(), reference.config.clone());
+        let folder = File::new(weights(case, &reference), move |tensors| {
+            let (file, device) = (as_safetensors_stored(tensors), ops::device::cpu());
+            answers(&Decoder::load(&file, config.clone(), &GPT2.hugging_face, &device).unwrap(), &ids)
+        });
+        let (ids, settings) = (reference.ids.clone(), settings(&reference.config));
+        let gguf = File::new(converted(weights(case, &reference)), move |tensors| {
+            answers(&models::load(&as_gguf_stored(&settings, tensors), &ops::device::cpu()).unwrap(), &ids)
+        });
+        Subject {
+            fixture: format!("gpt2-two-layers/{case}"),
+            family: GPT2.name,
+            row: reference.config.vocabulary,
+            expected: reference.logits(),
+            folder,
+            gguf: Some(gguf),
+        }
+    };
+    CASES.map(subject).into()
 }
 
 #[test]

@@ -7,10 +7,11 @@ use models::{Attend, Config, Decoder, Dialect, Input};
 use ops::Rows;
 use ops::rope::Layout;
 
-use crate::files::{Named, as_gguf, as_safetensors, llama_settings};
+use crate::files::{Named, as_gguf, as_gguf_stored, as_safetensors, as_safetensors_stored, llama_settings};
 use crate::reference::{MIN_QUIRK, Reference, check, check_quirk, gather};
 use crate::run::{Conversation, Seen, devices, numbers, run_causal};
 use crate::seeded;
+use crate::table::{File, Subject, answers};
 
 pub const CASES: [&str; 2] = ["separate-head", "tied-head"];
 pub fn open(case: &str) -> Reference {
@@ -85,6 +86,31 @@ pub fn gguf_tensors(reference: &Reference) -> Vec<Named> {
 fn paired(row: usize, size: usize) -> usize {
     let (head, place) = (row / size, row % size);
     head * size + place / 2 + (place % 2) * size / 2
+}
+
+/// What the table of parity compares.
+pub fn subjects() -> Vec<Subject> {
+    let subject = |case: &str| {
+        let reference = open(case);
+        let (ids, config) = (reference.ids.clone(), reference.config.clone());
+        let folder = File::new(weights(&reference, &LLAMA.hugging_face), move |tensors| {
+            let (file, device) = (as_safetensors_stored(tensors), ops::device::cpu());
+            answers(&Decoder::load(&file, config.clone(), &LLAMA.hugging_face, &device).unwrap(), &ids)
+        });
+        let (ids, settings) = (reference.ids.clone(), llama_settings(&reference.config, theta(&reference)));
+        let gguf = File::new(gguf_tensors(&reference), move |tensors| {
+            answers(&models::load(&as_gguf_stored(&settings, tensors), &ops::device::cpu()).unwrap(), &ids)
+        });
+        Subject {
+            fixture: format!("llama-two-layers/{case}"),
+            family: LLAMA.name,
+            row: reference.config.vocabulary,
+            expected: reference.logits(),
+            folder,
+            gguf: Some(gguf),
+        }
+    };
+    CASES.map(subject).into()
 }
 
 #[test]

@@ -13,3 +13,4 @@ mod reference;
 mod run;
 mod seeded;
 mod stories;
+mod table;

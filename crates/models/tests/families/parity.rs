@@ -1,8 +1,11 @@
 //! Every family against `transformers`, layer by layer: from the files of a Hugging Face folder and from what llama.cpp
 //! would convert them to, whole and in pieces, on every device.
 
+use std::rc::Rc;
+
 use burn::tensor::Device;
 use formats::TensorFile;
+use formats::metadata::Value;
 use models::blocks::{EmbeddingScale, FeedForwardKind, Residual, Weighing};
 use models::config::{Scaling, Turn};
 use models::families::recognise_config;
@@ -12,10 +15,11 @@ use ops::activation::gelu::Gelu;
 use ops::rope::Layout;
 
 use crate::converted::{Conversion, Step, settings};
-use crate::files::{Named, as_gguf, as_safetensors};
+use crate::files::{Named, Stored, as_gguf_stored, as_safetensors, as_safetensors_stored, stored};
 use crate::reference::{MIN_QUIRK, Reference, check, check_quirk};
 use crate::run::devices;
 use crate::seeded;
+use crate::table::{File, Subject, answers};
 
 /// A fixture of a family.
 struct Case {
@@ -272,17 +276,57 @@ impl Case {
         Decoder::load(&as_safetensors(tensors), config, &self.family.hugging_face, device).unwrap()
     }
 
-    /// From what llama.cpp converts them to.
-    fn converted(&self, reference: &Reference, device: &Device) -> Option<Decoder> {
+    /// The settings and the tensors that llama.cpp converts them to.
+    fn conversion(&self, reference: &Reference) -> Option<(Vec<(String, Value)>, Vec<Named>)> {
         let conversion = self.conversion.as_ref()?;
-        let list = settings(conversion.architecture, &reference.settings);
-        let list: Vec<_> = list.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
         let tensors = conversion.tensors(&weights(&reference.file), &reference.settings);
-        let file = as_gguf(&list, &tensors);
+        Some((settings(conversion.architecture, &reference.settings), tensors))
+    }
+
+    /// From the tensors that llama.cpp converts them to, stored in any way.
+    fn from_gguf(&self, settings: &[(String, Value)], tensors: &[Stored], device: &Device) -> Decoder {
+        let list: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        let file = as_gguf_stored(&list, tensors);
         let family = models::recognise(&file).unwrap();
         let config = Config::from_gguf(file.metadata(), &family.gguf, "model.gguf").unwrap();
-        Some(Decoder::load(&file, self.opened(config), &family.gguf, device).unwrap())
+        Decoder::load(&file, self.opened(config), &family.gguf, device).unwrap()
     }
+
+    fn converted(&self, reference: &Reference, device: &Device) -> Option<Decoder> {
+        let (settings, tensors) = self.conversion(reference)?;
+        Some(self.from_gguf(&settings, &stored(&tensors), device))
+    }
+
+    /// What the table of parity compares.
+    fn subject(self) -> Subject {
+        let reference = self.open();
+        let case = Rc::new(self);
+        let (ids, config, dialect) =
+            (reference.ids.clone(), reference.config.clone(), &case.family.hugging_face);
+        let folder = File::new(weights(&reference.file), move |tensors| {
+            let file = as_safetensors_stored(tensors);
+            answers(&Decoder::load(&file, config.clone(), dialect, &ops::device::cpu()).unwrap(), &ids)
+        });
+        let (ids, of_file) = (reference.ids.clone(), Rc::clone(&case));
+        let gguf = case.conversion(&reference).map(|(settings, tensors)| {
+            File::new(tensors, move |tensors| {
+                answers(&of_file.from_gguf(&settings, tensors, &ops::device::cpu()), &ids)
+            })
+        });
+        Subject {
+            fixture: case.fixture.into(),
+            family: case.family.name,
+            row: reference.config.vocabulary,
+            expected: reference.logits(),
+            folder,
+            gguf,
+        }
+    }
+}
+
+/// What the table of parity compares.
+pub fn subjects() -> Vec<Subject> {
+    cases().into_iter().map(Case::subject).collect()
 }
 
 /// The tensors of the files that `transformers` wrote.

@@ -25,7 +25,7 @@ struct Twice {
 }
 
 /// The type of a file that is called as a type of block.
-fn dtype(kind: Quantised) -> Dtype {
+pub fn dtype(kind: Quantised) -> Dtype {
     (0..64).filter_map(Dtype::from_ggml).find(|dtype| dtype.name() == kind.blocks().name()).unwrap()
 }
 
