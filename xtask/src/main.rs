@@ -6,6 +6,7 @@
 mod agree;
 mod bench;
 mod ci;
+mod fit_check;
 mod fuzz;
 mod golden;
 mod gpu;
@@ -13,6 +14,7 @@ mod heavy;
 mod starter_check;
 mod starter_overlap;
 mod starter_text;
+mod synth;
 mod tidy;
 mod times;
 mod workspace;
@@ -58,6 +60,16 @@ static CHORES: &[Chore] = &[
         name: "agree",
         does: "whether llama.cpp says the same: --model FILE --texts FILE [--prompts N] …",
         run: agree::run,
+    },
+    Chore {
+        name: "synth",
+        does: "a model of a real shape with random weights: --shape NAME --quant NAME --out PATH …",
+        run: synth::run,
+    },
+    Chore {
+        name: "fit-check",
+        does: "what `hearth fit` expects beside what `hearth bench` measures: [--shape NAME] …",
+        run: fit_check::run,
     },
     Chore {
         name: "times",
