@@ -193,7 +193,7 @@ mod tests {
         };
         let (gguf, folder) = (of(&GPT2.gguf), of(&GPT2.hugging_face));
         assert_eq!((gguf.layers, gguf.turned_bytes), (folder.layers.clone(), 0));
-        assert_eq!(folder.turned_bytes, folder.layers.iter().map(|products| products.n_bytes).sum());
+        assert_eq!(folder.turned_bytes, folder.layers.iter().map(|products| products.n_bytes).sum::<u64>());
         assert_eq!(folder.table_bytes, 4 * 8 * 16);
     }
 }

@@ -19,6 +19,7 @@ use kernels::attention as kernel;
 
 use crate::buffers::unwritten;
 use crate::cost::Cost;
+use crate::device::is_cpu;
 use crate::host::{from_host, host, values_mut};
 use crate::value::Value;
 
@@ -309,7 +310,15 @@ impl KvPool {
     /// An empty pool.
     pub fn new(shape: PoolShape, device: &Device) -> Self {
         let dims = [shape.blocks, shape.kv_heads, shape.block, shape.size];
-        let zeros = || Tensor::<4>::zeros(dims, device).into_dispatch();
+        let zeros = || {
+            // Burn's zeros of the processor are copied to an aligned place, which touches all of them; these are the
+            // system's, which take no memory before something is written there.
+            let zeros = match is_cpu(device) {
+                true => Tensor::from_data(TensorData::new(vec![0.0f32; dims.iter().product()], dims), device),
+                false => Tensor::<4>::zeros(dims, device),
+            };
+            zeros.into_dispatch()
+        };
         Self { tensors: PoolTensors { keys: zeros(), values: zeros() }, dims }
     }
 

@@ -182,9 +182,25 @@ mod tests {
         let mut elsewhere = fitting();
         let unknown = FitAs { generated_tokens_per_s: None, ..elsewhere.storages[0].clone() };
         elsewhere.storages.push(FitAs { storage: "IQ2_M".into(), weight_bytes: 600_000_000, ..unknown });
-        (elsewhere.model, elsewhere.lengths) = ("hf.co/anna/poems".into(), Vec::new());
+        elsewhere.model = "hf.co/anna/poems".into();
         (elsewhere.is_offered, elsewhere.take) = (true, Some("hf.co/anna/poems:Q8_0".into()));
         let told = Script::new([Event::Fitting(Box::new(elsewhere))]).run(&["fit", "hf.co/anna/poems"]);
-        expect![[r#""#]].assert_eq(&told.out);
+        expect![[r#"
+            hf.co/anna/poems: 807 MB, mostly Q4_K, made for 131072 tokens
+            Here: 2 threads, 27.4 GB/s of memory, 0.44 TFLOP/s in f32, 8.0 GB of memory free
+
+            CONTEXT  MEMORY  OF WHICH CACHE  FITS  PROMPT  GENERATED
+                512  900 MB           34 MB   yes   812/s     9.88/s
+             131072  9.4 GB          8.6 GB    no   812/s     9.88/s
+
+            What its source has, with room for 4096 tokens:
+            STORED AS  DOWNLOAD  MEMORY  FITS  GENERATED
+                 BF16    2.5 GB  2.8 GB   yes     3.24/s
+                 Q8_0    1.3 GB  1.6 GB   yes     6.11/s  take this one
+                IQ2_M    600 MB  2.8 GB   yes          ?
+
+            To fetch it: hearth pull hf.co/anna/poems:Q8_0
+        "#]]
+        .assert_eq(&told.out);
     }
 }

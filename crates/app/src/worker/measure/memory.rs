@@ -63,4 +63,18 @@ mod tests {
         // Other tests hold memory at the same time, but not so much.
         assert!(peak().unwrap() < before);
     }
+
+    /// A model of a short text takes no more than that text needs, however much it may take.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_empty_cache_takes_no_memory() {
+        const BYTES: usize = 2 << 30;
+        let config = models::Config::new([9, 512, 8, 9, 1 << 16], [8, 8], &models::families::LLAMA.gguf);
+        let before = held().unwrap();
+        let n_pages = BYTES / models::KvCache::block_bytes(&config, infer::BLOCK);
+        let cache = models::KvCache::new(&config, n_pages, infer::BLOCK, &ops::device::cpu());
+        assert!(cache.size_bytes() > BYTES / 2);
+        // Other tests take memory at the same time, but not so much.
+        assert!(held().unwrap().saturating_sub(before) < BYTES as u64 / 2);
+    }
 }

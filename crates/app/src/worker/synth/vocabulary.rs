@@ -15,9 +15,10 @@ use crate::worker::training::conversation::SPECIAL;
 /// # Errors
 /// When there is no room for the bytes.
 pub(super) fn parts(size: usize) -> Result<VocabularyParts, Failure> {
-    // Learned from nothing it has the bytes and the control tokens alone.
-    let least = 256 + SPECIAL.len();
-    let mut parts = LearnVocabulary::new(Settings::new(least, &SPECIAL))?.finish()?.parts;
+    // With room for no more it has the bytes and the control tokens alone.
+    let mut learning = LearnVocabulary::new(Settings::new(256 + SPECIAL.len(), &SPECIAL))?;
+    learning.add("a");
+    let mut parts = learning.finish()?.parts;
     let special = |at: usize| Some(TokenId(at as u32));
     (parts.bos, parts.eos, parts.pad) = (special(0), special(2), special(0));
     parts.ends = special(0).into_iter().collect();
