@@ -2,7 +2,7 @@
 //! stands in this file.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kernels::{isa, machine, pool};
 
@@ -11,6 +11,8 @@ use crate::event::measure::Machine;
 /// Bytes that are read to measure bandwidth: more than any cache of a personal machine holds.
 const STREAM_BYTES: usize = 192 << 20;
 const TIMES: usize = 5;
+/// No call is timed again when so much time went into it.
+const ENOUGH: Duration = Duration::from_millis(100);
 
 /// Measures what the machine can do at most.
 pub(crate) fn measure() -> Machine {
@@ -41,15 +43,15 @@ fn fastest(mut work: impl FnMut()) -> f64 {
     (0..TIMES).map(time).fold(f64::INFINITY, f64::min)
 }
 
-/// Seconds that a call usually takes: the middle of a few, after one that warms up.
+/// Seconds that a call usually takes: the middle of a few, after one that warms up; of one that takes long, of fewer.
 pub(crate) fn usual(mut work: impl FnMut()) -> f64 {
     work();
-    let mut seconds = [0.0; TIMES];
-    for time in &mut seconds {
+    let (begun, mut seconds) = (Instant::now(), Vec::new());
+    while seconds.is_empty() || seconds.len() < TIMES && begun.elapsed() < ENOUGH {
         let begun = Instant::now();
         work();
-        *time = begun.elapsed().as_secs_f64();
+        seconds.push(begun.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    seconds[TIMES / 2]
+    seconds[seconds.len() / 2]
 }
