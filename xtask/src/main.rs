@@ -6,6 +6,7 @@
 mod agree;
 mod bench;
 mod ci;
+mod fit_check;
 mod fuzz;
 mod golden;
 mod gpu;
@@ -13,6 +14,7 @@ mod heavy;
 mod starter_check;
 mod starter_overlap;
 mod starter_text;
+mod synth;
 mod tidy;
 mod times;
 mod vectors;
@@ -64,6 +66,16 @@ static CHORES: &[Chore] = &[
         name: "vectors",
         does: "whether sentence-transformers makes the same vectors: --model FOLDER [--texts FILE] …",
         run: vectors::run,
+    },
+    Chore {
+        name: "synth",
+        does: "a model of a real shape with random weights: --shape NAME --quant NAME --out PATH …",
+        run: synth::run,
+    },
+    Chore {
+        name: "fit-check",
+        does: "what `hearth fit` expects beside what `hearth bench` measures: [--shape NAME] …",
+        run: fit_check::run,
     },
     Chore {
         name: "times",

@@ -89,6 +89,7 @@ impl App {
             Job::Train(train) => self.run_training(train, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
             Job::Embed(embed) => self.run_embed(embed, reporter),
+            Job::Fit(fit) => self.run_fetch(reporter, move |place| worker::measure::run_fit(place, &fit)),
             Job::Pull(pull) => self.run_fetch(reporter, move |place| place.pull(&pull)),
             Job::Outdated { model } => {
                 self.run_fetch(reporter, move |place| place.outdated(model.as_deref()))
@@ -136,7 +137,6 @@ impl App {
         let (home, store, now_ms) = (self.home.clone(), self.store.clone(), self.clock.now_unix_ms());
         self.on_a_thread("library", reporter, move |reporter| match job {
             Job::Runs(runs) => worker::runs::run(&home, &runs, reporter),
-            Job::Fit(fit) => worker::measure::run_fit(&store, &fit, reporter),
             job => worker::library::run(&store, job, now_ms, reporter),
         });
     }

@@ -22,4 +22,5 @@ pub use front::{App, Settings};
 pub use job::Job;
 pub use network::Network;
 pub use running::{Canceller, Running};
+pub use worker::synth::{Synthesis, shape_names, synthesise};
 pub use worker::training::record::Record;

@@ -28,6 +28,7 @@ mod reading;
 pub(crate) mod runs;
 mod said;
 mod stream;
+pub(crate) mod synth;
 pub(crate) mod training;
 mod vocabulary;
 

@@ -13,7 +13,7 @@ mod split;
 mod value;
 mod write;
 
-pub use read::read;
+pub use read::{read, read_beginning};
 pub use split::join;
 pub use write::write;
 
@@ -125,6 +125,33 @@ mod tests {
         round_trip(None);
         round_trip(Some(8));
         round_trip(Some(4096));
+    }
+
+    /// However little of a file is here, either its header is known as it is in the whole file, or more is asked for.
+    #[test]
+    fn the_beginning_of_a_file_tells_what_the_whole_does() {
+        let specs = [spec("a", Dtype::F32, &[2, 300]), spec("b", Dtype::Q8_0, &[3, 64])];
+        let mut writer = write(Vec::new(), &every_value(), &specs).unwrap();
+        for spec in &specs {
+            writer.append(&vec![1; usize::try_from(spec.size_bytes().unwrap()).unwrap()]).unwrap();
+        }
+        let bytes = writer.finish().unwrap();
+        let whole = read(&FileBytes::from_vec("f", bytes.clone())).unwrap();
+        let data = whole.tensors()[0].range.start;
+        for n_bytes in 4..data {
+            let part = FileBytes::from_vec("f", bytes[..n_bytes].to_vec());
+            match read_beginning(&part, bytes.len() as u64) {
+                Err(Error::Truncated { needed, left, .. }) => assert!(needed > left, "{n_bytes}"),
+                Err(error) => panic!("{n_bytes}: {error}"),
+                Ok(file) => {
+                    assert_eq!(file.tensors(), whole.tensors(), "{n_bytes}");
+                    assert!(data - n_bytes < 32, "nothing but padding is missing");
+                    assert!(matches!(file.tensor_bytes(&file.tensors()[0]), Err(Error::Range { .. })));
+                }
+            }
+        }
+        let error = read_beginning(&FileBytes::from_vec("f", bytes[..data].to_vec()), data as u64);
+        assert!(matches!(error, Err(Error::Range { .. })), "the tensors are not in a file of this length");
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod read;
 mod write;
 
 pub use convert::convert;
-pub use read::read;
+pub use read::{read, read_beginning};
 pub use write::write;
 
 const METADATA_KEY: &str = "__metadata__";
@@ -68,6 +68,28 @@ mod tests {
             assert_eq!(file.tensor_bytes(entry).unwrap(), vec![index as u8; entry.range.len()]);
         }
         assert_eq!(file.tensors()[0].range.start % 8, 0);
+    }
+
+    #[test]
+    fn the_beginning_of_a_file_tells_what_the_whole_does() {
+        let specs = [spec("a", Dtype::F32, &[2, 3]), spec("b", Dtype::BF16, &[5])];
+        let mut writer = write(Vec::new(), &Metadata::new("f"), &specs).unwrap();
+        specs.iter().for_each(|spec| writer.append(&vec![1; spec.size_bytes().unwrap() as usize]).unwrap());
+        let bytes = writer.finish().unwrap();
+        let whole = read(&FileBytes::from_vec("f", bytes.clone())).unwrap();
+        let data = whole.tensors()[0].range.start;
+        for n_bytes in 8..=data {
+            let part = FileBytes::from_vec("f", bytes[..n_bytes].to_vec());
+            match read_beginning(&part, bytes.len() as u64) {
+                Err(Error::Truncated { needed, left, .. }) => {
+                    assert_eq!(needed - left, (data - n_bytes) as u64, "what is missing of the header");
+                }
+                Err(error) => panic!("{n_bytes}: {error}"),
+                Ok(file) => assert_eq!((file.tensors(), n_bytes), (whole.tensors(), data)),
+            }
+        }
+        let short = read_beginning(&FileBytes::from_vec("f", bytes.clone()), bytes.len() as u64 + 1);
+        assert!(matches!(short, Err(Error::Hole { .. })));
     }
 
     #[test]

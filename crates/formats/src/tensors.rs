@@ -226,9 +226,12 @@ impl Claim {
     }
 }
 
-/// Turns claims into entries: every range inside the file, none shares a byte with another.
-pub(crate) fn check_ranges(file: &FileBytes, claims: Vec<Claim>) -> Result<Vec<TensorEntry>, Error> {
-    let file_bytes = file.size_bytes();
+/// Turns claims into entries: every range inside a file of so many bytes, none shares a byte with another.
+pub(crate) fn check_ranges(
+    file: &FileBytes,
+    file_bytes: u64,
+    claims: Vec<Claim>,
+) -> Result<Vec<TensorEntry>, Error> {
     let label = file.shared_label();
     for claim in &claims {
         let Claim { start, end, .. } = *claim;
@@ -273,7 +276,8 @@ mod tests {
     #[test]
     fn ranges_are_inside_and_apart() {
         let file = FileBytes::from_vec("f", vec![0; 100]);
-        let check = |claims: Vec<Claim>| check_ranges(&file, claims).map(|entries| entries.len());
+        let check =
+            |claims: Vec<Claim>| check_ranges(&file, file.size_bytes(), claims).map(|entries| entries.len());
         assert_eq!(check(vec![claim("b", 50, 100), claim("a", 0, 50)]).unwrap(), 2);
         assert!(matches!(check(vec![claim("a", 50, 101)]), Err(Error::Range { .. })));
         assert!(matches!(check(vec![claim("a", 60, 50)]), Err(Error::Range { .. })));
@@ -289,7 +293,7 @@ mod tests {
     #[test]
     fn tensors_are_found_by_name_and_a_foreign_entry_is_refused() {
         let bytes = FileBytes::from_vec("f", vec![7; 8]);
-        let entries = check_ranges(&bytes, vec![claim("z", 0, 1), claim("a", 1, 2)]).unwrap();
+        let entries = check_ranges(&bytes, 8, vec![claim("z", 0, 1), claim("a", 1, 2)]).unwrap();
         let file = TensorFile::new(bytes, FileKind::Gguf, Metadata::new("f"), entries);
         assert_eq!(file.tensor("a").unwrap().range, 1..2);
         assert_eq!(file.tensor_bytes(file.tensor("z").unwrap()).unwrap(), [7]);

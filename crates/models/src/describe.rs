@@ -5,6 +5,7 @@
 
 use formats::Metadata;
 use formats::metadata::{Array, Value};
+use ops::experts::Weighing;
 use serde_json::json;
 
 use crate::blocks::{Residual, YarnRange};
@@ -135,6 +136,13 @@ impl Config {
             real(keys.score_scale, other_scale),
             real(keys.score_divisor, Some((1.0 / (scale * scale)).round())),
             truth(keys.parallel, self.blocks.residual == Residual::Parallel),
+            (keys.n_experts, self.experts.map(|sizes| Size::Count(sizes.n_experts))),
+            (keys.n_chosen, self.experts.map(|sizes| Size::Count(sizes.n_chosen))),
+            (keys.expert_width, self.experts.map(|_| Size::Count(self.feed_forward))),
+            (
+                keys.normalised,
+                self.experts.map(|_| Size::Truth(self.blocks.weighing == Weighing::AmongChosen)),
+            ),
         ];
         all.into_iter()
             .filter_map(|(key, size)| Some((first(key), size?)))

@@ -19,6 +19,7 @@ mod load;
 pub mod parameters;
 mod pass;
 mod probe;
+pub mod rehearsal;
 pub mod tensors;
 pub mod traffic;
 

@@ -6,9 +6,11 @@
 //! to the stream by the root of the number of additions; Y. LeCun et al., "Efficient BackProp" (1998),
 //! section 4.6, for one over the root of the inputs.
 
+mod listed;
 mod read;
 mod written;
 
+pub use listed::{Listed, list};
 pub use written::Written;
 
 use base::Rng;
@@ -456,6 +458,7 @@ impl Plan {
         let [_, biases] = product_biases(blocks.biases);
         let in_file = |part: &str| InFile { name: name(part), rows: FileRows::Product };
         let whole = |part| in_file(if names.gate_up.is_empty() { part } else { names.gate_up });
+        self.sinks(config, dialect, index);
         let attended = config.n_heads * config.head_size;
         let output = (&*name(names.attention_output), in_file(names.attention_output));
         self.linear(output, [width, attended], Start::Added, biases);
@@ -463,11 +466,15 @@ impl Plan {
             self.norm(&name(names.attention_post_norm), width, of_norms);
         }
         self.norm(&name(names.feed_forward_norm), width, of_norms);
-        if blocks.feed_forward.is_gated() {
-            self.linear((&name(names.gate), whole(names.gate)), [inner, width], Start::Inner, biases);
+        if let Some(sizes) = config.experts {
+            self.experts(config, sizes, dialect, index);
+        } else {
+            if blocks.feed_forward.is_gated() {
+                self.linear((&name(names.gate), whole(names.gate)), [inner, width], Start::Inner, biases);
+            }
+            self.linear((&name(names.up), whole(names.up)), [inner, width], Start::Inner, biases);
+            self.linear((&name(names.down), in_file(names.down)), [width, inner], Start::Added, biases);
         }
-        self.linear((&name(names.up), whole(names.up)), [inner, width], Start::Inner, biases);
-        self.linear((&name(names.down), in_file(names.down)), [width, inner], Start::Added, biases);
         if norms.of_sums {
             self.norm(&name(names.feed_forward_post_norm), width, of_norms);
         }
@@ -521,7 +528,9 @@ impl Plan {
             rows => rows,
         };
         let file = InFile { name: bias_of(&weight.file.name), rows };
-        let (name, shape) = (bias_of(&weight.name), vec![weight.shape[0]]);
+        // One for each output: of experts in one tensor, for each output of each.
+        let inputs = if weight.shape.len() > 1 { weight.shape.len() - 1 } else { 1 };
+        let (name, shape) = (bias_of(&weight.name), weight.shape[..inputs].to_vec());
         self.list.push(Planned { name, shape, start: Start::Zero, file });
     }
 }

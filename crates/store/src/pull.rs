@@ -32,6 +32,7 @@ pub(crate) mod fuzz;
 mod header;
 mod hugging_face;
 mod journal;
+mod look;
 mod obtain;
 mod ollama;
 mod origin;
@@ -56,6 +57,7 @@ use crate::versions::Removed;
 use crate::write::check_writable;
 use crate::{Digest, Error, FileRef, Model, ModelInfo, ModelName, Result, Store};
 
+pub use look::{Look, Quantisation, RemoteFile, look};
 pub use origin::{Origin, RemoteVersion};
 pub use problem::Problem;
 pub use progress::{Phase, Progress};

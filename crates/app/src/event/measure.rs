@@ -68,6 +68,12 @@ pub struct Fitting {
     pub lengths: Vec<FitAt>,
     /// What each way of storing the weights would take, the largest first.
     pub storages: Vec<FitAs>,
+    /// Whether those are what its source has; else any that it can be stored in.
+    #[serde(default)]
+    pub is_offered: bool,
+    /// What to pull, where the model is not here: in the best quantisation that its source has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take: Option<String>,
     /// The machine.
     pub machine: Machine,
 }
@@ -92,16 +98,16 @@ pub struct FitAt {
 /// What is expected of the same model with its matrices stored in another way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitAs {
-    /// The way, as files name it.
+    /// The way, as mixes and quantisations are named.
     pub storage: String,
-    /// Bytes of the weights.
+    /// Bytes of the weights: of what a source has, those that a pull brings.
     pub weight_bytes: u64,
     /// Memory with 4,096 tokens of context, or as many as the model takes.
     pub memory_bytes: u64,
     /// Whether that is there.
     pub fits: Option<bool>,
-    /// Generated tokens a second.
-    pub generated_tokens_per_s: f64,
+    /// Generated tokens a second; nothing where it is not known how its maker mixed it.
+    pub generated_tokens_per_s: Option<f64>,
     /// Whether it is the one to take: the most exact that fits.
     pub is_best: bool,
 }

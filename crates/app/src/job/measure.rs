@@ -18,7 +18,8 @@ pub struct Bench {
 /// Say how much memory a model needs here and how fast it will be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fit {
-    /// Its name, or the path of a model file.
+    /// Its name, or the path of a model file or folder; where it is not here, what could be pulled: then the headers of
+    /// its files are read where they are.
     pub model: String,
     /// Tokens of context to answer for; sensible ones when there are none.
     pub contexts: Vec<usize>,

@@ -32,7 +32,7 @@ pub(crate) fn run(store: &Store, export: &Export) -> Result<Event, Failure> {
 }
 
 /// Writes a file in the place of the one that may be there; its path and its size in bytes.
-fn write_file(
+pub(super) fn write_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(PathBuf, u64), Failure> {
@@ -177,7 +177,12 @@ fn write_safetensors(written: &[Written<'_>], storage: Storage, out: &mut dyn Wr
     Ok(())
 }
 
-fn tokenizer_config(parts: &text::VocabularyParts, metadata: &Metadata, context: usize) -> serde_json::Value {
+/// The `tokenizer_config.json` of a vocabulary, with the template of a GGUF file's metadata.
+pub(super) fn tokenizer_config(
+    parts: &text::VocabularyParts,
+    metadata: &Metadata,
+    context: usize,
+) -> serde_json::Value {
     let token = |id: Option<base::TokenId>| id.and_then(|id| parts.tokens.get(id.0 as usize));
     let template = metadata.find::<&str>("tokenizer.chat_template").ok().flatten();
     json!({

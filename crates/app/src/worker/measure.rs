@@ -4,27 +4,36 @@ mod bench;
 mod fit;
 mod machine;
 mod memory;
+mod products;
+mod subject;
+mod work;
 
 use std::time::Instant;
 
-use formats::{Dtype, TensorFile};
 use infer::LocalModel;
 use models::traffic::Traffic;
 use models::{Config, recognise};
 use store::Store;
 
+use super::fetch::Place;
 use super::loaded::CACHE_BYTES;
 use super::open;
+use super::quantise::mix::Mix;
 use crate::event::measure::{FitAs, Fitting, Measured};
 use crate::job::measure::{Bench, Fit};
 use crate::running::Reporter;
 use crate::{Event, Failure};
 use fit::{Needs, Speeds};
+use products::Products;
+use subject::Subject;
+use work::Work;
 
 /// Lengths of context that are answered for where nobody asks for others, as far as the model takes them.
 const LENGTHS: [usize; 5] = [512, 4096, 16_384, 65_536, 131_072];
-/// Ways of storing the matrices that a model can be had in, the most exact first.
-const STORAGES: [Dtype; 6] = [Dtype::BF16, Dtype::Q8_0, Dtype::Q6_K, Dtype::Q5_K, Dtype::Q4_K, Dtype::Q3_K];
+/// Mixes in which any model can be stored, the most exact first.
+const MIXES: [&str; 6] = ["BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M"];
+/// Sixteen and more bits are for making other files from: eight lose nothing that anybody has measured.
+const FOR_MAKING: [&str; 5] = ["BF16", "F16", "FP16", "F32", "FP32"];
 /// Tokens of context that a recommendation has room for.
 const USUAL_LENGTH: usize = 4096;
 
@@ -34,9 +43,9 @@ pub(crate) fn run_bench(store: &Store, job: &Bench, device: ops::device::Device,
         .finish(|| bench(store, job, device, reporter).map(|measured| Event::Measured(Box::new(measured))));
 }
 
-/// Runs one job to its last event.
-pub(crate) fn run_fit(store: &Store, job: &Fit, reporter: &Reporter) {
-    reporter.finish(|| fit(store, job).map(|fitting| Event::Fitting(Box::new(fitting))));
+/// Says how a model will do; the last event.
+pub(crate) fn run_fit(place: &Place<'_>, job: &Fit) -> Result<Event, Failure> {
+    fit(place, job).map(|fitting| Event::Fitting(Box::new(fitting)))
 }
 
 fn bench(
@@ -49,60 +58,72 @@ fn bench(
         let message = "a prompt, tokens behind it and a run are needed";
         return Err(Failure::new("bad_setting", message, "give --prompt, --tokens and --runs at least 1"));
     }
-    let machine = machine::measure();
     let source = open::find(store, &job.model)?;
+    memory::forget_peak();
     let begun = Instant::now();
     let file = formats::gguf::read(&source.file)?;
-    let needs = needs(&file)?;
+    let family = recognise(&file)?;
+    let config = Config::from_gguf(file.metadata(), &family.gguf, file.file().label())?;
+    let traffic = Traffic::of(&config, &family.gguf, file.tensors());
     let model = LocalModel::new(models::load(&file, &device)?, CACHE_BYTES);
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let runs = bench::runs(model, job, &|| reporter.is_cancelled())?;
+    let peak_bytes = memory::peak();
+    // Behind the model and its memory: measuring takes some of its own.
+    let machine = machine::measure();
     let prompt = bench::spread(&runs, |run| run.prompt);
     let generated = bench::spread(&runs, |run| run.generated);
-    let layers: u64 = needs.traffic.layers.iter().map(|products| products.n_weights).sum();
     Ok(Measured {
         model: source.name,
-        file_bytes: needs.traffic.file_bytes,
+        file_bytes: traffic.file_bytes,
         load_ms,
         n_prompt: job.n_prompt,
         n_generated: job.n_generated,
         prompt_tokens_per_s: prompt,
         generated_tokens_per_s: generated,
-        share_of_arithmetic: prompt.median * 2.0 * layers as f64 / machine.flops_per_s,
-        share_of_bandwidth: generated.median * needs.traffic.n_bytes() as f64 / machine.read_bytes_per_s,
-        peak_bytes: memory::peak(),
+        share_of_arithmetic: prompt.median * 2.0 * traffic.n_layer_weights() / machine.flops_per_s,
+        share_of_bandwidth: generated.median * traffic.n_bytes() / machine.read_bytes_per_s,
+        peak_bytes,
         machine,
     })
 }
 
-fn fit(store: &Store, job: &Fit) -> Result<Fitting, Failure> {
+fn fit(place: &Place<'_>, job: &Fit) -> Result<Fitting, Failure> {
+    let subject = subject::find(place, &job.model)?;
+    // What a file says of itself is in memory now, as it is when the model runs.
     let base_bytes = memory::held().unwrap_or(0);
-    let source = open::find(store, &job.model)?;
-    let file = formats::gguf::read(&source.file)?;
-    let needs = needs(&file)?;
-    let mut speeds = Speeds::new(machine::measure(), machine::rates);
-    let lengths = lengths(&job.contexts, needs.config.context)?;
-    let told = lengths.iter().map(|&length| needs.at(length, &mut speeds, base_bytes));
-    let Some(lengths) = told.collect() else {
-        let message = format!("{}: it has weights that Hearth cannot compute with", source.name);
+    let Subject { name, config, dialect, tensors, remote, offered } = subject;
+    let lengths = lengths(&job.contexts, config.context)?;
+    let machine = machine::measure();
+    let needs = Needs::new(config, dialect, tensors);
+    let products = Products::new(machine.flops_per_s, needs.traffic.file_bytes);
+    let work = Work::measure(&needs.config, needs.dialect);
+    let mut speeds = Speeds { machine, products, work, base_bytes };
+    let told: Option<Vec<_>> = lengths.iter().map(|&length| needs.at(length, &mut speeds)).collect();
+    let Some(lengths) = told else {
+        let message = format!("{name}: it has weights that Hearth cannot compute with");
         return Err(Failure::new("unsupported_storage", message, "take another quantisation of it"));
     };
+    let storages = match offered.is_empty() {
+        true => possible(&needs, &mut speeds),
+        false => sources(&needs, &offered, &mut speeds),
+    };
+    let best = storages.iter().find(|storage| storage.is_best);
+    let take = remote.as_ref().map(|remote| match best.filter(|_| !offered.is_empty()) {
+        Some(best) => remote.in_quantisation(&best.storage).to_string(),
+        None => remote.to_string(),
+    });
     Ok(Fitting {
         file_bytes: needs.traffic.file_bytes,
-        storage: storage(&needs.traffic).map_or("none", |dtype| dtype.name()).into(),
+        storage: needs.storage().map_or("none", |dtype| dtype.name()).into(),
         context: needs.config.context,
         lengths,
-        storages: storages(&needs, &mut speeds, base_bytes),
+        is_offered: !offered.is_empty(),
+        take,
+        storages,
         machine: speeds.machine,
-        model: source.name,
+        model: name,
     })
-}
-
-fn needs(file: &TensorFile) -> Result<Needs, Failure> {
-    let family = recognise(file)?;
-    let config = Config::from_gguf(file.metadata(), &family.gguf, file.file().label())?;
-    let traffic = Traffic::of(&config, &family.gguf, file.tensors());
-    Ok(Needs { config, traffic })
 }
 
 /// The lengths to answer for: those that were asked for, or the usual ones up to what the model takes.
@@ -120,31 +141,57 @@ fn lengths(wanted: &[usize], most: usize) -> Result<Vec<usize>, Failure> {
     Ok(lengths)
 }
 
-/// What most of the weights are stored in.
-fn storage(traffic: &Traffic) -> Option<Dtype> {
-    let most = traffic.layers.iter().max_by_key(|products| products.n_weights)?;
-    Some(most.dtype)
+/// The same model in the mixes that it can be stored in.
+fn possible(needs: &Needs, speeds: &mut Speeds) -> Vec<FitAs> {
+    let mixes = MIXES.iter().filter_map(|name| Mix::named(name));
+    let row = |mix: &Mix| {
+        let stored = needs.stored_as(mix);
+        let weight_bytes = stored.traffic.file_bytes;
+        stored_row(mix.name, (weight_bytes, Some(&stored)), needs, speeds)
+    };
+    with_best(mixes.map(row).collect())
 }
 
-/// The same model with all of its matrices stored in other ways.
-fn storages(needs: &Needs, speeds: &mut Speeds, base_bytes: u64) -> Vec<FitAs> {
+/// The quantisations that its source has, the largest first.
+fn sources(needs: &Needs, offered: &[(String, u64)], speeds: &mut Speeds) -> Vec<FitAs> {
+    let mut offered = offered.to_vec();
+    offered.sort_by_key(|(_, size_bytes)| std::cmp::Reverse(*size_bytes));
+    let row = |(name, size_bytes): &(String, u64)| {
+        // What a maker mixed otherwise than usual is known by its bytes alone.
+        let mix = Mix::named(if name == "FP16" { "F16" } else { name });
+        let stored = mix.map(|mix| needs.stored_as(mix));
+        stored_row(name, (*size_bytes, stored.as_ref()), needs, speeds)
+    };
+    with_best(offered.iter().map(row).collect())
+}
+
+/// A row for weights of so many bytes, stored as `stored` is where that is known.
+fn stored_row(
+    name: &str,
+    (weight_bytes, stored): (u64, Option<&Needs>),
+    needs: &Needs,
+    speeds: &mut Speeds,
+) -> FitAs {
     let length = USUAL_LENGTH.min(needs.config.context);
-    let mut rows = Vec::new();
-    for dtype in STORAGES {
-        let Some(stored) = needs.stored_as(dtype) else { continue };
-        let Some(at) = stored.at(length, speeds, base_bytes) else { continue };
-        rows.push(FitAs {
-            storage: dtype.name().into(),
-            weight_bytes: stored.traffic.file_bytes,
-            memory_bytes: at.memory_bytes,
-            fits: at.fits,
-            generated_tokens_per_s: at.generated_tokens_per_s,
-            is_best: false,
-        });
+    let memory_bytes =
+        needs.memory_bytes(length, speeds.base_bytes) - needs.traffic.file_bytes + weight_bytes;
+    FitAs {
+        storage: name.into(),
+        weight_bytes,
+        memory_bytes,
+        fits: speeds.fits(memory_bytes),
+        generated_tokens_per_s: stored.and_then(|stored| stored.generated_per_s(length, speeds)),
+        is_best: false,
     }
-    // Sixteen bits are for making other files from: eight lose nothing that anybody has measured.
-    let best = rows.iter_mut().skip(1).find(|row| row.fits.unwrap_or(false));
-    if let Some(best) = best {
+}
+
+/// Marks the one to take: the most exact that fits and that Hearth computes with.
+fn with_best(mut rows: Vec<FitAs>) -> Vec<FitAs> {
+    let can_be = |row: &&mut FitAs| {
+        let is_for_use = !FOR_MAKING.contains(&row.storage.as_str());
+        is_for_use && row.fits == Some(true) && row.generated_tokens_per_s.is_some()
+    };
+    if let Some(best) = rows.iter_mut().find(can_be) {
         best.is_best = true;
     }
     rows

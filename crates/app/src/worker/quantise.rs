@@ -4,7 +4,7 @@
 //! Rows are widened and stored again a few at a time, so that no tensor is ever whole in memory.
 
 mod compare;
-mod mix;
+pub(super) mod mix;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use base::TokenId;
 use formats::metadata::Value;
 use formats::{TensorEntry, TensorFile, TensorSpec, gguf};
 use infer::LocalModel;
-use models::{Config, Family, recognise};
+use models::{Config, Dialect, recognise};
 use store::{ModelInfo, ModelName, NewFile, Role, Source, Store};
 use text::Special;
 
@@ -73,7 +73,11 @@ pub(crate) fn run(
     })))
 }
 
-fn named(wanted: &str) -> Result<&'static Mix, Failure> {
+/// The mix of this name.
+///
+/// # Errors
+/// `bad_setting` with the names that there are.
+pub(super) fn named(wanted: &str) -> Result<&'static Mix, Failure> {
     Mix::named(wanted).ok_or_else(|| {
         let names: Vec<&str> = MIXES.iter().map(|mix| mix.name).collect();
         let message = format!("there is no mix \"{wanted}\"");
@@ -118,17 +122,7 @@ impl Plan {
         let label = file.file().label();
         let family = recognise(file)?;
         let config = Config::from_gguf(file.metadata(), &family.gguf, label)?;
-        let sizes = Sizes { n_layers: config.n_layers, n_sharing: config.n_heads / config.n_kv_heads.max(1) };
-        let parts = parts(file, family, &config);
-        let spec = |entry: &TensorEntry| {
-            let row = entry.shape.last().copied().unwrap_or(1);
-            let dtype = match parts.get(&entry.name) {
-                Some(part) => mix.dtype(*part, sizes, row),
-                None => entry.dtype,
-            };
-            TensorSpec { dtype, ..entry.spec() }
-        };
-        let specs: Vec<TensorSpec> = file.tensors().iter().map(spec).collect();
+        let specs = specs(file.tensors(), &family.gguf, &config, mix);
         for (entry, spec) in file.tensors().iter().zip(&specs) {
             if entry.dtype != spec.dtype && models::tensors::storage(entry.dtype).is_none() {
                 let (file, name) = (label.into(), entry.name.clone());
@@ -176,17 +170,38 @@ impl Plan {
     }
 }
 
+/// The tensors of a file of this dialect with the types that a mix gives them.
+pub(super) fn specs(
+    tensors: &[TensorEntry],
+    dialect: &Dialect,
+    config: &Config,
+    mix: &Mix,
+) -> Vec<TensorSpec> {
+    let sizes = Sizes { n_layers: config.n_layers, n_sharing: config.n_heads / config.n_kv_heads.max(1) };
+    let parts = parts(tensors, dialect, config);
+    let spec = |entry: &TensorEntry| {
+        let row = entry.shape.last().copied().unwrap_or(1);
+        let dtype = match parts.get(&entry.name) {
+            Some(part) => mix.dtype(*part, sizes, row),
+            None => entry.dtype,
+        };
+        TensorSpec { dtype, ..entry.spec() }
+    };
+    tensors.iter().map(spec).collect()
+}
+
 /// What each matrix that takes part in products does; everything else stays as it is.
-fn parts(file: &TensorFile, family: &Family, config: &Config) -> HashMap<String, Part> {
-    let names = family.gguf.names;
+fn parts(tensors: &[TensorEntry], dialect: &Dialect, config: &Config) -> HashMap<String, Part> {
+    let names = dialect.names;
     let mut parts = HashMap::new();
-    for entry in file.tensors().iter().filter(|entry| entry.shape.len() > 1) {
+    for entry in tensors.iter().filter(|entry| entry.shape.len() > 1) {
         let is_of_a_layer = entry.name.split('.').any(|part| part.parse::<usize>().is_ok());
         if is_of_a_layer || entry.name == names.embedding {
             parts.insert(entry.name.clone(), Part::Other);
         }
     }
-    let head = if file.find(names.head).is_some() { names.head } else { names.embedding };
+    let has_head = tensors.iter().any(|entry| entry.name == names.head);
+    let head = if has_head { names.head } else { names.embedding };
     parts.insert(head.into(), Part::Head);
     for layer in 0..config.n_layers {
         let mut name = |name: &str, part: Part| {

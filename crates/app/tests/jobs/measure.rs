@@ -2,9 +2,51 @@
 
 use app::event::measure::{Fitting, Measured};
 use app::job::measure::{Bench, Fit};
-use app::{Event, Failure, Job};
+use app::job::training::{Export, Format};
+use app::{App, Event, Failure, Job, Network, Settings};
+use serde_json::{Value, json};
+use testkit::registry::{Registry, Reply};
 
 use crate::home::Home;
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A hub with the repository `anna/poems`, whose large files have no announced hashes.
+fn hub(files: Vec<(String, Vec<u8>)>) -> Registry {
+    let sibling = |(name, bytes): &(String, Vec<u8>)| json!({ "rfilename": name, "size": bytes.len() });
+    let siblings: Vec<Value> = files.iter().map(sibling).collect();
+    let list = json!({ "sha": COMMIT, "gated": false, "siblings": siblings });
+    Registry::start(move |request| {
+        let target = request.target.as_str();
+        if target == "/api/models/anna/poems/revision/main?blobs=true" {
+            return Reply::bytes(list.to_string());
+        }
+        let name = target.strip_prefix(&format!("/anna/poems/resolve/{COMMIT}/"));
+        match files.iter().find(|(known, _)| Some(known.as_str()) == name) {
+            Some((_, bytes)) => Reply::file(request, bytes, Some("\"v\"")),
+            None => Reply::status(404),
+        }
+    })
+}
+
+/// What is expected of a model of this hub, and the program that was asked.
+fn fit_there(hub: &Registry, model: &str) -> (Result<Fitting, Failure>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network { hugging_face: Some(hub.url()), ..Network::default() };
+    let home = folder.path().join("home");
+    let app = App::open(Settings { home, network, ..Settings::default() }).unwrap();
+    let job = Job::Fit(Fit { model: model.into(), contexts: vec![64] });
+    let fitting = match app.run(job).last().unwrap() {
+        Event::Fitting(fitting) => Ok(*fitting),
+        Event::Failed(failure) => Err(failure),
+        other => panic!("{other:?}"),
+    };
+    (fitting, folder)
+}
+
+fn starter() -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf")).unwrap()
+}
 
 fn bench(home: &Home, n_prompt: usize) -> Result<Measured, Failure> {
     let job = Bench { model: "tiny".into(), n_prompt, n_generated: 4, n_runs: 2 };
@@ -49,4 +91,71 @@ fn a_longer_context_takes_more_memory_and_fewer_bits_take_less() {
     assert_eq!(usual.lengths.last().unwrap().n_tokens, usual.context);
     assert_eq!(fit(&home, "starter", &[1 << 22]).unwrap_err().code, "bad_setting");
     assert_eq!(fit(&home, "nothing", &[]).unwrap_err().code, "model_not_found");
+}
+
+/// What is the same wherever the model is.
+fn sizes(fitting: &Fitting) -> (u64, usize, u64) {
+    (fitting.file_bytes, fitting.context, fitting.lengths[0].cache_bytes)
+}
+
+#[test]
+fn a_model_that_is_elsewhere_is_known_by_its_header_alone() {
+    let (small, large) = ("poems-Q8_0.gguf", "poems-F16.gguf");
+    let (bytes, home) = (starter(), Home::new());
+    let n_bytes = bytes.len() as u64;
+    let hub = hub(vec![(small.into(), bytes), (large.into(), vec![0; 40_000_000])]);
+    let (fitting, folder) = fit_there(&hub, "hf.co/anna/poems");
+    let fitting = fitting.unwrap();
+    assert_eq!(sizes(&fitting), sizes(&fit(&home, "starter", &[64]).unwrap()));
+    let offered: Vec<_> =
+        fitting.storages.iter().map(|row| (row.storage.as_str(), row.weight_bytes)).collect();
+    assert_eq!(offered, [("F16", 40_000_000), ("Q8_0", n_bytes)]);
+    assert!(fitting.is_offered && fitting.storages.iter().all(|row| row.generated_tokens_per_s.is_some()));
+    assert_eq!(fitting.take.as_deref(), Some("hf.co/anna/poems:Q8_0"), "sixteen bits are not for use");
+    // The header, and at most a quarter of it more: the file does not say how long its header is.
+    let header = n_bytes - fitting.file_bytes;
+    let sent = hub.sent_bytes(small);
+    assert!(sent <= header + header / 4 + (64 << 10), "{sent} bytes for a header of {header}");
+    assert_eq!(hub.sent_bytes(large), 0, "one header tells all");
+    assert!(!folder.path().join("home").exists(), "nothing is stored");
+    let (missing, _) = fit_there(&hub, "hf.co/anna/poems:Q4_0");
+    assert_eq!(missing.unwrap_err().code, "not_found_there");
+}
+
+#[test]
+fn a_folder_that_is_elsewhere_is_known_by_its_settings_and_headers() {
+    let home = Home::new();
+    let out = home.path().join("exported");
+    let export =
+        Export { model: "starter".into(), out: out.clone(), format: Format::Safetensors, storage: None };
+    home.last(Job::Export(export)).unwrap();
+    let file = |name: &str| (name.to_owned(), std::fs::read(out.join(name)).unwrap());
+    let files: Vec<_> =
+        ["config.json", "tokenizer.json", "model.safetensors"].into_iter().map(file).collect();
+    let weights = files[2].1.clone();
+    let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap());
+    let settings = files[0].1.len() as u64;
+    let hub = hub(files);
+    let there = fit_there(&hub, "hf.co/anna/poems").0.unwrap();
+    let here = fit(&home, out.to_str().unwrap(), &[64]).unwrap();
+    assert_eq!(sizes(&there), sizes(&here));
+    assert_eq!(there.file_bytes, weights.len() as u64 - header);
+    assert_eq!((there.take.as_deref(), there.is_offered), (Some("hf.co/anna/poems"), false));
+    assert_eq!(hub.sent_bytes("model.safetensors"), header, "not a byte more than the header");
+    assert_eq!(hub.sent_bytes("config.json"), settings);
+    assert_eq!(hub.sent_bytes("tokenizer.json"), 0);
+}
+
+#[test]
+fn a_header_that_lies_is_refused() {
+    let mut cut = starter();
+    cut.truncate(5_000);
+    let mut strange = starter();
+    // The number of tensors.
+    strange[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+    for (bytes, code) in [(cut, "bad_file"), (strange, "bad_file"), (b"GGUF".to_vec(), "bad_file")] {
+        let hub = hub(vec![("poems-Q8_0.gguf".into(), bytes)]);
+        let failure = fit_there(&hub, "hf.co/anna/poems").0.unwrap_err();
+        assert!(failure.code == code && !failure.hint.is_empty(), "{failure:?}");
+    }
 }

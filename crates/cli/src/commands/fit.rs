@@ -19,7 +19,9 @@ const ROOM: usize = 4096;
 
 const AFTER_HELP: &str = "\
 Nothing of the model runs: the figures follow from its table of tensors and from what this machine is measured to do \
-within a second. `hearth bench` measures the model itself.";
+within a few seconds. `hearth bench` measures the model itself. A model that is not here is looked at where it is, by what \
+`hearth pull` understands (hf.co/user/repo[:QUANT], name:tag, https://…): only the beginnings of its files are read, and \
+nothing is kept.";
 
 fn build(command: clap::Command) -> clap::Command {
     let length = value_parser!(u32).range(1..);
@@ -48,7 +50,7 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
 }
 
 fn page(fitting: &Fitting) -> String {
-    let Fitting { model, file_bytes, storage, context, lengths, storages, machine: limits } = fitting;
+    let Fitting { model, file_bytes, storage, context, lengths, storages, machine: limits, .. } = fitting;
     let available = limits
         .available_bytes
         .map_or(String::new(), |bytes| format!(", {} of memory free", units::bytes(bytes)));
@@ -59,12 +61,18 @@ fn page(fitting: &Fitting) -> String {
     );
     let headings = ["CONTEXT", "MEMORY", "OF WHICH CACHE", "FITS", "PROMPT", "GENERATED"];
     let lengths = table(&headings.map(|heading| (heading, Side::Right)), &rows(lengths, length));
-    let headings = ["STORED AS", "WEIGHTS", "MEMORY", "FITS", "GENERATED", ""];
+    let bytes = if fitting.is_offered { "DOWNLOAD" } else { "WEIGHTS" };
+    let headings = ["STORED AS", bytes, "MEMORY", "FITS", "GENERATED", ""];
     let mut page = format!("{head}\n{lengths}");
     if !storages.is_empty() {
         let storages = table(&headings.map(|heading| (heading, Side::Right)), &rows(storages, stored));
+        let what =
+            if fitting.is_offered { "What its source has" } else { "The same model, stored in other ways" };
         let room = ROOM.min(*context);
-        page += &format!("\nThe same model, stored in other ways, with room for {room} tokens:\n{storages}");
+        page += &format!("\n{what}, with room for {room} tokens:\n{storages}");
+    }
+    if let Some(take) = &fitting.take {
+        page += &format!("\nTo fetch it: hearth pull {take}\n");
     }
     page
 }
@@ -91,7 +99,7 @@ fn stored(stored: &FitAs) -> Vec<String> {
         units::bytes(stored.weight_bytes),
         units::bytes(stored.memory_bytes),
         fits(stored.fits),
-        format!("{}/s", units::rate(stored.generated_tokens_per_s)),
+        stored.generated_tokens_per_s.map_or("?".into(), |rate| format!("{}/s", units::rate(rate))),
         best.into(),
     ]
 }
@@ -126,7 +134,7 @@ mod tests {
             weight_bytes,
             memory_bytes: weight_bytes + 300_000_000,
             fits: Some(true),
-            generated_tokens_per_s: 8e9 / weight_bytes as f64,
+            generated_tokens_per_s: Some(8e9 / weight_bytes as f64),
             is_best,
         };
         Fitting {
@@ -136,6 +144,8 @@ mod tests {
             context: 131_072,
             lengths: vec![at(512, 900_000_000, true), at(131_072, 9_400_000_000, false)],
             storages: vec![stored("BF16", 2_470_000_000, false), stored("Q8_0", 1_310_000_000, true)],
+            is_offered: false,
+            take: None,
             machine: Machine {
                 n_threads: 2,
                 read_bytes_per_s: 27.4e9,
@@ -163,6 +173,33 @@ mod tests {
             STORED AS  WEIGHTS  MEMORY  FITS  GENERATED
                  BF16   2.5 GB  2.8 GB   yes     3.24/s
                  Q8_0   1.3 GB  1.6 GB   yes     6.11/s  take this one
+        "#]]
+        .assert_eq(&told.out);
+    }
+
+    #[test]
+    fn the_page_of_a_model_that_is_elsewhere() {
+        let mut elsewhere = fitting();
+        let unknown = FitAs { generated_tokens_per_s: None, ..elsewhere.storages[0].clone() };
+        elsewhere.storages.push(FitAs { storage: "IQ2_M".into(), weight_bytes: 600_000_000, ..unknown });
+        elsewhere.model = "hf.co/anna/poems".into();
+        (elsewhere.is_offered, elsewhere.take) = (true, Some("hf.co/anna/poems:Q8_0".into()));
+        let told = Script::new([Event::Fitting(Box::new(elsewhere))]).run(&["fit", "hf.co/anna/poems"]);
+        expect![[r#"
+            hf.co/anna/poems: 807 MB, mostly Q4_K, made for 131072 tokens
+            Here: 2 threads, 27.4 GB/s of memory, 0.44 TFLOP/s in f32, 8.0 GB of memory free
+
+            CONTEXT  MEMORY  OF WHICH CACHE  FITS  PROMPT  GENERATED
+                512  900 MB           34 MB   yes   812/s     9.88/s
+             131072  9.4 GB          8.6 GB    no   812/s     9.88/s
+
+            What its source has, with room for 4096 tokens:
+            STORED AS  DOWNLOAD  MEMORY  FITS  GENERATED
+                 BF16    2.5 GB  2.8 GB   yes     3.24/s
+                 Q8_0    1.3 GB  1.6 GB   yes     6.11/s  take this one
+                IQ2_M    600 MB  2.8 GB   yes          ?
+
+            To fetch it: hearth pull hf.co/anna/poems:Q8_0
         "#]]
         .assert_eq(&told.out);
     }

@@ -25,6 +25,15 @@ const LEAST_TENSOR: usize = 8 + 1 + 4 + 8 + 4 + 8;
 /// [`Error::WrongKind`] for other files, [`Error::Version`] and [`Error::BigEndian`] for files of another make,
 /// else the first thing that is wrong, with file, field and offset.
 pub fn read(file: &FileBytes) -> Result<TensorFile, Error> {
+    read_beginning(file, file.size_bytes())
+}
+
+/// Reads the header of a GGUF file of `file_bytes` bytes of which only the beginning is here. The bytes of its tensors
+/// cannot be had: asking for them is [`Error::Range`].
+///
+/// # Errors
+/// [`Error::Truncated`] where the header reaches beyond what is here, else those of [`read`].
+pub fn read_beginning(file: &FileBytes, file_bytes: u64) -> Result<TensorFile, Error> {
     let bytes = file.as_slice();
     if !bytes.starts_with(MAGIC) {
         let found = sniff(bytes);
@@ -38,7 +47,7 @@ pub fn read(file: &FileBytes) -> Result<TensorFile, Error> {
     let (metadata, alignment) = read_metadata(&mut cursor, n_metadata)?;
     let claims = read_tensors(&mut cursor, n_tensors, alignment)?;
     let claims = place_in_file(&cursor, claims, alignment);
-    let tensors = check_ranges(file, claims)?;
+    let tensors = check_ranges(file, file_bytes, claims)?;
     Ok(TensorFile::new(file.clone(), FileKind::Gguf, metadata, tensors))
 }
 

@@ -1,6 +1,7 @@
 //! Reads the header of a safetensors file and checks every claim in it against the bytes that are there.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::header::{Header, RawTensor, scan};
@@ -20,6 +21,15 @@ const LENGTH_BYTES: usize = 8;
 /// [`Error::WrongKind`] for other files, [`Error::Json`] for a header that is not the JSON of this format, else
 /// the first thing that is wrong, with file, field and offset.
 pub fn read(file: &FileBytes) -> Result<TensorFile, Error> {
+    read_beginning(file, file.size_bytes())
+}
+
+/// Reads the header of a safetensors file of `file_bytes` bytes of which only the beginning is here. The bytes of its
+/// tensors cannot be had: asking for them is [`Error::Range`].
+///
+/// # Errors
+/// [`Error::Truncated`] where the header reaches beyond what is here, else those of [`read`].
+pub fn read_beginning(file: &FileBytes, file_bytes: u64) -> Result<TensorFile, Error> {
     let bytes = file.as_slice();
     let found = sniff(bytes);
     if !matches!(found, FileKind::Safetensors | FileKind::Unknown | FileKind::Empty) {
@@ -39,8 +49,9 @@ pub fn read(file: &FileBytes) -> Result<TensorFile, Error> {
     let metadata = read_metadata(&cursor, header.metadata)?;
     let claims = header.tensors.into_iter().map(|tensor| claim(&cursor, tensor, &keys));
     let claims = claims.collect::<Result<Vec<Claim>, Error>>()?;
-    let tensors = check_ranges(file, claims)?;
-    check_holes(file, &tensors, cursor.position())?;
+    let tensors = check_ranges(file, file_bytes, claims)?;
+    let end = usize::try_from(file_bytes).unwrap_or(usize::MAX);
+    check_holes(file, &tensors, cursor.position()..end)?;
     Ok(TensorFile::new(file.clone(), FileKind::Safetensors, metadata, tensors))
 }
 
@@ -102,19 +113,18 @@ fn claim(cursor: &Cursor, tensor: RawTensor, keys: &[u32]) -> Result<Claim, Erro
 }
 
 /// Every byte behind the header belongs to a tensor.
-fn check_holes(file: &FileBytes, tensors: &[TensorEntry], data: usize) -> Result<(), Error> {
+fn check_holes(file: &FileBytes, tensors: &[TensorEntry], data: Range<usize>) -> Result<(), Error> {
     let mut by_start: Vec<&TensorEntry> = tensors.iter().collect();
     by_start.sort_by_key(|tensor| (tensor.range.start, tensor.range.end));
-    let mut reached = data;
+    let mut reached = data.start;
     for tensor in by_start {
         if tensor.range.start > reached {
             return Err(hole(file.shared_label(), tensor.field(), reached, tensor.range.start));
         }
         reached = tensor.range.end;
     }
-    let end = file.as_slice().len();
-    if reached != end {
-        return Err(hole(file.shared_label(), "the end of the data".to_owned(), reached, end));
+    if reached != data.end {
+        return Err(hole(file.shared_label(), "the end of the data".to_owned(), reached, data.end));
     }
     Ok(())
 }

@@ -174,6 +174,17 @@ fn choose_gguf(names: &BTreeSet<String>, wanted: Option<&str>) -> Result<Vec<Cho
     Ok(chosen)
 }
 
+/// The known quantisations that are there whole, in the order in which they are taken, each with its files.
+pub(super) fn quantisations(names: &BTreeSet<String>) -> Vec<(String, Vec<String>)> {
+    let sets = gguf_sets(names);
+    let files = |label: &&str| {
+        let stem = best_match(&sets, label).filter(|stem| label_of(stem) == Some(*label))?;
+        let set = &sets[stem];
+        set.is_complete().then(|| ((*label).to_owned(), set.names.values().cloned().collect()))
+    };
+    ORDER.iter().filter_map(files).collect()
+}
+
 /// A GGUF file, or the parts of one.
 struct Set {
     /// How many parts their names promise.

@@ -31,5 +31,6 @@ pub(super) fn plan(session: &Session<'_>, address: &Address) -> Result<Plan, Pro
         (_, Some(validator)) => validator,
         (_, None) => format!("{} bytes", file.size_bytes.unwrap_or(0)),
     };
-    Ok(Plan { files: vec![file], parameters: Map::new(), version, license: None, credential: None })
+    let (license, credential, quantisations) = (None, None, Vec::new());
+    Ok(Plan { files: vec![file], parameters: Map::new(), version, license, credential, quantisations })
 }

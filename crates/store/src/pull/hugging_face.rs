@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::address::Address;
 use super::choice::{self, Choice, Chosen};
 use super::client::{Answer, Ask, Credential};
+use super::look::Quantisation;
 use super::plan::{Plan, Wanted};
 use super::problem::Announced;
 use super::remote::{Kind, MAIN, Remote};
@@ -83,8 +84,9 @@ pub(super) fn plan(session: &Session<'_>, remote: &Remote, end_point: &Address) 
     let at = Commit { end_point, user, repo, repository: &repository, page, credential: credential.as_ref() };
     let files = at.files(session, quantisation.as_deref())?;
     let files = files.into_iter().map(|chosen| at.wanted(chosen)).collect();
-    let license = repository.license();
-    Ok(Plan { files, parameters: Map::new(), version: repository.sha.clone(), license, credential })
+    let (license, quantisations) = (repository.license(), repository.quantisations());
+    let version = repository.sha.clone();
+    Ok(Plan { files, parameters: Map::new(), version, license, credential, quantisations })
 }
 
 /// A repository at a commit, and how to reach its files.
@@ -151,6 +153,17 @@ impl Repository {
 
     pub(crate) fn names(&self) -> BTreeSet<String> {
         self.siblings.iter().map(|sibling| sibling.rfilename.clone()).collect()
+    }
+
+    /// Every quantisation that is there whole, with its bytes where the list has them.
+    fn quantisations(&self) -> Vec<Quantisation> {
+        let size = |name: &String| {
+            self.siblings.iter().find(|sibling| sibling.rfilename == *name).and_then(|sibling| sibling.size)
+        };
+        let sum =
+            |names: &[String]| names.iter().map(size).try_fold(0u64, |sum, size| sum.checked_add(size?));
+        let all = choice::quantisations(&self.names());
+        all.into_iter().map(|(name, files)| Quantisation { size_bytes: sum(&files), name }).collect()
     }
 
     fn is_gated(&self) -> bool {

@@ -88,7 +88,7 @@ pub(super) fn plan(session: &Session<'_>, remote: &Remote, end_point: &Address) 
         return Err(Problem::NoWeights);
     }
     let version = Digest::of(&bytes).to_string();
-    Ok(Plan { files, parameters, version, license: None, credential })
+    Ok(Plan { files, parameters, version, license: None, credential, quantisations: Vec::new() })
 }
 
 /// A model at a registry, and how to reach its layers.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::client::{Ask, Credential};
 use super::header::{content_range, linked_digest, repr_digest, strong_etag};
+use super::look::Quantisation;
 use super::problem::Announced;
 use super::remote::{Kind, Remote};
 use super::session::Session;
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     pub version: String,
     pub license: Option<String>,
     pub credential: Option<Credential>,
+    /// What else the source has of the model, where it has it in several quantisations.
+    pub quantisations: Vec<Quantisation>,
 }
 
 /// A file that is to be fetched.

@@ -106,6 +106,16 @@ impl Remote {
         }
     }
 
+    /// The same repository's files of this quantisation; what has no quantisations to choose from stays as it is.
+    #[must_use]
+    pub fn in_quantisation(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        if let Kind::HuggingFace { quantisation, .. } = &mut other.kind {
+            *quantisation = Some(name.to_owned());
+        }
+        other
+    }
+
     /// What [`Remote::parse`] reads to ask for the same again; empty where that would hold a secret.
     pub(super) fn text_to_ask_again(&self) -> String {
         match &self.kind {
@@ -211,6 +221,14 @@ mod tests {
         check("anna/poems:x", "anna/poems:x", "anna/poems:x");
         check("reg.example/anna/poems", "reg.example/anna/poems:latest", "reg.example/anna/poems");
         check("https://h.example/m/tiny-Q4_0.gguf", "https://h.example/m/tiny-Q4_0.gguf", "tiny-Q4_0");
+    }
+
+    #[test]
+    fn another_quantisation_of_the_same_repository_is_asked_for() {
+        let other = |text: &str| Remote::parse(text).unwrap().in_quantisation("Q8_0").to_string();
+        assert_eq!(other("hf.co/a/B"), "hf.co/a/B:Q8_0");
+        assert_eq!(other("hf.co/a/B:Q4_0@main"), "hf.co/a/B:Q8_0@main");
+        assert_eq!(other("llama3.2:1b"), "llama3.2:1b");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod faults;
 mod hostile;
+mod look;
 mod resume;
 mod sources;
 

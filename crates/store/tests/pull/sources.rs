@@ -30,7 +30,7 @@ fn listed(name: &str, bytes: &[u8]) -> Value {
 }
 
 /// A hub with one repository at one commit; weights lie on another host, `cdn`.
-fn hub(files: Vec<(&'static str, Vec<u8>)>, gated: Value, cdn: Option<&Registry>) -> Registry {
+pub(crate) fn hub(files: Vec<(&'static str, Vec<u8>)>, gated: Value, cdn: Option<&Registry>) -> Registry {
     let siblings: Vec<Value> = files.iter().map(|(name, bytes)| listed(name, bytes)).collect();
     let list = json!({"id": "anna/Poems", "sha": COMMIT, "gated": gated, "siblings": siblings,
         "cardData": {"license": "apache-2.0"}});
@@ -59,7 +59,7 @@ fn hub(files: Vec<(&'static str, Vec<u8>)>, gated: Value, cdn: Option<&Registry>
     })
 }
 
-fn gguf_files() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn gguf_files() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("README.md", b"# Poems".to_vec()),
         ("LICENSE", b"Do as you like.".to_vec()),
