@@ -37,6 +37,9 @@ type Quirk = (&'static str, fn(&mut Config, &mut Vec<Named>));
 
 const PLAIN: Conversion = Conversion { architecture: "llama", names: &[], steps: &[] };
 const LLAMA_CONVERSION: Conversion = Conversion { steps: &[Step::PairedHeads], ..PLAIN };
+
+/// The settings of a GGUF file, and its tensors.
+type Converted = (Vec<(String, Value)>, Vec<Named>);
 const GEMMA_NAMES: &[(&str, &str)] = &[
     ("post_attention_layernorm", "post_attention_norm"),
     ("pre_feedforward_layernorm", "ffn_norm"),
@@ -277,14 +280,14 @@ impl Case {
     }
 
     /// The settings and the tensors that llama.cpp converts them to.
-    fn conversion(&self, reference: &Reference) -> Option<(Vec<(String, Value)>, Vec<Named>)> {
+    fn conversion(&self, reference: &Reference) -> Option<Converted> {
         let conversion = self.conversion.as_ref()?;
         let tensors = conversion.tensors(&weights(&reference.file), &reference.settings);
         Some((settings(conversion.architecture, &reference.settings), tensors))
     }
 
     /// From the tensors that llama.cpp converts them to, stored in any way.
-    fn from_gguf(&self, settings: &[(String, Value)], tensors: &[Stored], device: &Device) -> Decoder {
+    fn decoder_of(&self, settings: &[(String, Value)], tensors: &[Stored], device: &Device) -> Decoder {
         let list: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
         let file = as_gguf_stored(&list, tensors);
         let family = models::recognise(&file).unwrap();
@@ -294,7 +297,7 @@ impl Case {
 
     fn converted(&self, reference: &Reference, device: &Device) -> Option<Decoder> {
         let (settings, tensors) = self.conversion(reference)?;
-        Some(self.from_gguf(&settings, &stored(&tensors), device))
+        Some(self.decoder_of(&settings, &stored(&tensors), device))
     }
 
     /// What the table of parity compares.
@@ -310,7 +313,7 @@ impl Case {
         let (ids, of_file) = (reference.ids.clone(), Rc::clone(&case));
         let gguf = case.conversion(&reference).map(|(settings, tensors)| {
             File::new(tensors, move |tensors| {
-                answers(&of_file.from_gguf(&settings, tensors, &ops::device::cpu()), &ids)
+                answers(&of_file.decoder_of(&settings, tensors, &ops::device::cpu()), &ids)
             })
         });
         Subject {

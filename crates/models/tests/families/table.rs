@@ -45,10 +45,13 @@ const SHORT: [Quantised; 7] = [
 const HELD: &str = "held";
 const NONE: &str = "–";
 
+/// What a file with tensors stored in some way answers.
+type Compute = Box<dyn Fn(&[Stored]) -> Vec<f32>>;
+
 /// A file of a model: its tensors in F32, and what computes with a file that has them stored in some way.
 pub struct File {
     tensors: Vec<Named>,
-    compute: Box<dyn Fn(&[Stored]) -> Vec<f32>>,
+    compute: Compute,
 }
 
 impl File {
