@@ -156,9 +156,7 @@ fn line((shape, mix): (&str, &str), expected: Figures, measured: Figures) -> (St
         let scale = if at == 0 { 1e6 } else { 1.0 };
         let (expected, measured) = (expected.0[at] / scale, measured.0[at] / scale);
         let ratio = expected / measured;
-        // No number is off as well.
-        let is_near = (ratio - 1.0).abs() <= may;
-        let is_off = !is_near;
+        let is_off = ratio.is_nan() || (ratio - 1.0).abs() > may;
         is_missed |= is_off;
         let mark = if is_off { "!" } else { " " };
         line += &format!(" {:>7} {:>8} {ratio:>6.2}{mark}", short(expected), short(measured));

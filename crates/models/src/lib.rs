@@ -19,7 +19,6 @@ mod load;
 pub mod parameters;
 mod pass;
 mod probe;
-pub mod rehearsal;
 pub mod tensors;
 pub mod traffic;
 

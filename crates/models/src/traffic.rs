@@ -1,6 +1,11 @@
-//! What a model reads and computes for each token, from the table of its tensors alone: no weight is looked at.
+//! What a model reads and computes for each token, from the table of its tensors alone: no weight is looked at. What
+//! lies between the products can be rehearsed.
 //!
 //! Does not: know speeds, machines or how long anything takes.
+
+mod rehearsal;
+
+pub use rehearsal::Rehearsal;
 
 use formats::{Dtype, TensorEntry};
 

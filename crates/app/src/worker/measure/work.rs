@@ -4,7 +4,7 @@
 
 use infer::sample::Sampler;
 use infer::{BLOCK, Limits, Sampling};
-use models::rehearsal::Rehearsal;
+use models::traffic::Rehearsal;
 use models::{Config, Dialect, KvCache};
 use ops::Rows;
 
