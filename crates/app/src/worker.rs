@@ -11,6 +11,7 @@ use crate::running::Reporter;
 use crate::{Event, Failure};
 use loaded::Loaded;
 
+mod contents;
 mod convert;
 mod dialogue;
 pub(crate) mod embed;

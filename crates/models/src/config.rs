@@ -146,6 +146,7 @@ impl Config {
     /// that asks for other arithmetic than the family's.
     pub fn from_hugging_face(config: &Value, dialect: &Dialect, file: &str) -> Result<Self, Error> {
         let settings = Settings::HuggingFace { config, file };
+        check_storage(&settings)?;
         check_fixed(&settings, dialect)?;
         read(&settings, dialect, None)
     }
@@ -177,6 +178,20 @@ fn embedding_scale(dialect: &Dialect, width: usize) -> f32 {
     match dialect.blocks.embedding_scale {
         EmbeddingScale::One => 1.0,
         EmbeddingScale::RootOfWidth => (width as f32).sqrt(),
+    }
+}
+
+/// Refuses weights in blocks of another library, which would be read as numbers that they are not.
+fn check_storage(settings: &Settings<'_>) -> Result<(), Error> {
+    const KEY: &str = "quantization_config";
+    let method = settings.json(KEY).map(|stored| stored.get("quant_method").and_then(Value::as_str));
+    match method {
+        None | Some(Some("mxfp4")) => Ok(()),
+        Some(method) => {
+            let method = method.unwrap_or("an unnamed way");
+            let reason = format!("weights quantised by {method} cannot be read; take the unquantised model, or a GGUF file");
+            Err(settings.wrong(KEY, reason))
+        }
     }
 }
 

@@ -38,7 +38,8 @@ pub use qwen3_moe::QWEN3_MOE;
 pub use roberta::ROBERTA;
 pub use smollm3::SMOLLM3;
 
-pub use crate::load::recognise_config;
+pub use crate::load::{recognise_config, recognise_encoder};
+pub use crate::nested::{name_in_text, of_text};
 
 use crate::Family;
 

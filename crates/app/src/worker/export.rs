@@ -12,6 +12,7 @@ use serde_json::json;
 use store::Store;
 
 use super::training::record::io_failure;
+use super::contents::Contents;
 use super::{open, vocabulary};
 use crate::event::training::Exported;
 use crate::job::training::{Export, Format, Storage};
@@ -23,7 +24,7 @@ const BLOCK: usize = 32;
 /// Writes the model; nothing that was there before is lost unless the whole is written.
 pub(crate) fn run(store: &Store, export: &Export) -> Result<Event, Failure> {
     let source = open::find(store, &export.model)?;
-    let file = gguf::read(&source.file)?;
+    let file = Contents::read(&source)?.tensors;
     let files = match export.format {
         Format::Gguf => vec![write_file(&export.out, |out| write_gguf(&file, export.storage, out))?],
         Format::Safetensors => write_folder(&file, export)?,

@@ -7,12 +7,12 @@ mod memory;
 
 use std::time::Instant;
 
-use formats::{Dtype, TensorFile};
+use formats::Dtype;
 use infer::LocalModel;
 use models::traffic::Traffic;
-use models::{Config, recognise};
 use store::Store;
 
+use super::contents::Contents;
 use super::loaded::CACHE_BYTES;
 use super::open;
 use crate::event::measure::{FitAs, Fitting, Measured};
@@ -52,9 +52,9 @@ fn bench(
     let machine = machine::measure();
     let source = open::find(store, &job.model)?;
     let begun = Instant::now();
-    let file = formats::gguf::read(&source.file)?;
-    let needs = needs(&file)?;
-    let model = LocalModel::new(models::load(&file, &device)?, CACHE_BYTES);
+    let contents = Contents::read(&source)?;
+    let needs = needs(&contents)?;
+    let model = LocalModel::new(contents.decoder(&device)?, CACHE_BYTES);
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let runs = bench::runs(model, job, &|| reporter.is_cancelled())?;
     let prompt = bench::spread(&runs, |run| run.prompt);
@@ -78,8 +78,7 @@ fn bench(
 fn fit(store: &Store, job: &Fit) -> Result<Fitting, Failure> {
     let base_bytes = memory::held().unwrap_or(0);
     let source = open::find(store, &job.model)?;
-    let file = formats::gguf::read(&source.file)?;
-    let needs = needs(&file)?;
+    let needs = needs(&Contents::read(&source)?)?;
     let mut speeds = Speeds::new(machine::measure(), machine::rates);
     let lengths = lengths(&job.contexts, needs.config.context)?;
     let told = lengths.iter().map(|&length| needs.at(length, &mut speeds, base_bytes));
@@ -98,10 +97,9 @@ fn fit(store: &Store, job: &Fit) -> Result<Fitting, Failure> {
     })
 }
 
-fn needs(file: &TensorFile) -> Result<Needs, Failure> {
-    let family = recognise(file)?;
-    let config = Config::from_gguf(file.metadata(), &family.gguf, file.file().label())?;
-    let traffic = Traffic::of(&config, &family.gguf, file.tensors());
+fn needs(contents: &Contents<'_>) -> Result<Needs, Failure> {
+    let (family, config) = contents.decoder_sizes()?;
+    let traffic = Traffic::of(&config, contents.dialect(family), contents.tensors.tensors());
     Ok(Needs { config, traffic })
 }
 

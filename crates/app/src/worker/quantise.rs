@@ -17,7 +17,8 @@ use models::{Config, Family, recognise};
 use store::{ModelInfo, ModelName, NewFile, Role, Source, Store};
 use text::Special;
 
-use super::loaded::{self, CACHE_BYTES};
+use super::contents::Contents;
+use super::loaded::CACHE_BYTES;
 use super::open;
 use super::stream::{Sink, stream};
 use crate::event::quantise::{Divergence, Quantised, QuantisedTensor};
@@ -44,7 +45,7 @@ pub(crate) fn run(
     let text = text(job.text.as_deref())?;
     let source = open::find(store, &job.model)?;
     let name = new_name(job, mix, &source.name)?;
-    let file = gguf::read(&source.file)?;
+    let file = Contents::read(&source)?.tensors;
     let plan = Plan::new(&file, mix)?;
     let mut changes = Changes::default();
     let model = stream(
@@ -58,7 +59,7 @@ pub(crate) fn run(
         },
     )?;
     let name = model.name.to_string();
-    let divergence = diverge(&file, &source.name, &open::find(store, &name)?, &text)?;
+    let divergence = diverge(&source, &open::find(store, &name)?, &text)?;
     let now: u64 = plan.specs.iter().filter_map(|spec| spec.size_bytes().ok()).sum();
     let before: u64 = file.tensors().iter().map(|tensor| tensor.range.len() as u64).sum();
     let n_weights: usize = file.tensors().iter().map(TensorEntry::n_elements).sum();
@@ -266,10 +267,10 @@ impl Changes {
 }
 
 /// Compares the old model and the new one.
-fn diverge(old: &TensorFile, old_name: &str, new: &open::Source, text: &str) -> Result<Divergence, Failure> {
+fn diverge(old: &open::Source, new: &open::Source, text: &str) -> Result<Divergence, Failure> {
     let device = ops::device::cpu();
-    let (decoder, tokenizer) = loaded::read(old, old_name, &device)?;
-    let (stored, _) = loaded::read(&gguf::read(&new.file)?, &new.name, &device)?;
+    let (decoder, tokenizer) = Contents::read(old)?.decoder_and_tokenizer(&device)?;
+    let stored = Contents::read(new)?.decoder(&device)?;
     let mut tokens: Vec<TokenId> = tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect();
     tokens.extend(tokenizer.encode(text, Special::Plain)?);
     let mut models = [decoder, stored].map(|decoder| LocalModel::new(decoder, CACHE_BYTES));

@@ -107,6 +107,11 @@ impl Rope {
         plain.enumerate().map(|(pair, plain)| self.stretched(pair, plain, context) as f32).collect()
     }
 
+    /// The same, stretched by nothing.
+    pub(crate) fn plain_frequencies(&self) -> Vec<f32> {
+        Self::plain(self.base, self.dims).frequencies(0)
+    }
+
     /// The frequency of one pair.
     fn stretched(&self, pair: usize, plain: f64, context: f64) -> f64 {
         match &self.scaling {

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use formats::{FileBytes, FileKind, TensorFile};
+use formats::{FileBytes, FileKind};
 use store::{ModelInfo, ModelName, NewFile, Role, Source};
 
 use super::Library;
 use crate::job::{Import, Placement};
 use crate::worker::convert::Converted;
+use crate::worker::contents::Contents;
 use crate::worker::loaded;
+use crate::worker::open::Files;
 use crate::{Event, Failure};
 
 impl Library<'_> {
@@ -41,7 +43,7 @@ impl Library<'_> {
             let message = format!("{}: a GGUF file brings its own vocabulary", file.label());
             return Err(Failure::new("bad_setting", message, "leave `--tokenizer` out"));
         }
-        check(&formats::gguf::read(file)?)?;
+        check(&Files::Gguf(vec![file.clone()]), file.label())?;
         let source = match import.placement {
             Placement::Copy => Source::Copy(path.to_owned()),
             Placement::InPlace => Source::InPlace(path.to_owned()),
@@ -84,9 +86,15 @@ impl Library<'_> {
 }
 
 /// Refuses a file that could not run, before a byte of it is stored.
-pub(super) fn check(file: &TensorFile) -> Result<(), Failure> {
-    loaded::read(file, file.file().label(), &ops::device::cpu())?;
-    Ok(())
+pub(super) fn check(files: &Files, name: &str) -> Result<(), Failure> {
+    let contents = Contents::of(files, name)?;
+    let device = ops::device::cpu();
+    if !contents.is_encoder()? {
+        contents.decoder_and_tokenizer(&device)?;
+        return Ok(());
+    }
+    let encoder = contents.encoder(&device)?;
+    loaded::check_fit(&contents.tokenizer()?, encoder.config().vocabulary, name)
 }
 
 fn name_of(path: &Path) -> Result<ModelName, Failure> {

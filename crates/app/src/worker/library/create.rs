@@ -12,7 +12,7 @@ use text::ChatTemplate;
 use super::{Library, bring};
 use crate::event::library::Note;
 use crate::job::library::Create;
-use crate::worker::open::{self, Meant};
+use crate::worker::open::{self, Files, Meant};
 use crate::worker::said::UNUSED;
 use crate::{Event, Failure, starter};
 
@@ -58,8 +58,7 @@ impl Library<'_> {
         };
         let path = folder.join(from);
         if path.is_file() {
-            let file = FileBytes::open(&path)?;
-            bring::check(&formats::gguf::read(&file)?)?;
+            bring::check(&Files::Gguf(vec![FileBytes::open(&path)?]), from)?;
             return Ok(Base::File(path));
         }
         match open::named(self.store, from)? {

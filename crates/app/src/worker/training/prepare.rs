@@ -18,6 +18,7 @@ use super::record::Folder;
 use crate::event::training::{Pass, Training as Told};
 use crate::job::training::{NewTraining, Vocabulary};
 use crate::running::Reporter;
+use crate::worker::contents::Contents;
 use crate::worker::{open, vocabulary};
 use crate::{Event, Failure};
 
@@ -197,9 +198,9 @@ fn learn(
 /// The vocabulary of a model, with its chat template.
 fn of_model(store: &Store, model: &str) -> Result<Metadata, Failure> {
     let source = open::find(store, model)?;
-    let file = gguf::read(&source.file)?;
+    let contents = Contents::read(&source)?;
     let mut metadata = Metadata::new(VOCABULARY_FILE);
-    for (key, value) in file.metadata().iter().filter(|(key, _)| key.starts_with("tokenizer.")) {
+    for (key, value) in contents.tensors.metadata().iter().filter(|(key, _)| key.starts_with("tokenizer.")) {
         metadata.insert(key, value.clone());
     }
     Ok(metadata)
