@@ -23,6 +23,7 @@ pub(crate) mod library;
 mod live;
 mod loaded;
 pub(crate) mod measure;
+mod one_file;
 mod open;
 mod quantise;
 mod reading;

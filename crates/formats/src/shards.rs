@@ -59,6 +59,25 @@ pub fn parts(path: &Path) -> Result<Vec<FileBytes>, Error> {
     }
 }
 
+/// The names of all parts of the split GGUF of which the file at `path` is one; its own where it is none.
+pub fn names_of_parts(path: &Path) -> Vec<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    split_names(&name).map_or_else(|| vec![name.clone().into_owned()], Iterator::collect)
+}
+
+/// The names of the shards that `index` lists, each once.
+///
+/// # Errors
+/// Those of [`read_json`]; [`Error::Invalid`] for a name that is no plain name.
+pub fn names(index: &FileBytes) -> Result<Vec<String>, Error> {
+    let settings = read_json(index)?;
+    let map = weight_map(index, &settings)?;
+    let mut shards: Vec<String> = map.values().map(|shard| (*shard).to_owned()).collect();
+    shards.sort_unstable();
+    shards.dedup();
+    Ok(shards)
+}
+
 /// The file called `part` in the folder of `file`, which stands at `path`.
 fn beside(file: &FileBytes, path: &Path, part: &str) -> Result<FileBytes, Error> {
     match FileBytes::open(&path.with_file_name(part)) {

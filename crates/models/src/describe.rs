@@ -7,6 +7,8 @@ use formats::Metadata;
 use formats::metadata::{Array, Value};
 use serde_json::json;
 
+use ops::experts::Weighing;
+
 use crate::blocks::{Residual, YarnRange};
 use crate::config::{LayerKind, Rope, Scaling, Turn, first, yarn_amplitude};
 use crate::family::Keys;
@@ -27,6 +29,10 @@ impl Config {
                 Size::Truth(truth) => Value::Bool(truth),
             };
             metadata.insert(&format!("{architecture}.{key}"), value);
+        }
+        if !family.gguf.keys.head_size.is_empty() {
+            let size = u32::try_from(self.head_size).expect("the sizes of a decoder are far below 2^32");
+            metadata.insert(&format!("{architecture}.attention.value_length"), Value::U32(size));
         }
         let of_layers: Vec<bool> = self.layers.iter().map(|layer| layer.window.is_some()).collect();
         if of_layers.contains(&true) && of_layers.contains(&false) {
@@ -135,6 +141,13 @@ impl Config {
             real(keys.score_scale, other_scale),
             real(keys.score_divisor, Some((1.0 / (scale * scale)).round())),
             truth(keys.parallel, self.blocks.residual == Residual::Parallel),
+            (keys.n_experts, self.experts.map(|sizes| Size::Count(sizes.n_experts))),
+            (keys.n_chosen, self.experts.map(|sizes| Size::Count(sizes.n_chosen))),
+            (keys.expert_width, self.experts.map(|_| Size::Count(self.feed_forward))),
+            (
+                keys.normalised,
+                self.experts.map(|_| Size::Truth(self.blocks.weighing == Weighing::AmongChosen)),
+            ),
         ];
         all.into_iter()
             .filter_map(|(key, size)| Some((first(key), size?)))

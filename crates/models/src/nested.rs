@@ -38,7 +38,8 @@ pub fn of_text(config: Value) -> Value {
     let kind = text.get("model_type").and_then(Value::as_str).unwrap_or_default();
     let family = FAMILIES.iter().find(|family| family.name == kind);
     let defaults = defaults(kind);
-    let is_missing = |text: &serde_json::Map<String, Value>, key: &str| text.get(key).is_none_or(Value::is_null);
+    let is_missing =
+        |text: &serde_json::Map<String, Value>, key: &str| text.get(key).is_none_or(Value::is_null);
     if is_missing(&text, "architectures") {
         let outer = config.get("architectures").cloned().unwrap_or_default();
         let known = family.map(|family| json!([family.hugging_face.architectures[0]]));

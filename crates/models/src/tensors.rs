@@ -67,7 +67,7 @@ fn turn<T: Copy + Default>(numbers: &[T], columns: usize) -> Vec<T> {
 }
 
 /// Anything that has tensors under names.
-pub trait Tensors {
+pub trait Tensors: Sync {
     /// How errors name it.
     fn label(&self) -> &str;
 

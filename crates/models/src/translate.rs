@@ -61,7 +61,7 @@ fn dtype_storage(dtype: Dtype) -> ops::weight::Storage {
 pub fn translate<'a>(
     tensors: &'a dyn Tensors,
     known: &[String],
-    config: &Config,
+    config: &'a Config,
     [from, to]: [&'static Dialect; 2],
 ) -> Result<Vec<Translated<'a>>, Error> {
     let planned = plan::Plan::new(tensors, config, [from, to])?.all()?;
@@ -73,8 +73,9 @@ pub fn translate<'a>(
         used.contains(name) || used.contains(&*long) || whole.is_some_and(|whole| used.contains(whole))
     };
     let names = from.names;
-    let is_about_angles =
-        |name: &str| [names.rope_divisors, names.rope_divisors_long, names.rope_divisors_short].contains(&name);
+    let is_about_angles = |name: &str| {
+        [names.rope_divisors, names.rope_divisors_long, names.rope_divisors_short].contains(&name)
+    };
     let lost = known.iter().find(|name| !is_used(name) && !is_about_angles(name) && !is_idle(name));
     match lost {
         Some(name) => Err(Error::UnknownTensor { file: tensors.label().into(), name: name.clone() }),
@@ -84,8 +85,14 @@ pub fn translate<'a>(
 
 /// Whether a tensor takes no part: what follows from the settings, and what an encoder has for other tasks.
 fn is_idle(name: &str) -> bool {
-    const ENDS: [&str; 6] =
-        ["inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", "position_ids"];
+    const ENDS: [&str; 6] = [
+        "inv_freq",
+        ".attn.bias",
+        ".attn.masked_bias",
+        ".attention.bias",
+        ".attention.masked_bias",
+        "position_ids",
+    ];
     const BEGINNINGS: [&str; 4] = ["pooler.", "bert.pooler.", "roberta.pooler.", "cls."];
     ENDS.iter().any(|end| name.ends_with(end)) || BEGINNINGS.iter().any(|start| name.starts_with(start))
 }

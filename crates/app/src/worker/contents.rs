@@ -180,9 +180,7 @@ impl<'a> Contents<'a> {
     pub fn template(&self) -> Result<Option<String>, Failure> {
         match self.folder {
             Some(folder) => folder.template(),
-            None => {
-                Ok(self.tensors.metadata().find::<&str>("tokenizer.chat_template")?.map(str::to_owned))
-            }
+            None => Ok(self.tensors.metadata().find::<&str>("tokenizer.chat_template")?.map(str::to_owned)),
         }
     }
 

@@ -7,7 +7,7 @@ use store::Store;
 use text::{Special, Tokenizer};
 
 use super::contents::Contents;
-use super::folder::Folder;
+use super::folder::{Folder, POOLING};
 use super::open;
 use crate::event::embed::Embedding;
 use crate::job::embed::Embed;
@@ -125,8 +125,8 @@ impl Embedder {
 }
 
 /// How the rows of a text become one; their mean where nothing says otherwise.
-fn pooling_of(folder: &Folder) -> Result<Pooling, Failure> {
-    match folder.settings("1_Pooling/config.json")? {
+pub(super) fn pooling_of(folder: &Folder) -> Result<Pooling, Failure> {
+    match folder.settings(POOLING)? {
         Some(settings) => pooling(&settings, folder.label()),
         None => Ok(Pooling::Mean),
     }

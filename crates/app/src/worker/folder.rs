@@ -16,6 +16,10 @@ use crate::Failure;
 
 /// The longest settings that are read.
 const MAX_SETTINGS_BYTES: u64 = 16 << 20;
+/// The most files of a folder that are looked at.
+const MAX_FILES: usize = 4096;
+/// How the rows of a text become one, as `sentence-transformers` has it.
+pub(crate) const POOLING: &str = "1_Pooling/config.json";
 /// Weights, the better format first; of shards their list.
 const WEIGHTS: [&str; 7] = [
     "model.safetensors",
@@ -149,6 +153,50 @@ impl Folder {
         found.ok_or_else(|| self.missing(WEIGHTS[0]))
     }
 
+    /// Every file with weights, the list of shards among them, by the name that a model of several files has for it.
+    ///
+    /// # Errors
+    /// When there are none, or a shard is missing.
+    pub fn weights_names(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
+        let name = self.weights_name()?;
+        let file = self.file(name)?.ok_or_else(|| self.missing(name))?;
+        let path = self.path(name).ok_or_else(|| self.missing(name))?;
+        let usual = match formats::sniff(file.as_slice()) {
+            FileKind::Json => {
+                let mut names = vec![(name.to_owned(), path)];
+                for shard in shards::names(&file)? {
+                    let path = self.path(&shard).ok_or_else(|| self.missing(&shard))?;
+                    names.push((shard, path));
+                }
+                return Ok(names);
+            }
+            FileKind::Safetensors => WEIGHTS[0],
+            _ => WEIGHTS[2],
+        };
+        Ok(vec![(usual.to_owned(), path)])
+    }
+
+    /// The names of all files, those one folder down with a slash.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn names(&self) -> Result<Vec<String>, Failure> {
+        let root = match &self.place {
+            Place::Store(files) => return Ok(files.iter().map(|(name, _)| name.clone()).collect()),
+            Place::Disk(root) => root,
+        };
+        let failed = |error| crate::worker::training::record::io_failure("list", root, &error);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(root).map_err(failed)?.take(MAX_FILES) {
+            if let Some(name) = entry.map_err(failed)?.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        names.push(POOLING.into());
+        names.sort();
+        Ok(names)
+    }
+
     /// The weights, in however many files.
     ///
     /// # Errors
@@ -215,6 +263,21 @@ impl Folder {
             Some(config) => parts.with_tokenizer_config(config.as_slice())?,
             None => parts,
         })
+    }
+
+    /// The vocabulary as plain values; `None` where these cannot say what its `tokenizer.json` does.
+    ///
+    /// # Errors
+    /// When there is no vocabulary, or what is wrong with it.
+    pub fn parts(&self) -> Result<Option<VocabularyParts>, Failure> {
+        // SentencePiece's own file says more than what was made of it.
+        if self.path("tokenizer.model").is_some() {
+            return self.vocabulary_parts().map(Some);
+        }
+        match self.file("tokenizer.json")? {
+            Some(file) => Ok(VocabularyParts::from_tokenizer_json(file.as_slice())?),
+            None => self.vocabulary_parts().map(Some),
+        }
     }
 
     /// The chat template: in a file of its own, or among the settings of the tokenizer.

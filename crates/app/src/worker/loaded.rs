@@ -6,12 +6,12 @@ use ops::device::Device;
 use text::answer::AnswerParser;
 use text::{CivilTime, Special, Tokenizer};
 
+use super::Task;
 use super::contents::Contents;
 use super::dialogue::Dialogue;
 use super::inspect::Inspector;
 use super::live::{Live, Prepared};
 use super::open::Source;
-use super::Task;
 use crate::Failure;
 use crate::job::{Prompt, Sampling};
 

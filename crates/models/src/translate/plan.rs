@@ -341,9 +341,7 @@ impl<'a> Plan<'a> {
         let finish = Finish::ByInputs(experts.len());
         self.push(&name, vec![experts.len(), k, each * n], (strips(spots), finish))?;
         match biases {
-            Some(biases) => {
-                self.push(&bias_of(&name), vec![experts.len(), each * n], (biases, Finish::None))
-            }
+            Some(biases) => self.push(&bias_of(&name), vec![experts.len(), each * n], (biases, Finish::None)),
             None => Ok(()),
         }
     }
@@ -456,12 +454,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn push(
-        &mut self,
-        name: &str,
-        shape: Vec<usize>,
-        made: (Vec<Strip>, Finish),
-    ) -> Result<(), Error> {
+    fn push(&mut self, name: &str, shape: Vec<usize>, made: (Vec<Strip>, Finish)) -> Result<(), Error> {
         self.list.push(translated(self.tensors, name.to_owned(), shape, made)?);
         Ok(())
     }

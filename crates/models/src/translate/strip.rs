@@ -160,11 +160,7 @@ pub(super) fn storage(tensors: &dyn Tensors, strips: &[Strip]) -> Result<Storage
 }
 
 /// All strips in one matrix.
-pub(super) fn together(
-    tensors: &dyn Tensors,
-    strips: &[Strip],
-    storage: Storage,
-) -> Result<Found, Error> {
+pub(super) fn together(tensors: &dyn Tensors, strips: &[Strip], storage: Storage) -> Result<Found, Error> {
     let mut parts = Vec::with_capacity(strips.len());
     // Strips of one tensor often follow one another: it is seen once.
     let mut last: Option<(&str, View, Found)> = None;

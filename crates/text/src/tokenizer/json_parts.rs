@@ -194,7 +194,10 @@ mod tests {
     #[test]
     fn sentencepiece_in_json_keeps_the_order_of_its_merges() {
         let parts = check(&sentencepiece());
-        assert_eq!((parts.kind, parts.unk, parts.add_space_prefix), (VocabularyKind::Spm, Some(TokenId(0)), Some(true)));
+        assert_eq!(
+            (parts.kind, parts.unk, parts.add_space_prefix),
+            (VocabularyKind::Spm, Some(TokenId(0)), Some(true))
+        );
         assert_eq!(parts.token_types[3], TokenType::Byte);
     }
 
