@@ -139,7 +139,7 @@ impl Config {
             real(keys.score_cap, self.score_cap.map(f64::from)),
             real(keys.logit_cap, self.logit_cap.map(f64::from)),
             real(keys.score_scale, other_scale),
-            real(keys.score_divisor, Some((1.0 / (scale * scale)).round())),
+            count(keys.score_divisor, (1.0 / (scale * scale)).round() as usize),
             truth(keys.parallel, self.blocks.residual == Residual::Parallel),
             (keys.n_experts, self.experts.map(|sizes| Size::Count(sizes.n_experts))),
             (keys.n_chosen, self.experts.map(|sizes| Size::Count(sizes.n_chosen))),

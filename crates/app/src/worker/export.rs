@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use base::disk::{Disk, RealDisk, replace};
 use formats::metadata::Value;
 use formats::{Dtype, Metadata, TensorSpec, gguf, safetensors};
+use models::families::in_folder;
 use models::translate::{Translated, head_of, translate};
 use serde_json::json;
 use store::Store;
@@ -135,6 +136,8 @@ fn write_folder(
     let (family, config) = contents.decoder_sizes()?;
     let dialect = contents.dialect(family);
     let config = config.with_divisors(&contents.tensors, dialect)?;
+    // A folder says what it is; a GGUF file may be of one of several families.
+    let family = if contents.folder().is_some() { family } else { in_folder(family, &config) };
     let names: Vec<String> = contents.tensors.tensors().iter().map(|tensor| tensor.name.clone()).collect();
     let written = translate(&contents.tensors, &names, &config, [dialect, &family.hugging_face])?;
     let parts = Vocabulary::of(contents)?;
@@ -150,6 +153,8 @@ fn write_folder(
     let id = |token: Option<base::TokenId>| token.map(|id| id.0);
     settings["bos_token_id"] = json!(id(parts.bos));
     settings["eos_token_id"] = json!(id(parts.eos));
+    // Where nothing is said, some have a number of their own, which may be none of this vocabulary.
+    settings["pad_token_id"] = json!(id(parts.pad));
     let text = |name: &str, value: &serde_json::Value| {
         write_file(&folder.join(name), |out| {
             let written = serde_json::to_writer_pretty(out, value).map_err(io::Error::from);
