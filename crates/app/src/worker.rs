@@ -11,6 +11,7 @@ use crate::running::Reporter;
 use crate::{Event, Failure};
 use loaded::Loaded;
 
+mod contents;
 mod convert;
 mod dialogue;
 pub(crate) mod embed;
@@ -22,6 +23,7 @@ pub(crate) mod library;
 mod live;
 mod loaded;
 pub(crate) mod measure;
+mod one_file;
 mod open;
 mod quantise;
 mod reading;

@@ -37,20 +37,54 @@ pub fn open(path: &Path) -> Result<TensorFile, Error> {
         let file: std::sync::Arc<str> = path.to_string_lossy().escape_debug().to_string().into();
         return open(&known.ok_or_else(|| Error::MissingPart { file, part: "model.safetensors".into() })?);
     }
+    if path.file_name().unwrap_or_default().to_string_lossy().ends_with(".index.json") {
+        let file = FileBytes::open(path)?;
+        return read(&file, |part| beside(&file, path, part));
+    }
+    match &*parts(path)? {
+        [file] => crate::read(file),
+        parts => gguf::join(parts),
+    }
+}
+
+/// The file at `path` and, where its name is that of a part of a split GGUF, all other parts; in their order.
+///
+/// # Errors
+/// Those of opening, [`Error::MissingPart`] when a part is not there.
+pub fn parts(path: &Path) -> Result<Vec<FileBytes>, Error> {
     let file = FileBytes::open(path)?;
+    match split_names(&path.file_name().unwrap_or_default().to_string_lossy()) {
+        Some(names) => names.map(|name| beside(&file, path, &name)).collect(),
+        None => Ok(vec![file]),
+    }
+}
+
+/// The names of all parts of the split GGUF of which the file at `path` is one; its own where it is none.
+pub fn names_of_parts(path: &Path) -> Vec<String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = |part: &str| match FileBytes::open(&path.with_file_name(part)) {
+    split_names(&name).map_or_else(|| vec![name.clone().into_owned()], Iterator::collect)
+}
+
+/// The names of the shards that `index` lists, each once.
+///
+/// # Errors
+/// Those of [`read_json`]; [`Error::Invalid`] for a name that is no plain name.
+pub fn names(index: &FileBytes) -> Result<Vec<String>, Error> {
+    let settings = read_json(index)?;
+    let map = weight_map(index, &settings)?;
+    let mut shards: Vec<String> = map.values().map(|shard| (*shard).to_owned()).collect();
+    shards.sort_unstable();
+    shards.dedup();
+    Ok(shards)
+}
+
+/// The file called `part` in the folder of `file`, which stands at `path`.
+fn beside(file: &FileBytes, path: &Path, part: &str) -> Result<FileBytes, Error> {
+    match FileBytes::open(&path.with_file_name(part)) {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::MissingPart { file: file.shared_label(), part: part.to_owned() })
         }
         other => other,
-    };
-    if name.ends_with(".index.json") {
-        return read(&file, beside);
-    }
-    match split_names(&name) {
-        Some(names) => gguf::join(&names.map(|name| beside(&name)).collect::<Result<Vec<_>, Error>>()?),
-        None => crate::read(&file),
     }
 }
 

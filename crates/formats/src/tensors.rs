@@ -97,6 +97,28 @@ impl TensorFile {
         Self { file, metadata, ..self }
     }
 
+    /// The same set with the names that `rename` gives its tensors, less those that it gives none.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] when two tensors come to the same name.
+    pub fn renamed(self, rename: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let entry = |entry: &TensorEntry| Some(TensorEntry { name: rename(&entry.name)?, ..entry.clone() });
+        let tensors = self.tensors.iter().filter_map(entry).collect();
+        let renamed = Self { tensors, ..self }.sorted();
+        let name = |position: &u32| renamed.tensors.get(*position as usize);
+        let pairs = renamed.by_name.iter().zip(renamed.by_name.iter().skip(1));
+        let mut entries = pairs.filter_map(|(a, b)| Some((name(a)?, name(b)?)));
+        let twice = entries.find(|(a, b)| a.name == b.name).map(|(entry, _)| entry.clone());
+        match twice {
+            None => Ok(renamed),
+            Some(entry) => {
+                let file = renamed.file.shared_label();
+                let at = Place { file, field: entry.field(), offset: entry.range.start as u64 };
+                Err(Error::Duplicate { at })
+            }
+        }
+    }
+
     fn sorted(self) -> Self {
         let tensors = &self.tensors;
         let mut by_name: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();

@@ -128,6 +128,42 @@ impl Config {
         Self { context, frequencies, local_frequencies, ..self }
     }
 
+    /// The same model, whose angles say all that its file says in tensors: those that divide each frequency. Angles
+    /// stretched as Llama 3's are known by their divisors, whatever file they come from.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and those of the file.
+    pub fn with_divisors(
+        self,
+        tensors: &dyn crate::tensors::Tensors,
+        dialect: &Dialect,
+    ) -> Result<Self, Error> {
+        let Some(rope) = &self.rope else { return Ok(self) };
+        let n_pairs = self.frequencies.len();
+        let read = |name: &str| -> Result<Option<Vec<f64>>, Error> {
+            let Some(found) = (if name.is_empty() { None } else { tensors.find(name)? }) else {
+                return Ok(None);
+            };
+            if found.shape != [n_pairs] {
+                let (file, expected) = (tensors.label().into(), vec![n_pairs]);
+                return Err(Error::Shape { file, name: name.into(), found: found.shape, expected });
+            }
+            let values = found.storage.widen(found.bytes.as_slice());
+            Ok(Some(values.into_iter().map(f64::from).collect()))
+        };
+        let names = dialect.names;
+        let (long, short) = (read(names.rope_divisors_long)?, read(names.rope_divisors_short)?);
+        let scaling = match (&rope.scaling, long, short, read(names.rope_divisors)?) {
+            (Scaling::LongRope { original, .. }, Some(long), Some(short), _) => {
+                Scaling::LongRope { short, long, original: *original }
+            }
+            (Scaling::None, _, _, Some(divisors)) => rope.divided(&divisors, self.context),
+            _ => return Ok(self),
+        };
+        let (context, rope) = (self.context, Rope { scaling, ..rope.clone() });
+        Ok(Self { rope: Some(rope), ..self }.opened_for(context))
+    }
+
     /// Reads the metadata of a GGUF file.
     ///
     /// # Errors
@@ -146,6 +182,7 @@ impl Config {
     /// that asks for other arithmetic than the family's.
     pub fn from_hugging_face(config: &Value, dialect: &Dialect, file: &str) -> Result<Self, Error> {
         let settings = Settings::HuggingFace { config, file };
+        check_storage(&settings)?;
         check_fixed(&settings, dialect)?;
         read(&settings, dialect, None)
     }
@@ -177,6 +214,22 @@ fn embedding_scale(dialect: &Dialect, width: usize) -> f32 {
     match dialect.blocks.embedding_scale {
         EmbeddingScale::One => 1.0,
         EmbeddingScale::RootOfWidth => (width as f32).sqrt(),
+    }
+}
+
+/// Refuses weights in blocks of another library, which would be read as numbers that they are not.
+fn check_storage(settings: &Settings<'_>) -> Result<(), Error> {
+    const KEY: &str = "quantization_config";
+    let method = settings.json(KEY).map(|stored| stored.get("quant_method").and_then(Value::as_str));
+    match method {
+        None | Some(Some("mxfp4")) => Ok(()),
+        Some(method) => {
+            let method = method.unwrap_or("an unnamed way");
+            let reason = format!(
+                "weights quantised by {method} cannot be read; take the unquantised model, or a GGUF file"
+            );
+            Err(settings.wrong(KEY, reason))
+        }
     }
 }
 

@@ -29,6 +29,10 @@ impl Config {
             };
             metadata.insert(&format!("{architecture}.{key}"), value);
         }
+        if !family.gguf.keys.head_size.is_empty() {
+            let size = u32::try_from(self.head_size).expect("the sizes of a decoder are far below 2^32");
+            metadata.insert(&format!("{architecture}.attention.value_length"), Value::U32(size));
+        }
         let of_layers: Vec<bool> = self.layers.iter().map(|layer| layer.window.is_some()).collect();
         if of_layers.contains(&true) && of_layers.contains(&false) {
             let key = format!("{architecture}.{}", family.gguf.keys.window_pattern);
@@ -134,7 +138,7 @@ impl Config {
             real(keys.score_cap, self.score_cap.map(f64::from)),
             real(keys.logit_cap, self.logit_cap.map(f64::from)),
             real(keys.score_scale, other_scale),
-            real(keys.score_divisor, Some((1.0 / (scale * scale)).round())),
+            count(keys.score_divisor, (1.0 / (scale * scale)).round() as usize),
             truth(keys.parallel, self.blocks.residual == Residual::Parallel),
             (keys.n_experts, self.experts.map(|sizes| Size::Count(sizes.n_experts))),
             (keys.n_chosen, self.experts.map(|sizes| Size::Count(sizes.n_chosen))),

@@ -38,9 +38,24 @@ pub use qwen3_moe::QWEN3_MOE;
 pub use roberta::ROBERTA;
 pub use smollm3::SMOLLM3;
 
-pub use crate::load::recognise_config;
+pub use crate::load::{recognise_config, recognise_encoder};
+pub use crate::nested::{name_in_text, of_text};
 
-use crate::Family;
+use crate::{Config, Family};
+
+/// The family as which a folder can say all that a model of `family` has: several are called the same in GGUF files,
+/// and not every one of them has windows or experts in its settings.
+pub fn in_folder(family: &'static Family, config: &Config) -> &'static Family {
+    let n_windows = config.layers.iter().filter(|layer| layer.window.is_some()).count();
+    let says_all = |other: &&&'static Family| {
+        let keys = other.hugging_face.keys;
+        other.gguf.architectures[0] == family.gguf.architectures[0]
+            && config.experts.is_some() != keys.n_experts.is_empty()
+            && (n_windows == 0 || !keys.window.is_empty())
+            && (n_windows == 0 || n_windows == config.n_layers || !keys.layer_kinds.is_empty())
+    };
+    FAMILIES.iter().find(says_all).copied().unwrap_or(family)
+}
 
 /// Every family of encoders, so too.
 pub static ENCODERS: &[&Family] = &[&BERT, &ROBERTA, &NOMIC_BERT];

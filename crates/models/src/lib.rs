@@ -16,11 +16,13 @@ pub mod families;
 pub mod family;
 mod layer;
 mod load;
+mod nested;
 pub mod parameters;
 mod pass;
 mod probe;
 pub mod tensors;
 pub mod traffic;
+pub mod translate;
 
 // Words of this crate that others find in their own modules.
 use family::Names;

@@ -12,7 +12,7 @@ use crate::encoder::Encoder;
 use crate::families::{ENCODERS, FAMILIES};
 use crate::family::{ExpertTensors, FusedHeads, Matrices, bias_of, of_layer};
 use crate::layer::{Experts, FeedForward, Layer, Norm, Positions, Ways};
-use crate::tensors::{Found, Tensors};
+use crate::tensors::{Found, Tensors, blocks_and_scales};
 use crate::{Config, Dialect, Error, Family};
 
 /// The key under which a GGUF file says its architecture.
@@ -33,7 +33,10 @@ pub fn recognise(file: &TensorFile) -> Result<&'static Family, Error> {
 }
 
 /// Finds the family of an encoder's GGUF file.
-pub(crate) fn recognise_encoder(file: &TensorFile) -> Result<&'static Family, Error> {
+///
+/// # Errors
+/// [`Error::NoArchitecture`] and [`Error::Architecture`].
+pub fn recognise_encoder(file: &TensorFile) -> Result<&'static Family, Error> {
     let label = file.file().label();
     let Some(found) = file.metadata().find::<&str>(ARCHITECTURE)? else {
         return Err(Error::NoArchitecture { file: label.into(), key: ARCHITECTURE });
@@ -300,8 +303,8 @@ impl Loader<'_> {
 
     fn experts_by_inputs(&self, config: &Config, n_experts: usize, index: usize) -> Result<Vec<Ways>, Error> {
         let (names, width, inner) = (self.dialect.names, config.width, config.feed_forward);
-        let both = self.stack_by_inputs(names.expert_gate, index, [n_experts, 2 * inner, width])?;
-        let down = self.stack_by_inputs(names.expert_down, index, [n_experts, width, inner])?;
+        let both = self.stack_of_experts(names.expert_gate, index, [n_experts, 2 * inner, width])?;
+        let down = self.stack_of_experts(names.expert_down, index, [n_experts, width, inner])?;
         let expert = |(both, down): (&Fused, &Fused)| {
             let of = |first: usize| Vec::from_iter((first..2 * inner).step_by(2));
             Ways {
@@ -320,6 +323,30 @@ impl Loader<'_> {
         weight.shape = vec![n * rows, columns];
         let bias = self.optional_values(&of_layer(&bias_of(name), index), &[n, rows])?;
         Ok(Fused { weight, bias })
+    }
+
+    /// A matrix for each expert: by inputs in the file, or in blocks, which run along the inputs of each output.
+    fn stack_of_experts(
+        &self,
+        name: &str,
+        index: usize,
+        [n, rows, columns]: [usize; 3],
+    ) -> Result<Vec<Fused>, Error> {
+        let full = of_layer(name, index);
+        let None = self.look_up(&full)? else { return self.stack_by_inputs(name, index, [n, rows, columns]) };
+        let missing = || Error::MissingTensor { file: self.tensors.label().into(), name: full.clone() };
+        let mut whole = blocks_and_scales(self.tensors, &full)?.ok_or_else(missing)?;
+        if whole.shape != [n, rows, columns] {
+            let (file, expected) = (self.tensors.label().into(), vec![n, rows, columns]);
+            return Err(Error::Shape { file, name: full, found: whole.shape, expected });
+        }
+        whole.shape = vec![n * rows, columns];
+        let bias = self.optional_values(&bias_of(&full), &[n, rows])?;
+        let expert = |expert: usize| {
+            let of = expert * rows..(expert + 1) * rows;
+            Fused { weight: whole.rows(of.clone()), bias: bias.as_ref().map(|bias| bias[of].to_vec()) }
+        };
+        Ok((0..n).map(expert).collect())
     }
 
     /// So too where a file has them by inputs, `[E, K, N]`: each turned, `[N, K]`.

@@ -67,7 +67,7 @@ fn turn<T: Copy + Default>(numbers: &[T], columns: usize) -> Vec<T> {
 }
 
 /// Anything that has tensors under names.
-pub trait Tensors {
+pub trait Tensors: Sync {
     /// How errors name it.
     fn label(&self) -> &str;
 
@@ -76,6 +76,65 @@ pub trait Tensors {
     /// # Errors
     /// [`Error::Storage`] when its numbers are stored in a way that cannot be computed with, [`Error::File`].
     fn find(&self, name: &str) -> Result<Option<Found>, Error>;
+
+    /// Shape and bytes of the tensor called `name`, whatever they mean; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    fn raw(&self, name: &str) -> Result<Option<(Vec<usize>, Lent)>, Error> {
+        Ok(self.find(name)?.map(|found| (found.shape, found.bytes)))
+    }
+}
+
+/// Bytes of a block of MXFP4 besides its scale: two numbers each.
+const MXFP4_BYTES: usize = 16;
+
+/// A tensor in MXFP4 whose blocks and scales stand apart, as `transformers` writes those of gpt-oss: put together as
+/// GGUF files have them, copied; `None` where there are none of this name. In its blocks neighbours share a byte; in
+/// GGUF's a number and the sixteenth behind it do.
+///
+/// # Shapes
+/// Blocks `[.., K/32, 16]` and scales `[.., K/32]` give `[.., K]`.
+///
+/// # Errors
+/// [`Error::Shape`] where scales and blocks do not fit.
+pub(crate) fn blocks_and_scales(tensors: &dyn Tensors, name: &str) -> Result<Option<Found>, Error> {
+    let (blocks, scales) = (format!("{name}_blocks"), format!("{name}_scales"));
+    let (Some((shape, blocks)), Some((found, scales))) = (tensors.raw(&blocks)?, tensors.raw(&scales)?)
+    else {
+        return Ok(None);
+    };
+    let expected: usize = found.iter().product();
+    let (blocks, scales) = (blocks.as_slice(), scales.as_slice());
+    let is_sound = shape.split_last() == Some((&MXFP4_BYTES, &found))
+        && scales.len() == expected
+        && blocks.len() == expected * MXFP4_BYTES;
+    let (Some(storage), Some((groups, rows)), true) =
+        (Storage::blocks_named("MXFP4"), found.split_last(), is_sound)
+    else {
+        let (file, name) = (tensors.label().into(), name.into());
+        return Err(Error::Shape { file, name, found: shape, expected: found });
+    };
+    let mut bytes = Vec::with_capacity(expected * (MXFP4_BYTES + 1));
+    for (block, scale) in blocks.as_chunks::<MXFP4_BYTES>().0.iter().zip(scales) {
+        bytes.push(*scale);
+        let number = |at: usize| block[at / 2] >> (4 * (at % 2)) & 15;
+        bytes.extend((0..MXFP4_BYTES).map(|at| number(at) | number(at + MXFP4_BYTES) << 4));
+    }
+    let shape = [rows, &[groups * 2 * MXFP4_BYTES]].concat();
+    Ok(Some(Found { shape, storage, bytes: Lent::new(bytes) }))
+}
+
+/// Whether there is a tensor of this name in blocks whose scales stand apart.
+pub(crate) fn has_blocks(tensors: &dyn Tensors, name: &str) -> Result<bool, Error> {
+    Ok(tensors.raw(&format!("{name}_blocks"))?.is_some())
+}
+
+/// The type of a file's tensor whose numbers are stored so.
+pub(crate) fn dtype_of(stored: Storage) -> Dtype {
+    let all = (0..u32::from(u8::MAX)).filter_map(Dtype::from_ggml);
+    let mut same = all.filter(|dtype| storage(*dtype) == Some(stored));
+    same.next().expect("every storage is that of a type")
 }
 
 /// How the numbers of a tensor of this type are stored in memory; `None` where they cannot be computed with.
@@ -101,6 +160,11 @@ impl Tensors for TensorFile {
         })?;
         let view = self.tensor_view(entry)?;
         Ok(Some(Found { shape: entry.shape.clone(), storage, bytes: Lent::new(view) }))
+    }
+
+    fn raw(&self, name: &str) -> Result<Option<(Vec<usize>, Lent)>, Error> {
+        let Some(entry) = Self::find(self, name) else { return Ok(None) };
+        Ok(Some((entry.shape.clone(), Lent::new(self.tensor_view(entry)?))))
     }
 }
 

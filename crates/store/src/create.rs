@@ -41,7 +41,12 @@ impl Store {
         let kept = kept_files(below, modelfile.template.as_deref());
         let texts = modelfile.template.iter().filter(|text| !text.is_empty()).map(|text| {
             let source = Source::Bytes(text.as_bytes());
-            NewFile { role: Role::Template, format: TemplateLanguage::of(text).format().into(), source }
+            NewFile {
+                role: Role::Template,
+                format: TemplateLanguage::of(text).format().into(),
+                name: None,
+                source,
+            }
         });
         let is_kept = |text: &&String| {
             let digest = Digest::of(text.as_bytes());
@@ -50,7 +55,7 @@ impl Store {
         let licenses = modelfile.licenses.iter().filter(|text| !text.is_empty() && !is_kept(text));
         let licenses = licenses.map(|text| {
             let source = Source::Bytes(text.as_bytes());
-            NewFile { role: Role::License, format: "text".into(), source }
+            NewFile { role: Role::License, format: "text".into(), name: None, source }
         });
         files.extend(texts.chain(licenses));
         let settings = modelfile.settings().over(&Settings::read(&below.parameters));

@@ -24,6 +24,8 @@ pub use place::{Folder, Found, FoundFile, Place, Reason, Skipped};
 
 use base::disk::Disk;
 
+pub use contents::role_of;
+
 use crate::Result;
 
 /// What was found in folders of others.

@@ -23,6 +23,9 @@ pub struct NewFile<'a> {
     pub role: Role,
     /// Its format, such as `gguf`, `safetensors`, `llama2c`; at most 64 bytes.
     pub format: String,
+    /// Its name among the files of the model, where it has several of one role or is found by its name; at most 255
+    /// bytes, with `/` between folders.
+    pub name: Option<String>,
     /// Where its bytes come from.
     pub source: Source<'a>,
 }
@@ -98,7 +101,11 @@ impl Store {
     /// Everything that can be refused before the first byte is written.
     fn check_files(&self, files: &[NewFile<'_>]) -> Result<()> {
         const MAX_FORMAT_BYTES: usize = 64;
+        const MAX_NAME_BYTES: usize = 255;
         for file in files {
+            if file.name.as_ref().is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+                return Err(Error::TooLarge { what: "the name of a file", limit: MAX_NAME_BYTES as u64 });
+            }
             if file.format.len() > MAX_FORMAT_BYTES {
                 return Err(Error::TooLarge { what: "the name of a format", limit: MAX_FORMAT_BYTES as u64 });
             }
@@ -142,13 +149,13 @@ impl Store {
         file: NewFile<'_>,
         draft: Option<Draft<'a>>,
     ) -> Result<(FileRef, Option<Draft<'a>>)> {
-        let NewFile { role, format, source } = file;
+        let NewFile { role, format, name, source } = file;
         let Some(mut draft) = draft else {
             let Source::InPlace(path) = source else { unreachable!("only files in place have no draft") };
             let (facts, digest) = self.hash_unchanged(&path)?;
             let location = Location::InPlace { path, modified_ns: facts.modified_ns };
             let size_bytes = facts.size_bytes;
-            return Ok((FileRef { role, digest, size_bytes, format, name: None, location }, None));
+            return Ok((FileRef { role, digest, size_bytes, format, name, location }, None));
         };
         let (digest, size_bytes) = match source {
             Source::Copy(path) | Source::InPlace(path) => self.copy_unchanged(&path, &mut draft)?,
@@ -166,7 +173,7 @@ impl Store {
             }
         };
         let location = Location::Blob;
-        Ok((FileRef { role, digest, size_bytes, format, name: None, location }, Some(draft)))
+        Ok((FileRef { role, digest, size_bytes, format, name, location }, Some(draft)))
     }
 
     /// Hashes a file that must not change meanwhile.

@@ -26,7 +26,7 @@
 //! # let home = home.path();
 //! let store = Store::open(std::sync::Arc::new(base::disk::RealDisk), home)?;
 //! let name = ModelName::parse("anna/poems:small")?;
-//! let weights = NewFile { role: Role::Model, format: "gguf".into(), source: Source::Bytes(b"GGUF...") };
+//! let weights = NewFile { role: Role::Model, format: "gguf".into(), name: None, source: Source::Bytes(b"GGUF...") };
 //! store.import(&name, vec![weights], ModelInfo::default(), 1_700_000_000_000)?;
 //!
 //! let model = store.get(&name)?;

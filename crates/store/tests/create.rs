@@ -22,7 +22,7 @@ fn name(text: &str) -> ModelName {
 }
 
 fn file<'a>(role: Role, format: &str, source: Source<'a>) -> NewFile<'a> {
-    NewFile { role, format: format.into(), source }
+    NewFile { role, format: format.into(), name: None, source }
 }
 
 /// A model whose weights lie in place, with a template, a licence, and parameters.

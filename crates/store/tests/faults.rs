@@ -185,7 +185,7 @@ fn name(text: &str) -> ModelName {
 }
 
 fn import(store: &Store, model: &str, sources: Vec<Source<'_>>) -> Result<(), Error> {
-    let new_file = |source| NewFile { role: Role::Model, format: "gguf".into(), source };
+    let new_file = |source| NewFile { role: Role::Model, format: "gguf".into(), name: None, source };
     let files = sources.into_iter().map(new_file).collect();
     store.import(&name(model), files, ModelInfo::default(), 1).map(drop)
 }

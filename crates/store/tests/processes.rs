@@ -40,7 +40,12 @@ fn content(seed: u64) -> [Vec<u8>; 2] {
 
 fn import(store: &Store, model: &str, seed: u64) -> Result<(), Error> {
     let files = content(seed);
-    let new_file = |bytes| NewFile { role: Role::Model, format: "gguf".into(), source: Source::Bytes(bytes) };
+    let new_file = |bytes| NewFile {
+        role: Role::Model,
+        format: "gguf".into(),
+        name: None,
+        source: Source::Bytes(bytes),
+    };
     let files = files.iter().map(|bytes| new_file(bytes)).collect();
     store.import(&name(model), files, ModelInfo::default(), seed).map(drop)
 }
@@ -250,7 +255,7 @@ fn a_living_writers_draft_is_not_taken_for_a_leftover() {
     let store = open(folder.path());
     let mut meddler = Meddler { store: &store, n_chunks: 3 };
     let source = Source::Reader { reader: &mut meddler, at_most_bytes: 100 };
-    let file = NewFile { role: Role::Model, format: "gguf".into(), source };
+    let file = NewFile { role: Role::Model, format: "gguf".into(), name: None, source };
     store.import(&name("slow"), vec![file], ModelInfo::default(), 0).unwrap();
     assert_eq!(store.list().unwrap().models.len(), 4);
     let checks = store.verify(&name("slow"), &mut |_| ()).unwrap();

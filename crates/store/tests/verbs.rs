@@ -19,7 +19,7 @@ fn name(text: &str) -> ModelName {
 }
 
 fn new_file(source: Source<'_>) -> NewFile<'_> {
-    NewFile { role: Role::Model, format: "gguf".into(), source }
+    NewFile { role: Role::Model, format: "gguf".into(), name: None, source }
 }
 
 fn import(store: &Store, model: &str, bytes: &[u8]) -> store::Model {
@@ -71,6 +71,7 @@ fn what_is_imported_is_found_again() {
         NewFile {
             role: Role::Tokenizer,
             format: "llama2c".into(),
+            name: None,
             source: Source::Reader { reader: &mut stream, at_most_bytes: 6 },
         },
     ];

@@ -23,6 +23,7 @@ fn files<'a>(parts: &[(Role, &'a str)]) -> Vec<NewFile<'a>> {
     let new_file = |(role, text): &(Role, &'a str)| NewFile {
         role: *role,
         format: "x".into(),
+        name: None,
         source: Source::Bytes(text.as_bytes()),
     };
     parts.iter().map(new_file).collect()

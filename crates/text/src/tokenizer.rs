@@ -26,6 +26,7 @@ mod cache;
 mod compiled;
 mod json;
 mod json_native;
+mod json_parts;
 mod merge;
 mod merge_table;
 mod normalizer;

@@ -1,6 +1,6 @@
 //! How a model is spoken with: its chat template, the format of its answers, the tokens that end them.
 //!
-//! Everything comes from the model's own file. Does not: tokenize, compute, know people.
+//! Everything comes from the model's own files. Does not: tokenize, compute, know people.
 
 use std::sync::Arc;
 
@@ -34,14 +34,41 @@ pub(crate) struct Dialogue {
     pub ends: Arc<[TokenId]>,
 }
 
-impl Dialogue {
-    /// What a model file says about it.
+/// What the files of a model say about speaking with it.
+#[derive(Default)]
+pub(crate) struct Sayings {
+    /// The chat template.
+    pub template: Option<String>,
+    /// Keys of a GGUF file that name a token at which generation ends.
+    pub end_keys: Vec<(&'static str, TokenId)>,
+    /// `generation_config.json`, `config.json` and `tokenizer_config.json` of a folder.
+    pub generation_config: Option<Json>,
+    pub config: Option<Json>,
+    pub tokenizer_config: Option<Json>,
+}
+
+impl Sayings {
+    /// What a GGUF file says, without its template.
     ///
     /// # Errors
-    /// A template that is none, or a key of another type.
-    pub fn read(metadata: &Metadata, tokenizer: &Tokenizer) -> Result<Self, Failure> {
+    /// A key of another type.
+    pub fn of_gguf(metadata: &Metadata) -> Result<Self, Failure> {
+        let mut end_keys = Vec::new();
+        for key in END_KEYS {
+            end_keys.extend(metadata.find::<u32>(key)?.map(|id| (key, TokenId(id))));
+        }
+        Ok(Self { end_keys, ..Self::default() })
+    }
+}
+
+impl Dialogue {
+    /// What the files of a model say about it.
+    ///
+    /// # Errors
+    /// A template that is none.
+    pub fn read(sayings: &Sayings, tokenizer: &Tokenizer) -> Result<Self, Failure> {
         let own = chat_template();
-        let source = metadata.find::<&str>("tokenizer.chat_template")?;
+        let source = sayings.template.as_deref();
         // Earlier models of Hearth learned the same form; their template could not write the tools.
         let source = source.map(|source| if source == CHAT_WITHOUT_TOOLS { own.as_str() } else { source });
         let template = source.map(ChatTemplate::new).transpose()?;
@@ -57,7 +84,7 @@ impl Dialogue {
             ends: Arc::default(),
             template,
         };
-        dialogue.ends = dialogue.ends(metadata, tokenizer)?.into();
+        dialogue.ends = dialogue.ends(sayings, tokenizer).into();
         Ok(dialogue)
     }
 
@@ -77,11 +104,7 @@ impl Dialogue {
         })
     }
 
-    fn ends(&self, metadata: &Metadata, tokenizer: &Tokenizer) -> Result<Vec<TokenId>, Failure> {
-        let mut keys = Vec::new();
-        for key in END_KEYS {
-            keys.extend(metadata.find::<u32>(key)?.map(|id| (key, TokenId(id))));
-        }
+    fn ends(&self, sayings: &Sayings, tokenizer: &Tokenizer) -> Vec<TokenId> {
         let is_added = |id: TokenId| {
             tokenizer.is_special(id) || tokenizer.token_type(id) == Some(TokenType::UserDefined)
         };
@@ -89,15 +112,18 @@ impl Dialogue {
         let texts: Vec<_> = ids.filter(|&id| is_added(id)).map(|id| (id, tokenizer.token_text(id))).collect();
         let tokens: Vec<(TokenId, &str)> = texts.iter().map(|(id, text)| (*id, text.as_ref())).collect();
         let found = stop_tokens(&StopSources {
-            gguf: &keys,
+            gguf: &sayings.end_keys,
+            generation_config: sayings.generation_config.as_ref(),
+            config: sayings.config.as_ref(),
+            tokenizer_config: sayings.tokenizer_config.as_ref(),
             tokens: &tokens,
             template: self.template.as_ref(),
             bos_token: &self.bos,
             eos_token: &self.eos,
-            ..StopSources::default()
         });
         // A model that begins another text has ended this one.
-        Ok(found.into_iter().map(|token| token.id).chain(tokenizer.bos()).collect())
+        let found = found.into_iter().map(|token| token.id).chain(tokenizer.bos());
+        found.filter(|id| id.index() < tokenizer.len()).collect()
     }
 
     /// The conversation as the model wants to see it. A model without a template was made to continue texts, so

@@ -1,15 +1,14 @@
 //! Texts to vectors: an encoder in a file or a folder, its vocabulary, and how its rows become one.
 
-use std::path::Path;
-
 use base::TokenId;
 use models::encoder::{Encoder, Pooling};
 use serde_json::Value;
-use store::{ModelName, Role, Store};
+use store::Store;
 use text::{Special, Tokenizer};
 
-use super::folder::Folder;
-use super::{open, vocabulary};
+use super::contents::Contents;
+use super::folder::{Folder, POOLING};
+use super::open;
 use crate::event::embed::Embedding;
 use crate::job::embed::Embed;
 use crate::running::Reporter;
@@ -82,41 +81,16 @@ struct Embedder {
 
 impl Embedder {
     fn find(store: &Store, wanted: &str, device: &ops::device::Device) -> Result<Self, Failure> {
-        let path = Path::new(wanted);
-        if path.is_dir() {
-            return Self::of_folder(&Folder::at(path), device);
-        }
-        let model = ModelName::parse(wanted).ok().and_then(|name| store.get(&name).ok());
-        match &model {
-            Some(model) if model.manifest.file(Role::Model).is_some_and(|file| file.format != "gguf") => {
-                Self::of_folder(&Folder::of(store, model), device)
-            }
-            _ => Self::of_gguf(open::find(store, wanted)?, store, device),
-        }
-    }
-
-    fn of_gguf(source: open::Source, store: &Store, device: &ops::device::Device) -> Result<Self, Failure> {
-        let file = formats::gguf::read(&source.file)?;
-        let encoder = Encoder::from_gguf(&file, device)?;
-        let tokenizer = vocabulary::read_or_compile(file.metadata(), &source.name, store)?;
-        let pooling = Pooling::of_gguf(&file)?.unwrap_or(Pooling::Mean);
-        let length = encoder.config().context;
-        Self { name: source.name, encoder, tokenizer, pooling, length }.checked()
-    }
-
-    fn of_folder(folder: &Folder<'_>, device: &ops::device::Device) -> Result<Self, Failure> {
-        let (family, config) = folder.family()?;
-        let context = config.context;
-        let encoder = Encoder::load(&folder.weights()?, config, &family.hugging_face, device)?;
-        let pooling = match folder.settings("1_Pooling/config.json")? {
-            Some(settings) => pooling(&settings, folder.label())?,
-            None => Pooling::Mean,
+        let source = open::find(store, wanted)?;
+        let contents = Contents::read(&source)?;
+        let encoder = contents.encoder(device)?;
+        let tokenizer = contents.compiled_tokenizer(store)?;
+        let context = encoder.config().context;
+        let (pooling, length) = match contents.folder() {
+            Some(folder) => (pooling_of(folder)?, length_of(folder, context)?),
+            None => (Pooling::of_gguf(&contents.tensors)?.unwrap_or(Pooling::Mean), context),
         };
-        let settings = folder.settings("sentence_bert_config.json")?;
-        let length = settings.and_then(|settings| settings.get("max_seq_length")?.as_u64());
-        let length = length.map_or(context, |length| context.min(usize::try_from(length).unwrap_or(context)));
-        let name = folder.label().to_owned();
-        Self { name, encoder, tokenizer: folder.tokenizer()?, pooling, length }.checked()
+        Self { name: contents.name().to_owned(), encoder, tokenizer, pooling, length }.checked()
     }
 
     /// # Errors
@@ -148,6 +122,21 @@ impl Embedder {
         let ids: Vec<u32> = texts.iter().flat_map(|text| text.ids.iter().copied()).collect();
         self.encoder.embed(&ids, &lengths, self.pooling)
     }
+}
+
+/// How the rows of a text become one; their mean where nothing says otherwise.
+pub(super) fn pooling_of(folder: &Folder) -> Result<Pooling, Failure> {
+    match folder.settings(POOLING)? {
+        Some(settings) => pooling(&settings, folder.label()),
+        None => Ok(Pooling::Mean),
+    }
+}
+
+/// The most tokens of a text.
+fn length_of(folder: &Folder, context: usize) -> Result<usize, Failure> {
+    let settings = folder.settings("sentence_bert_config.json")?;
+    let length = settings.and_then(|settings| settings.get("max_seq_length")?.as_u64());
+    Ok(length.map_or(context, |length| context.min(usize::try_from(length).unwrap_or(context))))
 }
 
 /// What `sentence-transformers` writes of how rows become one.

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use base::disk::{Disk, RealDisk, replace};
 use formats::metadata::Value;
-use formats::{Dtype, Metadata, TensorFile, TensorSpec, gguf, safetensors};
-use models::Config;
-use models::parameters::{Parameters, Written};
+use formats::{Dtype, Metadata, TensorSpec, gguf, safetensors};
+use models::families::in_folder;
+use models::translate::{Translated, head_of, translate};
 use serde_json::json;
 use store::Store;
 
+use super::contents::Contents;
+use super::one_file::{self, OneFile, Tensor};
 use super::training::record::io_failure;
 use super::{open, vocabulary};
 use crate::event::training::Exported;
@@ -23,10 +25,14 @@ const BLOCK: usize = 32;
 /// Writes the model; nothing that was there before is lost unless the whole is written.
 pub(crate) fn run(store: &Store, export: &Export) -> Result<Event, Failure> {
     let source = open::find(store, &export.model)?;
-    let file = gguf::read(&source.file)?;
+    let contents = Contents::read(&source)?;
     let files = match export.format {
-        Format::Gguf => vec![write_file(&export.out, |out| write_gguf(&file, export.storage, out))?],
-        Format::Safetensors => write_folder(&file, export)?,
+        Format::Gguf => {
+            let (family, config) = contents.sizes()?;
+            let file = OneFile::of(&contents, (family, &config), &source.said)?;
+            vec![write_file(&export.out, |out| write_gguf(&file, export.storage, out))?]
+        }
+        Format::Safetensors => write_folder(&contents, &source, export)?,
     };
     Ok(Event::Exported(Exported { model: source.name, files }))
 }
@@ -42,39 +48,47 @@ pub(super) fn write_file(
     Ok((path.to_path_buf(), size))
 }
 
-/// The same file with its matrices in `storage`; vectors stay as exact as they can be.
-fn write_gguf(file: &TensorFile, storage: Option<Storage>, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut metadata = file.metadata().clone();
+/// One file with its matrices in `storage`; vectors, and what chooses experts, stay as exact as they can be.
+fn write_gguf(file: &OneFile<'_>, storage: Option<Storage>, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut metadata = file.metadata.clone();
     if let Some(storage) = storage {
         metadata.insert("general.file_type", Value::U32(file_type(storage)));
         metadata.insert("general.quantization_version", Value::U32(2));
     }
-    let target = |entry: &formats::TensorEntry| match storage {
-        Some(storage) if entry.shape.len() == 2 => dtype(storage, &entry.shape),
+    let router = file.family.gguf.names.router.split_once("{}").map_or("", |(_, end)| end);
+    let is_router = |name: &str| !router.is_empty() && name.ends_with(router);
+    let target = |spec: &TensorSpec| match storage {
+        Some(storage) if spec.shape.len() >= 2 && !spec.name.ends_with(".bias") && !is_router(&spec.name) => {
+            dtype(storage, &spec.shape)
+        }
+        // Others read vectors as f32 only.
         Some(_) => Dtype::F32,
-        None => entry.dtype,
+        None if spec.shape.len() < 2 || is_router(&spec.name) || spec.name.ends_with(".bias") => Dtype::F32,
+        None => spec.dtype,
     };
-    let spec = |entry: &formats::TensorEntry| TensorSpec { dtype: target(entry), ..entry.spec() };
-    let specs: Vec<TensorSpec> = file.tensors().iter().map(spec).collect();
+    let old: Vec<TensorSpec> = file.tensors.iter().map(Tensor::spec).collect();
+    let specs: Vec<TensorSpec> =
+        old.iter().map(|spec| TensorSpec { dtype: target(spec), ..spec.clone() }).collect();
     let mut writer = gguf::write(out, &metadata, &specs)?;
-    for (entry, spec) in file.tensors().iter().zip(&specs) {
-        let bytes = file.tensor_bytes(entry)?;
-        if entry.dtype == spec.dtype {
-            writer.append(bytes)?;
+    for (tensor, (old, new)) in file.tensors.iter().zip(old.iter().zip(&specs)) {
+        let bytes = tensor.bytes()?;
+        if old.dtype == new.dtype {
+            writer.append(bytes.as_slice())?;
         } else {
-            writer.append(&stored(&widened(file, entry, bytes)?, spec.dtype))?;
+            let storage = models::tensors::storage(old.dtype).ok_or_else(|| {
+                let (file, name) = (metadata_name(&metadata), old.name.clone());
+                models::Error::Storage { file, name, found: old.dtype.to_string() }
+            })?;
+            writer.append(&stored(&storage.widen(bytes.as_slice()), new.dtype))?;
         }
     }
     writer.finish()?;
     Ok(())
 }
 
-fn widened(file: &TensorFile, entry: &formats::TensorEntry, bytes: &[u8]) -> Result<Vec<f32>, Failure> {
-    let storage = models::tensors::storage(entry.dtype).ok_or_else(|| {
-        let (file, name) = (file.file().label().into(), entry.name.clone());
-        models::Error::Storage { file, name, found: entry.dtype.to_string() }
-    })?;
-    Ok(storage.widen(bytes))
+/// How errors name the model.
+fn metadata_name(metadata: &Metadata) -> String {
+    metadata.find::<&str>("general.name").ok().flatten().unwrap_or("the model").to_owned()
 }
 
 /// The type in which a matrix of this shape is stored.
@@ -103,7 +117,11 @@ fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
 }
 
 /// A folder with `config.json`, `model.safetensors` and the vocabulary.
-fn write_folder(file: &TensorFile, export: &Export) -> Result<Vec<(PathBuf, u64)>, Failure> {
+fn write_folder(
+    contents: &Contents<'_>,
+    source: &open::Source,
+    export: &Export,
+) -> Result<Vec<(PathBuf, u64)>, Failure> {
     let storage = match export.storage.unwrap_or(Storage::F32) {
         Storage::Q8_0 => {
             let message = "safetensors files have no Q8_0 blocks";
@@ -115,22 +133,18 @@ fn write_folder(file: &TensorFile, export: &Export) -> Result<Vec<(PathBuf, u64)
         }
         storage => storage,
     };
-    let label = file.file().label();
-    let family = models::recognise(file)?;
-    let config = Config::from_gguf(file.metadata(), &family.gguf, label)?;
-    let names: Vec<String> = file.tensors().iter().map(|tensor| tensor.name.clone()).collect();
-    let parameters = Parameters::read(file, &names, config, &family.gguf, &ops::device::cpu())?;
-    let mut parts = vocabulary::parts(file.metadata(), label)?;
-    if parts.token_types.is_empty() {
-        parts.token_types = vec![text::TokenType::Normal; parts.tokens.len()];
-    }
-    let Some(tokenizer) = parts.to_tokenizer_json()? else {
-        let message = format!("{label}: only byte-level vocabularies can be written as tokenizer.json");
-        return Err(Failure::new("unknown_vocabulary", message, "export it as --format gguf"));
-    };
+    let (family, config) = contents.decoder_sizes()?;
+    let dialect = contents.dialect(family);
+    let config = config.with_divisors(&contents.tensors, dialect)?;
+    // A folder says what it is; a GGUF file may be of one of several families.
+    let family = if contents.folder().is_some() { family } else { in_folder(family, &config) };
+    let names: Vec<String> = contents.tensors.tensors().iter().map(|tensor| tensor.name.clone()).collect();
+    let written = translate(&contents.tensors, &names, &config, [dialect, &family.hugging_face])?;
+    let parts = Vocabulary::of(contents)?;
     let folder = &export.out;
     RealDisk.create_dir(folder).map_err(|error| io_failure("create", folder, &error))?;
-    let mut settings = parameters.config().describe_hugging_face(family, parameters.head());
+    let head = head_of(&contents.tensors, dialect)?;
+    let mut settings = config.describe_hugging_face(family, head);
     settings["torch_dtype"] = json!(match storage {
         Storage::Bf16 => "bfloat16",
         Storage::F16 => "float16",
@@ -139,31 +153,103 @@ fn write_folder(file: &TensorFile, export: &Export) -> Result<Vec<(PathBuf, u64)
     let id = |token: Option<base::TokenId>| token.map(|id| id.0);
     settings["bos_token_id"] = json!(id(parts.bos));
     settings["eos_token_id"] = json!(id(parts.eos));
-    let ends: Vec<u32> = parts.eos.iter().chain(&parts.ends).map(|id| id.0).collect();
-    let generation =
-        json!({ "bos_token_id": id(parts.bos), "eos_token_id": ends, "pad_token_id": id(parts.pad) });
+    // Where nothing is said, some have a number of their own, which may be none of this vocabulary.
+    settings["pad_token_id"] = json!(id(parts.pad));
     let text = |name: &str, value: &serde_json::Value| {
         write_file(&folder.join(name), |out| {
             let written = serde_json::to_writer_pretty(out, value).map_err(io::Error::from);
             written.map_err(|error| io_failure("write", &folder.join(name), &error))
         })
     };
-    let context = parameters.config().context;
+    let template = match &source.said.template {
+        Some(template) => Some(template.clone()),
+        None => contents.template()?,
+    };
     Ok(vec![
         text("config.json", &settings)?,
-        text("generation_config.json", &generation)?,
-        text("tokenizer.json", &tokenizer)?,
-        text("tokenizer_config.json", &tokenizer_config(&parts, file.metadata(), context))?,
-        write_file(&folder.join("model.safetensors"), |out| {
-            write_safetensors(&parameters.written(&family.hugging_face), storage, out)
-        })?,
+        text("generation_config.json", &generation(&parts, source))?,
+        text("tokenizer.json", &parts.json)?,
+        text("tokenizer_config.json", &tokenizer_config(&parts, template, config.context))?,
+        write_file(&folder.join("model.safetensors"), |out| write_safetensors(&written, storage, out))?,
     ])
 }
 
-fn write_safetensors(written: &[Written<'_>], storage: Storage, out: &mut dyn Write) -> Result<(), Failure> {
+/// A vocabulary on its way to a folder.
+pub(super) struct Vocabulary {
+    /// `tokenizer.json`.
+    pub json: serde_json::Value,
+    bos: Option<base::TokenId>,
+    eos: Option<base::TokenId>,
+    unk: Option<base::TokenId>,
+    pad: Option<base::TokenId>,
+    /// Further tokens that end an answer.
+    ends: Vec<base::TokenId>,
+    add_bos: bool,
+    tokens: Vec<String>,
+}
+
+impl Vocabulary {
+    fn of(contents: &Contents<'_>) -> Result<Self, Failure> {
+        let mut parts = match contents.folder() {
+            Some(folder) => one_file::parts(contents, folder)?,
+            None => vocabulary::parts(contents.tensors.metadata(), contents.name())?,
+        };
+        if parts.token_types.is_empty() {
+            parts.token_types = vec![text::TokenType::Normal; parts.tokens.len()];
+        }
+        let own = match contents.folder() {
+            Some(folder) => folder.settings("tokenizer.json")?,
+            None => None,
+        };
+        let json = match own {
+            Some(json) => json,
+            None => parts.to_tokenizer_json()?.ok_or_else(|| {
+                let message =
+                    format!("{}: its vocabulary cannot be written as tokenizer.json", contents.name());
+                Failure::new("unknown_vocabulary", message, "export it as --format gguf")
+            })?,
+        };
+        let add_bos = parts.add_bos.unwrap_or(contents.tokenizer()?.add_bos());
+        Ok(Self::new(parts, json, add_bos))
+    }
+
+    /// The vocabulary of `parts`, written as `json`.
+    pub fn new(parts: text::VocabularyParts, json: serde_json::Value, add_bos: bool) -> Self {
+        let (bos, eos, unk, pad) = (parts.bos, parts.eos, parts.unk, parts.pad);
+        let (ends, tokens) = (parts.ends, parts.tokens);
+        Self { json, bos, eos, unk, pad, ends, add_bos, tokens }
+    }
+}
+
+/// Which tokens end an answer, and how a model that was made by a Modelfile samples.
+fn generation(parts: &Vocabulary, source: &open::Source) -> serde_json::Value {
+    let id = |token: Option<base::TokenId>| token.map(|id| id.0);
+    let ends: Vec<u32> = parts.eos.iter().chain(&parts.ends).map(|id| id.0).collect();
+    let mut generation =
+        json!({ "bos_token_id": id(parts.bos), "eos_token_id": ends, "pad_token_id": id(parts.pad) });
+    let said = &source.said.settings.parameters;
+    let mut add = |key: &str, value: Option<serde_json::Value>| {
+        if let Some(value) = value {
+            generation[key] = value;
+        }
+    };
+    add("temperature", said.temperature.filter(|temperature| *temperature > 0.0).map(|value| json!(value)));
+    add("do_sample", said.temperature.map(|temperature| json!(temperature > 0.0)));
+    add("top_k", said.top_k.map(|value| json!(value)));
+    add("top_p", said.top_p.map(|value| json!(value)));
+    add("min_p", said.min_p.map(|value| json!(value)));
+    add("repetition_penalty", said.repeat_penalty.map(|value| json!(value)));
+    generation
+}
+
+fn write_safetensors(
+    written: &[Translated<'_>],
+    storage: Storage,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let mut metadata = Metadata::new("model.safetensors");
     metadata.insert("format", Value::String("pt".into()));
-    let spec = |tensor: &Written<'_>| TensorSpec {
+    let spec = |tensor: &Translated<'_>| TensorSpec {
         name: tensor.name.clone(),
         dtype: dtype(storage, &tensor.shape),
         shape: tensor.shape.clone(),
@@ -171,27 +257,26 @@ fn write_safetensors(written: &[Written<'_>], storage: Storage, out: &mut dyn Wr
     let specs: Vec<TensorSpec> = written.iter().map(spec).collect();
     let mut writer = safetensors::write(out, &metadata, &specs)?;
     for (tensor, spec) in written.iter().zip(&specs) {
-        writer.append(&stored(&tensor.values(), spec.dtype))?;
+        writer.append(&stored(&tensor.values()?, spec.dtype))?;
     }
     writer.finish()?;
     Ok(())
 }
 
-/// The `tokenizer_config.json` of a vocabulary, with the template of a GGUF file's metadata.
+/// The `tokenizer_config.json` of a vocabulary.
 pub(super) fn tokenizer_config(
-    parts: &text::VocabularyParts,
-    metadata: &Metadata,
+    parts: &Vocabulary,
+    template: Option<String>,
     context: usize,
 ) -> serde_json::Value {
     let token = |id: Option<base::TokenId>| id.and_then(|id| parts.tokens.get(id.0 as usize));
-    let template = metadata.find::<&str>("tokenizer.chat_template").ok().flatten();
     json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": token(parts.bos),
         "eos_token": token(parts.eos),
         "pad_token": token(parts.pad),
         "unk_token": token(parts.unk),
-        "add_bos_token": parts.add_bos.unwrap_or(false),
+        "add_bos_token": parts.add_bos,
         "chat_template": template,
         "clean_up_tokenization_spaces": false,
         "model_max_length": context,

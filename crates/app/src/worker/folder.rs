@@ -1,60 +1,82 @@
 //! A model in several files, as `transformers` writes them: in a folder, or in the store under the names that they had
 //! there.
+//!
+//! Does not: know what the settings mean to a model (`models` does) or to a conversation (`dialogue` does).
 
 use std::path::{Path, PathBuf};
 
-use formats::{FileBytes, TensorFile, safetensors, shards};
-use models::Config;
+use base::TokenId;
+use formats::{FileBytes, FileKind, TensorFile, shards};
+use models::{Config, Family};
 use serde_json::Value;
-use store::Store;
+use store::{Role, Store};
 use text::{Tokenizer, VocabularyParts};
 
 use crate::Failure;
 
 /// The longest settings that are read.
 const MAX_SETTINGS_BYTES: u64 = 16 << 20;
+/// The most files of a folder that are looked at.
+const MAX_FILES: usize = 4096;
+/// How the rows of a text become one, as `sentence-transformers` has it.
+pub(crate) const POOLING: &str = "1_Pooling/config.json";
 /// Weights, the better format first; of shards their list.
-const WEIGHTS: [&str; 4] = [
+const WEIGHTS: [&str; 7] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    // What people call a file that a trainer wrote.
+    "model.pth",
+    "model.pt",
+    "pytorch_model.pth",
 ];
 
-/// Finds a file by its name; `None` where there is none.
-type Open<'a> = Box<dyn Fn(&str) -> Result<Option<FileBytes>, Failure> + 'a>;
-
 /// The files of a model.
-pub(crate) struct Folder<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
     /// How errors name it.
     label: String,
-    open: Open<'a>,
+    place: Place,
+    /// The weights, where a person named their file.
+    weights: Option<String>,
 }
 
-impl<'a> Folder<'a> {
+/// Where the files are.
+#[derive(Clone, Debug)]
+enum Place {
+    Disk(PathBuf),
+    /// Under the names that they had at their source.
+    Store(Vec<(String, PathBuf)>),
+}
+
+impl Folder {
     /// A folder on disk.
     pub fn at(path: &Path) -> Self {
-        let root: PathBuf = path.to_owned();
-        let open = move |name: &str| {
-            let path = root.join(name);
-            match path.is_file() {
-                true => Ok(Some(FileBytes::open(&path)?)),
-                false => Ok(None),
-            }
-        };
-        Self { label: path.display().to_string(), open: Box::new(open) }
+        Self { label: path.display().to_string(), place: Place::Disk(path.to_owned()), weights: None }
+    }
+
+    /// The folder of a file of weights, which is taken in place of those with the usual names.
+    pub fn around(path: &Path) -> Self {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let place = Place::Disk(folder.unwrap_or(Path::new(".")).to_owned());
+        // A part of a set is read with the others, by their list.
+        let weights = name.filter(|name| !is_shard(name));
+        Self { label: path.display().to_string(), place, weights }
     }
 
     /// A model in the store.
-    pub fn of(store: &'a Store, model: &'a store::Model) -> Self {
-        let open = move |name: &str| {
-            let found = model.manifest.files.iter().find(|file| file.name.as_deref() == Some(name));
-            match found {
-                Some(file) => Ok(Some(FileBytes::open(&store.locate(file)?)?.with_label(name))),
-                None => Ok(None),
-            }
-        };
-        Self { label: model.name.to_string(), open: Box::new(open) }
+    ///
+    /// # Errors
+    /// A file that is not there any more, or is not what it was.
+    pub fn of(store: &Store, model: &store::Model) -> Result<Self, Failure> {
+        let is_read = |role| !matches!(role, Role::License | Role::Card | Role::Adapter | Role::Projector);
+        let named = model.manifest.files.iter().filter(|file| is_read(file.role));
+        let named = named.filter_map(|file| Some((file.name.clone()?, file)));
+        let located = named.map(|(name, file)| Ok((name, store.locate(file)?)));
+        let files = located.collect::<Result<_, Failure>>()?;
+        Ok(Self { label: model.name.to_string(), place: Place::Store(files), weights: None })
     }
 
     /// How errors name it.
@@ -62,9 +84,33 @@ impl<'a> Folder<'a> {
         &self.label
     }
 
+    /// Where a file lies; `None` where there is none of that name.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        match &self.place {
+            Place::Disk(folder) => Some(folder.join(name)).filter(|path| path.is_file()),
+            Place::Store(files) => {
+                files.iter().find(|(known, _)| known == name).map(|(_, path)| path.clone())
+            }
+        }
+    }
+
+    /// A file by its name; `None` where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn file(&self, name: &str) -> Result<Option<FileBytes>, Failure> {
+        Ok(match self.path(name) {
+            Some(path) => Some(FileBytes::open(&path)?.with_label(&format!("{}: {name}", self.label))),
+            None => None,
+        })
+    }
+
     /// A file of settings; `None` where there is none.
+    ///
+    /// # Errors
+    /// Settings that are too long or no JSON.
     pub fn settings(&self, name: &str) -> Result<Option<Value>, Failure> {
-        let Some(file) = (self.open)(name)? else { return Ok(None) };
+        let Some(file) = self.file(name)? else { return Ok(None) };
         let bad = |reason: String| {
             let message = format!("{}: {name}: {reason}", self.label);
             Failure::new("bad_file", message, "fetch the model again from its source")
@@ -75,53 +121,238 @@ impl<'a> Folder<'a> {
         serde_json::from_slice(file.as_slice()).map(Some).map_err(|error| bad(error.to_string()))
     }
 
-    /// `config.json`.
+    /// `config.json`; of a model with eyes or ears what it says of the text.
+    ///
+    /// # Errors
+    /// When it is not there or no JSON.
     pub fn config(&self) -> Result<Value, Failure> {
-        self.settings("config.json")?.ok_or_else(|| self.missing("config.json"))
-    }
-
-    /// The weights, in however many files.
-    pub fn weights(&self) -> Result<TensorFile, Failure> {
-        for name in WEIGHTS {
-            let Some(file) = (self.open)(name)? else { continue };
-            return Ok(match name {
-                "model.safetensors" => safetensors::read(&file)?,
-                "pytorch_model.bin" => formats::pytorch::read(&file)?,
-                _ => shards::read(&file, |shard| self.shard(shard))?,
-            });
-        }
-        Err(self.missing(WEIGHTS[0]))
-    }
-
-    fn shard(&self, name: &str) -> Result<FileBytes, formats::Error> {
-        let missing =
-            || formats::Error::MissingPart { file: self.label.as_str().into(), part: name.to_owned() };
-        (self.open)(name).ok().flatten().ok_or_else(missing)
-    }
-
-    /// The vocabulary.
-    pub fn tokenizer(&self) -> Result<Tokenizer, Failure> {
-        if let Some(file) = (self.open)("tokenizer.json")? {
-            return Ok(Tokenizer::from_json(file.as_slice())?);
-        }
-        let Some(file) = (self.open)("vocab.txt")? else { return Err(self.missing("tokenizer.json")) };
-        let mut parts = VocabularyParts::from_vocab_txt(file.as_slice())?;
-        if let Some(config) = (self.open)("tokenizer_config.json")? {
-            parts = parts.with_tokenizer_config(config.as_slice())?;
-        }
-        Ok(Tokenizer::from_parts(parts)?)
+        let config = self.settings("config.json")?.ok_or_else(|| self.missing("config.json"))?;
+        Ok(models::families::of_text(config))
     }
 
     /// Its family and its sizes.
-    pub fn family(&self) -> Result<(&'static models::Family, Config), Failure> {
+    ///
+    /// # Errors
+    /// A family that is not known, or sizes that make no sense.
+    pub fn family(&self) -> Result<(&'static Family, Config), Failure> {
         let config = self.config()?;
         let family = models::families::recognise_config(&config, &self.label)?;
         let config = Config::from_hugging_face(&config, &family.hugging_face, &self.label)?;
         Ok((family, config))
     }
 
+    /// The name of the file with the weights, or with the list of their shards.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn weights_name(&self) -> Result<&str, Failure> {
+        if let Some(name) = &self.weights {
+            return Ok(name);
+        }
+        let found = WEIGHTS.into_iter().find(|name| self.path(name).is_some());
+        found.ok_or_else(|| self.missing(WEIGHTS[0]))
+    }
+
+    /// Every file with weights, the list of shards among them, by the name that a model of several files has for it.
+    ///
+    /// # Errors
+    /// When there are none, or a shard is missing.
+    pub fn weights_names(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
+        let name = self.weights_name()?;
+        let file = self.file(name)?.ok_or_else(|| self.missing(name))?;
+        let path = self.path(name).ok_or_else(|| self.missing(name))?;
+        let usual = match formats::sniff(file.as_slice()) {
+            FileKind::Json => {
+                let mut names = vec![(name.to_owned(), path)];
+                for shard in shards::names(&file)? {
+                    let path = self.path(&shard).ok_or_else(|| self.missing(&shard))?;
+                    names.push((shard, path));
+                }
+                return Ok(names);
+            }
+            FileKind::Safetensors => WEIGHTS[0],
+            _ => WEIGHTS[2],
+        };
+        Ok(vec![(usual.to_owned(), path)])
+    }
+
+    /// The names of all files, those one folder down with a slash.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn names(&self) -> Result<Vec<String>, Failure> {
+        let root = match &self.place {
+            Place::Store(files) => return Ok(files.iter().map(|(name, _)| name.clone()).collect()),
+            Place::Disk(root) => root,
+        };
+        let failed = |error| crate::worker::training::record::io_failure("list", root, &error);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(root).map_err(failed)?.take(MAX_FILES) {
+            if let Some(name) = entry.map_err(failed)?.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        names.push(POOLING.into());
+        names.sort();
+        Ok(names)
+    }
+
+    /// The weights, in however many files.
+    ///
+    /// # Errors
+    /// When there are none, or what is wrong with them.
+    pub fn weights(&self) -> Result<TensorFile, Failure> {
+        let name = self.weights_name()?;
+        let file = self.file(name)?.ok_or_else(|| self.missing(name))?;
+        let tensors = match formats::sniff(file.as_slice()) {
+            FileKind::Json => shards::read(&file, |shard| self.shard(shard))?,
+            _ => formats::read(&file)?,
+        };
+        Ok(tensors.renamed(models::families::name_in_text)?)
+    }
+
+    fn shard(&self, name: &str) -> Result<FileBytes, formats::Error> {
+        let missing =
+            || formats::Error::MissingPart { file: self.label.as_str().into(), part: name.to_owned() };
+        FileBytes::open(&self.path(name).ok_or_else(missing)?)
+    }
+
+    /// How many bytes the weights take in their files.
+    pub fn size_bytes(&self) -> u64 {
+        let parts = self.weights().map(|file| file.parts().iter().map(FileBytes::size_bytes).sum());
+        parts.unwrap_or(0)
+    }
+
+    /// The vocabulary, with the tokens that begin and end a text.
+    ///
+    /// # Errors
+    /// When there is none, or what is wrong with it.
+    pub fn tokenizer(&self) -> Result<Tokenizer, Failure> {
+        let Some(file) = self.file("tokenizer.json")? else {
+            return Ok(Tokenizer::from_parts(self.vocabulary_parts()?)?);
+        };
+        let tokenizer = Tokenizer::from_json(file.as_slice())?;
+        let settings = self.settings("tokenizer_config.json")?.unwrap_or_default();
+        let named = |key: &str| {
+            let token = settings.get(key)?;
+            tokenizer.find(token.as_str().or(token.get("content")?.as_str())?)
+        };
+        let id = |key: &str| {
+            let id = self.config().ok()?.get(key)?.as_u64()?;
+            u32::try_from(id).ok().filter(|id| (*id as usize) < tokenizer.len()).map(TokenId)
+        };
+        // What the file itself puts around a text is what the model knows.
+        let bos = tokenizer.bos().or_else(|| named("bos_token")).or_else(|| id("bos_token_id"));
+        let eos = tokenizer.eos().or_else(|| named("eos_token")).or_else(|| id("eos_token_id"));
+        Ok(tokenizer.with_ends(bos, eos, &[])?)
+    }
+
+    /// The vocabulary from the files of earlier days.
+    fn vocabulary_parts(&self) -> Result<VocabularyParts, Failure> {
+        let parts = if let Some(file) = self.file("tokenizer.model")? {
+            VocabularyParts::from_sentencepiece(file.as_slice())?
+        } else if let (Some(vocabulary), Some(merges)) = (self.file("vocab.json")?, self.file("merges.txt")?)
+        {
+            VocabularyParts::from_vocab_json(vocabulary.as_slice(), merges.as_slice(), "")?
+        } else if let Some(file) = self.file("vocab.txt")? {
+            VocabularyParts::from_vocab_txt(file.as_slice())?
+        } else {
+            return Err(self.missing("tokenizer.json"));
+        };
+        Ok(match self.file("tokenizer_config.json")? {
+            Some(config) => parts.with_tokenizer_config(config.as_slice())?,
+            None => parts,
+        })
+    }
+
+    /// The vocabulary as plain values; `None` where these cannot say what its `tokenizer.json` does.
+    ///
+    /// # Errors
+    /// When there is no vocabulary, or what is wrong with it.
+    pub fn parts(&self) -> Result<Option<VocabularyParts>, Failure> {
+        // SentencePiece's own file says more than what was made of it.
+        if self.path("tokenizer.model").is_some() {
+            return self.vocabulary_parts().map(Some);
+        }
+        match self.file("tokenizer.json")? {
+            Some(file) => Ok(VocabularyParts::from_tokenizer_json(file.as_slice())?),
+            None => self.vocabulary_parts().map(Some),
+        }
+    }
+
+    /// The chat template: in a file of its own, or among the settings of the tokenizer.
+    ///
+    /// # Errors
+    /// A file that is no text or no JSON.
+    pub fn template(&self) -> Result<Option<String>, Failure> {
+        if let Some(file) = self.file("chat_template.jinja")? {
+            let text = String::from_utf8(file.as_slice().to_vec());
+            let bad = || {
+                let message = format!("{}: chat_template.jinja is not UTF-8", self.label);
+                Failure::new("bad_template", message, "fetch the model again from its source")
+            };
+            return text.map(Some).map_err(|_| bad());
+        }
+        for name in ["chat_template.json", "tokenizer_config.json"] {
+            let settings = self.settings(name)?;
+            if let Some(template) = settings.as_ref().and_then(|settings| settings.get("chat_template")) {
+                return Ok(chosen(template));
+            }
+        }
+        Ok(None)
+    }
+
     fn missing(&self, name: &str) -> Failure {
         let message = format!("{}: there is no {name}", self.label);
-        Failure::new("bad_file", message, "name a folder with config.json, the weights and the vocabulary")
+        let hint = match name {
+            "config.json" => {
+                "weights alone do not say what model they are: put config.json and the vocabulary from the model's \
+                 source beside them"
+            }
+            "tokenizer.json" => "put tokenizer.json from the model's source beside the weights",
+            _ => "name a folder with config.json, the weights and the vocabulary",
+        };
+        Failure::new("bad_file", message, hint)
+    }
+}
+
+/// The template that is meant: the only one, or of several that with the name `default`.
+fn chosen(template: &Value) -> Option<String> {
+    let Some(list) = template.as_array() else { return template.as_str().map(str::to_owned) };
+    let is_default = |named: &&Value| named.get("name").and_then(Value::as_str) == Some("default");
+    let named = list.iter().find(is_default).or(list.first())?;
+    named.get("template").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Whether a name is that of one of several files of weights.
+fn is_shard(name: &str) -> bool {
+    let Some((stem, count)) = name.rsplit_once('.').and_then(|(stem, _)| stem.rsplit_once("-of-")) else {
+        return false;
+    };
+    let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number(count) && stem.rsplit_once('-').is_some_and(|(_, number)| is_number(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_default_template_is_chosen() {
+        assert_eq!(chosen(&json!("a")).as_deref(), Some("a"));
+        let named = |name: &str, template: &str| json!({ "name": name, "template": template });
+        assert_eq!(chosen(&json!([named("tool_use", "t"), named("default", "d")])).as_deref(), Some("d"));
+        assert_eq!(chosen(&json!([named("rag", "r")])).as_deref(), Some("r"));
+        assert_eq!(chosen(&json!([])), None);
+        assert_eq!(chosen(&json!(null)), None);
+    }
+
+    #[test]
+    fn shards_are_told_by_their_names() {
+        assert!(is_shard("model-00002-of-00003.safetensors"));
+        for name in ["model.safetensors", "model-2-of-3.safetensors", "00002-of-00003.bin", "a"] {
+            assert!(!is_shard(name), "{name}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use formats::{FileBytes, TensorFile};
 use store::found::Found;
 use store::{ModelName, Role, Source, Store};
 
+use super::folder::Folder;
 use super::open::{self, Meant};
 use crate::event::Model;
 use crate::event::library::Skipped;
@@ -113,13 +114,16 @@ impl Library<'_> {
 /// What is told of a model in the store.
 pub(super) fn described(store: &Store, model: &store::Model) -> Model {
     let file = model.manifest.file(Role::Model);
-    let path = file.and_then(|file| store.locate(file).ok());
+    let architecture = match file {
+        Some(file) if file.format == "gguf" => store.locate(file).ok().map(|path| architecture_of(&path)),
+        _ => Folder::of(store, model).ok().and_then(|folder| architecture_in(&folder)),
+    };
     Model {
         name: model.name.to_string(),
         digest: model.digest.to_string(),
         size_bytes: model.manifest.size_bytes(),
         created_ms: model.manifest.created_ms,
-        architecture: path.map(|path| architecture_of(&path)).unwrap_or_default(),
+        architecture: architecture.unwrap_or_default(),
         place: model.place.map(|place| place.to_string()).unwrap_or_default(),
         is_pinned: model.is_pinned,
         n_versions: model.versions.len(),
@@ -129,6 +133,12 @@ pub(super) fn described(store: &Store, model: &store::Model) -> Model {
 /// A model of others, of which no byte of the weights is read.
 fn found_model(found: &Found) -> Model {
     let weights = found.files.iter().find(|file| file.role == Role::Model);
+    let settings = found.files.iter().find(|file| file.name.as_deref() == Some("config.json"));
+    let architecture = match (weights, settings.and_then(|file| file.path.parent())) {
+        (Some(file), _) if file.format == "gguf" => Some(architecture_of(&file.path)),
+        (_, Some(folder)) => architecture_in(&Folder::at(folder)),
+        _ => None,
+    };
     let newest_ns = found.files.iter().map(|file| file.modified_ns).max().unwrap_or(0);
     Model {
         // The short name of the model in the box is taken.
@@ -136,7 +146,7 @@ fn found_model(found: &Found) -> Model {
         digest: String::new(),
         size_bytes: found.size_bytes(),
         created_ms: u64::try_from(newest_ns / 1_000_000).unwrap_or(0),
-        architecture: weights.map(|file| architecture_of(&file.path)).unwrap_or_default(),
+        architecture: architecture.unwrap_or_default(),
         place: found.place.to_string(),
         is_pinned: false,
         n_versions: 1,
@@ -155,6 +165,12 @@ fn starter_model() -> Model {
         is_pinned: false,
         n_versions: 0,
     }
+}
+
+/// The architecture that a folder's settings name.
+fn architecture_in(folder: &Folder) -> Option<String> {
+    let config = folder.config().ok()?;
+    Some(config.get("architectures")?.get(0)?.as_str()?.to_owned())
 }
 
 /// The architecture of a GGUF file; empty for any other.

@@ -1,19 +1,18 @@
 //! A model that is ready: its weights, its vocabulary, and the answers that it is giving.
 
 use base::TokenId;
-use formats::TensorFile;
 use infer::{Engine, Event as Step, Limits, LocalModel, Request, SequenceId};
-use models::Decoder;
 use ops::device::Device;
 use store::Store;
 use text::answer::AnswerParser;
 use text::{CivilTime, Special, Tokenizer};
 
+use super::Task;
+use super::contents::Contents;
 use super::dialogue::Dialogue;
 use super::inspect::Inspector;
 use super::live::{Live, Prepared};
 use super::open::Source;
-use super::{Task, vocabulary};
 use crate::Failure;
 use crate::job::{Prompt, Sampling};
 
@@ -33,13 +32,13 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads the model file of `source`, and its vocabulary compiled where `store` keeps it so.
+    /// Reads the files of `source`, and its vocabulary compiled where `store` keeps it so.
     pub fn new(source: &Source, store: &Store, device: Device) -> Result<Self, Failure> {
-        let file = formats::gguf::read(&source.file)?;
-        let decoder = models::load(&file, &device)?;
-        let tokenizer = vocabulary::read_or_compile(file.metadata(), &source.name, store)?;
-        check_fit(&tokenizer, decoder.config().vocabulary, &source.name)?;
-        let dialogue = Dialogue::read(file.metadata(), &tokenizer)?;
+        let contents = Contents::read(source)?;
+        let decoder = contents.decoder(&device)?;
+        let tokenizer = contents.compiled_tokenizer(store)?;
+        check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
+        let dialogue = contents.dialogue(&tokenizer)?;
         let engine = Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default());
         Ok(Self { key: source.key.clone(), engine, tokenizer, dialogue, live: Vec::new() })
     }
@@ -163,14 +162,6 @@ impl Loaded {
         let bos = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() && !begins_itself);
         Ok((bos.into_iter().chain(tokens).collect(), parser))
     }
-}
-
-/// Reads the weights and the vocabulary of a model that errors call `name`, and sees that they belong together.
-pub(crate) fn read(file: &TensorFile, name: &str, device: &Device) -> Result<(Decoder, Tokenizer), Failure> {
-    let decoder = models::load(file, device)?;
-    let tokenizer = vocabulary::read(file.metadata(), name)?;
-    check_fit(&tokenizer, decoder.config().vocabulary, name)?;
-    Ok((decoder, tokenizer))
 }
 
 /// # Errors

@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use infer::LocalModel;
 use models::traffic::Traffic;
-use models::{Config, recognise};
 use store::Store;
 
+use super::contents::Contents;
 use super::fetch::Place;
 use super::loaded::CACHE_BYTES;
 use super::open;
@@ -61,11 +61,10 @@ fn bench(
     let source = open::find(store, &job.model)?;
     memory::forget_peak();
     let begun = Instant::now();
-    let file = formats::gguf::read(&source.file)?;
-    let family = recognise(&file)?;
-    let config = Config::from_gguf(file.metadata(), &family.gguf, file.file().label())?;
-    let traffic = Traffic::of(&config, &family.gguf, file.tensors());
-    let model = LocalModel::new(models::load(&file, &device)?, CACHE_BYTES);
+    let contents = Contents::read(&source)?;
+    let (family, config) = contents.decoder_sizes()?;
+    let traffic = Traffic::of(&config, contents.dialect(family), contents.tensors.tensors());
+    let model = LocalModel::new(contents.decoder(&device)?, CACHE_BYTES);
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let runs = bench::runs(model, job, &|| reporter.is_cancelled())?;
     let peak_bytes = memory::peak();

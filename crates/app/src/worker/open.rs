@@ -1,23 +1,62 @@
-//! From what a person calls a model to its file: the store, the model in the box, or a path.
+//! From what a person calls a model to its files: the store, the model in the box, or a path.
+//!
+//! Does not: read them; that is [`contents`](super::contents).
 
 use std::path::Path;
 
-use formats::FileBytes;
+use formats::{FileBytes, FileKind, shards};
 use store::{ModelName, Role, Store};
 
+use super::folder::Folder;
 use super::said::Said;
 use crate::{Failure, starter};
 
-/// A model file that was found.
+/// A model that was found.
 pub(crate) struct Source {
     /// The same for the same content: a digest, or a path.
     pub key: String,
     /// The name as people read it.
     pub name: String,
-    /// Its bytes.
-    pub file: FileBytes,
+    /// Its files.
+    pub files: Files,
     /// What is said of the model beside them.
     pub said: Said,
+}
+
+/// The files of a model, by the form that they have.
+pub(crate) enum Files {
+    /// A GGUF file, or all parts of one.
+    Gguf(Vec<FileBytes>),
+    /// Weights, settings and vocabulary apart, as `transformers` writes them.
+    Folder(Folder),
+}
+
+impl Files {
+    /// The files at a path: a folder, a file of a folder, a GGUF file or a part of one. What is none of these is taken
+    /// for a GGUF file, whose reader says what it is.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a part that is missing.
+    pub fn at(path: &Path) -> Result<Self, Failure> {
+        if path.is_dir() {
+            return Ok(Self::Folder(Folder::at(path)));
+        }
+        let file = FileBytes::open(path)?;
+        Ok(match formats::sniff(file.as_slice()) {
+            FileKind::Safetensors | FileKind::Zip | FileKind::Pickle | FileKind::Json => {
+                Self::Folder(Folder::around(path))
+            }
+            _ => Self::Gguf(shards::parts(path)?),
+        })
+    }
+
+    /// How many bytes they have together.
+    pub fn size_bytes(&self) -> u64 {
+        match self {
+            Self::Gguf(parts) => parts.iter().map(FileBytes::size_bytes).sum(),
+            Self::Folder(folder) => folder.size_bytes(),
+        }
+    }
 }
 
 /// What a name stands for.
@@ -34,18 +73,20 @@ pub(crate) enum Meant {
 /// `model_not_found` with the nearest names, or what is wrong with the store or the file.
 pub(crate) fn find(store: &Store, wanted: &str) -> Result<Source, Failure> {
     if let Some(path) = as_path(wanted) {
-        let file = FileBytes::open(path)?;
-        return Ok(Source {
-            key: format!("path:{wanted}"),
-            name: wanted.into(),
-            file,
-            said: Said::default(),
-        });
+        return at(path, wanted);
     }
-    match named(store, wanted)? {
-        Meant::Model(model) => of_model(store, &model),
-        Meant::Starter => Ok(starter_source()),
+    match named(store, wanted) {
+        Ok(Meant::Model(model)) => of_model(store, &model),
+        Ok(Meant::Starter) => Ok(starter_source()),
+        // A folder beside the person, named without a slash.
+        Err(_) if Path::new(wanted).join("config.json").is_file() => at(Path::new(wanted), wanted),
+        Err(failure) => Err(failure),
     }
+}
+
+fn at(path: &Path, wanted: &str) -> Result<Source, Failure> {
+    let (key, name) = (format!("path:{wanted}"), wanted.to_owned());
+    Ok(Source { key, name, files: Files::at(path)?, said: Said::default() })
 }
 
 /// The weights of a model that was found.
@@ -54,18 +95,34 @@ pub(crate) fn find(store: &Store, wanted: &str) -> Result<Source, Failure> {
 /// What is wrong with its files.
 pub(crate) fn of_model(store: &Store, model: &store::Model) -> Result<Source, Failure> {
     let name = model.name.to_string();
-    let file = model.manifest.file(Role::Model).ok_or_else(|| {
-        let message = format!("\"{name}\" has no weights");
-        Failure::new("bad_file", message, "import it again with its model file")
-    })?;
-    let bytes = FileBytes::open(&store.locate(file)?)?.with_label(&name);
-    Ok(Source { key: file.digest.to_string(), name, file: bytes, said: Said::of(store, model)? })
+    let weights: Vec<_> = model.manifest.files.iter().filter(|file| file.role == Role::Model).collect();
+    let Some(first) = weights.first() else {
+        let is_adapter = model.manifest.file(Role::Adapter).is_some();
+        let (message, hint) = match is_adapter {
+            true => (
+                format!("\"{name}\" is an adapter, which Hearth cannot apply yet"),
+                "fetch the model that it was made for, or one that it was merged into",
+            ),
+            false => (format!("\"{name}\" has no weights"), "import it again with its model file"),
+        };
+        return Err(Failure::new("bad_file", message, hint));
+    };
+    let said = Said::of(store, model)?;
+    if first.format != "gguf" {
+        let files = Files::Folder(Folder::of(store, model)?);
+        return Ok(Source { key: model.digest.to_string(), name, files, said });
+    }
+    let open = |file: &&store::FileRef| Ok(FileBytes::open(&store.locate(file)?)?.with_label(&name));
+    let parts = weights.iter().map(open).collect::<Result<Vec<FileBytes>, Failure>>()?;
+    // One file is the same model under every name that it has.
+    let key = if parts.len() == 1 { first.digest } else { model.digest };
+    Ok(Source { key: key.to_string(), name, files: Files::Gguf(parts), said })
 }
 
 /// The weights of the model in the box.
 pub(crate) fn starter_source() -> Source {
     let (key, name) = (starter::NAME.into(), starter::NAME.into());
-    Source { key, name, file: starter::file(), said: Said::default() }
+    Source { key, name, files: Files::Gguf(vec![starter::file()]), said: Said::default() }
 }
 
 /// What the name `wanted` stands for: the store's own models go first, then the model in the box, then others'.
@@ -92,10 +149,10 @@ fn is_about_own(error: &store::Error) -> bool {
     )
 }
 
-/// The path of the file that is meant, where one is.
+/// The path of the file or folder that is meant, where one is.
 pub(crate) fn as_path(wanted: &str) -> Option<&Path> {
     let path = Path::new(wanted);
-    (looks_like_path(wanted) && path.is_file()).then_some(path)
+    (looks_like_path(wanted) && (path.is_file() || path.is_dir())).then_some(path)
 }
 
 /// Whether this name stands for the model in the box.

@@ -11,13 +11,15 @@ use std::path::Path;
 
 use base::TokenId;
 use formats::metadata::Value;
-use formats::{TensorEntry, TensorFile, TensorSpec, gguf};
+use formats::{TensorEntry, TensorSpec, gguf};
 use infer::LocalModel;
-use models::{Config, Dialect, recognise};
+use models::{Config, Dialect};
 use store::{ModelInfo, ModelName, NewFile, Role, Source, Store};
 use text::Special;
 
-use super::loaded::{self, CACHE_BYTES};
+use super::contents::Contents;
+use super::loaded::CACHE_BYTES;
+use super::one_file::{OneFile, Tensor};
 use super::open;
 use super::stream::{Sink, stream};
 use crate::event::quantise::{Divergence, Quantised, QuantisedTensor};
@@ -44,24 +46,27 @@ pub(crate) fn run(
     let text = text(job.text.as_deref())?;
     let source = open::find(store, &job.model)?;
     let name = new_name(job, mix, &source.name)?;
-    let file = gguf::read(&source.file)?;
-    let plan = Plan::new(&file, mix)?;
+    let contents = Contents::read(&source)?;
+    let (family, config) = contents.decoder_sizes()?;
+    let file = OneFile::of(&contents, (family, &config), &source.said)?;
+    let plan = Plan::new(&file, mix, &source.name)?;
     let mut changes = Changes::default();
     let model = stream(
         |out| plan.write(&file, out, (&mut changes, reporter)),
         |reader| {
-            let source_name = format!("{} as {}", source.name, mix.name);
-            let info = ModelInfo { source: source_name, ..ModelInfo::default() };
-            let new = Source::Reader { reader, at_most_bytes: plan.at_most_bytes() };
-            let files = vec![NewFile { role: Role::Model, format: "gguf".into(), source: new }];
+            let from = format!("{} as {}", source.name, mix.name);
+            // What a Modelfile said of the model goes on to hold.
+            let info = ModelInfo { source: from, parameters: source.said.settings.to_map() };
+            let new = Source::Reader { reader, at_most_bytes: OneFile::at_most_bytes(&plan.specs) };
+            let files = vec![NewFile { role: Role::Model, format: "gguf".into(), name: None, source: new }];
             store.import(&name, files, info, now_unix_ms).map_err(Failure::from)
         },
     )?;
     let name = model.name.to_string();
-    let divergence = diverge(&file, &source.name, &open::find(store, &name)?, &text)?;
+    let divergence = diverge(&source, &open::find(store, &name)?, &text)?;
     let now: u64 = plan.specs.iter().filter_map(|spec| spec.size_bytes().ok()).sum();
-    let before: u64 = file.tensors().iter().map(|tensor| tensor.range.len() as u64).sum();
-    let n_weights: usize = file.tensors().iter().map(TensorEntry::n_elements).sum();
+    let before: u64 = contents.tensors.tensors().iter().map(|tensor| tensor.range.len() as u64).sum();
+    let n_weights: usize = contents.tensors.tensors().iter().map(TensorEntry::n_elements).sum();
     Ok(Event::Quantised(Box::new(Quantised {
         model: name,
         mix: mix.name.into(),
@@ -118,94 +123,86 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(file: &TensorFile, mix: &Mix) -> Result<Self, Failure> {
-        let label = file.file().label();
-        let family = recognise(file)?;
-        let config = Config::from_gguf(file.metadata(), &family.gguf, label)?;
-        let specs = specs(file.tensors(), &family.gguf, &config, mix);
-        for (entry, spec) in file.tensors().iter().zip(&specs) {
-            if entry.dtype != spec.dtype && models::tensors::storage(entry.dtype).is_none() {
-                let (file, name) = (label.into(), entry.name.clone());
-                return Err(models::Error::Storage { file, name, found: entry.dtype.to_string() }.into());
+    fn new(file: &OneFile<'_>, mix: &Mix, name: &str) -> Result<Self, Failure> {
+        let old: Vec<TensorSpec> = file.tensors.iter().map(Tensor::spec).collect();
+        let specs = specs(&old, &file.family.gguf, file.config, mix);
+        for (old, new) in old.iter().zip(&specs) {
+            if old.dtype != new.dtype && models::tensors::storage(old.dtype).is_none() {
+                let (file, name) = (name.into(), old.name.clone());
+                return Err(models::Error::Storage { file, name, found: old.dtype.to_string() }.into());
             }
         }
-        let mut metadata = file.metadata().clone();
+        let mut metadata = file.metadata.clone();
         metadata.insert("general.file_type", Value::U32(mix.file_type));
         metadata.insert("general.quantization_version", Value::U32(2));
         Ok(Self { specs, metadata })
     }
 
-    fn at_most_bytes(&self) -> u64 {
-        const HEADER_BYTES: u64 = 256 << 20;
-        let sizes = self.specs.iter().filter_map(|spec| spec.size_bytes().ok());
-        sizes.fold(HEADER_BYTES, |sum, size| sum.saturating_add(size))
-    }
-
     fn write(
         &self,
-        file: &TensorFile,
+        file: &OneFile<'_>,
         out: Sink,
         (changes, reporter): (&mut Changes, &Reporter),
-    ) -> Result<Sink, formats::Error> {
+    ) -> Result<Sink, Failure> {
         let mut writer = gguf::write(out, &self.metadata, &self.specs)?;
-        let total_bytes = file.tensors().iter().map(|tensor| tensor.range.len() as u64).sum();
+        let old: Vec<TensorSpec> = file.tensors.iter().map(Tensor::spec).collect();
+        let total_bytes = old.iter().filter_map(|spec| spec.size_bytes().ok()).sum();
         let mut done_bytes = 0;
-        for (entry, spec) in file.tensors().iter().zip(&self.specs) {
-            let bytes = file.tensor_bytes(entry)?;
-            if entry.dtype == spec.dtype {
+        for (tensor, (old, new)) in file.tensors.iter().zip(old.iter().zip(&self.specs)) {
+            let bytes = tensor.bytes()?;
+            let bytes = bytes.as_slice();
+            if old.dtype == new.dtype {
                 writer.append(bytes)?;
             } else {
                 let mut change = Change::default();
-                store_again(entry, spec, bytes, &mut |piece, old, new| {
-                    change.add(old, new);
+                store_again((old, new), bytes, &mut |piece, before, after| {
+                    change.add(before, after);
                     writer.append(piece)
                 })?;
-                changes.push(entry, spec, change);
+                changes.push((old, new), change);
             }
             done_bytes += bytes.len() as u64;
             let what = "storing in fewer bits".into();
             reporter.tell(Event::Progress { what, done_bytes, total_bytes });
         }
-        writer.finish()
+        Ok(writer.finish()?)
     }
 }
 
 /// The tensors of a file of this dialect with the types that a mix gives them.
-pub(super) fn specs(
-    tensors: &[TensorEntry],
-    dialect: &Dialect,
-    config: &Config,
-    mix: &Mix,
-) -> Vec<TensorSpec> {
+pub(super) fn specs(old: &[TensorSpec], dialect: &Dialect, config: &Config, mix: &Mix) -> Vec<TensorSpec> {
     let sizes = Sizes { n_layers: config.n_layers, n_sharing: config.n_heads / config.n_kv_heads.max(1) };
-    let parts = parts(tensors, dialect, config);
-    let spec = |entry: &TensorEntry| {
-        let row = entry.shape.last().copied().unwrap_or(1);
-        let dtype = match parts.get(&entry.name) {
+    let parts = parts(old, dialect, config);
+    let spec = |spec: &TensorSpec| {
+        let row = spec.shape.last().copied().unwrap_or(1);
+        let dtype = match parts.get(&spec.name) {
             Some(part) => mix.dtype(*part, sizes, row),
-            None => entry.dtype,
+            None => spec.dtype,
         };
-        TensorSpec { dtype, ..entry.spec() }
+        TensorSpec { dtype, ..spec.clone() }
     };
-    tensors.iter().map(spec).collect()
+    old.iter().map(spec).collect()
 }
 
-/// What each matrix that takes part in products does; everything else stays as it is.
-fn parts(tensors: &[TensorEntry], dialect: &Dialect, config: &Config) -> HashMap<String, Part> {
+/// What each matrix that takes part in products does; everything else stays as it is, what chooses experts too.
+fn parts(specs: &[TensorSpec], dialect: &Dialect, config: &Config) -> HashMap<String, Part> {
     let names = dialect.names;
     let mut parts = HashMap::new();
-    for entry in tensors.iter().filter(|entry| entry.shape.len() > 1) {
-        let is_of_a_layer = entry.name.split('.').any(|part| part.parse::<usize>().is_ok());
-        if is_of_a_layer || entry.name == names.embedding {
-            parts.insert(entry.name.clone(), Part::Other);
+    for spec in specs.iter().filter(|spec| spec.shape.len() > 1) {
+        let is_of_a_layer = spec.name.split('.').any(|part| part.parse::<usize>().is_ok());
+        // Biases of stacked experts are vectors, a row for each.
+        let is_bias = spec.name.ends_with(".bias");
+        if (is_of_a_layer && !is_bias) || spec.name == names.embedding {
+            parts.insert(spec.name.clone(), Part::Other);
         }
     }
-    let has_head = tensors.iter().any(|entry| entry.name == names.head);
-    let head = if has_head { names.head } else { names.embedding };
-    parts.insert(head.into(), Part::Head);
+    let has_head = specs.iter().any(|spec| spec.name == names.head);
+    parts.insert((if has_head { names.head } else { names.embedding }).into(), Part::Head);
     for layer in 0..config.n_layers {
+        let of_layer = |name: &str| name.replace("{}", &layer.to_string());
+        parts.remove(&of_layer(names.router));
         let mut name = |name: &str, part: Part| {
-            if let Some(known) = parts.get_mut(&name.replace("{}", &layer.to_string())) {
+            if let Some(known) = parts.get_mut(&of_layer(name)) {
                 *known = part;
             }
         };
@@ -213,21 +210,21 @@ fn parts(tensors: &[TensorEntry], dialect: &Dialect, config: &Config) -> HashMap
         name(names.queries_keys_values, Part::Fused(layer));
         name(names.attention_output, Part::Output(layer));
         name(names.down, Part::Down(layer));
+        name(names.expert_down, Part::Down(layer));
     }
     parts
 }
 
 /// Widens a tensor a few rows at a time and gives them away as they are to be stored, with the numbers before and after.
 fn store_again(
-    entry: &TensorEntry,
-    spec: &TensorSpec,
+    (entry, spec): (&TensorSpec, &TensorSpec),
     bytes: &[u8],
     give: &mut impl FnMut(&[u8], &[f32], &[f32]) -> Result<(), formats::Error>,
 ) -> Result<(), formats::Error> {
     let storage = |dtype| models::tensors::storage(dtype).expect("the plan was checked");
     let (old, new) = (storage(entry.dtype), storage(spec.dtype));
     let row = entry.shape.last().copied().unwrap_or(1).max(1);
-    let n_rows = entry.n_elements() / row;
+    let n_rows = entry.shape.iter().product::<usize>() / row;
     let row_bytes = bytes.len() / n_rows.max(1);
     for rows in bytes.chunks(row_bytes.max(1) * (PIECE / row).max(1)) {
         let before = old.widen(rows);
@@ -264,7 +261,7 @@ struct Changes {
 }
 
 impl Changes {
-    fn push(&mut self, entry: &TensorEntry, spec: &TensorSpec, change: Change) {
+    fn push(&mut self, (entry, spec): (&TensorSpec, &TensorSpec), change: Change) {
         self.all.difference += change.difference;
         self.all.weights += change.weights;
         self.tensors.push(QuantisedTensor {
@@ -281,10 +278,10 @@ impl Changes {
 }
 
 /// Compares the old model and the new one.
-fn diverge(old: &TensorFile, old_name: &str, new: &open::Source, text: &str) -> Result<Divergence, Failure> {
+fn diverge(old: &open::Source, new: &open::Source, text: &str) -> Result<Divergence, Failure> {
     let device = ops::device::cpu();
-    let (decoder, tokenizer) = loaded::read(old, old_name, &device)?;
-    let (stored, _) = loaded::read(&gguf::read(&new.file)?, &new.name, &device)?;
+    let (decoder, tokenizer) = Contents::read(old)?.decoder_and_tokenizer(&device)?;
+    let stored = Contents::read(new)?.decoder(&device)?;
     let mut tokens: Vec<TokenId> = tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect();
     tokens.extend(tokenizer.encode(text, Special::Plain)?);
     let mut models = [decoder, stored].map(|decoder| LocalModel::new(decoder, CACHE_BYTES));

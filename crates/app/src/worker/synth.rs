@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 
 use base::disk::{Disk, RealDisk};
 use formats::metadata::Value;
-use formats::{Dtype, Metadata, TensorEntry, TensorSpec, TensorWriter, gguf, safetensors};
+use formats::{Dtype, Metadata, TensorSpec, TensorWriter, gguf, safetensors};
 use models::parameters::{Listed, list};
 use models::{Config, Dialect, Family};
 use serde_json::json;
 
-use super::export::{tokenizer_config, write_file};
+use super::export::{Vocabulary, tokenizer_config, write_file};
 use super::quantise;
 use super::quantise::mix::Mix;
 use super::training::conversation::chat_template;
@@ -86,15 +86,13 @@ impl Model {
     /// Every tensor of a file of this dialect and its type.
     fn tensors(&self, dialect: &Dialect) -> Result<Vec<(Listed, TensorSpec)>, Failure> {
         let list = list(&self.config, self.shape.head, dialect);
-        let entry = |listed: &Listed| TensorEntry {
+        let spec = |listed: &Listed| TensorSpec {
             name: listed.name.clone(),
             dtype: Dtype::F32,
             shape: listed.shape.clone(),
-            part: 0,
-            range: 0..0,
         };
-        let entries: Vec<TensorEntry> = list.iter().map(entry).collect();
-        let specs = quantise::specs(&entries, dialect, &self.config, self.mix);
+        let specs: Vec<TensorSpec> = list.iter().map(spec).collect();
+        let specs = quantise::specs(&specs, dialect, &self.config, self.mix);
         Ok(list.into_iter().zip(specs).collect())
     }
 
@@ -126,11 +124,11 @@ impl Model {
         RealDisk.create_dir(folder).map_err(|error| io_failure("create", folder, &error))?;
         let parts = vocabulary::parts(self.config.vocabulary)?;
         let tokenizer = parts.to_tokenizer_json()?.expect("it is byte-level and has a list of merges");
-        let mut described = Metadata::new(self.shape.name);
-        super::vocabulary::describe(&parts, Some(&chat_template()), &mut described);
+        let eos = parts.eos.map(|id| id.0);
+        let vocabulary = Vocabulary::new(parts, tokenizer, false);
         let mut settings = self.settings.clone();
         settings["torch_dtype"] = json!(torch_dtype);
-        settings["eos_token_id"] = json!(parts.eos.map(|id| id.0));
+        settings["eos_token_id"] = json!(eos);
         let text = |name: &str, value: &serde_json::Value| {
             write_file(&folder.join(name), |out| {
                 let written = serde_json::to_writer_pretty(out, value).map_err(io::Error::from);
@@ -141,8 +139,11 @@ impl Model {
         metadata.insert("format", Value::String("pt".into()));
         Ok(vec![
             text("config.json", &settings)?,
-            text("tokenizer.json", &tokenizer)?,
-            text("tokenizer_config.json", &tokenizer_config(&parts, &described, self.config.context))?,
+            text("tokenizer.json", &vocabulary.json)?,
+            text(
+                "tokenizer_config.json",
+                &tokenizer_config(&vocabulary, Some(chat_template()), self.config.context),
+            )?,
             write_file(&folder.join("model.safetensors"), |out| {
                 let specs: Vec<TensorSpec> = list.iter().map(|(_, spec)| spec.clone()).collect();
                 write_tensors(safetensors::write(out, &metadata, &specs)?, &list)
@@ -170,6 +171,8 @@ fn write_tensors(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::contents::Contents;
+    use crate::worker::open::Files;
 
     /// The published numbers of parameters, tables that are read twice counted once.
     #[test]
@@ -247,11 +250,11 @@ mod tests {
             let model = Model::new(&SMALL, Mix::named(mix).unwrap()).unwrap();
             let mut bytes = Vec::new();
             model.write_gguf(&model.tensors(&model.family.gguf).unwrap(), &mut bytes).unwrap();
-            let file = gguf::read(&formats::FileBytes::from_vec("small.gguf", bytes)).unwrap();
-            let device = ops::device::cpu();
-            let (decoder, tokenizer) = crate::worker::loaded::read(&file, "small", &device).unwrap();
-            assert!(file.metadata().find::<&str>("tokenizer.chat_template").unwrap().is_some());
-            let head = file.tensor("output.weight").unwrap();
+            let files = Files::Gguf(vec![formats::FileBytes::from_vec("small.gguf", bytes)]);
+            let contents = Contents::of(&files, "small").unwrap();
+            let (decoder, tokenizer) = contents.decoder_and_tokenizer(&ops::device::cpu()).unwrap();
+            assert!(contents.template().unwrap().is_some());
+            let head = contents.tensors.tensor("output.weight").unwrap();
             assert_eq!(head.dtype.name(), if mix == "Q4_K_M" { "Q6_K" } else { mix });
             check_speaks(decoder, &tokenizer);
         }
@@ -264,12 +267,10 @@ mod tests {
         let written = model.write_folder(&folder.path().join("small")).unwrap();
         assert_eq!(written.len(), 4);
         let path = folder.path().join("small");
-        let read = crate::worker::folder::Folder::at(&path);
-        let (family, config) = read.family().unwrap();
-        let weights = read.weights().unwrap();
-        let dialect = &family.hugging_face;
-        let decoder = models::Decoder::load(&weights, config, dialect, &ops::device::cpu()).unwrap();
-        check_speaks(decoder, &read.tokenizer().unwrap());
+        let files = Files::at(&path).unwrap();
+        let contents = Contents::of(&files, "small").unwrap();
+        let (decoder, tokenizer) = contents.decoder_and_tokenizer(&ops::device::cpu()).unwrap();
+        check_speaks(decoder, &tokenizer);
     }
 
     #[test]

@@ -85,8 +85,9 @@ fn planned(
         vocabulary: new.knobs.wanted_vocabulary(),
         has_16_bit_units: kernels::product::has_16_bit_units(),
     };
-    // What does not fit is said before much data is read.
-    new.knobs.plan(facts)?;
+    // What does not fit, or cannot be taught, is said before much data is read.
+    let sizes = new.knobs.plan(facts)?.sizes;
+    sizes.config().check_learning(sizes.family.family().name)?;
     let prepared = prepare::prepare(new, (folder, &place.store), reporter)?;
     facts.n_tokens = prepared.tokens.n_tokens(Part::Training);
     facts.vocabulary = prepared.tokenizer.len();

@@ -7,7 +7,7 @@ mod compiled;
 use base::TokenId;
 use formats::Metadata;
 use formats::metadata::{Array, Strings, Value};
-use text::{TokenType, Tokenizer, VocabularyParts};
+use text::{TokenType, Tokenizer, VocabularyKind, VocabularyParts};
 
 pub(crate) use compiled::read_or_compile;
 
@@ -72,13 +72,16 @@ pub(crate) fn piece(tokenizer: &Tokenizer, id: TokenId) -> Piece {
 pub(crate) fn describe(parts: &VocabularyParts, template: Option<&str>, metadata: &mut Metadata) {
     let mut text = |key: &str, value: &str| metadata.insert(key, Value::String(value.into()));
     text("tokenizer.ggml.model", parts.gguf_model());
-    text("tokenizer.ggml.pre", &parts.pre_tokenizer);
+    let pre = if parts.pre_tokenizer.is_empty() { "default" } else { &parts.pre_tokenizer };
+    text("tokenizer.ggml.pre", pre);
     if let Some(template) = template {
         text("tokenizer.chat_template", template);
     }
     let strings = |list: &[String]| Value::Array(Array::Strings(list.iter().collect()));
     metadata.insert("tokenizer.ggml.tokens", strings(&parts.tokens));
-    metadata.insert("tokenizer.ggml.merges", strings(&parts.merges));
+    if !parts.merges.is_empty() || parts.kind == VocabularyKind::ByteBpe {
+        metadata.insert("tokenizer.ggml.merges", strings(&parts.merges));
+    }
     let types = parts.token_types.iter().map(|kind| kind.to_gguf());
     metadata.insert("tokenizer.ggml.token_type", Value::Array(Array::I32(types.collect())));
     if !parts.scores.is_empty() {
@@ -101,4 +104,5 @@ pub(crate) fn describe(parts: &VocabularyParts, template: Option<&str>, metadata
             metadata.insert(&format!("tokenizer.ggml.add_{key}_token"), Value::Bool(flag));
         }
     }
+    super::one_file::describe_more(parts, metadata);
 }

@@ -119,3 +119,20 @@ fn what_is_no_encoder_is_refused() {
     std::fs::write(model.join("config.json"), "{").unwrap();
     assert_eq!(embed(&home, &model, &["a"]).unwrap_err().code, "bad_file");
 }
+
+#[test]
+fn an_imported_encoder_makes_the_same_vectors() {
+    let home = Home::new();
+    let model = encoder(home.path());
+    let expected = embed(&home, &model, &["the cat sleeps ."]).unwrap();
+    match home.last(crate::home::import(&model, None, "small")) {
+        Ok(Event::Stored(stored)) => assert_eq!(stored.architecture, "BertModel"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        embed(&home, Path::new("small"), &["the cat sleeps ."]).unwrap()[0].vector,
+        expected[0].vector
+    );
+    let failure = home.last(Job::Generate(crate::home::greedy("small", "the", 1))).unwrap_err();
+    assert!(failure.hint.contains("hearth embed"), "{failure:?}");
+}

@@ -6,6 +6,7 @@ mod bad;
 mod checkpoint;
 mod embed;
 mod fewer_bits;
+mod forms;
 mod good;
 mod home;
 mod measure;

@@ -1,4 +1,4 @@
-//! `hearth import`: brings a model file into the store.
+//! `hearth import`: brings a model into the store.
 
 use std::path::{Path, PathBuf, absolute};
 

@@ -107,6 +107,30 @@ impl Rope {
         plain.enumerate().map(|(pair, plain)| self.stretched(pair, plain, context) as f32).collect()
     }
 
+    /// What divides the frequencies so: the stretching of Llama 3 where its numbers are found, else a factor for each.
+    pub(crate) fn divided(&self, divisors: &[f64], context: usize) -> Scaling {
+        let factor = divisors.iter().copied().fold(1.0, f64::max);
+        let plain = self.plain_frequencies();
+        let fits = |scaling: &Scaling| {
+            let stretched = Self { scaling: scaling.clone(), ..self.clone() }.frequencies(context);
+            let found = plain.iter().zip(&stretched).map(|(plain, slow)| f64::from(plain / slow));
+            found.zip(divisors).all(|(found, wanted)| (found / wanted - 1.0).abs() < 1e-4)
+        };
+        let llama =
+            |power: u32| Scaling::Llama3 { factor, low: 1.0, high: 4.0, original: f64::from(1 << power) };
+        let known = (4..20).map(llama).find(|scaling| factor > 1.0 && fits(scaling));
+        known.unwrap_or_else(|| Scaling::LongRope {
+            short: divisors.to_vec(),
+            long: divisors.to_vec(),
+            original: context as f64,
+        })
+    }
+
+    /// The same, stretched by nothing.
+    pub(crate) fn plain_frequencies(&self) -> Vec<f32> {
+        Self::plain(self.base, self.dims).frequencies(0)
+    }
+
     /// The frequency of one pair.
     fn stretched(&self, pair: usize, plain: f64, context: f64) -> f64 {
         match &self.scaling {

@@ -360,6 +360,57 @@ fn every_layer_is_as_in_transformers() {
     }
 }
 
+/// Every tensor as llama.cpp's conversion has it, and back as `transformers` had it: the same bits, or for norms that
+/// are less one in a folder the same up to the last.
+#[test]
+fn tensors_are_translated_as_llama_cpp_converts_them_and_back() {
+    for case in cases() {
+        let Some(conversion) = &case.conversion else { continue };
+        let (reference, family) = (case.open(), case.family);
+        let old = weights(&reference.file);
+        let file = as_safetensors(&old);
+        let config =
+            Config::from_hugging_face(&reference.settings, &family.hugging_face, "config.json").unwrap();
+        let expected = conversion.tensors(&old, &reference.settings);
+        let translated = names_and_values(&file, &config, [&family.hugging_face, &family.gguf]);
+        compare(&translated, &expected, case.fixture);
+        let list: Vec<(&str, Value)> = Vec::new();
+        let file = as_gguf_stored(&list, &stored(&translated));
+        compare(&names_and_values(&file, &config, [&family.gguf, &family.hugging_face]), &old, case.fixture);
+    }
+}
+
+fn names_and_values(
+    file: &TensorFile,
+    config: &Config,
+    dialects: [&'static models::Dialect; 2],
+) -> Vec<Named> {
+    let names: Vec<String> = file.tensors().iter().map(|tensor| tensor.name.clone()).collect();
+    let translated = models::translate::translate(file, &names, config, dialects).unwrap();
+    let named = |tensor: &models::translate::Translated<'_>| Named {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        values: tensor.values().unwrap(),
+    };
+    translated.iter().map(named).collect()
+}
+
+fn compare(found: &[Named], expected: &[Named], label: &str) {
+    let names = |list: &[Named]| {
+        let mut names: Vec<_> = list.iter().map(|tensor| tensor.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(found), names(expected), "{label}");
+    for tensor in expected {
+        let other = found.iter().find(|other| other.name == tensor.name).unwrap();
+        assert_eq!(other.shape, tensor.shape, "{label} {}", tensor.name);
+        let is_same =
+            other.values.iter().zip(&tensor.values).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
+        assert!(is_same && other.values.len() == tensor.values.len(), "{label} {}", tensor.name);
+    }
+}
+
 #[test]
 fn every_quirk_that_is_switched_off_shows() {
     for case in cases() {

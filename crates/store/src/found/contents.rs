@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{ModelName, Role};
 
 /// What a file is by its name (with `/` between folders), or `None` for one that no model needs.
-pub(crate) fn role_of(name: &str) -> Option<(Role, &'static str)> {
+pub fn role_of(name: &str) -> Option<(Role, &'static str)> {
     let last = name.rsplit('/').next().unwrap_or(name);
     if let Some(stem) = last.strip_suffix(".gguf") {
         return match stem.to_ascii_lowercase() {

@@ -47,6 +47,12 @@ enum Merge {
 
 /// The model of a file, for these tokens; `None` where it is not one of those that are known.
 pub(super) fn model(bytes: &[u8], tokens: &[String], types: &[TokenType]) -> Option<ByteBpe> {
+    let (parts, form) = parts(bytes, tokens)?;
+    ByteBpe::new(&parts, types).ok().map(|model| model.of_form(form)).filter(ByteBpe::knows_every_byte)
+}
+
+/// The same as plain values, without types; and the form in which the file wants its text.
+pub(super) fn parts(bytes: &[u8], tokens: &[String]) -> Option<(VocabularyParts, Form)> {
     let file: File = serde_json::from_slice(bytes).ok()?;
     let form = match &file.normalizer {
         None => Form::AsWritten,
@@ -76,7 +82,7 @@ pub(super) fn model(bytes: &[u8], tokens: &[String], types: &[TokenType]) -> Opt
         pre_tokenizer: row.name.into(),
         ..VocabularyParts::new(VocabularyKind::ByteBpe, tokens.to_vec())
     };
-    ByteBpe::new(&parts, types).ok().map(|model| model.of_form(form)).filter(ByteBpe::knows_every_byte)
+    Some((parts, form))
 }
 
 /// The regular expressions by which a pipeline cuts before it turns text into bytes.

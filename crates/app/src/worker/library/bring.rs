@@ -1,14 +1,20 @@
-//! Bringing a model file into the store.
+//! Bringing a model into the store: a file, the parts of one, or a folder.
+//!
+//! What is stored is what a pull of the same files stores: the files as they are, under their names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use formats::{FileBytes, FileKind, TensorFile};
+use formats::{FileBytes, FileKind, shards};
+use store::found::role_of;
 use store::{ModelInfo, ModelName, NewFile, Role, Source};
 
 use super::Library;
 use crate::job::{Import, Placement};
+use crate::worker::contents::Contents;
 use crate::worker::convert::Converted;
+use crate::worker::folder::Folder;
 use crate::worker::loaded;
+use crate::worker::open::Files;
 use crate::{Event, Failure};
 
 impl Library<'_> {
@@ -18,35 +24,38 @@ impl Library<'_> {
             Some(name) => ModelName::parse(name)?,
             None => name_of(&path)?,
         };
-        let file = FileBytes::open(&path)?;
-        let model = match formats::sniff(file.as_slice()) {
-            FileKind::Gguf => self.import_gguf(&name, &file, &path, import)?,
-            FileKind::Llama2c => self.import_llama2c(&name, &file, import)?,
-            found => {
-                let wanted = "a GGUF file or a llama2.c checkpoint";
-                return Err(formats::Error::WrongKind { file: file.label().into(), wanted, found }.into());
+        if path.is_file() {
+            let file = FileBytes::open(&path)?;
+            if formats::sniff(file.as_slice()) == FileKind::Llama2c {
+                let model = self.import_llama2c(&name, &file, import)?;
+                return Ok(Event::Stored(self.model(&model)));
             }
-        };
-        Ok(Event::Stored(self.model(&model)))
-    }
-
-    fn import_gguf(
-        &self,
-        name: &ModelName,
-        file: &FileBytes,
-        path: &Path,
-        import: &Import,
-    ) -> Result<store::Model, Failure> {
+        }
+        let files = Files::at(&path)?;
         if import.tokenizer.is_some() {
-            let message = format!("{}: a GGUF file brings its own vocabulary", file.label());
+            let message = format!("{}: this model brings its own vocabulary", path.display());
             return Err(Failure::new("bad_setting", message, "leave `--tokenizer` out"));
         }
-        check(&formats::gguf::read(file)?)?;
-        let source = match import.placement {
-            Placement::Copy => Source::Copy(path.to_owned()),
-            Placement::InPlace => Source::InPlace(path.to_owned()),
+        if let Files::Folder(folder) = &files {
+            refuse_adapter(folder)?;
+        }
+        check(&files, &path.display().to_string())?;
+        let parts = match &files {
+            Files::Gguf(parts) => gguf_parts(parts, &path),
+            Files::Folder(folder) => folder_parts(folder)?,
         };
-        self.store(name, source, path)
+        let new = |part: Part| NewFile {
+            role: part.role,
+            format: part.format.into(),
+            name: part.name,
+            source: match import.placement {
+                Placement::Copy => Source::Copy(part.path),
+                Placement::InPlace => Source::InPlace(part.path),
+            },
+        };
+        let info = ModelInfo { source: path.display().to_string(), ..ModelInfo::default() };
+        let new = parts.into_iter().map(new).collect();
+        Ok(Event::Stored(self.model(&self.store.import(&name, new, info, self.now_ms)?)))
     }
 
     fn import_llama2c(
@@ -77,16 +86,72 @@ impl Library<'_> {
     }
 
     pub fn store(&self, name: &ModelName, source: Source<'_>, from: &Path) -> Result<store::Model, Failure> {
-        let file = NewFile { role: Role::Model, format: "gguf".into(), source };
+        let file = NewFile { role: Role::Model, format: "gguf".into(), name: None, source };
         let info = ModelInfo { source: from.display().to_string(), ..ModelInfo::default() };
         Ok(self.store.import(name, vec![file], info, self.now_ms)?)
     }
 }
 
-/// Refuses a file that could not run, before a byte of it is stored.
-pub(super) fn check(file: &TensorFile) -> Result<(), Failure> {
-    loaded::read(file, file.file().label(), &ops::device::cpu())?;
-    Ok(())
+/// A file that is to be stored.
+struct Part {
+    path: PathBuf,
+    role: Role,
+    format: &'static str,
+    /// Its name among the others, where there are some.
+    name: Option<String>,
+}
+
+/// A GGUF file, or all parts of one under their names.
+fn gguf_parts(parts: &[FileBytes], path: &Path) -> Vec<Part> {
+    let part = |path: PathBuf, name| Part { path, role: Role::Model, format: "gguf", name };
+    if parts.len() == 1 {
+        return vec![part(path.to_owned(), None)];
+    }
+    let names = shards::names_of_parts(path);
+    names.into_iter().map(|name| part(path.with_file_name(&name), Some(name))).collect()
+}
+
+/// Everything in a folder that belongs to the model, as a pull of it would store it.
+fn folder_parts(folder: &Folder) -> Result<Vec<Part>, Failure> {
+    let weights = folder.weights_names()?;
+    let mut parts = Vec::new();
+    for (name, path) in &weights {
+        let (role, format) = role_of(name).unwrap_or((Role::Model, "safetensors"));
+        parts.push(Part { path: path.clone(), role, format, name: Some(name.clone()) });
+    }
+    for name in folder.names()? {
+        let Some((role, format)) = role_of(&name) else { continue };
+        // Other weights that lie there too are another form of the same.
+        if matches!(role, Role::Model | Role::Index | Role::Adapter | Role::Projector) {
+            continue;
+        }
+        if let Some(path) = folder.path(&name) {
+            parts.push(Part { path, role, format, name: Some(name) });
+        }
+    }
+    Ok(parts)
+}
+
+/// An adapter is no model: it changes one.
+fn refuse_adapter(folder: &Folder) -> Result<(), Failure> {
+    if folder.path("adapter_config.json").is_none() || folder.path("config.json").is_some() {
+        return Ok(());
+    }
+    let message = format!("{}: it is an adapter, which Hearth cannot apply yet", folder.label());
+    let hint = "merge it into the model that it was made for, then import that folder";
+    Err(Failure::new("adapter_not_applied", message, hint))
+}
+
+/// Refuses files that could not run, before a byte of it is stored.
+pub(super) fn check(files: &Files, name: &str) -> Result<(), Failure> {
+    let contents = Contents::of(files, name)?;
+    let device = ops::device::cpu();
+    if !contents.is_encoder()? {
+        contents.decoder_and_tokenizer(&device)?;
+        return Ok(());
+    }
+    let encoder = contents.encoder(&device)?;
+    loaded::check_fit(&contents.tokenizer()?, encoder.config().vocabulary, name)
 }
 
 fn name_of(path: &Path) -> Result<ModelName, Failure> {

@@ -12,7 +12,7 @@ use text::ChatTemplate;
 use super::{Library, bring};
 use crate::event::library::Note;
 use crate::job::library::Create;
-use crate::worker::open::{self, Meant};
+use crate::worker::open::{self, Files, Meant};
 use crate::worker::said::UNUSED;
 use crate::{Event, Failure, starter};
 
@@ -43,7 +43,12 @@ impl Library<'_> {
             Base::File(path) => Some(Source::Copy(path.clone())),
             Base::Starter => Some(Source::Bytes(starter.as_slice())),
         };
-        files.extend(weights.map(|source| NewFile { role: Role::Model, format: "gguf".into(), source }));
+        files.extend(weights.map(|source| NewFile {
+            role: Role::Model,
+            format: "gguf".into(),
+            name: None,
+            source,
+        }));
         let below = if let Base::Model(model) = &base { Some(&**model) } else { None };
         let recipe = Recipe { base: below, modelfile: &modelfile, files };
         let model = self.store.create(&name, recipe, self.now_ms)?;
@@ -58,8 +63,7 @@ impl Library<'_> {
         };
         let path = folder.join(from);
         if path.is_file() {
-            let file = FileBytes::open(&path)?;
-            bring::check(&formats::gguf::read(&file)?)?;
+            bring::check(&Files::Gguf(vec![FileBytes::open(&path)?]), from)?;
             return Ok(Base::File(path));
         }
         match open::named(self.store, from)? {
@@ -81,7 +85,7 @@ fn adapter<'a>(folder: &Path, path: &str) -> Result<NewFile<'a>, Failure> {
             return Err(formats::Error::WrongKind { file: file.label().into(), wanted, found }.into());
         }
     };
-    Ok(NewFile { role: Role::Adapter, format: format.into(), source: Source::Copy(path) })
+    Ok(NewFile { role: Role::Adapter, format: format.into(), name: None, source: Source::Copy(path) })
 }
 
 fn is_go(template: &str) -> bool {

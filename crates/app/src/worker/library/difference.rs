@@ -13,6 +13,7 @@ use store::{FileRef, Role};
 
 use super::{Library, lines};
 use crate::event::library::{Change, Difference, Vocabulary};
+use crate::worker::contents::Contents;
 use crate::worker::open;
 use crate::{Event, Failure};
 
@@ -24,6 +25,8 @@ struct Side {
     model: Option<store::Model>,
     template: String,
     license: Option<String>,
+    /// The texts of its vocabulary.
+    tokens: Vec<String>,
     file: TensorFile,
 }
 
@@ -32,7 +35,7 @@ impl Library<'_> {
         let (from, to) = (self.side(from)?, self.side(to)?);
         let mut difference = Difference {
             template: lines::differences(&from.template, &to.template),
-            vocabulary: vocabulary(&from.file, &to.file)?,
+            vocabulary: vocabulary(&from.tokens, &to.tokens),
             tensors: changes(tensors(&from.file), tensors(&to.file)),
             license: change("licence", from.license.as_ref(), to.license.as_ref()),
             ..Difference::default()
@@ -57,9 +60,13 @@ impl Library<'_> {
             Some(model) => open::of_model(self.store, model)?,
             None => open::find(self.store, name)?,
         };
-        let file = formats::gguf::read(&source.file)?;
-        let own = file.metadata().find::<&str>("tokenizer.chat_template")?.unwrap_or_default();
-        let template = source.said.template.clone().unwrap_or_else(|| own.to_owned());
+        let contents = Contents::read(&source)?;
+        let template = match &source.said.template {
+            Some(template) => template.clone(),
+            None => contents.template()?.unwrap_or_default(),
+        };
+        let tokens = tokens(&contents)?;
+        let file = contents.tensors;
         let license = match &model {
             Some(model) => self.license(model)?,
             None => None,
@@ -68,7 +75,7 @@ impl Library<'_> {
         let license = license.or_else(stated);
         let shown = |model: &store::Model| format!("{}@{}", model.name.without_digest(), model.digest);
         let name = model.as_ref().map_or(source.name, shown);
-        Ok(Side { name, model, template, license, file })
+        Ok(Side { name, model, template, license, tokens, file })
     }
 
     /// What the card calls the licence, or the first line of each licence's text.
@@ -133,12 +140,18 @@ fn changes(from: BTreeMap<&str, String>, mut to: BTreeMap<&str, String>) -> Vec<
     changes
 }
 
-fn vocabulary(from: &TensorFile, to: &TensorFile) -> Result<Vocabulary, Failure> {
-    let tokens = |file: &TensorFile| -> Result<Vec<String>, formats::Error> {
-        let tokens = file.metadata().find::<&Strings>("tokenizer.ggml.tokens")?;
-        Ok(tokens.map(|tokens| tokens.iter().map(str::to_owned).collect()).unwrap_or_default())
-    };
-    let (from, to) = (tokens(from)?, tokens(to)?);
-    let n_changed = from.iter().zip(&to).filter(|(from, to)| from != to).count();
-    Ok(Vocabulary { n_tokens: [from.len(), to.len()], n_changed })
+fn vocabulary(from: &[String], to: &[String]) -> Vocabulary {
+    let n_changed = from.iter().zip(to).filter(|(from, to)| from != to).count();
+    Vocabulary { n_tokens: [from.len(), to.len()], n_changed }
+}
+
+/// The texts of a vocabulary, where the files bring one.
+fn tokens(contents: &Contents<'_>) -> Result<Vec<String>, Failure> {
+    if contents.folder().is_some() {
+        let tokenizer = contents.tokenizer()?;
+        let ids = (0..).map(base::TokenId).take(tokenizer.len());
+        return Ok(ids.map(|id| tokenizer.token_text(id).into_owned()).collect());
+    }
+    let tokens = contents.tensors.metadata().find::<&Strings>("tokenizer.ggml.tokens")?;
+    Ok(tokens.map(|tokens| tokens.iter().map(str::to_owned).collect()).unwrap_or_default())
 }

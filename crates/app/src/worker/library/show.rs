@@ -1,6 +1,5 @@
 //! Everything about one model: what its file says, and what is said of it beside its weights.
 
-use formats::TensorFile;
 use formats::metadata::Value;
 use models::Config;
 use store::Role;
@@ -9,6 +8,7 @@ use store::about::Card;
 use super::{Library, starter_model};
 use crate::event::library::About;
 use crate::event::{Details, Model};
+use crate::worker::contents::Contents;
 use crate::worker::open::{self, Meant, Source};
 use crate::{Event, Failure};
 
@@ -25,7 +25,7 @@ impl Library<'_> {
             }
             None => {
                 let source = open::find(self.store, name)?;
-                let size_bytes = source.file.size_bytes();
+                let size_bytes = source.files.size_bytes();
                 let model = Model { name: source.name.clone(), size_bytes, ..starter_model() };
                 self.details(model, &source)?
             }
@@ -54,7 +54,8 @@ impl Library<'_> {
     }
 
     fn details(&self, model: Model, source: &Source) -> Result<Details, Failure> {
-        let details = details(model, &formats::gguf::read(&source.file)?);
+        let contents = Contents::read(source)?;
+        let details = details(model, &contents)?;
         let template = source.said.template.clone().unwrap_or(details.chat_template);
         Ok(Details { chat_template: template, ..details })
     }
@@ -98,23 +99,39 @@ fn facts(card: &Card) -> Vec<(String, String)> {
     facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-fn details(model: Model, file: &TensorFile) -> Details {
-    let metadata = file.metadata();
-    let family = models::recognise(file);
-    let config = family.and_then(|f| Config::from_gguf(metadata, &f.gguf, file.file().label()));
-    let template = metadata.find::<&str>("tokenizer.chat_template").ok().flatten();
+fn details(model: Model, contents: &Contents<'_>) -> Result<Details, Failure> {
+    let file = &contents.tensors;
     let tensor = |entry: &formats::TensorEntry| {
         (entry.name.clone(), entry.shape.clone(), entry.dtype.to_string(), entry.range.len() as u64)
     };
-    Details {
-        model,
+    let architecture = contents.family().map(|family| contents.dialect(family).architectures[0].to_owned());
+    let architecture = match contents.folder() {
+        Some(_) => architecture.unwrap_or_default(),
+        None => model.architecture,
+    };
+    Ok(Details {
+        model: Model { architecture, ..model },
         n_parameters: file.tensors().iter().map(|entry| entry.n_elements() as u64).sum(),
-        sizes: config.map(|config| sizes(&config)).unwrap_or_default(),
-        metadata: metadata.iter().map(|(key, value)| (key.into(), shown(value))).collect(),
+        sizes: contents.sizes().map(|(_, config)| sizes(&config)).unwrap_or_default(),
+        metadata: metadata(contents)?,
         tensors: file.tensors().iter().map(tensor).collect(),
-        chat_template: template.unwrap_or_default().into(),
+        chat_template: contents.template()?.unwrap_or_default(),
         about: About::default(),
-    }
+    })
+}
+
+/// What the files say of themselves: the metadata of a GGUF file, or `config.json`.
+fn metadata(contents: &Contents<'_>) -> Result<Vec<(String, String)>, Failure> {
+    let Some(folder) = contents.folder() else {
+        let metadata = contents.tensors.metadata().iter();
+        return Ok(metadata.map(|(key, value)| (key.into(), shown(value))).collect());
+    };
+    let config = folder.config()?;
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => shortened(text),
+        other => shortened(&other.to_string()),
+    };
+    Ok(config.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect())
 }
 
 /// A value of a file's metadata as one line.
@@ -128,6 +145,10 @@ fn shown(value: &Value) -> String {
             inner.map(str::to_owned).unwrap_or(debug)
         }
     };
+    shortened(&text)
+}
+
+fn shortened(text: &str) -> String {
     let is_long = text.chars().count() > SHOWN_CHARACTERS;
     let short: String = text.chars().take(SHOWN_CHARACTERS).collect();
     if is_long { format!("{short}…") } else { short }

@@ -49,7 +49,8 @@ impl Needs {
 
     /// The same model with its matrices stored in another mix.
     pub fn stored_as(&self, mix: &Mix) -> Self {
-        let specs = quantise::specs(&self.tensors, self.dialect, &self.config, mix);
+        let old: Vec<formats::TensorSpec> = self.tensors.iter().map(TensorEntry::spec).collect();
+        let specs = quantise::specs(&old, self.dialect, &self.config, mix);
         let entry = |(spec, entry): (formats::TensorSpec, &TensorEntry)| {
             let n_bytes = spec.size_bytes().map_or(entry.range.len(), |bytes| bytes as usize);
             TensorEntry { dtype: spec.dtype, range: 0..n_bytes, ..entry.clone() }

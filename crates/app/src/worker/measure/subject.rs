@@ -12,9 +12,9 @@ use store::Role;
 use store::pull::{Look, Remote, RemoteFile, Surroundings, look};
 
 use crate::Failure;
+use crate::worker::contents::Contents;
 use crate::worker::fetch::Place;
-use crate::worker::folder::Folder;
-use crate::worker::open::{self, Meant};
+use crate::worker::open;
 
 /// The longest `config.json` that is fetched.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -43,23 +43,8 @@ pub(crate) struct Subject {
 /// # Errors
 /// `model_not_found`, what is wrong with its files, or what the network did.
 pub(crate) fn find(place: &Place<'_>, wanted: &str) -> Result<Subject, Failure> {
-    if Path::new(wanted).join("config.json").is_file() {
-        return of_folder(&Folder::at(Path::new(wanted)));
-    }
-    if let Some(path) = open::as_path(wanted) {
-        return of_file(wanted, &FileBytes::open(path)?);
-    }
-    match open::named(place.store, wanted) {
-        Ok(Meant::Starter) => of_file(wanted, &open::starter_source().file),
-        Ok(Meant::Model(model)) => {
-            let has_config =
-                model.manifest.files.iter().any(|file| file.name.as_deref() == Some("config.json"));
-            if has_config {
-                return of_folder(&Folder::of(place.store, &model));
-            }
-            let source = open::of_model(place.store, &model)?;
-            of_file(&source.name, &source.file)
-        }
+    match open::find(place.store, wanted) {
+        Ok(source) => of_contents(&Contents::read(&source)?),
         // What is here and damaged is told, not looked for elsewhere.
         Err(failure) if NOT_HERE.contains(&&*failure.code) && is_elsewhere(wanted) => {
             let there = of_remote(place, &Remote::parse(wanted)?);
@@ -80,8 +65,10 @@ fn is_elsewhere(wanted: &str) -> bool {
     wanted.contains("://") || !is_path && (host.contains('.') || wanted.contains(':'))
 }
 
-fn of_file(name: &str, file: &FileBytes) -> Result<Subject, Failure> {
-    of_gguf(name, vec![gguf::read(file)?])
+fn of_contents(contents: &Contents<'_>) -> Result<Subject, Failure> {
+    let (family, config) = contents.decoder_sizes()?;
+    let tensors = contents.tensors.tensors().to_vec();
+    Ok(Subject::new(contents.name(), config, contents.dialect(family), tensors))
 }
 
 /// A GGUF file, or the parts of one: the first has what is said of the whole.
@@ -91,11 +78,6 @@ fn of_gguf(name: &str, parts: Vec<TensorFile>) -> Result<Subject, Failure> {
     let config = Config::from_gguf(first.metadata(), &family.gguf, name)?;
     let tensors = parts.iter().flat_map(|part| part.tensors().iter().cloned()).collect();
     Ok(Subject::new(name, config, &family.gguf, tensors))
-}
-
-fn of_folder(folder: &Folder<'_>) -> Result<Subject, Failure> {
-    let weights = folder.weights()?;
-    of_settings(folder.label(), &folder.config()?, weights.tensors().to_vec())
 }
 
 /// A folder of `transformers` by its `config.json`.

@@ -67,7 +67,7 @@ fn store(
     let at_most_bytes = 4 * parameters.n_values() as u64 + HEADER_BYTES;
     let model = stream(write, |reader| {
         let source = Source::Reader { reader, at_most_bytes };
-        let file = NewFile { role: Role::Model, format: "gguf".into(), source };
+        let file = NewFile { role: Role::Model, format: "gguf".into(), name: None, source };
         let info = ModelInfo { source: format!("run {}", record.run), ..ModelInfo::default() };
         place.store.import(&name, vec![file], info, place.now_unix_ms).map_err(Failure::from)
     })?;

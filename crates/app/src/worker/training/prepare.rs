@@ -18,7 +18,8 @@ use super::record::Folder;
 use crate::event::training::{Pass, Training as Told};
 use crate::job::training::{NewTraining, Vocabulary};
 use crate::running::Reporter;
-use crate::worker::{open, vocabulary};
+use crate::worker::contents::Contents;
+use crate::worker::{one_file, open, vocabulary};
 use crate::{Event, Failure};
 
 /// The share that is held out where nobody says otherwise.
@@ -197,9 +198,14 @@ fn learn(
 /// The vocabulary of a model, with its chat template.
 fn of_model(store: &Store, model: &str) -> Result<Metadata, Failure> {
     let source = open::find(store, model)?;
-    let file = gguf::read(&source.file)?;
+    let contents = Contents::read(&source)?;
     let mut metadata = Metadata::new(VOCABULARY_FILE);
-    for (key, value) in file.metadata().iter().filter(|(key, _)| key.starts_with("tokenizer.")) {
+    if let Some(folder) = contents.folder() {
+        let parts = one_file::parts(&contents, folder)?;
+        vocabulary::describe(&parts, contents.template()?.as_deref(), &mut metadata);
+        return Ok(metadata);
+    }
+    for (key, value) in contents.tensors.metadata().iter().filter(|(key, _)| key.starts_with("tokenizer.")) {
         metadata.insert(key, value.clone());
     }
     Ok(metadata)
