@@ -9,7 +9,7 @@
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::{Group, Levels};
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
 use crate::product::{from_f16, to_f16};
 
 /// The type.
@@ -27,6 +27,8 @@ impl Format for Block {
     const NAME: &'static str = "IQ4_NL";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = 128;
+    const GREATEST: u8 = 241;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let mut importance = [0.0; 32];
@@ -44,6 +46,11 @@ impl Format for Block {
     fn part(block: &[u8], _: usize) -> Part {
         let codes = nibbles(&block[CODES..]);
         Part::scaled(half(block, 0), codes.map(|code| LEVELS[usize::from(code & 15)]))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half(block, 0))
     }
 }
 

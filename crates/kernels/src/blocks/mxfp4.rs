@@ -12,7 +12,7 @@
 
 use super::bits::{nibbles, put_nibbles};
 use super::plain::not_finite;
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
 
 /// The type.
 pub static MXFP4: BlockType = BlockType::of::<Block>();
@@ -30,6 +30,8 @@ impl Format for Block {
     const NAME: &'static str = "MXFP4";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = 12;
+    const GREATEST: u8 = 24;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         if not_finite(weights).is_nan() {
@@ -53,6 +55,11 @@ impl Format for Block {
     fn part(block: &[u8], _: usize) -> Part {
         let codes = nibbles(&block[CODES..]);
         Part::scaled(half_scale(block[0]), codes.map(|code| LEVELS[usize::from(code & 15)]))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half_scale(block[0]))
     }
 }
 

@@ -22,6 +22,17 @@ pub(super) fn pair(bytes: &[u8], index: usize) -> (u8, u8) {
     (low & 15 | scale >> 2 & 0x30, low >> 4 | minimum >> 2 & 0x30)
 }
 
+/// All scales and all minima, each followed by eight that there are not.
+#[inline(always)]
+pub(super) fn whole(bytes: &[u8]) -> ([i16; 16], [u8; 16]) {
+    let (mut scales, mut minima) = ([0; 16], [0; 16]);
+    for index in 0..8 {
+        let (scale, minimum) = pair(bytes, index);
+        (scales[index], minima[index]) = (i16::from(scale), minimum);
+    }
+    (scales, minima)
+}
+
 /// Writes all of them; none is above 63.
 pub(super) fn put_pairs(scales: &[u8; 8], minima: &[u8; 8], bytes: &mut [u8]) {
     for place in 0..4 {

@@ -8,7 +8,7 @@
 //! their own package reads and writes.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
-use super::{BlockType, Format, Part, plain};
+use super::{BlockType, Format, Part, Scales, plain};
 
 /// The type.
 pub static Q4_0: BlockType = BlockType::of::<Block>();
@@ -22,6 +22,8 @@ impl Format for Block {
     const NAME: &'static str = "Q4_0";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = MIDDLE;
+    const GREATEST: u8 = 15;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::scaled(weights, MIDDLE);
@@ -33,5 +35,10 @@ impl Format for Block {
     fn part(block: &[u8], _: usize) -> Part {
         let codes = nibbles(&block[CODES..]);
         Part::scaled(half(block, 0), codes.map(|code| code as i8 - MIDDLE as i8))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half(block, 0))
     }
 }

@@ -8,7 +8,7 @@
 //! their own package reads and writes.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
-use super::{BlockType, Format, Part, plain};
+use super::{BlockType, Format, Part, Scales, plain};
 
 /// The type.
 pub static Q4_1: BlockType = BlockType::of::<Block>();
@@ -23,6 +23,9 @@ impl Format for Block {
     const NAME: &'static str = "Q4_1";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = 0;
+    const GREATEST: u8 = TOP;
+    const HAS_MINIMA: bool = true;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::lifted(weights, TOP);
@@ -35,5 +38,10 @@ impl Format for Block {
     fn part(block: &[u8], _: usize) -> Part {
         let values = nibbles(&block[CODES..]).map(|code| code as i8);
         Part { minima: [-half(block, MINIMUM); 2], ..Part::scaled(half(block, 0), values) }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales { minimum: -half(block, MINIMUM), ..Scales::one(half(block, 0)) }
     }
 }

@@ -10,7 +10,7 @@
 use super::bits::{field, half, put_field, put_half};
 use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
-use super::{BlockType, Format, Part, pairs};
+use super::{BlockType, Format, Part, Scales, pairs};
 
 /// The type.
 pub static Q4_K: BlockType = BlockType::of::<Block>();
@@ -25,6 +25,9 @@ impl Format for Block {
     const NAME: &'static str = "Q4_K";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = CODES + 128;
+    const OFFSET: u8 = 0;
+    const GREATEST: u8 = 15;
+    const HAS_MINIMA: bool = true;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Affine<8> = affine::<Whole<0, 15>, Whole<0, 63>, 8>(weights);
@@ -44,5 +47,11 @@ impl Format for Block {
         let minimum = half(block, MINIMUM) * f32::from(minimum);
         let values = codes.map(|code| code as i8);
         Part { minima: [minimum; 2], ..Part::scaled(half(block, 0) * f32::from(scale), values) }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        let (groups, minima) = pairs::whole(&block[PAIRS..]);
+        Scales { minimum: half(block, MINIMUM), groups, minima, ..Scales::one(half(block, 0)) }
     }
 }

@@ -11,7 +11,7 @@
 use super::bits::{field, half, put_field, put_half};
 use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
-use super::{BlockType, Format, Part, pairs};
+use super::{BlockType, Format, Part, Scales, pairs};
 
 /// The type.
 pub static Q5_K: BlockType = BlockType::of::<Block>();
@@ -27,6 +27,9 @@ impl Format for Block {
     const NAME: &'static str = "Q5_K";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = CODES + 128;
+    const OFFSET: u8 = 0;
+    const GREATEST: u8 = 31;
+    const HAS_MINIMA: bool = true;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Affine<8> = affine::<Whole<0, 31>, Whole<0, 63>, 8>(weights);
@@ -49,5 +52,11 @@ impl Format for Block {
         let values = std::array::from_fn(|i| (low[i] | high[i] << 4) as i8);
         let minimum = half(block, MINIMUM) * f32::from(minimum);
         Part { minima: [minimum; 2], ..Part::scaled(half(block, 0) * f32::from(scale), values) }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        let (groups, minima) = pairs::whole(&block[PAIRS..]);
+        Scales { minimum: half(block, MINIMUM), groups, minima, ..Scales::one(half(block, 0)) }
     }
 }

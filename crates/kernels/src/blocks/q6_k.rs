@@ -10,7 +10,7 @@
 
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
 
 /// The type.
 pub static Q6_K: BlockType = BlockType::of::<Block>();
@@ -31,6 +31,9 @@ impl Format for Block {
     const NAME: &'static str = "Q6_K";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = SCALE + 2;
+    const OFFSET: u8 = 32;
+    const GREATEST: u8 = 63;
+    const GROUP: usize = 16;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Symmetric<16> = symmetric::<Whole<-32, 31>, Whole<-128, 127>, 16>(weights);
@@ -61,5 +64,11 @@ impl Format for Block {
             minima: [0.0; 2],
             values: std::array::from_fn(|i| (low[i] | high[i] << 4) as i8 - 32),
         }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        let groups = std::array::from_fn(|group| i16::from(block[SCALES + group] as i8));
+        Scales { groups, ..Scales::one(half(block, SCALE)) }
     }
 }

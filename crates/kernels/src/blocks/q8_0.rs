@@ -9,7 +9,7 @@
 //! `fixtures/blocks` holds what their own package reads and writes.
 
 use super::bits::half;
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
 use crate::product::to_f16;
@@ -42,6 +42,8 @@ impl Format for Block {
     const NAME: &'static str = "Q8_0";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = SCALE_BYTES + Self::N_WEIGHTS;
+    const OFFSET: u8 = 128;
+    const GREATEST: u8 = 255;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let (scale, values) = block.split_at_mut(SCALE_BYTES);
@@ -61,6 +63,11 @@ impl Format for Block {
         let mut values = [0; 32];
         values.iter_mut().zip(&block[SCALE_BYTES..]).for_each(|(value, byte)| *value = *byte as i8);
         Part::scaled(half(block, 0), values)
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half(block, 0))
     }
 
     #[cfg(target_arch = "x86_64")]
