@@ -78,6 +78,10 @@ pub(crate) trait Format: Sized + 'static {
     const GROUP: usize = 32;
     /// Whether there are minima.
     const HAS_MINIMA: bool = false;
+    /// Where the half-precision scale of a block stands, if it is one.
+    const SCALE_AT: Option<usize>;
+    /// Where the half-precision minimum of a block stands, if there is one.
+    const MINIMUM_AT: Option<usize> = None;
 
     /// Makes one block of [`Self::N_BYTES`] from [`Self::N_WEIGHTS`] weights.
     fn quantise(weights: &[f32], block: &mut [u8]);
@@ -98,6 +102,18 @@ pub(crate) trait Format: Sized + 'static {
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
         unsafe { integer::pack::by_parts::<Self, V>(rows, to) }
+    }
+
+    /// Puts the whole scales and minima of one block of 256 of each of `V::ROWS` rows into a panel: scales, [group,
+    /// row]; minima, two groups in the lower and the upper 16 bits, [two groups, row].
+    ///
+    /// # Safety
+    /// As [`Self::pack`].
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
+        // SAFETY: the caller's promises.
+        unsafe { integer::pack::groups_by_rows::<Self, V>(rows, to) }
     }
 
     /// The same weights in vector lanes: the bits of [`Part::widen`].

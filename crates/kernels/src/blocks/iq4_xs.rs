@@ -9,9 +9,15 @@
 //! Source: `block_iq4_xs` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
+#[cfg(target_arch = "x86_64")]
+use super::iq4_nl::RAISED;
 use super::iq4_nl::{LEVELS, Uneven, code};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, turn_nibbles};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static IQ4_XS: BlockType = BlockType::of::<Block>();
@@ -38,6 +44,7 @@ impl Format for Block {
     const N_BYTES: usize = CODES + 128;
     const OFFSET: u8 = 128;
     const GREATEST: u8 = 241;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Symmetric<8> = symmetric::<Uneven, Whole<-32, 31>, 8>(weights);
@@ -64,5 +71,17 @@ impl Format for Block {
     fn scales(block: &[u8]) -> Scales {
         let groups = std::array::from_fn(|group| if group < 8 { group_scale(block, group) } else { 0 });
         Scales { groups, ..Scales::one(half(block, 0)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            for part in 0..8 {
+                let codes = turn_nibbles::<V>(rows, CODES + 16 * part);
+                put(codes.map(|codes| codes.look_up(&RAISED)), to, 8 * part);
+            }
+        }
     }
 }

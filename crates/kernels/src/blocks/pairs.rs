@@ -6,6 +6,11 @@
 //!
 //! Source: `block_q4_K` of the GGML project, as a fact.
 
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, fields, turn_16};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::STEP;
+
 /// How many bytes they take.
 pub(super) const N_BYTES: usize = 12;
 
@@ -31,6 +36,38 @@ pub(super) fn whole(bytes: &[u8]) -> ([i16; 16], [u8; 16]) {
         (scales[index], minima[index]) = (i16::from(scale), minimum);
     }
     (scales, minima)
+}
+
+/// Puts those of one block of each of `V::ROWS` rows into a panel; they stand behind the two half-precision numbers with
+/// which the block begins.
+///
+/// # Safety
+/// As [`super::Format::pack_groups`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], (scales, minima): (*mut i32, *mut i32)) {
+    /// No byte.
+    const X: u8 = 128;
+    // SAFETY: the caller's promises; a block begins with these sixteen bytes.
+    unsafe {
+        let [_, a, b, c] = turn_16::<V>(rows, 0);
+        let (low, high) = (V::splat(63), V::splat(0x30));
+        let upper = |first: V, low: V| first.shift_right(2).and(high).or(low);
+        let all = [a.and(low), upper(a, fields(c, 0, 15)), b.and(low), upper(b, fields(c, 4, 15))];
+        for group in 0..8u8 {
+            let i = group % 4;
+            let one = [i, X, X, X, 4 + i, X, X, X, 8 + i, X, X, X, 12 + i, X, X, X];
+            let four = all[usize::from(group / 4)].take(&one);
+            four.store(scales.cast::<u8>().add(usize::from(group) * STEP));
+        }
+        for pair in 0..4u8 {
+            let i = 2 * (pair % 2);
+            let j = i + 1;
+            let two = [i, X, j, X, 4 + i, X, 4 + j, X, 8 + i, X, 8 + j, X, 12 + i, X, 12 + j, X];
+            let four = all[2 + usize::from(pair / 2)].take(&two);
+            four.store(minima.cast::<u8>().add(usize::from(pair) * STEP));
+        }
+    }
 }
 
 /// Writes all of them; none is above 63.

@@ -13,6 +13,10 @@
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, fields, turn_32};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static Q3_K: BlockType = BlockType::of::<Block>();
@@ -40,6 +44,7 @@ impl Format for Block {
     const OFFSET: u8 = 4;
     const GREATEST: u8 = 7;
     const GROUP: usize = 16;
+    const SCALE_AT: Option<usize> = Some(SCALE);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Symmetric<16> = symmetric::<Whole<-4, 3>, Whole<-32, 31>, 16>(weights);
@@ -74,5 +79,25 @@ impl Format for Block {
     fn scales(block: &[u8]) -> Scales {
         let groups = std::array::from_fn(|group| group_scale(&block[SCALES..SCALE], group));
         Scales { groups, ..Scales::one(half(block, SCALE)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let third_bits = turn_32::<V>(rows, 0);
+            for half in 0..2 {
+                let low = turn_32::<V>(rows, CODES + 32 * half);
+                for quarter in 0..4 {
+                    let part = 4 * half + quarter;
+                    let codes: [V; 8] = std::array::from_fn(|step| {
+                        let high = fields(third_bits[step], part as i32, 1).shift_left(2);
+                        fields(low[step], 2 * quarter as i32, 3).or(high)
+                    });
+                    put(codes, to, 8 * part);
+                }
+            }
+        }
     }
 }

@@ -9,6 +9,10 @@
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::{BlockType, Format, Part, Scales, plain};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, turn_nibbles};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static Q4_1: BlockType = BlockType::of::<Block>();
@@ -26,6 +30,8 @@ impl Format for Block {
     const OFFSET: u8 = 0;
     const GREATEST: u8 = TOP;
     const HAS_MINIMA: bool = true;
+    const SCALE_AT: Option<usize> = Some(0);
+    const MINIMUM_AT: Option<usize> = Some(MINIMUM);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::lifted(weights, TOP);
@@ -43,5 +49,14 @@ impl Format for Block {
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
         Scales { minimum: -half(block, MINIMUM), ..Scales::one(half(block, 0)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            put(turn_nibbles::<V>(rows, CODES), to, 0);
+        }
     }
 }

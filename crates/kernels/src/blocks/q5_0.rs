@@ -26,6 +26,7 @@ impl Format for Block {
     const N_BYTES: usize = CODES + 16;
     const OFFSET: u8 = MIDDLE;
     const GREATEST: u8 = 31;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::scaled(weights, MIDDLE);

@@ -28,6 +28,8 @@ impl Format for Block {
     const OFFSET: u8 = 0;
     const GREATEST: u8 = TOP;
     const HAS_MINIMA: bool = true;
+    const SCALE_AT: Option<usize> = Some(0);
+    const MINIMUM_AT: Option<usize> = Some(MINIMUM);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::lifted(weights, TOP);

@@ -11,6 +11,10 @@
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, fields, turn_16, turn_32};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::{STEP, put};
 
 /// The type.
 pub static Q6_K: BlockType = BlockType::of::<Block>();
@@ -34,6 +38,7 @@ impl Format for Block {
     const OFFSET: u8 = 32;
     const GREATEST: u8 = 63;
     const GROUP: usize = 16;
+    const SCALE_AT: Option<usize> = Some(SCALE);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Symmetric<16> = symmetric::<Whole<-32, 31>, Whole<-128, 127>, 16>(weights);
@@ -70,5 +75,39 @@ impl Format for Block {
     fn scales(block: &[u8]) -> Scales {
         let groups = std::array::from_fn(|group| i16::from(block[SCALES + group] as i8));
         Scales { groups, ..Scales::one(half(block, SCALE)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            for half in 0..2 {
+                let upper = turn_32::<V>(rows, UPPER_BITS + 32 * half);
+                for first in 0..2 {
+                    let both = turn_32::<V>(rows, 64 * half + 32 * first);
+                    for quarter in [first, first + 2] {
+                        let codes: [V; 8] = std::array::from_fn(|step| {
+                            let high = fields(upper[step], 2 * quarter as i32, 3).shift_left(4);
+                            fields(both[step], 4 * (quarter as i32 / 2), 15).or(high)
+                        });
+                        put(codes, to, 8 * (4 * half + quarter));
+                    }
+                }
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], (scales, _): (*mut i32, *mut i32)) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            for (four, turned) in turn_16::<V>(rows, SCALES).into_iter().enumerate() {
+                for index in 0..4 {
+                    turned.widen(index as i32).store(scales.cast::<u8>().add((4 * four + index) * STEP));
+                }
+            }
+        }
     }
 }

@@ -11,7 +11,11 @@
 use super::bits::half;
 use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, turn_32};
+#[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 use crate::product::to_f16;
 
 /// The type.
@@ -44,6 +48,7 @@ impl Format for Block {
     const N_BYTES: usize = SCALE_BYTES + Self::N_WEIGHTS;
     const OFFSET: u8 = 128;
     const GREATEST: u8 = 255;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let (scale, values) = block.split_at_mut(SCALE_BYTES);
@@ -68,6 +73,16 @@ impl Format for Block {
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
         Scales::one(half(block, 0))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let top = V::splat(Self::OFFSET);
+            put(turn_32::<V>(rows, SCALE_BYTES).map(|four| four.xor(top)), to, 0);
+        }
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -28,14 +28,16 @@ pub(crate) trait Bytes: Copy {
     unsafe fn or(self, other: Self) -> Self;
     /// Bit by bit, 1 where one is.
     unsafe fn xor(self, other: Self) -> Self;
-    /// Byte by byte, the sum.
-    unsafe fn add(self, other: Self) -> Self;
     /// Shifts pairs of bytes towards their lower bits; what comes in from the upper byte is the caller's to clear.
-    unsafe fn shift_right<const BITS: i32>(self) -> Self;
+    unsafe fn shift_right(self, bits: i32) -> Self;
     /// Shifts pairs of bytes towards their upper bits; what comes in from the lower byte is the caller's to clear.
-    unsafe fn shift_left<const BITS: i32>(self) -> Self;
+    unsafe fn shift_left(self, bits: i32) -> Self;
     /// For each byte below 16 that of the table.
     unsafe fn look_up(self, table: &[u8; 16]) -> Self;
+    /// In each 16 bytes those at `places`, or 0 where a place is 128.
+    unsafe fn take(self, places: &[u8; 16]) -> Self;
+    /// Byte `index` of each four as a signed number of 32 bits.
+    unsafe fn widen(self, index: i32) -> Self;
     /// Of each 16 bytes the lower, then the upper eight, four bytes of self and of other in turn.
     unsafe fn interleave_fours(self, other: Self) -> [Self; 2];
     /// Of each 16 bytes the lower eight, then the upper, of self and of other.
@@ -77,6 +79,29 @@ pub(crate) unsafe fn turned<V: Bytes>(rows: [V; 8]) -> [V; 8] {
 pub(crate) unsafe fn turn_16<V: Bytes>(rows: &[*const u8; 16], at: usize) -> [V; 4] {
     // SAFETY: the caller's promises.
     unsafe { turn_fours(std::array::from_fn(|row| V::load_16(rows, row, at))) }
+}
+
+/// 16 bytes of each row as 32 codes of four bits, turned: the lower halves, then the upper.
+///
+/// # Safety
+/// As [`Bytes`].
+#[inline(always)]
+pub(crate) unsafe fn turn_nibbles<V: Bytes>(rows: &[*const u8; 16], at: usize) -> [V; 8] {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let both = turn_16::<V>(rows, at);
+        std::array::from_fn(|step| fields(both[step % 4], 4 * (step as i32 / 4), 15))
+    }
+}
+
+/// The bits of `mask` of each byte, after dropping the lowest `shift`.
+///
+/// # Safety
+/// As [`Bytes`].
+#[inline(always)]
+pub(crate) unsafe fn fields<V: Bytes>(bytes: V, shift: i32, mask: u8) -> V {
+    // SAFETY: the caller's instruction set.
+    unsafe { bytes.shift_right(shift).and(V::splat(mask)) }
 }
 
 /// In each 16 bytes of four registers, a 4 x 4 of four bytes turned.
@@ -146,29 +171,45 @@ impl Bytes for Bytes32 {
     }
 
     #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
+    unsafe fn shift_right(self, bits: i32) -> Self {
         // SAFETY: see above.
-        unsafe { Self(_mm256_add_epi8(self.0, other.0)) }
+        unsafe { Self(_mm256_srl_epi16(self.0, _mm_cvtsi32_si128(bits))) }
     }
 
     #[inline(always)]
-    unsafe fn shift_right<const BITS: i32>(self) -> Self {
+    unsafe fn shift_left(self, bits: i32) -> Self {
         // SAFETY: see above.
-        unsafe { Self(_mm256_srli_epi16::<BITS>(self.0)) }
-    }
-
-    #[inline(always)]
-    unsafe fn shift_left<const BITS: i32>(self) -> Self {
-        // SAFETY: see above.
-        unsafe { Self(_mm256_slli_epi16::<BITS>(self.0)) }
+        unsafe { Self(_mm256_sll_epi16(self.0, _mm_cvtsi32_si128(bits))) }
     }
 
     #[inline(always)]
     unsafe fn look_up(self, table: &[u8; 16]) -> Self {
         // SAFETY: see above; the table has sixteen bytes.
         unsafe {
-            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
-            Self(_mm256_shuffle_epi8(table, self.0))
+            Self(_mm256_shuffle_epi8(
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())),
+                self.0,
+            ))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn take(self, places: &[u8; 16]) -> Self {
+        // SAFETY: see above; there are sixteen places.
+        unsafe {
+            Self(_mm256_shuffle_epi8(
+                self.0,
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(places.as_ptr().cast())),
+            ))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(self, index: i32) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let upper = _mm256_sll_epi32(self.0, _mm_cvtsi32_si128(24 - 8 * index));
+            Self(_mm256_srai_epi32::<24>(upper))
         }
     }
 
@@ -250,29 +291,39 @@ impl Bytes for Bytes64 {
     }
 
     #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
+    unsafe fn shift_right(self, bits: i32) -> Self {
         // SAFETY: see above.
-        unsafe { Self(_mm512_add_epi8(self.0, other.0)) }
+        unsafe { Self(_mm512_srl_epi16(self.0, _mm_cvtsi32_si128(bits))) }
     }
 
     #[inline(always)]
-    unsafe fn shift_right<const BITS: i32>(self) -> Self {
-        // SAFETY: see above; the shift is below 16 by its callers, which are all here.
-        unsafe { Self(_mm512_srl_epi16(self.0, _mm_cvtsi32_si128(BITS))) }
-    }
-
-    #[inline(always)]
-    unsafe fn shift_left<const BITS: i32>(self) -> Self {
+    unsafe fn shift_left(self, bits: i32) -> Self {
         // SAFETY: see above.
-        unsafe { Self(_mm512_sll_epi16(self.0, _mm_cvtsi32_si128(BITS))) }
+        unsafe { Self(_mm512_sll_epi16(self.0, _mm_cvtsi32_si128(bits))) }
     }
 
     #[inline(always)]
     unsafe fn look_up(self, table: &[u8; 16]) -> Self {
         // SAFETY: see above; the table has sixteen bytes.
         unsafe {
-            let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
-            Self(_mm512_shuffle_epi8(table, self.0))
+            Self(_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast())), self.0))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn take(self, places: &[u8; 16]) -> Self {
+        // SAFETY: see above; there are sixteen places.
+        unsafe {
+            Self(_mm512_shuffle_epi8(self.0, _mm512_broadcast_i32x4(_mm_loadu_si128(places.as_ptr().cast()))))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(self, index: i32) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let upper = _mm512_sll_epi32(self.0, _mm_cvtsi32_si128(24 - 8 * index));
+            Self(_mm512_srai_epi32::<24>(upper))
         }
     }
 

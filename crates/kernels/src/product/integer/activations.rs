@@ -61,7 +61,8 @@ pub(crate) struct Row<'a> {
 
 /// Rounded rows.
 pub struct Activations<'a> {
-    inner: usize,
+    /// Those of a row.
+    lengths: Lengths,
     rounding: Rounding,
     codes: &'a [i8],
     scales: &'a [f32],
@@ -84,8 +85,10 @@ pub(crate) struct Address {
     pub pairs: *const i32,
 }
 
-/// How many elements each part of a row has.
-struct Lengths {
+/// How many elements each part of some activations of a row has.
+#[derive(Clone, Copy)]
+pub(crate) struct Lengths {
+    codes: usize,
     scales: usize,
     starts: usize,
     totals: usize,
@@ -96,6 +99,7 @@ impl Rounding {
     fn lengths(self, inner: usize) -> Lengths {
         let only = |wanted: bool, n: usize| if wanted { n } else { 0 };
         Lengths {
+            codes: inner,
             scales: inner / self.unit,
             starts: only(self.offset > 0, inner / self.group),
             totals: only(self.has_minima && self.unit == 32, inner / 32),
@@ -163,42 +167,47 @@ impl Room {
                 }
             });
         }
-        Activations { inner, rounding, codes, scales, starts, totals, pairs }
+        Activations { lengths, rounding, codes, scales, starts, totals, pairs }
     }
 }
 
 impl Activations<'_> {
     /// How long a row is.
     pub(crate) fn inner(&self) -> usize {
-        self.inner
+        self.lengths.codes
     }
 
     /// Some of the whole numbers of a row.
     pub(crate) fn codes(&self, row: usize, first: usize, n: usize) -> &[i8] {
-        &self.codes[row * self.inner + first..][..n]
+        &self.codes[row * self.lengths.codes + first..][..n]
     }
 
     /// The scale of a block of a row.
     pub(crate) fn scale(&self, row: usize, block: usize) -> f32 {
-        self.scales[row * (self.inner / self.rounding.unit) + block]
+        self.scales[row * self.lengths.scales + block]
     }
 
     /// The scale times the sum of a block of 32, for weights with a minimum.
     pub(crate) fn total(&self, row: usize, block: usize) -> f32 {
-        self.totals[row * (self.inner / 32) + block]
+        self.totals[row * self.lengths.totals + block]
     }
 
-    /// Where a row stands from activation `first` on, which begins a block.
+    /// What lies before activation `first`, which begins a block.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    pub(crate) fn address(&self, row: usize, first: usize) -> Address {
-        let begin = self.rounding.lengths(self.inner);
-        let skip = self.rounding.lengths(first);
+    pub(crate) fn skipped(&self, first: usize) -> Lengths {
+        self.rounding.lengths(first)
+    }
+
+    /// Where a row stands behind what is skipped of it.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub(crate) fn address(&self, row: usize, skipped: Lengths) -> Address {
+        let Lengths { codes, scales, starts, totals, pairs } = self.lengths;
         Address {
-            codes: self.codes[row * self.inner + first..].as_ptr(),
-            scales: self.scales[row * begin.scales + skip.scales..].as_ptr(),
-            starts: self.starts[row * begin.starts + skip.starts..].as_ptr(),
-            totals: self.totals[row * begin.totals + skip.totals..].as_ptr(),
-            pairs: self.pairs[row * begin.pairs + skip.pairs..].as_ptr(),
+            codes: self.codes[row * codes + skipped.codes..].as_ptr(),
+            scales: self.scales[row * scales + skipped.scales..].as_ptr(),
+            starts: self.starts[row * starts + skipped.starts..].as_ptr(),
+            totals: self.totals[row * totals + skipped.totals..].as_ptr(),
+            pairs: self.pairs[row * pairs + skipped.pairs..].as_ptr(),
         }
     }
 }

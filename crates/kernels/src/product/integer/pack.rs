@@ -7,12 +7,14 @@ use crate::blocks::Format;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_32};
 #[cfg(target_arch = "x86_64")]
+use crate::lanes::{LANES, Lanes};
+#[cfg(target_arch = "x86_64")]
 use crate::product::tile::fetch;
 
 /// Weights of a row in one panel: 16 kB of whole numbers, which stay in a first cache beside the activations.
 pub(super) const LENGTH: usize = 512;
 /// Bytes of four whole numbers of every row.
-pub(super) const STEP: usize = 4 * WIDTH;
+pub(crate) const STEP: usize = 4 * WIDTH;
 
 /// What a tile reads of the weights.
 #[repr(C, align(64))]
@@ -22,7 +24,8 @@ pub(super) struct Panel {
     pub codes: [u8; LENGTH * WIDTH],
     /// [block, row].
     pub scales: [f32; LENGTH / 32 * WIDTH],
-    /// [block, row].
+    /// [block, row]; those of types of 32 with the sign that files have, which is another than that of
+    /// [`crate::blocks::Scales`].
     pub minima: [f32; LENGTH / 32 * WIDTH],
     /// Whole scales of types of 256, [group, row]; only their lower half where [`is_short`] says so.
     pub groups: [i32; LENGTH / 16 * WIDTH],
@@ -50,47 +53,100 @@ impl Panel {
     /// Takes `n_blocks` blocks of each row apart; the rows are those at `rows`, each good for so many blocks.
     ///
     /// # Safety
-    /// As said of the rows; they are at most `LENGTH` weights long; the machine has the instruction set of `V`.
+    /// As said of the rows; they are at most `LENGTH` weights long; the machine has the instruction set of `V` and `L`.
     #[inline(always)]
-    pub unsafe fn fill<F: Format, V: Bytes>(&mut self, rows: &[*const u8; WIDTH], n_blocks: usize) {
-        for block in 0..n_blocks {
-            for (index, some) in rows.chunks_exact(V::ROWS).enumerate() {
-                let mut at = [some[0].wrapping_add(block * F::N_BYTES); 16];
-                for (at, row) in at.iter_mut().zip(some) {
-                    *at = row.wrapping_add(block * F::N_BYTES);
-                }
-                let codes = &mut self.codes[block * F::N_WEIGHTS * WIDTH..][..F::N_WEIGHTS * WIDTH];
-                // SAFETY: these blocks are of the caller's rows, and the slice has room for all 32 rows of a block.
-                unsafe { F::pack::<V>(&at, codes.as_mut_ptr().add(index * V::ROWS * 4)) };
+    pub unsafe fn fill<F: Format, V: Bytes, L: Lanes>(&mut self, rows: &[*const u8; WIDTH], n_blocks: usize) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            match F::SCALE_AT {
+                Some(at) => put_halves::<F, L>(rows, at, &mut self.scales[..n_blocks * WIDTH]),
+                None => put_other_scales::<F>(rows, &mut self.scales[..n_blocks * WIDTH]),
             }
-            // SAFETY: as above.
-            unsafe { self.put_scales::<F>(rows, block) };
+            if let Some(at) = F::MINIMUM_AT {
+                put_halves::<F, L>(rows, at, &mut self.minima[..n_blocks * WIDTH]);
+            }
+        }
+        let n_groups = 256 / F::GROUP;
+        for block in 0..n_blocks {
+            for first in (0..WIDTH).step_by(V::ROWS) {
+                // Where an instruction set takes eight rows, they come twice.
+                let row = |i: usize| rows[first + i % V::ROWS].wrapping_add(block * F::N_BYTES);
+                let at: [*const u8; 16] = std::array::from_fn(row);
+                let codes = &mut self.codes[block * F::N_WEIGHTS * WIDTH..][..F::N_WEIGHTS * WIDTH];
+                // SAFETY: these blocks are of the caller's rows, and there is room for all 32 rows of a block.
+                unsafe { F::pack::<V>(&at, codes.as_mut_ptr().add(4 * first)) };
+                if F::N_WEIGHTS == 256 {
+                    let scales = &mut self.groups[block * n_groups * WIDTH..][..n_groups * WIDTH];
+                    let minima = &mut self.pairs[block * n_groups / 2 * WIDTH..][..n_groups / 2 * WIDTH];
+                    let to = (scales[first..].as_mut_ptr(), minima[first..].as_mut_ptr());
+                    // SAFETY: as above.
+                    unsafe { F::pack_groups::<V>(&at, to) };
+                }
+            }
         }
     }
+}
 
-    /// # Safety
-    /// As [`Self::fill`], and there is this block.
-    #[inline(always)]
-    unsafe fn put_scales<F: Format>(&mut self, rows: &[*const u8; WIDTH], block: usize) {
-        let n_groups = 256 / F::GROUP;
-        for (row, bytes) in rows.iter().enumerate() {
-            // SAFETY: the caller's rows.
-            let bytes = unsafe { std::slice::from_raw_parts(bytes.add(block * F::N_BYTES), F::N_BYTES) };
-            let scales = F::scales(bytes);
-            let place = block * WIDTH + row;
-            self.scales[place] = scales.scale;
-            self.minima[place] = scales.minimum;
-            if F::N_WEIGHTS == 32 {
-                continue;
+/// The half-precision numbers at `at` of as many blocks as `to` has room for, [block, row].
+///
+/// # Safety
+/// As [`Panel::fill`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn put_halves<F: Format, L: Lanes>(rows: &[*const u8; WIDTH], at: usize, to: &mut [f32]) {
+    let mut halves = [0u16; LENGTH / 32 * WIDTH];
+    let halves = &mut halves[..to.len()];
+    for (row, from) in rows.iter().enumerate() {
+        for (block, halves) in halves.chunks_exact_mut(WIDTH).enumerate() {
+            // SAFETY: two bytes of a block of the caller's, wherever they lie.
+            halves[row] = unsafe { from.add(block * F::N_BYTES + at).cast::<u16>().read_unaligned() };
+        }
+    }
+    for (halves, to) in halves.chunks_exact(LANES).zip(to.chunks_exact_mut(LANES)) {
+        // SAFETY: sixteen of both; the instruction set is the caller's.
+        unsafe { L::load_f16(halves.as_ptr()).store(to.as_mut_ptr()) };
+    }
+}
+
+/// The scales of as many blocks as `to` has room for, [block, row].
+///
+/// # Safety
+/// As [`Panel::fill`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn put_other_scales<F: Format>(rows: &[*const u8; WIDTH], to: &mut [f32]) {
+    for (row, from) in rows.iter().enumerate() {
+        for (block, to) in to.chunks_exact_mut(WIDTH).enumerate() {
+            // SAFETY: a block of the caller's.
+            let block = unsafe { std::slice::from_raw_parts(from.add(block * F::N_BYTES), F::N_BYTES) };
+            to[row] = F::scales(block).scale;
+        }
+    }
+}
+
+/// Puts the whole scales and minima of one block of each of `V::ROWS` rows into a panel the way that every type
+/// allows.
+///
+/// # Safety
+/// As [`Format::pack_groups`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) unsafe fn groups_by_rows<F: Format, V: Bytes>(
+    rows: &[*const u8; 16],
+    (scales, minima): (*mut i32, *mut i32),
+) {
+    for (row, block) in rows.iter().take(V::ROWS).enumerate() {
+        // SAFETY: the caller's rows, and its room for every group of theirs.
+        unsafe {
+            let found = F::scales(std::slice::from_raw_parts(*block, F::N_BYTES));
+            for group in 0..256 / F::GROUP {
+                let scale = i32::from(found.groups[group]);
+                // Read as two numbers of 16 bits, of which the upper is none.
+                *scales.add(group * WIDTH + row) = if is_short::<F>() { scale & 0xffff } else { scale };
             }
-            for group in 0..n_groups {
-                let scale = i32::from(scales.groups[group]);
-                let kept = if is_short::<F>() { scale & 0xffff } else { scale };
-                self.groups[(block * n_groups + group) * WIDTH + row] = kept;
-            }
-            for pair in 0..if F::HAS_MINIMA { n_groups / 2 } else { 0 } {
-                let [first, second] = [0, 1].map(|i| i32::from(scales.minima[2 * pair + i]));
-                self.pairs[(block * n_groups / 2 + pair) * WIDTH + row] = first | second << 16;
+            for pair in 0..if F::HAS_MINIMA { 128 / F::GROUP } else { 0 } {
+                let [first, second] = [0, 1].map(|i| i32::from(found.minima[2 * pair + i]));
+                *minima.add(pair * WIDTH + row) = first | second << 16;
             }
         }
     }

@@ -13,6 +13,7 @@ use super::pack::{LENGTH, Panel, STEP, fetch_rows, is_short};
 use super::{Part, WIDTH};
 use crate::blocks::Format;
 use crate::lanes::bytes::{Bytes, Bytes32, Bytes64};
+use crate::lanes::{Avx2 as Avx2Lanes, Avx512 as Avx512Lanes, Lanes};
 
 #[target_feature(enable = "avx2,fma,f16c")]
 pub unsafe fn avx2<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
@@ -29,6 +30,7 @@ pub unsafe fn vnni<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
 /// An instruction set that multiplies panels.
 trait Tiles {
     type Bytes: Bytes;
+    type Lanes: Lanes;
 
     /// Adds the products of as many rows of x as it takes at once, at most those at `x`, to their sums; returns how
     /// many that were.
@@ -67,12 +69,13 @@ unsafe fn over_panels<F: Format, T: Tiles>(x: &Activations<'_>, w: &[u8], part: 
             });
             fetch_rows(&rows, WIDTH * row_bytes, n_blocks * F::N_BYTES);
             // SAFETY: the slices above have so many blocks; the instruction set is the caller's.
-            unsafe { panel.fill::<F, T::Bytes>(&rows, n_blocks) };
+            unsafe { panel.fill::<F, T::Bytes, T::Lanes>(&rows, n_blocks) };
+            let skipped = x.skipped(start);
             let mut row = part.rows.start;
             while row < part.rows.end {
                 let n_rows = MOST_ROWS.min(part.rows.end - row);
                 let at: [Address; MOST_ROWS] =
-                    std::array::from_fn(|i| x.address(row + i.min(n_rows - 1), start));
+                    std::array::from_fn(|i| x.address(row + i.min(n_rows - 1), skipped));
                 // SAFETY: these rows and columns are of this part, and their addresses are good for the blocks.
                 row +=
                     unsafe { multiply_tile::<F, T>(&at[..n_rows], &panel, n_blocks, part, (row, &columns)) };
@@ -122,6 +125,7 @@ struct Vnni;
 
 impl Tiles for Vnni {
     type Bytes = Bytes64;
+    type Lanes = Avx512Lanes;
 
     #[inline(always)]
     unsafe fn multiply<F: Format>(
@@ -224,7 +228,7 @@ unsafe fn vnni_plain<F: Format, const R: usize>(
                     sums[r][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][c]), scale, sums[r][c]);
                     if F::HAS_MINIMA {
                         let total = _mm512_set1_ps(*x[r].totals.add(block));
-                        sums[r][c] = _mm512_fnmadd_ps(minima, total, sums[r][c]);
+                        sums[r][c] = _mm512_fmadd_ps(minima, total, sums[r][c]);
                     }
                 }
             }
@@ -312,6 +316,7 @@ struct Avx2;
 
 impl Tiles for Avx2 {
     type Bytes = Bytes32;
+    type Lanes = Avx2Lanes;
 
     #[inline(always)]
     unsafe fn multiply<F: Format>(
@@ -420,7 +425,7 @@ unsafe fn avx2_add_block<F: Format, const R: usize>(
             let product = _mm256_mul_ps(scales, scale);
             let mut sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(totals[r]), product, _mm256_loadu_ps(to));
             if F::HAS_MINIMA && F::N_WEIGHTS == 32 {
-                sum = _mm256_fnmadd_ps(minima, _mm256_set1_ps(*x[r].totals.add(block)), sum);
+                sum = _mm256_fmadd_ps(minima, _mm256_set1_ps(*x[r].totals.add(block)), sum);
             } else if F::HAS_MINIMA {
                 let mut dot = _mm256_setzero_si256();
                 for pair in block * n_groups / 2..(block + 1) * n_groups / 2 {
