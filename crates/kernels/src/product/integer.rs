@@ -119,12 +119,12 @@ fn share(body: Body, x: &Activations<'_>, w: Blocks<'_>, y: &mut [f32], shape: S
     });
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
     /// Some columns of a row.
     ///
     /// # Safety
-    /// The row and the columns are of this part.
-    unsafe fn row(&self, row: usize, columns: Range<usize>) -> &mut [f32] {
+    /// The row and the columns are of this part, and not in use.
+    unsafe fn row(&self, row: usize, columns: Range<usize>) -> &'a mut [f32] {
         // SAFETY: the part is its task's alone.
         unsafe { self.y.part(row * self.outer + columns.start..row * self.outer + columns.end) }
     }

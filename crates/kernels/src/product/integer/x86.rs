@@ -158,6 +158,7 @@ unsafe fn vnni_rows<F: Format, const R: usize>(
     to: *mut f32,
     stride: usize,
 ) -> usize {
+    let x = x.first_chunk().expect("there are R rows");
     // SAFETY: the caller's promises.
     unsafe {
         if F::N_WEIGHTS == 32 {
@@ -171,7 +172,7 @@ unsafe fn vnni_rows<F: Format, const R: usize>(
 
 /// What the sums of products of group `group` start from.
 #[inline(always)]
-unsafe fn vnni_starts<F: Format, const R: usize>(x: &[Address], group: usize) -> Sums<R> {
+unsafe fn vnni_starts<F: Format, const R: usize>(x: &[Address; R], group: usize) -> Sums<R> {
     // SAFETY: the caller's rows have this group.
     std::array::from_fn(|r| unsafe {
         let start = if F::OFFSET > 0 { *x[r].starts.add(group) } else { 0 };
@@ -183,7 +184,7 @@ unsafe fn vnni_starts<F: Format, const R: usize>(x: &[Address], group: usize) ->
 #[inline(always)]
 unsafe fn vnni_dot<const R: usize>(
     mut sums: Sums<R>,
-    x: &[Address],
+    x: &[Address; R],
     panel: &Panel,
     first: usize,
     n_steps: usize,
@@ -206,7 +207,7 @@ unsafe fn vnni_dot<const R: usize>(
 
 #[inline(always)]
 unsafe fn vnni_plain<F: Format, const R: usize>(
-    x: &[Address],
+    x: &[Address; R],
     panel: &Panel,
     n_blocks: usize,
     to: *mut f32,
@@ -242,7 +243,7 @@ unsafe fn vnni_plain<F: Format, const R: usize>(
 
 #[inline(always)]
 unsafe fn vnni_grouped<F: Format, const R: usize>(
-    x: &[Address],
+    x: &[Address; R],
     panel: &Panel,
     n_blocks: usize,
     to: *mut f32,
@@ -262,12 +263,14 @@ unsafe fn vnni_grouped<F: Format, const R: usize>(
                 for half in 0..n_halves {
                     let starts = vnni_starts::<F, R>(x, group);
                     let dots = vnni_dot(starts, x, panel, group * F::GROUP / 4 + half * n_steps, n_steps);
-                    for (r, c) in (0..R).flat_map(|r| [(r, 0), (r, 1)]) {
-                        totals[r][c] = if is_short::<F>() {
-                            _mm512_dpwssd_epi32(totals[r][c], dots[r][c], scales[c])
-                        } else {
-                            _mm512_add_epi32(totals[r][c], _mm512_mullo_epi32(dots[r][c], scales[c]))
-                        };
+                    for r in 0..R {
+                        for c in 0..2 {
+                            totals[r][c] = if is_short::<F>() {
+                                _mm512_dpwssd_epi32(totals[r][c], dots[r][c], scales[c])
+                            } else {
+                                _mm512_add_epi32(totals[r][c], _mm512_mullo_epi32(dots[r][c], scales[c]))
+                            };
+                        }
                     }
                 }
             }
@@ -280,7 +283,7 @@ unsafe fn vnni_grouped<F: Format, const R: usize>(
 #[inline(always)]
 unsafe fn vnni_add_block<F: Format, const R: usize>(
     totals: Sums<R>,
-    x: &[Address],
+    x: &[Address; R],
     panel: &Panel,
     block: usize,
     (to, stride): (*mut f32, usize),
@@ -361,6 +364,7 @@ unsafe fn avx2_rows<F: Format, const R: usize>(
     to: *mut f32,
     stride: usize,
 ) -> usize {
+    let x = x.first_chunk().expect("there are R rows");
     for column in (0..WIDTH).step_by(8) {
         for block in 0..n_blocks {
             // SAFETY: the caller's promises; eight of the 32 columns.
@@ -373,7 +377,7 @@ unsafe fn avx2_rows<F: Format, const R: usize>(
 /// For R rows and eight columns, sums of products in 16 bits of `n_added` steps from `step` on.
 #[inline(always)]
 unsafe fn avx2_dot<F: Format, const R: usize>(
-    x: &[Address],
+    x: &[Address; R],
     panel: &Panel,
     (step, column): (usize, usize),
 ) -> [__m256i; R] {
@@ -400,7 +404,7 @@ unsafe fn avx2_dot<F: Format, const R: usize>(
 /// The chains of R x 8 outputs, one block further.
 #[inline(always)]
 unsafe fn avx2_add_block<F: Format, const R: usize>(
-    x: &[Address],
+    x: &[Address; R],
     panel: &Panel,
     (block, column): (usize, usize),
     to: *mut f32,
@@ -443,7 +447,7 @@ unsafe fn avx2_add_block<F: Format, const R: usize>(
 /// The sums of a group's products, times its whole scale where it has one.
 #[inline(always)]
 unsafe fn avx2_group<F: Format, const R: usize>(
-    x: &[Address],
+    x: &[Address; R],
     panel: &Panel,
     group: usize,
     column: usize,

@@ -15,9 +15,11 @@ fn rounded(body: RowBody, x: &[f32], inner: usize, rounding: Rounding) -> Room {
 }
 
 /// The bits of everything, so that NaN equals NaN.
-fn bits(room: &Room) -> (&[i8], Vec<u32>, &[i32], Vec<u32>, &[i32]) {
-    let of = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
-    (&room.codes, of(&room.scales), &room.starts, of(&room.totals), &room.pairs)
+fn bits(room: &Room) -> [Vec<u32>; 5] {
+    let of = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect();
+    let whole = |numbers: &[i32]| numbers.iter().map(|number| *number as u32).collect();
+    let codes = room.codes.iter().map(|code| *code as u32).collect();
+    [codes, of(&room.scales), whole(&room.starts), of(&room.totals), whole(&room.pairs)]
 }
 
 /// The nearest whole number, ties to even.
