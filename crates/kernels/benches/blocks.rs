@@ -1,6 +1,7 @@
 //! Products over quantised weights, every type and body, as a Markdown table.
 //!
-//! `cargo bench -p kernels --bench blocks [-- NAME]` measures the types whose name contains NAME. For few rows: bytes
+//! `cargo bench -p kernels --bench blocks [-- NAME [BODY]]` measures the types whose name contains NAME, with the bodies
+//! of one instruction set or all. For few rows: bytes
 //! of weights a second, and the share of the bandwidth of reading memory in the same run. For many rows: operations
 //! (a multiplication and an addition are two) a second. Not a comparison with other programs.
 
@@ -28,7 +29,8 @@ const OUTER: usize = 8192;
 const N_COPIES: usize = 16;
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let mut words = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (filter, body) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let memory = vec![1.0f32; 1 << 27];
     let heads: Vec<String> = FEW.iter().map(|rows| format!("{rows} rows, GB/s (share)")).collect();
     println!("| type | body | threads | {} | {MANY} rows, TOPS |", heads.join(" | "));
@@ -36,6 +38,9 @@ fn main() {
     for kind in TYPES.iter().filter(|kind| kind.name().contains(&filter)) {
         let weights = weights(kind);
         for isa in BODIES.into_iter().filter(|isa| *isa <= isa::detected()) {
+            if !isa.name().contains(&body) {
+                continue;
+            }
             isa::limit(isa);
             for threads in THREADS {
                 pool::set_active_threads(threads);

@@ -11,7 +11,7 @@ use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::{Group, Levels};
 use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, turn_nibbles};
+use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 use crate::product::{from_f16, to_f16};
@@ -74,7 +74,7 @@ impl Format for Block {
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
         unsafe {
-            put(turn_nibbles::<V>(rows, CODES).map(|codes| codes.look_up(&RAISED)), to, 0);
+            put(all_levels(turn_nibbles::<V>(rows, CODES), &RAISED), to, 0);
         }
     }
 }

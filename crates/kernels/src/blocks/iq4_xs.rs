@@ -15,7 +15,7 @@ use super::iq4_nl::{LEVELS, Uneven, code};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, turn_nibbles};
+use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
@@ -80,7 +80,7 @@ impl Format for Block {
         unsafe {
             for part in 0..8 {
                 let codes = turn_nibbles::<V>(rows, CODES + 16 * part);
-                put(codes.map(|codes| codes.look_up(&RAISED)), to, 8 * part);
+                put(all_levels(codes, &RAISED), to, 8 * part);
             }
         }
     }

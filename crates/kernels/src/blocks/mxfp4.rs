@@ -14,7 +14,7 @@ use super::bits::{nibbles, put_nibbles};
 use super::plain::not_finite;
 use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, turn_nibbles};
+use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
@@ -75,7 +75,7 @@ impl Format for Block {
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
         unsafe {
-            put(turn_nibbles::<V>(rows, CODES).map(|codes| codes.look_up(&RAISED)), to, 0);
+            put(all_levels(turn_nibbles::<V>(rows, CODES), &RAISED), to, 0);
         }
     }
 }

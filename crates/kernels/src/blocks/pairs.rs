@@ -46,29 +46,42 @@ pub(super) fn whole(bytes: &[u8]) -> ([i16; 16], [u8; 16]) {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], (scales, minima): (*mut i32, *mut i32)) {
-    /// No byte.
-    const X: u8 = 128;
     // SAFETY: the caller's promises; a block begins with these sixteen bytes.
     unsafe {
         let [_, a, b, c] = turn_16::<V>(rows, 0);
         let (low, high) = (V::splat(63), V::splat(0x30));
-        let upper = |first: V, low: V| first.shift_right(2).and(high).or(low);
-        let all = [a.and(low), upper(a, fields(c, 0, 15)), b.and(low), upper(b, fields(c, 4, 15))];
-        for group in 0..8u8 {
-            let i = group % 4;
-            let one = [i, X, X, X, 4 + i, X, X, X, 8 + i, X, X, X, 12 + i, X, X, X];
-            let four = all[usize::from(group / 4)].take(&one);
-            four.store(scales.cast::<u8>().add(usize::from(group) * STEP));
+        let all = [
+            a.and(low),
+            fields(c, 0, 15).or(a.shift_right(2).and(high)),
+            b.and(low),
+            fields(c, 4, 15).or(b.shift_right(2).and(high)),
+        ];
+        for group in 0..8 {
+            all[group / 4].take(&ONE[group % 4]).store(scales.cast::<u8>().add(group * STEP));
         }
-        for pair in 0..4u8 {
-            let i = 2 * (pair % 2);
-            let j = i + 1;
-            let two = [i, X, j, X, 4 + i, X, 4 + j, X, 8 + i, X, 8 + j, X, 12 + i, X, 12 + j, X];
-            let four = all[2 + usize::from(pair / 2)].take(&two);
-            four.store(minima.cast::<u8>().add(usize::from(pair) * STEP));
+        for pair in 0..4 {
+            all[2 + pair / 2].take(&TWO[pair % 2]).store(minima.cast::<u8>().add(pair * STEP));
         }
     }
 }
+
+/// No byte.
+#[cfg(target_arch = "x86_64")]
+const X: u8 = 128;
+/// One byte of each four as a number of 32 bits.
+#[cfg(target_arch = "x86_64")]
+static ONE: [[u8; 16]; 4] = [
+    [0, X, X, X, 4, X, X, X, 8, X, X, X, 12, X, X, X],
+    [1, X, X, X, 5, X, X, X, 9, X, X, X, 13, X, X, X],
+    [2, X, X, X, 6, X, X, X, 10, X, X, X, 14, X, X, X],
+    [3, X, X, X, 7, X, X, X, 11, X, X, X, 15, X, X, X],
+];
+/// Two bytes of each four as numbers of 16 bits.
+#[cfg(target_arch = "x86_64")]
+static TWO: [[u8; 16]; 2] = [
+    [0, X, 1, X, 4, X, 5, X, 8, X, 9, X, 12, X, 13, X],
+    [2, X, 3, X, 6, X, 7, X, 10, X, 11, X, 14, X, 15, X],
+];
 
 /// Writes all of them; none is above 63.
 pub(super) fn put_pairs(scales: &[u8; 8], minima: &[u8; 8], bytes: &mut [u8]) {

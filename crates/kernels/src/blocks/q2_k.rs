@@ -12,7 +12,7 @@ use super::bits::{field, half, put_field, put_half};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, fields, turn_32};
+use crate::lanes::bytes::{Bytes, all_fields, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
@@ -79,8 +79,7 @@ impl Format for Block {
             for half in 0..2 {
                 let codes = turn_32::<V>(rows, CODES + 32 * half);
                 for quarter in 0..4 {
-                    let codes = codes.map(|codes| fields(codes, 2 * quarter as i32, 3));
-                    put(codes, to, 8 * (4 * half + quarter));
+                    put(all_fields(codes, 2 * quarter as i32, 3), to, 8 * (4 * half + quarter));
                 }
             }
         }

@@ -14,7 +14,7 @@ use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, fields, turn_32};
+use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
@@ -91,10 +91,8 @@ impl Format for Block {
                 let low = turn_32::<V>(rows, CODES + 32 * half);
                 for quarter in 0..4 {
                     let part = 4 * half + quarter;
-                    let codes: [V; 8] = std::array::from_fn(|step| {
-                        let high = fields(third_bits[step], part as i32, 1).shift_left(2);
-                        fields(low[step], 2 * quarter as i32, 3).or(high)
-                    });
+                    let high = all_fields(third_bits, part as i32, 1);
+                    let codes = all_joined(all_fields(low, 2 * quarter as i32, 3), high, 2);
                     put(codes, to, 8 * part);
                 }
             }

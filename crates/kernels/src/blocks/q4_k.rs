@@ -12,7 +12,7 @@ use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales, pairs};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, fields, turn_32};
+use crate::lanes::bytes::{Bytes, all_fields, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
@@ -68,8 +68,8 @@ impl Format for Block {
         unsafe {
             for two in 0..4 {
                 let both = turn_32::<V>(rows, CODES + 32 * two);
-                put(both.map(|codes| fields(codes, 0, 15)), to, 16 * two);
-                put(both.map(|codes| fields(codes, 4, 15)), to, 16 * two + 8);
+                put(all_fields(both, 0, 15), to, 16 * two);
+                put(all_fields(both, 4, 15), to, 16 * two + 8);
             }
         }
     }

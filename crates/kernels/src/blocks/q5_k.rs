@@ -13,7 +13,7 @@ use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales, pairs};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, fields, turn_32};
+use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
@@ -76,10 +76,8 @@ impl Format for Block {
                 let both = turn_32::<V>(rows, CODES + 32 * two);
                 for which in 0..2 {
                     let part = 2 * two + which;
-                    let codes: [V; 8] = std::array::from_fn(|step| {
-                        let high = fields(fifth_bits[step], part as i32, 1).shift_left(4);
-                        fields(both[step], 4 * which as i32, 15).or(high)
-                    });
+                    let high = all_fields(fifth_bits, part as i32, 1);
+                    let codes = all_joined(all_fields(both, 4 * which as i32, 15), high, 4);
                     put(codes, to, 8 * part);
                 }
             }

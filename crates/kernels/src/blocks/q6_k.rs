@@ -12,7 +12,7 @@ use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales};
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::bytes::{Bytes, fields, turn_16, turn_32};
+use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_16, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::{STEP, put};
 
@@ -87,10 +87,8 @@ impl Format for Block {
                 for first in 0..2 {
                     let both = turn_32::<V>(rows, 64 * half + 32 * first);
                     for quarter in [first, first + 2] {
-                        let codes: [V; 8] = std::array::from_fn(|step| {
-                            let high = fields(upper[step], 2 * quarter as i32, 3).shift_left(4);
-                            fields(both[step], 4 * (quarter as i32 / 2), 15).or(high)
-                        });
+                        let high = all_fields(upper, 2 * quarter as i32, 3);
+                        let codes = all_joined(all_fields(both, 4 * (quarter as i32 / 2), 15), high, 4);
                         put(codes, to, 8 * (4 * half + quarter));
                     }
                 }
@@ -103,9 +101,12 @@ impl Format for Block {
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], (scales, _): (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.
         unsafe {
-            for (four, turned) in turn_16::<V>(rows, SCALES).into_iter().enumerate() {
+            let turned = turn_16::<V>(rows, SCALES);
+            for four in 0..4 {
                 for index in 0..4 {
-                    turned.widen(index as i32).store(scales.cast::<u8>().add((4 * four + index) * STEP));
+                    turned[four]
+                        .widen(index as i32)
+                        .store(scales.cast::<u8>().add((4 * four + index) * STEP));
                 }
             }
         }

@@ -81,7 +81,11 @@ impl Format for Block {
         // SAFETY: the caller's promises.
         unsafe {
             let top = V::splat(Self::OFFSET);
-            put(turn_32::<V>(rows, SCALE_BYTES).map(|four| four.xor(top)), to, 0);
+            let mut values = turn_32::<V>(rows, SCALE_BYTES);
+            for step in 0..8 {
+                values[step] = values[step].xor(top);
+            }
+            put(values, to, 0);
         }
     }
 

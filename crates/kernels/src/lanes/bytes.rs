@@ -46,6 +46,9 @@ pub(crate) trait Bytes: Copy {
     unsafe fn interleave_sixteens(self, other: Self) -> [Self; 2];
 }
 
+// Below there are loops where `map` and `from_fn` would do: those would be functions of their own, without the
+// instruction set, and go through memory byte by byte.
+
 /// 32 bytes of each row, turned: register k holds bytes 4k to 4k + 3 of every row.
 ///
 /// # Safety
@@ -53,21 +56,18 @@ pub(crate) trait Bytes: Copy {
 #[inline(always)]
 pub(crate) unsafe fn turn_32<V: Bytes>(rows: &[*const u8; 16], at: usize) -> [V; 8] {
     // SAFETY: the caller's promises.
-    unsafe { turned(std::array::from_fn(|row| V::load_32(rows, row, at))) }
-}
-
-/// Eight registers of [`Bytes::load_32`], turned.
-///
-/// # Safety
-/// As [`Bytes`].
-#[inline(always)]
-pub(crate) unsafe fn turned<V: Bytes>(rows: [V; 8]) -> [V; 8] {
-    // SAFETY: the caller's promises.
     unsafe {
-        let low = turn_fours([rows[0], rows[1], rows[2], rows[3]]);
-        let high = turn_fours([rows[4], rows[5], rows[6], rows[7]]);
-        let halves: [[V; 2]; 4] = std::array::from_fn(|k| low[k].interleave_sixteens(high[k]));
-        std::array::from_fn(|k| halves[k % 4][k / 4])
+        let [mut low, mut high] = [[V::splat(0); 4]; 2];
+        for row in 0..4 {
+            low[row] = V::load_32(rows, row, at);
+            high[row] = V::load_32(rows, row + 4, at);
+        }
+        let (low, high) = (turn_fours(low), turn_fours(high));
+        let mut turned = [V::splat(0); 8];
+        for k in 0..4 {
+            [turned[k], turned[k + 4]] = low[k].interleave_sixteens(high[k]);
+        }
+        turned
     }
 }
 
@@ -78,7 +78,13 @@ pub(crate) unsafe fn turned<V: Bytes>(rows: [V; 8]) -> [V; 8] {
 #[inline(always)]
 pub(crate) unsafe fn turn_16<V: Bytes>(rows: &[*const u8; 16], at: usize) -> [V; 4] {
     // SAFETY: the caller's promises.
-    unsafe { turn_fours(std::array::from_fn(|row| V::load_16(rows, row, at))) }
+    unsafe {
+        let mut four = [V::splat(0); 4];
+        for row in 0..4 {
+            four[row] = V::load_16(rows, row, at);
+        }
+        turn_fours(four)
+    }
 }
 
 /// 16 bytes of each row as 32 codes of four bits, turned: the lower halves, then the upper.
@@ -90,8 +96,52 @@ pub(crate) unsafe fn turn_nibbles<V: Bytes>(rows: &[*const u8; 16], at: usize) -
     // SAFETY: the caller's promises.
     unsafe {
         let both = turn_16::<V>(rows, at);
-        std::array::from_fn(|step| fields(both[step % 4], 4 * (step as i32 / 4), 15))
+        let mut codes = [V::splat(0); 8];
+        for step in 0..4 {
+            codes[step] = fields(both[step], 0, 15);
+            codes[step + 4] = fields(both[step], 4, 15);
+        }
+        codes
     }
+}
+
+/// [`fields`] of each register.
+///
+/// # Safety
+/// As [`Bytes`].
+#[inline(always)]
+pub(crate) unsafe fn all_fields<V: Bytes>(mut bytes: [V; 8], shift: i32, mask: u8) -> [V; 8] {
+    for step in 0..8 {
+        // SAFETY: the caller's instruction set.
+        bytes[step] = unsafe { fields(bytes[step], shift, mask) };
+    }
+    bytes
+}
+
+/// For each byte below 16 that of the table.
+///
+/// # Safety
+/// As [`Bytes`].
+#[inline(always)]
+pub(crate) unsafe fn all_levels<V: Bytes>(mut codes: [V; 8], table: &[u8; 16]) -> [V; 8] {
+    for step in 0..8 {
+        // SAFETY: the caller's instruction set.
+        codes[step] = unsafe { codes[step].look_up(table) };
+    }
+    codes
+}
+
+/// The bits of both, those of `high` moved up by `shift`.
+///
+/// # Safety
+/// As [`Bytes`].
+#[inline(always)]
+pub(crate) unsafe fn all_joined<V: Bytes>(mut low: [V; 8], high: [V; 8], shift: i32) -> [V; 8] {
+    for step in 0..8 {
+        // SAFETY: the caller's instruction set.
+        low[step] = unsafe { low[step].or(high[step].shift_left(shift)) };
+    }
+    low
 }
 
 /// The bits of `mask` of each byte, after dropping the lowest `shift`.
@@ -216,13 +266,17 @@ impl Bytes for Bytes32 {
     #[inline(always)]
     unsafe fn interleave_fours(self, other: Self) -> [Self; 2] {
         // SAFETY: see above.
-        unsafe { [_mm256_unpacklo_epi32(self.0, other.0), _mm256_unpackhi_epi32(self.0, other.0)].map(Self) }
+        unsafe {
+            [Self(_mm256_unpacklo_epi32(self.0, other.0)), Self(_mm256_unpackhi_epi32(self.0, other.0))]
+        }
     }
 
     #[inline(always)]
     unsafe fn interleave_eights(self, other: Self) -> [Self; 2] {
         // SAFETY: see above.
-        unsafe { [_mm256_unpacklo_epi64(self.0, other.0), _mm256_unpackhi_epi64(self.0, other.0)].map(Self) }
+        unsafe {
+            [Self(_mm256_unpacklo_epi64(self.0, other.0)), Self(_mm256_unpackhi_epi64(self.0, other.0))]
+        }
     }
 
     #[inline(always)]
@@ -253,9 +307,8 @@ impl Bytes for Bytes64 {
     unsafe fn load_16(rows: &[*const u8; 16], row: usize, at: usize) -> Self {
         // SAFETY: see above.
         unsafe {
-            let load = |row: usize| _mm_loadu_si128(rows[row].add(at).cast());
-            let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(load(row)), load(row + 4));
-            let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(load(row + 8)), load(row + 12));
+            let low = _mm256_loadu2_m128i(rows[row + 4].add(at).cast(), rows[row].add(at).cast());
+            let high = _mm256_loadu2_m128i(rows[row + 12].add(at).cast(), rows[row + 8].add(at).cast());
             Self(_mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high))
         }
     }
@@ -330,13 +383,17 @@ impl Bytes for Bytes64 {
     #[inline(always)]
     unsafe fn interleave_fours(self, other: Self) -> [Self; 2] {
         // SAFETY: see above.
-        unsafe { [_mm512_unpacklo_epi32(self.0, other.0), _mm512_unpackhi_epi32(self.0, other.0)].map(Self) }
+        unsafe {
+            [Self(_mm512_unpacklo_epi32(self.0, other.0)), Self(_mm512_unpackhi_epi32(self.0, other.0))]
+        }
     }
 
     #[inline(always)]
     unsafe fn interleave_eights(self, other: Self) -> [Self; 2] {
         // SAFETY: see above.
-        unsafe { [_mm512_unpacklo_epi64(self.0, other.0), _mm512_unpackhi_epi64(self.0, other.0)].map(Self) }
+        unsafe {
+            [Self(_mm512_unpacklo_epi64(self.0, other.0)), Self(_mm512_unpackhi_epi64(self.0, other.0))]
+        }
     }
 
     #[inline(always)]
@@ -345,8 +402,8 @@ impl Bytes for Bytes64 {
         unsafe {
             let low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
             let high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
-            let take = |which| Self(_mm512_permutex2var_epi64(self.0, which, other.0));
-            [take(low), take(high)]
+            let low = _mm512_permutex2var_epi64(self.0, low, other.0);
+            [Self(low), Self(_mm512_permutex2var_epi64(self.0, high, other.0))]
         }
     }
 }

@@ -195,8 +195,8 @@ pub(crate) unsafe fn by_parts<F: Format, V: Bytes>(rows: &[*const u8; 16], to: *
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) unsafe fn put<V: Bytes, const N: usize>(turned: [V; N], to: *mut u8, first: usize) {
-    for (step, four) in turned.into_iter().enumerate() {
+    for step in 0..N {
         // SAFETY: the caller's promise.
-        unsafe { four.store(to.add((first + step) * STEP)) };
+        unsafe { turned[step].store(to.add((first + step) * STEP)) };
     }
 }

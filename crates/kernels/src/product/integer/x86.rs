@@ -174,10 +174,15 @@ unsafe fn vnni_rows<F: Format, const R: usize>(
 #[inline(always)]
 unsafe fn vnni_starts<F: Format, const R: usize>(x: &[Address; R], group: usize) -> Sums<R> {
     // SAFETY: the caller's rows have this group.
-    std::array::from_fn(|r| unsafe {
-        let start = if F::OFFSET > 0 { *x[r].starts.add(group) } else { 0 };
-        [_mm512_set1_epi32(start); 2]
-    })
+    unsafe {
+        let mut sums = [[_mm512_setzero_si512(); 2]; R];
+        if F::OFFSET > 0 {
+            for r in 0..R {
+                sums[r] = [_mm512_set1_epi32(*x[r].starts.add(group)); 2];
+            }
+        }
+        sums
+    }
 }
 
 /// Adds the products of `n_steps` times four weights, from step `first` of the panel on.
@@ -215,8 +220,12 @@ unsafe fn vnni_plain<F: Format, const R: usize>(
 ) {
     // SAFETY: the caller's promises.
     unsafe {
-        let mut sums: [[__m512; 2]; R] =
-            std::array::from_fn(|r| [0, 16].map(|at| _mm512_loadu_ps(to.add(r * stride + at))));
+        let mut sums = [[_mm512_setzero_ps(); 2]; R];
+        for r in 0..R {
+            for c in 0..2 {
+                sums[r][c] = _mm512_loadu_ps(to.add(r * stride + 16 * c));
+            }
+        }
         for block in 0..n_blocks {
             let dots = vnni_starts::<F, R>(x, block);
             let dots = vnni_dot(dots, x, panel, 8 * block, 8);
@@ -469,8 +478,12 @@ unsafe fn avx2_group<F: Format, const R: usize>(
             ),
             _ => _mm256_set1_epi16(1),
         };
-        let mut sums: [__m256i; R] =
-            std::array::from_fn(|r| _mm256_set1_epi32(if has_starts { *x[r].starts.add(group) } else { 0 }));
+        let mut sums = [_mm256_setzero_si256(); R];
+        if has_starts {
+            for r in 0..R {
+                sums[r] = _mm256_set1_epi32(*x[r].starts.add(group));
+            }
+        }
         for step in (group * n_steps..(group + 1) * n_steps).step_by(n_added::<F>()) {
             let dots = avx2_dot::<F, R>(x, panel, (step, column));
             for r in 0..R {
@@ -480,7 +493,9 @@ unsafe fn avx2_group<F: Format, const R: usize>(
         if is_grouped && has_starts {
             // Only the lower half may be there.
             let scale = _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(scale));
-            sums = sums.map(|sum| _mm256_mullo_epi32(sum, scale));
+            for r in 0..R {
+                sums[r] = _mm256_mullo_epi32(sums[r], scale);
+            }
         }
         sums
     }
