@@ -65,26 +65,20 @@ impl<B: Backend> Rounded<B> {
         let largest = x.clone().absolute().max(1); // [blocks, 1]
         // NaN may be lost in a maximum but not in a sum of products with zero, nor is infinity.
         let not_finite = x.clone().scale(0.0).sum(1);
+        let one = largest.clone().scale(0.0).shift(1.0);
         let (step, scale) = if x.dims()[1] == 32 {
-            let step = largest.clone() / largest.clone().scale(0.0).shift(127.0);
+            let step = largest.clone() / one.clone().scale(127.0);
             (step.clone(), round_to_half(step))
         } else {
-            let step = largest.clone().reciprocal_of(127.0).reciprocal_of(1.0);
+            let step = one.clone() / (one.clone().scale(127.0) / largest.clone());
             (step.clone(), step)
         };
         let is_some = at_least(&scale, f32::from_bits(1));
         let is_none = is_some.clone().negate().shift(1.0);
         // Where the scale is 0 all numbers are too small to be told from 0 beside 1.
         let largest = largest * is_some.clone() + is_none;
-        let codes = round(x * largest.reciprocal_of(127.0)) * is_some.clone();
+        let codes = round(x * (one.scale(127.0) / largest)) * is_some.clone();
         Self { codes, scale: scale + not_finite, step: step * is_some }
-    }
-}
-
-impl<B: Backend> Value<B> {
-    /// `numerator / self`, rounded once.
-    fn reciprocal_of(self, numerator: f32) -> Self {
-        self.clone().scale(0.0).shift(numerator) / self
     }
 }
 
