@@ -8,8 +8,6 @@ use crate::blocks::Format;
 use crate::lanes::bytes::{Bytes, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
-#[cfg(target_arch = "x86_64")]
-use crate::product::tile::fetch;
 
 /// Weights of a row in one panel: 16 kB of whole numbers, which stay in a first cache beside the activations.
 pub(super) const LENGTH: usize = 512;
@@ -50,12 +48,18 @@ impl Panel {
         }
     }
 
-    /// Takes `n_blocks` blocks of each row apart; the rows are those at `rows`, each good for so many blocks.
+    /// Takes `n_blocks` blocks of each row apart; the rows are those at `rows`, each good for so many blocks. What
+    /// stands `ahead` bytes behind them is asked for meanwhile.
     ///
     /// # Safety
     /// As said of the rows; they are at most `LENGTH` weights long; the machine has the instruction set of `V` and `L`.
     #[inline(always)]
-    pub unsafe fn fill<F: Format, V: Bytes, L: Lanes>(&mut self, rows: &[*const u8; WIDTH], n_blocks: usize) {
+    pub unsafe fn fill<F: Format, V: Bytes, L: Lanes>(
+        &mut self,
+        rows: &[*const u8; WIDTH],
+        n_blocks: usize,
+        ahead: usize,
+    ) {
         // SAFETY: the caller's promises.
         unsafe {
             match F::SCALE_AT {
@@ -72,6 +76,7 @@ impl Panel {
                 // Where an instruction set takes eight rows, they come twice.
                 let row = |i: usize| rows[first + i % V::ROWS].wrapping_add(block * F::N_BYTES);
                 let at: [*const u8; 16] = std::array::from_fn(row);
+                fetch_ahead::<F>(&at, V::ROWS, ahead);
                 let codes = &mut self.codes[block * F::N_WEIGHTS * WIDTH..][..F::N_WEIGHTS * WIDTH];
                 // SAFETY: these blocks are of the caller's rows, and there is room for all 32 rows of a block.
                 unsafe { F::pack::<V>(&at, codes.as_mut_ptr().add(4 * first)) };
@@ -152,15 +157,17 @@ pub(crate) unsafe fn groups_by_rows<F: Format, V: Bytes>(
     }
 }
 
-/// Asks the cache for `n_bytes` of each row, `ahead` bytes behind it. Rows in blocks are short: the processor's own
-/// prefetching, which follows a row, has hardly begun when the row ends.
+/// Asks the second cache for one block of each row, `ahead` bytes behind it. Rows in blocks are short: the processor's
+/// own prefetching, which follows a row, has hardly begun when the row ends. The first cache has room for a panel only.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn fetch_rows(rows: &[*const u8; WIDTH], ahead: usize, n_bytes: usize) {
-    for row in rows {
-        let start = row.wrapping_add(ahead);
-        (0..n_bytes).step_by(64).for_each(|at| fetch(start.wrapping_add(at)));
-        fetch(start.wrapping_add(n_bytes - 1));
+fn fetch_ahead<F: Format>(rows: &[*const u8; 16], n_rows: usize, ahead: usize) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    for row in &rows[..n_rows] {
+        for line in (0..F::N_BYTES).step_by(64) {
+            // SAFETY: a prefetch may be asked for any address; it is part of every x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(ahead + line).cast()) };
+        }
     }
 }
 

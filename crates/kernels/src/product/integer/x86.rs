@@ -9,7 +9,7 @@
 use std::arch::x86_64::*;
 
 use super::activations::{Activations, Address};
-use super::pack::{LENGTH, Panel, STEP, fetch_rows, is_short};
+use super::pack::{LENGTH, Panel, STEP, is_short};
 use super::{Part, WIDTH};
 use crate::blocks::Format;
 use crate::lanes::bytes::{Bytes, Bytes32, Bytes64};
@@ -67,9 +67,8 @@ unsafe fn over_panels<F: Format, T: Tiles>(x: &Activations<'_>, w: &[u8], part: 
                 let row = (first + row).min(columns.end - 1);
                 w[row * row_bytes + start / F::N_WEIGHTS * F::N_BYTES..][..n_blocks * F::N_BYTES].as_ptr()
             });
-            fetch_rows(&rows, WIDTH * row_bytes, n_blocks * F::N_BYTES);
             // SAFETY: the slices above have so many blocks; the instruction set is the caller's.
-            unsafe { panel.fill::<F, T::Bytes, T::Lanes>(&rows, n_blocks) };
+            unsafe { panel.fill::<F, T::Bytes, T::Lanes>(&rows, n_blocks, WIDTH * row_bytes) };
             let skipped = x.skipped(start);
             let mut row = part.rows.start;
             while row < part.rows.end {
