@@ -54,7 +54,11 @@ impl App {
     pub fn open(settings: Settings) -> Result<Self, Failure> {
         if let Some(isa) = &settings.isa {
             let isa: Isa = isa.parse().map_err(|error: kernels::Error| {
-                Failure::new("bad_setting", error.to_string(), "use scalar, avx2, avx512, avx512fp16 or amx")
+                Failure::new(
+                    "bad_setting",
+                    error.to_string(),
+                    "use scalar, avx2, avx512, avx512vnni, avx512fp16 or amx",
+                )
             })?;
             kernels::isa::limit(isa);
         }

@@ -23,7 +23,7 @@ fn every_instruction_set_gives_the_same_answer() {
     let scalar = answer("scalar");
     assert_eq!(kernels::isa::current(), kernels::Isa::Scalar);
     assert!(scalar.contains("cat"), "{scalar}");
-    for isa in ["avx2", "avx512", "avx512fp16", "amx"] {
+    for isa in ["avx2", "avx512", "avx512vnni", "avx512fp16", "amx"] {
         assert_eq!(answer(isa), scalar, "{isa}");
     }
 }

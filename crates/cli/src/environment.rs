@@ -12,7 +12,10 @@ use crate::terminal::paint::Color;
 pub const VARIABLES: &[(&str, &str)] = &[
     ("HEARTH_HOME", "where models are kept (default: ~/.hearth)"),
     ("HEARTH_THREADS", "how many threads compute (default: one for each core)"),
-    ("HEARTH_ISA", "limit the instruction set: scalar, avx2, avx512, avx512fp16, amx (default: the best)"),
+    (
+        "HEARTH_ISA",
+        "limit the instruction set: scalar, avx2, avx512, avx512vnni, avx512fp16, amx (default: the best)",
+    ),
     ("HF_TOKEN", "the secret for `hearth pull` from Hugging Face; HF_ENDPOINT names another address of it"),
     (
         "HTTPS_PROXY",

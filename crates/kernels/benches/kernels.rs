@@ -14,7 +14,7 @@ use kernels::activation::geglu::{geglu, geglu_backward};
 use kernels::activation::gelu::{gelu, gelu_backward};
 use kernels::activation::swiglu::{swiglu, swiglu_backward};
 use kernels::attention::{Cache, Pages, Row, Scoring, attention};
-use kernels::blocks::{Blocks, TYPES};
+use kernels::blocks::TYPES;
 use kernels::causal_attention::{self as causal, causal_attention, causal_attention_backward};
 use kernels::cross_entropy::{HeadLoss, head_loss, head_loss_with_gradients};
 use kernels::element::{add, add_assign, sum_rows};
@@ -268,10 +268,10 @@ fn generated(bench: &Bench) {
     });
 }
 
-/// Every type of quantised block: made, widened, and multiplied with.
+/// Every type of quantised block: made and widened. Products with them are in the bench `blocks`.
 fn blocks(bench: &Bench) {
     let n = 2048;
-    let (x, w) = (numbers(8, n * n), numbers(9, n * n));
+    let w = numbers(9, n * n);
     for kind in TYPES {
         let (name, size) = (kind.name(), kind.size_bytes(n * n).expect("whole blocks"));
         let (mut bytes, mut y) = (vec![0; size], vec![0.0; n * n]);
@@ -284,26 +284,6 @@ fn blocks(bench: &Bench) {
         bench.row(&format!("blocks dequantise {name} {few} (in cache)"), traffic, "loads and stores", || {
             kind.dequantise(&bytes[..few_bytes], &mut y[..few]);
         });
-        let all = Limit::Arithmetic(2.0 * (n * n * n) as f64);
-        bench.row(&format!("product prompt {name} {n}x{n}x{n}"), all, WIDER, || {
-            let (weights, shape) = (Blocks::new(kind, &bytes), Shape { rows: n, inner: n, outer: n });
-            product(Role::Prompt, &x, Weights::Blocks(weights), &mut y, shape);
-        });
-        // 64 times the same rows: larger than any cache.
-        let (inner, outer) = (n, 64 * n);
-        let (many, mut y) = (bytes.repeat(64), vec![0.0; 32 * outer]);
-        for rows in [1, 4, 32] {
-            let limit = match rows {
-                32 => Limit::Arithmetic(2.0 * (rows * inner * outer) as f64),
-                _ => Limit::Memory(many.len() as f64),
-            };
-            let why = if rows == 32 { "x comes from the second cache" } else { READING };
-            bench.row(&format!("product generated {name} {rows}x{inner}x{outer}"), limit, why, || {
-                let (weights, shape) = (Blocks::new(kind, &many), Shape { rows, inner, outer });
-                let y = &mut y[..rows * outer];
-                product(Role::Generated, &x[..rows * inner], Weights::Blocks(weights), y, shape);
-            });
-        }
     }
 }
 

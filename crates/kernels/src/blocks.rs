@@ -3,8 +3,8 @@
 //! Knows how large a block is, how to make one from numbers and how to widen one. Does not compute products:
 //! [`crate::product`] does, over the lanes that a type gives. Does not choose a type for a model.
 //!
-//! Widening a block is the definition of its weights: every product over blocks has the bits of the same
-//! product over the widened numbers as f32.
+//! Widening a block is the definition of its weights. A product takes the same block as whole numbers under scales
+//! ([`Scales`]), which stand for the same weights.
 
 pub mod iq4_nl;
 pub mod iq4_xs;
@@ -25,7 +25,7 @@ mod pairs;
 mod plain;
 mod search;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::ops::Range;
@@ -33,9 +33,10 @@ use std::ops::Range;
 use crate::isa::Isa;
 use crate::kernel::Kernel;
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::{LANES, Lanes, bytes::Bytes};
 use crate::pool;
-use crate::product::BlockBodies;
+use crate::product::integer;
+use crate::product::integer::activations::Rounding;
 
 /// Every type of block. A new one is a file beside `q8_0` and a line here.
 pub static TYPES: &[&BlockType] = &[
@@ -62,19 +63,58 @@ const MAX_WEIGHTS: usize = 256;
 const WEIGHTS_PER_TASK: usize = 16 * 1024;
 
 /// A type of block, as its own file defines it.
-pub(crate) trait Format: 'static {
+pub(crate) trait Format: Sized + 'static {
     /// Its name, as GGML writes it.
     const NAME: &'static str;
     /// Weights of a block; a multiple of 32.
     const N_WEIGHTS: usize;
     /// Bytes of a block.
     const N_BYTES: usize;
+    /// What makes every value of [`Part::values`] unsigned when it is added; 128 where they have eight bits.
+    const OFFSET: u8;
+    /// The greatest value after that.
+    const GREATEST: u8;
+    /// Weights under one whole scale: 16 or 32.
+    const GROUP: usize = 32;
+    /// Whether there are minima.
+    const HAS_MINIMA: bool = false;
+    /// Where the half-precision scale of a block stands, if it is one.
+    const SCALE_AT: Option<usize>;
+    /// Where the half-precision minimum of a block stands, if there is one.
+    const MINIMUM_AT: Option<usize> = None;
 
     /// Makes one block of [`Self::N_BYTES`] from [`Self::N_WEIGHTS`] weights.
     fn quantise(weights: &[f32], block: &mut [u8]);
 
     /// Weights `32 · part` to `32 · part + 31` of one block of [`Self::N_BYTES`]: the definition.
     fn part(block: &[u8], part: usize) -> Part;
+
+    /// What the values of a block are multiplied with.
+    fn scales(block: &[u8]) -> Scales;
+
+    /// Puts the values of one block of each of `V::ROWS` rows, [`Self::OFFSET`] added, into a panel of a product:
+    /// those of weights 4k to 4k + 3 of all rows side by side at `k · STEP`.
+    ///
+    /// # Safety
+    /// The rows are good for a block, the panel for as many steps of k; the machine has the instruction set of `V`.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe { integer::pack::by_parts::<Self, V>(rows, to) }
+    }
+
+    /// Puts the whole scales and minima of one block of 256 of each of `V::ROWS` rows into a panel: scales, [group,
+    /// row]; minima, two groups in the lower and the upper 16 bits, [two groups, row].
+    ///
+    /// # Safety
+    /// As [`Self::pack`].
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
+        // SAFETY: the caller's promises.
+        unsafe { integer::pack::groups_by_rows::<Self, V>(rows, to) }
+    }
 
     /// The same weights in vector lanes: the bits of [`Part::widen`].
     ///
@@ -120,6 +160,23 @@ impl Part {
     }
 }
 
+/// The scales of a block, taken apart: weight i of group g is `(scale · groups[g]) · value - minimum · minima[g]`. A
+/// type of 32 weights has one group, under a whole scale of 1.
+pub(crate) struct Scales {
+    pub scale: f32,
+    pub minimum: f32,
+    pub groups: [i16; 16],
+    pub minima: [u8; 16],
+}
+
+impl Scales {
+    /// One scale for all.
+    #[inline(always)]
+    fn one(scale: f32) -> Self {
+        Self { scale, minimum: 0.0, groups: [1; 16], minima: [1; 16] }
+    }
+}
+
 /// Widens whole blocks: their bytes, room for exactly their weights.
 type Dequantise = unsafe fn(&[u8], &mut [f32]);
 
@@ -130,14 +187,15 @@ pub struct BlockType {
     n_bytes: usize,
     quantise: fn(&[f32], &mut [u8]),
     dequantise: Kernel<Dequantise>,
-    pub(crate) bodies: BlockBodies,
+    rounding: Rounding,
+    pub(crate) product: Kernel<integer::Body>,
 }
 
 impl BlockType {
     pub(crate) const fn of<F: Format>() -> Self {
         assert!(
-            F::N_WEIGHTS.is_multiple_of(32) && F::N_WEIGHTS <= MAX_WEIGHTS,
-            "vector bodies take 32 weights"
+            F::N_WEIGHTS == 32 && F::GROUP == 32 || F::N_WEIGHTS == 256,
+            "activations are rounded 32 or 256 at a time"
         );
         let bodies: &'static [(Isa, Dequantise)] = const {
             &[
@@ -154,7 +212,13 @@ impl BlockType {
             n_bytes: F::N_BYTES,
             quantise: F::quantise,
             dequantise: Kernel::new("blocks (dequantise)", bodies),
-            bodies: BlockBodies::of::<F>(),
+            rounding: Rounding {
+                unit: F::N_WEIGHTS,
+                group: F::GROUP,
+                offset: F::OFFSET,
+                has_minima: F::HAS_MINIMA,
+            },
+            product: Kernel::new(integer::NAME, integer::bodies::<F>()),
         }
     }
 
@@ -173,6 +237,11 @@ impl BlockType {
     pub fn size_bytes(&self, n_weights: usize) -> Option<usize> {
         let is_whole = n_weights.is_multiple_of(self.n_weights);
         is_whole.then(|| (n_weights / self.n_weights).checked_mul(self.n_bytes)).flatten()
+    }
+
+    /// How activations are rounded that meet such blocks.
+    pub(crate) fn rounding(&self) -> Rounding {
+        self.rounding
     }
 
     /// Makes blocks from weights, on the pool; each block depends on its own weights only.

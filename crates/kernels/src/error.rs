@@ -7,7 +7,9 @@
 #[non_exhaustive]
 pub enum Error {
     /// A name that is no instruction set.
-    #[error("instruction set: no such name: {name:?}; one of scalar, avx2, avx512, avx512fp16, amx")]
+    #[error(
+        "instruction set: no such name: {name:?}; one of scalar, avx2, avx512, avx512vnni, avx512fp16, amx"
+    )]
     UnknownIsa {
         /// The name that was asked for.
         name: String,

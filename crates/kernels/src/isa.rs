@@ -21,7 +21,9 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL, above everything in [`Isa::Avx2`].
     Avx512,
-    /// AVX512-FP16, arithmetic on half-precision numbers, above everything in [`Isa::Avx512`].
+    /// AVX-512 VNNI, sums of products of bytes, above everything in [`Isa::Avx512`].
+    Avx512Vnni,
+    /// AVX512-FP16, arithmetic on half-precision numbers, above everything in [`Isa::Avx512Vnni`].
     Avx512Fp16,
     /// AMX tiles with bf16 and int8, above everything in [`Isa::Avx512Fp16`], with the system's permission.
     Amx,
@@ -29,7 +31,8 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Fp16, Isa::Amx];
+    pub const ALL: [Isa; 6] =
+        [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Avx512Fp16, Isa::Amx];
 
     /// The name that `HEARTH_ISA` uses.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Avx512Vnni => "avx512vnni",
             Isa::Avx512Fp16 => "avx512fp16",
             Isa::Amx => "amx",
         }
@@ -92,13 +96,16 @@ fn detect() -> Isa {
     use std::arch::is_x86_feature_detected as has;
     let avx2 = has!("avx2") && has!("fma") && has!("f16c");
     let avx512 = avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
-    let fp16 = avx512 && has!("avx512fp16");
-    match (avx2, avx512, fp16) {
-        // Every processor with AMX has AVX512-FP16; a guest system that hides the latter gets neither.
-        (_, _, true) if amx::is_usable() => Isa::Amx,
-        (_, _, true) => Isa::Avx512Fp16,
-        (_, true, _) => Isa::Avx512,
-        (true, _, _) => Isa::Avx2,
+    let vnni = avx512 && has!("avx512vnni");
+    // Every processor with AVX512-FP16 has VNNI, every one with AMX has both; a guest system that hides one of them
+    // gets none above it.
+    let fp16 = vnni && has!("avx512fp16");
+    match (avx2, avx512, vnni, fp16) {
+        (_, _, _, true) if amx::is_usable() => Isa::Amx,
+        (_, _, _, true) => Isa::Avx512Fp16,
+        (_, _, true, _) => Isa::Avx512Vnni,
+        (_, true, _, _) => Isa::Avx512,
+        (true, _, _, _) => Isa::Avx2,
         _ => Isa::Scalar,
     }
 }

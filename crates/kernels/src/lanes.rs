@@ -5,6 +5,7 @@
 
 mod avx2;
 mod avx512;
+pub(crate) mod bytes;
 mod exp;
 
 pub(crate) use avx2::Avx2;

@@ -26,13 +26,14 @@
 //! | [`optimiser`] | one step of AdamW in place; the squared norm of a gradient |
 //! | `row_sums` | sums over the rows of a matrix, in a fixed order |
 //! | [`machine`] | loops that measure what this machine can do at most |
-//! | `lanes`, `lanes/…` | sixteen f32 lanes on AVX2 and AVX-512, and the exponential on them |
+//! | `lanes`, `lanes/…` | sixteen f32 lanes on AVX2 and AVX-512, and the exponential on them; rows of bytes, turned |
 //! | `disjoint` | one output slice shared by tasks that write different parts of it |
 //!
 //! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role,
 //! never on the other rows, the number of rows, where it stands or how many threads work. The AVX2 and
 //! AVX-512 bodies also agree with each other bit for bit: both compute in sixteen lanes with the same trees
-//! of reduction. The scalar bodies round differently.
+//! of reduction. The scalar bodies round differently, but for products over quantised weights, which have the same
+//! bits in every body.
 
 #![allow(unsafe_code)]
 // The home of unsafe: every block says why it is sound.

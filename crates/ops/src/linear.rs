@@ -12,7 +12,7 @@ use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::head_loss::{Targets, head_loss};
 use crate::host::{from_host, host, weights};
-use crate::quantised::Quantised;
+use crate::quantised::{Quantised, activations};
 use crate::rows::Rows;
 use crate::value::Value;
 use crate::weight::{Weight, WeightTensor};
@@ -21,7 +21,8 @@ use crate::weight::{Weight, WeightTensor};
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
 pub trait LinearOp: Backend {
     /// `x` `[R, K]`, `weight` `[N, K]` → `[R, N]`. On the CPU the first rows are computed as prompt rows, the
-    /// others as generated rows.
+    /// others as generated rows; quantised weights, which take x in eight bits, make no difference between them, nor
+    /// one for a training.
     fn linear_rows(
         x: FloatTensor<Self>,
         #[extension_type] weight: WeightTensor<Self>,
@@ -51,8 +52,12 @@ pub trait LinearOp: Backend {
     }
 }
 
-/// `x · Wᵀ` in Burn primitives.
+/// `x · Wᵀ` in Burn primitives; for quantised weights with x rounded to eight bits.
 pub(crate) fn definition<B: Backend>(x: FloatTensor<B>, weight: WeightTensor<B>) -> FloatTensor<B> {
+    let weight = match weight {
+        WeightTensor::Blocks(bytes, kind) => return activations::product::<B>(x, bytes, kind),
+        dense => dense,
+    };
     let x = Value::<B>(x);
     let weight = weight.widened().cast_as(&x);
     x.matmul(weight.transpose()).0 // [R, N]
@@ -64,6 +69,11 @@ impl LinearOp for Flex {
         let [outer, inner] = weight.dims();
         assert_eq!(x.dims(), [rows.total(), inner], "linear: x must be [R, K] for weight [{outer}, {inner}]");
         let mut y = unwritten(rows.total() * outer);
+        if let blocks @ Weights::Blocks(_) = weight.view() {
+            let shape = Shape { rows: rows.total(), inner, outer };
+            product::product(Role::Prompt, x.values(), blocks, &mut y, shape);
+            return from_host(y, vec![rows.total(), outer]);
+        }
         let (prompt, generated) = x.values().split_at(rows.prompt * inner);
         let (prompt_y, generated_y) = y.split_at_mut(rows.prompt * outer);
         let shape = |rows| Shape { rows, inner, outer };
@@ -147,7 +157,7 @@ impl<B: LinearOp> Backward<B, 2> for LinearBackward {
     }
 }
 
-/// The step over quantised weights, which are never trained themselves.
+/// The step over quantised weights, which are never trained themselves. It passes through the rounding of x.
 #[derive(Debug)]
 struct FrozenBackward;
 

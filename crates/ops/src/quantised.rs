@@ -1,9 +1,11 @@
-//! What the bytes of quantised weights mean, in Burn primitives: the definition that judges the kernels.
+//! What the bytes of quantised weights mean, and what a product with them is, in Burn primitives: the definition that
+//! judges the kernels.
 //!
 //! Not fast, and not for training the weights themselves: no gradient flows through bytes.
 //!
 //! Source: `kernels::blocks`, whose files name their own.
 
+pub(crate) mod activations;
 mod bits;
 mod grouped;
 mod levels;

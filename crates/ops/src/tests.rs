@@ -33,6 +33,14 @@ struct Case {
     differentiable: usize,
     op: Call,
     definition: Call,
+    /// What differences are taken of, where the definition has steps that gradients pass through.
+    smooth: Option<Call>,
+}
+
+impl Case {
+    const fn smoothed(self, smooth: Call) -> Self {
+        Self { smooth: Some(smooth), ..self }
+    }
 }
 
 /// The largest difference from the definition, relative to the largest number of the definition's result.
@@ -126,7 +134,8 @@ fn differences(case: &Case, weights: &[f64], index: usize) -> Vec<(usize, f64)> 
     let mut operands = operands(case);
     let length = operands[index].len();
     let loss = |operands: &[Vec<f64>]| -> f64 {
-        define(case, operands).iter().zip(weights).map(|(value, weight)| value * weight).sum()
+        let smooth = Case { definition: case.smooth.unwrap_or(case.definition), ..*case };
+        define(&smooth, operands).iter().zip(weights).map(|(value, weight)| value * weight).sum()
     };
     let mut slope = |position: usize| {
         let number = operands[index][position];

@@ -105,6 +105,15 @@ impl<B: Backend> Value<B> {
         Self(B::float_floor(self.0))
     }
 
+    pub fn absolute(self) -> Self {
+        Self(B::float_abs(self.0))
+    }
+
+    /// 1, 0 or -1.
+    pub fn sign(self) -> Self {
+        Self(B::float_sign(self.0))
+    }
+
     pub fn tanh(self) -> Self {
         Self(B::float_tanh(self.0))
     }

@@ -48,7 +48,7 @@ pub enum Storage {
     Bf16,
     /// IEEE half precision, widened exactly.
     F16,
-    /// Quantised blocks, widened exactly.
+    /// Quantised blocks; what they are multiplied with is rounded to eight bits.
     Blocks(Quantised),
 }
 
@@ -217,7 +217,7 @@ pub enum WeightError {
 
 impl Weight {
     /// A weight matrix over `bytes` (little-endian, row after row). On the CPU the bytes are used where they
-    /// are; another device gets a copy, widened to f32.
+    /// are; another device gets a copy, widened to f32, for which nothing is rounded to eight bits.
     ///
     /// # Errors
     /// [`WeightError::Shape`] when `storage` has no such shape, [`WeightError::Size`] when `bytes` is not as long

@@ -86,8 +86,11 @@ fn a_row_of_a_linear_layer_is_the_same_in_any_batch() {
         kernels::pool::set_active_threads(1);
         let as_prompt: Vec<u32> = (0..N_ROWS).flat_map(|row| alone(row, Rows::prompt(1))).collect();
         let as_generated: Vec<u32> = (0..N_ROWS).flat_map(|row| alone(row, Rows::generated(1))).collect();
-        if cfg!(target_arch = "x86_64") {
-            assert_ne!(as_prompt, as_generated, "the roles differ in arithmetic, or this test sees little");
+        let are_same = as_prompt == as_generated;
+        if storage.blocks().is_some() {
+            assert!(are_same, "{storage:?} has one arithmetic for both roles");
+        } else if cfg!(target_arch = "x86_64") {
+            assert!(!are_same, "the roles differ in arithmetic, or this test sees little");
         }
         for round in 0..24 {
             let chosen = some(&mut rng, N_ROWS);

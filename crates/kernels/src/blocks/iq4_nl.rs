@@ -9,7 +9,11 @@
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::{Group, Levels};
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 use crate::product::{from_f16, to_f16};
 
 /// The type.
@@ -23,10 +27,24 @@ const CODES: usize = 2;
 pub(super) static LEVELS: [i8; 16] =
     [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
+/// The levels with the offset of their type added.
+#[cfg(target_arch = "x86_64")]
+pub(super) static RAISED: [u8; 16] = {
+    let (mut raised, mut code) = ([0; 16], 0);
+    while code < 16 {
+        raised[code] = LEVELS[code].wrapping_add_unsigned(Block::OFFSET) as u8;
+        code += 1;
+    }
+    raised
+};
+
 impl Format for Block {
     const NAME: &'static str = "IQ4_NL";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = 128;
+    const GREATEST: u8 = 241;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let mut importance = [0.0; 32];
@@ -44,6 +62,20 @@ impl Format for Block {
     fn part(block: &[u8], _: usize) -> Part {
         let codes = nibbles(&block[CODES..]);
         Part::scaled(half(block, 0), codes.map(|code| LEVELS[usize::from(code & 15)]))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half(block, 0))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            put(all_levels(turn_nibbles::<V>(rows, CODES), &RAISED), to, 0);
+        }
     }
 }
 

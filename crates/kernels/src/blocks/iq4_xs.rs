@@ -9,9 +9,15 @@
 //! Source: `block_iq4_xs` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
+#[cfg(target_arch = "x86_64")]
+use super::iq4_nl::RAISED;
 use super::iq4_nl::{LEVELS, Uneven, code};
 use super::search::{Symmetric, Whole, symmetric};
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static IQ4_XS: BlockType = BlockType::of::<Block>();
@@ -24,10 +30,21 @@ const CODES: usize = 8;
 /// What a scale of six bits stands above.
 const MIDDLE: u8 = 32;
 
+/// The whole scale of a group.
+#[inline(always)]
+fn group_scale(block: &[u8], group: usize) -> i16 {
+    let low = block[LOWER_BITS + group / 2] >> (4 * (group % 2)) & 15;
+    let high = block[UPPER_BITS + group / 4] >> (2 * (group % 4)) & 3;
+    i16::from(low | high << 4) - i16::from(MIDDLE)
+}
+
 impl Format for Block {
     const NAME: &'static str = "IQ4_XS";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = CODES + 128;
+    const OFFSET: u8 = 128;
+    const GREATEST: u8 = 241;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Symmetric<8> = symmetric::<Uneven, Whole<-32, 31>, 8>(weights);
@@ -45,10 +62,26 @@ impl Format for Block {
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
-        let low = block[LOWER_BITS + part / 2] >> (4 * (part % 2)) & 15;
-        let high = block[UPPER_BITS + part / 4] >> (2 * (part % 4)) & 3;
-        let scale = half(block, 0) * (f32::from(low | high << 4) - f32::from(MIDDLE));
+        let scale = half(block, 0) * f32::from(group_scale(block, part));
         let codes = nibbles(&block[CODES + 16 * part..]);
         Part::scaled(scale, codes.map(|code| LEVELS[usize::from(code & 15)]))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        let groups = std::array::from_fn(|group| if group < 8 { group_scale(block, group) } else { 0 });
+        Scales { groups, ..Scales::one(half(block, 0)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            for part in 0..8 {
+                let codes = turn_nibbles::<V>(rows, CODES + 16 * part);
+                put(all_levels(codes, &RAISED), to, 8 * part);
+            }
+        }
     }
 }

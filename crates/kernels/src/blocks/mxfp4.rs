@@ -12,7 +12,11 @@
 
 use super::bits::{nibbles, put_nibbles};
 use super::plain::not_finite;
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static MXFP4: BlockType = BlockType::of::<Block>();
@@ -23,6 +27,9 @@ const CODES: usize = 1;
 const NEGATIVE: u8 = 8;
 /// Twice what the codes stand for.
 static LEVELS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+/// The levels with the offset of the type added.
+#[cfg(target_arch = "x86_64")]
+static RAISED: [u8; 16] = [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
 /// Twice the middles between neighbouring magnitudes.
 static MIDDLES: [f32; 7] = [0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0];
 
@@ -30,6 +37,9 @@ impl Format for Block {
     const NAME: &'static str = "MXFP4";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = 12;
+    const GREATEST: u8 = 24;
+    const SCALE_AT: Option<usize> = None;
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         if not_finite(weights).is_nan() {
@@ -53,6 +63,20 @@ impl Format for Block {
     fn part(block: &[u8], _: usize) -> Part {
         let codes = nibbles(&block[CODES..]);
         Part::scaled(half_scale(block[0]), codes.map(|code| LEVELS[usize::from(code & 15)]))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half_scale(block[0]))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            put(all_levels(turn_nibbles::<V>(rows, CODES), &RAISED), to, 0);
+        }
     }
 }
 

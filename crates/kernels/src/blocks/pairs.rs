@@ -6,6 +6,11 @@
 //!
 //! Source: `block_q4_K` of the GGML project, as a fact.
 
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, fields, turn_16};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::STEP;
+
 /// How many bytes they take.
 pub(super) const N_BYTES: usize = 12;
 
@@ -21,6 +26,62 @@ pub(super) fn pair(bytes: &[u8], index: usize) -> (u8, u8) {
     let low = bytes[8 + place];
     (low & 15 | scale >> 2 & 0x30, low >> 4 | minimum >> 2 & 0x30)
 }
+
+/// All scales and all minima, each followed by eight that there are not.
+#[inline(always)]
+pub(super) fn whole(bytes: &[u8]) -> ([i16; 16], [u8; 16]) {
+    let (mut scales, mut minima) = ([0; 16], [0; 16]);
+    for index in 0..8 {
+        let (scale, minimum) = pair(bytes, index);
+        (scales[index], minima[index]) = (i16::from(scale), minimum);
+    }
+    (scales, minima)
+}
+
+/// Puts those of one block of each of `V::ROWS` rows into a panel; they stand behind the two half-precision numbers with
+/// which the block begins.
+///
+/// # Safety
+/// As [`super::Format::pack_groups`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], (scales, minima): (*mut i32, *mut i32)) {
+    // SAFETY: the caller's promises; a block begins with these sixteen bytes.
+    unsafe {
+        let [_, a, b, c] = turn_16::<V>(rows, 0);
+        let (low, high) = (V::splat(63), V::splat(0x30));
+        let all = [
+            a.and(low),
+            fields(c, 0, 15).or(a.shift_right(2).and(high)),
+            b.and(low),
+            fields(c, 4, 15).or(b.shift_right(2).and(high)),
+        ];
+        for group in 0..8 {
+            all[group / 4].take(&ONE[group % 4]).store(scales.cast::<u8>().add(group * STEP));
+        }
+        for pair in 0..4 {
+            all[2 + pair / 2].take(&TWO[pair % 2]).store(minima.cast::<u8>().add(pair * STEP));
+        }
+    }
+}
+
+/// No byte.
+#[cfg(target_arch = "x86_64")]
+const X: u8 = 128;
+/// One byte of each four as a number of 32 bits.
+#[cfg(target_arch = "x86_64")]
+static ONE: [[u8; 16]; 4] = [
+    [0, X, X, X, 4, X, X, X, 8, X, X, X, 12, X, X, X],
+    [1, X, X, X, 5, X, X, X, 9, X, X, X, 13, X, X, X],
+    [2, X, X, X, 6, X, X, X, 10, X, X, X, 14, X, X, X],
+    [3, X, X, X, 7, X, X, X, 11, X, X, X, 15, X, X, X],
+];
+/// Two bytes of each four as numbers of 16 bits.
+#[cfg(target_arch = "x86_64")]
+static TWO: [[u8; 16]; 2] = [
+    [0, X, 1, X, 4, X, 5, X, 8, X, 9, X, 12, X, 13, X],
+    [2, X, 3, X, 6, X, 7, X, 10, X, 11, X, 14, X, 15, X],
+];
 
 /// Writes all of them; none is above 63.
 pub(super) fn put_pairs(scales: &[u8; 8], minima: &[u8; 8], bytes: &mut [u8]) {

@@ -10,7 +10,11 @@
 
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Affine, Whole, affine};
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, all_fields, turn_32};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static Q2_K: BlockType = BlockType::of::<Block>();
@@ -25,6 +29,12 @@ impl Format for Block {
     const NAME: &'static str = "Q2_K";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = MINIMUM + 2;
+    const OFFSET: u8 = 0;
+    const GREATEST: u8 = 3;
+    const GROUP: usize = 16;
+    const HAS_MINIMA: bool = true;
+    const SCALE_AT: Option<usize> = Some(SCALE);
+    const MINIMUM_AT: Option<usize> = Some(MINIMUM);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Affine<16> = affine::<Whole<0, 3>, Whole<0, 15>, 16>(weights);
@@ -48,6 +58,30 @@ impl Format for Block {
             scales: groups.map(|group| scale * f32::from(group & 15)),
             minima: groups.map(|group| minimum * f32::from(group >> 4)),
             values: codes.map(|code| code as i8),
+        }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales {
+            minimum: half(block, MINIMUM),
+            groups: std::array::from_fn(|group| i16::from(block[group] & 15)),
+            minima: std::array::from_fn(|group| block[group] >> 4),
+            ..Scales::one(half(block, SCALE))
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            for half in 0..2 {
+                let codes = turn_32::<V>(rows, CODES + 32 * half);
+                for quarter in 0..4 {
+                    put(all_fields(codes, 2 * quarter as i32, 3), to, 8 * (4 * half + quarter));
+                }
+            }
         }
     }
 }

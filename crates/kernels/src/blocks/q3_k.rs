@@ -12,7 +12,11 @@
 
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static Q3_K: BlockType = BlockType::of::<Block>();
@@ -25,10 +29,22 @@ const SCALE: usize = 108;
 /// What a scale of six bits stands above.
 const MIDDLE: u8 = 32;
 
+/// The whole scale of a group.
+#[inline(always)]
+fn group_scale(scales: &[u8], group: usize) -> i16 {
+    let low = scales[group % 8] >> (4 * (group / 8)) & 15;
+    let high = scales[8 + group % 4] >> (2 * (group / 4)) & 3;
+    i16::from(low | high << 4) - i16::from(MIDDLE)
+}
+
 impl Format for Block {
     const NAME: &'static str = "Q3_K";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = SCALE + 2;
+    const OFFSET: u8 = 4;
+    const GREATEST: u8 = 7;
+    const GROUP: usize = 16;
+    const SCALE_AT: Option<usize> = Some(SCALE);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Symmetric<16> = symmetric::<Whole<-4, 3>, Whole<-32, 31>, 16>(weights);
@@ -49,18 +65,37 @@ impl Format for Block {
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
         let scale = half(block, SCALE);
-        let scales = &block[SCALES..SCALE];
-        let group_scale = |group: usize| {
-            let low = scales[group % 8] >> (4 * (group / 8)) & 15;
-            let high = scales[8 + group % 4] >> (2 * (group / 4)) & 3;
-            scale * (f32::from(low | high << 4) - f32::from(MIDDLE))
-        };
+        let group_scale = |group: usize| scale * f32::from(group_scale(&block[SCALES..SCALE], group));
         let low = field(&block[CODES + 32 * (part / 4)..], 2 * (part % 4), 3);
         let high = field(block, part, 1);
         Part {
             scales: [group_scale(2 * part), group_scale(2 * part + 1)],
             minima: [0.0; 2],
             values: std::array::from_fn(|i| (low[i] | high[i] << 2) as i8 - 4),
+        }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        let groups = std::array::from_fn(|group| group_scale(&block[SCALES..SCALE], group));
+        Scales { groups, ..Scales::one(half(block, SCALE)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let third_bits = turn_32::<V>(rows, 0);
+            for half in 0..2 {
+                let low = turn_32::<V>(rows, CODES + 32 * half);
+                for quarter in 0..4 {
+                    let part = 4 * half + quarter;
+                    let high = all_fields(third_bits, part as i32, 1);
+                    let codes = all_joined(all_fields(low, 2 * quarter as i32, 3), high, 2);
+                    put(codes, to, 8 * part);
+                }
+            }
         }
     }
 }

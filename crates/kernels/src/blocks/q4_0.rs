@@ -8,7 +8,11 @@
 //! their own package reads and writes.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
-use super::{BlockType, Format, Part, plain};
+use super::{BlockType, Format, Part, Scales, plain};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, turn_nibbles};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static Q4_0: BlockType = BlockType::of::<Block>();
@@ -22,6 +26,9 @@ impl Format for Block {
     const NAME: &'static str = "Q4_0";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = MIDDLE;
+    const GREATEST: u8 = 15;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::scaled(weights, MIDDLE);
@@ -33,5 +40,19 @@ impl Format for Block {
     fn part(block: &[u8], _: usize) -> Part {
         let codes = nibbles(&block[CODES..]);
         Part::scaled(half(block, 0), codes.map(|code| code as i8 - MIDDLE as i8))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half(block, 0))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            put(turn_nibbles::<V>(rows, CODES), to, 0);
+        }
     }
 }

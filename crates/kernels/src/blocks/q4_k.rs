@@ -10,7 +10,11 @@
 use super::bits::{field, half, put_field, put_half};
 use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
-use super::{BlockType, Format, Part, pairs};
+use super::{BlockType, Format, Part, Scales, pairs};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, all_fields, turn_32};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 
 /// The type.
 pub static Q4_K: BlockType = BlockType::of::<Block>();
@@ -25,6 +29,11 @@ impl Format for Block {
     const NAME: &'static str = "Q4_K";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = CODES + 128;
+    const OFFSET: u8 = 0;
+    const GREATEST: u8 = 15;
+    const HAS_MINIMA: bool = true;
+    const SCALE_AT: Option<usize> = Some(0);
+    const MINIMUM_AT: Option<usize> = Some(MINIMUM);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Affine<8> = affine::<Whole<0, 15>, Whole<0, 63>, 8>(weights);
@@ -44,5 +53,31 @@ impl Format for Block {
         let minimum = half(block, MINIMUM) * f32::from(minimum);
         let values = codes.map(|code| code as i8);
         Part { minima: [minimum; 2], ..Part::scaled(half(block, 0) * f32::from(scale), values) }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        let (groups, minima) = pairs::whole(&block[PAIRS..]);
+        Scales { minimum: half(block, MINIMUM), groups, minima, ..Scales::one(half(block, 0)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            for two in 0..4 {
+                let both = turn_32::<V>(rows, CODES + 32 * two);
+                put(all_fields(both, 0, 15), to, 16 * two);
+                put(all_fields(both, 4, 15), to, 16 * two + 8);
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
+        // SAFETY: the caller's promises.
+        unsafe { pairs::pack::<V>(rows, to) }
     }
 }

@@ -9,7 +9,7 @@
 //! their own package reads and writes.
 
 use super::bits::{flags, half, nibbles, put_flags, put_half, put_nibbles};
-use super::{BlockType, Format, Part, plain};
+use super::{BlockType, Format, Part, Scales, plain};
 
 /// The type.
 pub static Q5_0: BlockType = BlockType::of::<Block>();
@@ -24,6 +24,9 @@ impl Format for Block {
     const NAME: &'static str = "Q5_0";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = MIDDLE;
+    const GREATEST: u8 = 31;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::scaled(weights, MIDDLE);
@@ -37,5 +40,10 @@ impl Format for Block {
         let (low, high) = (nibbles(&block[CODES..]), flags(&block[FIFTH_BITS..]));
         let value = |i: usize| (low[i] | high[i] << 4) as i8 - MIDDLE as i8;
         Part::scaled(half(block, 0), std::array::from_fn(value))
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half(block, 0))
     }
 }

@@ -9,7 +9,7 @@
 //! their own package reads and writes.
 
 use super::bits::{flags, half, nibbles, put_flags, put_half, put_nibbles};
-use super::{BlockType, Format, Part, plain};
+use super::{BlockType, Format, Part, Scales, plain};
 
 /// The type.
 pub static Q5_1: BlockType = BlockType::of::<Block>();
@@ -25,6 +25,11 @@ impl Format for Block {
     const NAME: &'static str = "Q5_1";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = CODES + 16;
+    const OFFSET: u8 = 0;
+    const GREATEST: u8 = TOP;
+    const HAS_MINIMA: bool = true;
+    const SCALE_AT: Option<usize> = Some(0);
+    const MINIMUM_AT: Option<usize> = Some(MINIMUM);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made = plain::lifted(weights, TOP);
@@ -39,5 +44,10 @@ impl Format for Block {
         let (low, high) = (nibbles(&block[CODES..]), flags(&block[FIFTH_BITS..]));
         let values = std::array::from_fn(|i| (low[i] | high[i] << 4) as i8);
         Part { minima: [-half(block, MINIMUM); 2], ..Part::scaled(half(block, 0), values) }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales { minimum: -half(block, MINIMUM), ..Scales::one(half(block, 0)) }
     }
 }

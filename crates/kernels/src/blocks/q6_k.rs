@@ -10,7 +10,11 @@
 
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_16, turn_32};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::{STEP, put};
 
 /// The type.
 pub static Q6_K: BlockType = BlockType::of::<Block>();
@@ -31,6 +35,10 @@ impl Format for Block {
     const NAME: &'static str = "Q6_K";
     const N_WEIGHTS: usize = 256;
     const N_BYTES: usize = SCALE + 2;
+    const OFFSET: u8 = 32;
+    const GREATEST: u8 = 63;
+    const GROUP: usize = 16;
+    const SCALE_AT: Option<usize> = Some(SCALE);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let made: Symmetric<16> = symmetric::<Whole<-32, 31>, Whole<-128, 127>, 16>(weights);
@@ -60,6 +68,47 @@ impl Format for Block {
             scales: [group_scale(2 * part), group_scale(2 * part + 1)],
             minima: [0.0; 2],
             values: std::array::from_fn(|i| (low[i] | high[i] << 4) as i8 - 32),
+        }
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        let groups = std::array::from_fn(|group| i16::from(block[SCALES + group] as i8));
+        Scales { groups, ..Scales::one(half(block, SCALE)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            for half in 0..2 {
+                let upper = turn_32::<V>(rows, UPPER_BITS + 32 * half);
+                for first in 0..2 {
+                    let both = turn_32::<V>(rows, 64 * half + 32 * first);
+                    for quarter in [first, first + 2] {
+                        let high = all_fields(upper, 2 * quarter as i32, 3);
+                        let codes = all_joined(all_fields(both, 4 * (quarter as i32 / 2), 15), high, 4);
+                        put(codes, to, 8 * (4 * half + quarter));
+                    }
+                }
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], (scales, _): (*mut i32, *mut i32)) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let turned = turn_16::<V>(rows, SCALES);
+            for four in 0..4 {
+                for index in 0..4 {
+                    turned[four]
+                        .widen(index as i32)
+                        .store(scales.cast::<u8>().add((4 * four + index) * STEP));
+                }
+            }
         }
     }
 }

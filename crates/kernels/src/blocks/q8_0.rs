@@ -9,9 +9,13 @@
 //! `fixtures/blocks` holds what their own package reads and writes.
 
 use super::bits::half;
-use super::{BlockType, Format, Part};
+use super::{BlockType, Format, Part, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::{Bytes, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::pack::put;
 use crate::product::to_f16;
 
 /// The type.
@@ -42,6 +46,9 @@ impl Format for Block {
     const NAME: &'static str = "Q8_0";
     const N_WEIGHTS: usize = 32;
     const N_BYTES: usize = SCALE_BYTES + Self::N_WEIGHTS;
+    const OFFSET: u8 = 128;
+    const GREATEST: u8 = 255;
+    const SCALE_AT: Option<usize> = Some(0);
 
     fn quantise(weights: &[f32], block: &mut [u8]) {
         let (scale, values) = block.split_at_mut(SCALE_BYTES);
@@ -61,6 +68,25 @@ impl Format for Block {
         let mut values = [0; 32];
         values.iter_mut().zip(&block[SCALE_BYTES..]).for_each(|(value, byte)| *value = *byte as i8);
         Part::scaled(half(block, 0), values)
+    }
+
+    #[inline(always)]
+    fn scales(block: &[u8]) -> Scales {
+        Scales::one(half(block, 0))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let top = V::splat(Self::OFFSET);
+            let mut values = turn_32::<V>(rows, SCALE_BYTES);
+            for step in 0..8 {
+                values[step] = values[step].xor(top);
+            }
+            put(values, to, 0);
+        }
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
 //! What holds for every type of block: its bodies agree, any range of it can be read, threads change nothing.
 
 mod error;
-mod reference;
+pub(crate) mod reference;
 
 use super::*;
 use crate::check::{assert_same_bits, normal};

@@ -1,13 +1,12 @@
 //! The generated product: dot products of few rows with every row of the weights, each weight read once.
 //!
-//! Not for many rows: nothing is packed. Each output is sixteen chains over k, lane i over k ≡ i (mod 16),
+//! Not for many rows: nothing is packed; and not for quantised weights: `integer`. Each output is sixteen chains over k, lane i over k ≡ i (mod 16),
 //! added up over the tree (i, i+8), (i, i+4), (i, i+2), (i, i+1), whichever rows are computed beside it.
 
 use std::ops::Range;
 
 use super::Shape;
 use super::weights::{Weights, from_bf16, from_f16};
-use crate::blocks::{Blocks, Format};
 use crate::disjoint::Disjoint;
 use crate::isa::Isa;
 use crate::kernel::Kernel;
@@ -43,6 +42,9 @@ const ROWS_AT_ONCE: usize = 32;
 
 const LANES: usize = 16;
 
+/// Why no weights in blocks come here.
+const BLOCKS: &str = "products over blocks take another way";
+
 /// `y = x · Wᵀ`; the wrapper has checked the lengths.
 pub(super) fn multiply(body: Body, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
     if shape.rows == 0 {
@@ -71,7 +73,7 @@ fn scalar(x: &[f32], w: Weights<'_>, columns: &Columns<'_>) {
         Weights::F32(values) => scalar_over(x, values, columns, |value| value),
         Weights::Bf16(bits) => scalar_over(x, bits, columns, from_bf16),
         Weights::F16(bits) => scalar_over(x, bits, columns, from_f16),
-        Weights::Blocks(blocks) => scalar_over_blocks(x, blocks, columns),
+        Weights::Blocks(_) => unreachable!("{BLOCKS}"),
     }
 }
 
@@ -79,15 +81,6 @@ fn scalar_over<E: Copy>(x: &[f32], w: &[E], columns: &Columns<'_>, widen: impl F
     let inner = columns.shape.inner;
     for column in columns.range.clone() {
         scalar_column(x, &w[column * inner..(column + 1) * inner], columns, column, &widen);
-    }
-}
-
-fn scalar_over_blocks(x: &[f32], w: Blocks<'_>, columns: &Columns<'_>) {
-    let inner = columns.shape.inner;
-    let mut wide = vec![0.0; inner];
-    for column in columns.range.clone() {
-        w.widen(column * inner..(column + 1) * inner, &mut wide);
-        scalar_column(x, &wide, columns, column, &|value| value);
     }
 }
 
@@ -123,33 +116,9 @@ fn sum(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// The vector bodies for one type of block.
-pub(crate) struct BlockBodies {
-    #[cfg(target_arch = "x86_64")]
-    avx2: x86::BlockBody,
-    #[cfg(target_arch = "x86_64")]
-    avx512: x86::BlockBody,
-}
-
-impl BlockBodies {
-    /// Those that read blocks of `F`.
-    pub const fn of<F: Format>() -> Self {
-        Self {
-            #[cfg(target_arch = "x86_64")]
-            avx2: x86::avx2_over_blocks::<F>,
-            #[cfg(target_arch = "x86_64")]
-            avx512: x86::avx512_over_blocks::<F>,
-        }
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::marker::PhantomData;
-
-    use super::super::tile::fetch;
-    use super::{Columns, Shape, Weights};
-    use crate::blocks::{BlockType, Format};
+    use super::{BLOCKS, Columns, Shape, Weights};
     use crate::lanes::{Avx2, Avx512, Bf16, Element, F16, LANES, Lanes};
 
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -165,7 +134,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn by_type<V: OfBlocks, const R: usize, const C: usize>(
+    unsafe fn by_type<V: Lanes, const R: usize, const C: usize>(
         x: &[f32],
         w: Weights<'_>,
         columns: &Columns<'_>,
@@ -179,41 +148,9 @@ mod x86 {
                     body::<V, _, R, C>(x, Dense(bits.as_ptr().cast::<Bf16>()), columns);
                 }
                 Weights::F16(bits) => body::<V, _, R, C>(x, Dense(bits.as_ptr().cast::<F16>()), columns),
-                Weights::Blocks(blocks) => V::body_of(blocks.kind())(x, blocks.bytes().as_ptr(), columns),
+                Weights::Blocks(_) => unreachable!("{BLOCKS}"),
             }
         }
-    }
-
-    /// Computes some columns of y for all rows of x, from the first byte of the weights' blocks.
-    pub type BlockBody = unsafe fn(*const f32, *const u8, &Columns<'_>);
-
-    /// Lanes for which every type of block has a body.
-    trait OfBlocks: Lanes {
-        fn body_of(kind: &BlockType) -> BlockBody;
-    }
-
-    impl OfBlocks for Avx2 {
-        fn body_of(kind: &BlockType) -> BlockBody {
-            kind.bodies.avx2
-        }
-    }
-
-    impl OfBlocks for Avx512 {
-        fn body_of(kind: &BlockType) -> BlockBody {
-            kind.bodies.avx512
-        }
-    }
-
-    #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn avx2_over_blocks<F: Format>(x: *const f32, w: *const u8, columns: &Columns<'_>) {
-        // SAFETY: this function has the features, its caller the shapes.
-        unsafe { body::<Avx2, _, 2, 2>(x, Quantised::<F>(w, PhantomData), columns) }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
-    pub unsafe fn avx512_over_blocks<F: Format>(x: *const f32, w: *const u8, columns: &Columns<'_>) {
-        // SAFETY: as above.
-        unsafe { body::<Avx512, _, 4, 4>(x, Quantised::<F>(w, PhantomData), columns) }
     }
 
     /// Rows of weights in memory.
@@ -268,59 +205,6 @@ mod x86 {
                         for r in 0..R {
                             let x: V = V::load_first(x.add(r * inner + whole), n);
                             sums[r][c] = x.mul_add(weight, sums[r][c]);
-                        }
-                    }
-                }
-                sums
-            }
-        }
-    }
-
-    /// How many bytes ahead blocks are asked for, at least. Rows in blocks are short: the processor's own
-    /// prefetching, which follows a row, has hardly begun when the row ends. On one core that reads 16 GB/s,
-    /// rows of 768 Q8_0 weights were read at 5.7 GB/s without it, at 10.6, 10.9 and 11.1 with 0, 2048 and
-    /// 4096 bytes here; rows of 8192 at 10.7, 14.0, 13.9 and 14.1.
-    const FETCH_AHEAD: usize = 4096;
-
-    /// Blocks of one type, each row a whole number of them.
-    struct Quantised<F>(*const u8, PhantomData<F>);
-
-    impl<F> Clone for Quantised<F> {
-        fn clone(&self) -> Self {
-            *self
-        }
-    }
-
-    impl<F> Copy for Quantised<F> {}
-
-    impl<F: Format> Source for Quantised<F> {
-        #[inline(always)]
-        unsafe fn chains<V: Lanes, const R: usize, const C: usize>(
-            self,
-            x: *const f32,
-            column: usize,
-            inner: usize,
-        ) -> [[V; C]; R] {
-            let row_bytes = inner / F::N_WEIGHTS * F::N_BYTES;
-            // Whole groups of C rows, so that the first bytes of the next rows are asked for as well.
-            let group = (C * row_bytes).max(1);
-            let ahead = group * FETCH_AHEAD.div_ceil(group);
-            // SAFETY: the caller's rows, which are whole blocks by the check of the wrapper.
-            unsafe {
-                let w = self.0.add(column * row_bytes);
-                let mut sums = [[V::splat(0.0); C]; R];
-                for block in 0..inner / F::N_WEIGHTS {
-                    for part in 0..F::N_WEIGHTS / (2 * LANES) {
-                        let x = x.add(block * F::N_WEIGHTS + part * 2 * LANES);
-                        for c in 0..C {
-                            let at = w.add(c * row_bytes + block * F::N_BYTES);
-                            fetch(at.wrapping_add(ahead));
-                            let [first, second] = F::lanes::<V>(at, part);
-                            for r in 0..R {
-                                let x = x.add(r * inner);
-                                sums[r][c] = V::load(x).mul_add(first, sums[r][c]);
-                                sums[r][c] = V::load(x.add(LANES)).mul_add(second, sums[r][c]);
-                            }
                         }
                     }
                 }

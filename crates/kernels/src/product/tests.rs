@@ -54,9 +54,12 @@ impl Owned {
 }
 
 fn run(role: Role, isa: Isa, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
-    match role {
-        Role::Prompt => prompt_product(PROMPT.body_for(isa), x, w, y, shape),
-        Role::Generated => generated_product(GENERATED.body_for(isa), x, w, y, shape),
+    match (w, role) {
+        (Weights::Blocks(blocks), _) => {
+            blocks_product(blocks.kind().product.body_for(isa), x, blocks, y, shape)
+        }
+        (_, Role::Prompt) => prompt_product(PROMPT.body_for(isa), x, w, y, shape),
+        (_, Role::Generated) => generated_product(GENERATED.body_for(isa), x, w, y, shape),
     }
 }
 

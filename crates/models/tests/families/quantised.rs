@@ -1,4 +1,5 @@
-//! Quantised models: what they compute is what the same weights compute when they are widened to f32.
+//! Quantised models: what they compute is what the same weights compute when they are widened to f32, but for the
+//! rounding of activations. That rounding itself is judged where products are: in `kernels` and `ops`.
 
 use base::Rng;
 use formats::{Dtype, TensorFile, TensorSpec};
@@ -54,7 +55,20 @@ fn twice(config: &Config, theta: f32, tensors: &[Named], kinds: &[Quantised]) ->
     Twice { quantised, widened, left }
 }
 
-/// Logits of a text, part prompt and part generated, of both; the largest difference of any.
+/// What is left between a model in blocks and its widened weights on the CPU, relative to the size of the logits. There
+/// the blocks meet activations of eight bits, which moves each product by 0.5 % of its size (0.65 % in blocks of 256);
+/// the products of a layer add up, and wide attention makes more of it. One matrix read wrongly moves them by a fifth at
+/// least.
+const ROUNDED: std::ops::Range<f32> = 0.001..0.04;
+
+/// The size of the difference relative to that of what is expected.
+fn moved(found: &[f32], expected: &[f32]) -> f32 {
+    let squares = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>();
+    let noise = squares(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+    (noise / squares(&mut expected.iter().copied())).sqrt()
+}
+
+/// Logits of a text, part prompt and part generated, of both; those of the blocks.
 fn compare(twice: &Twice, ids: &[u32], what: &str) -> Vec<f32> {
     let mut first = Vec::new();
     for (label, device) in devices() {
@@ -63,14 +77,18 @@ fn compare(twice: &Twice, ids: &[u32], what: &str) -> Vec<f32> {
             run_paged(&decoder, ids, Pieces { prompt: 13, generated_from: ids.len() / 2, block: 16 }).0
         };
         let (found, expected) = (logits(&twice.quantised), logits(&twice.widened));
-        let largest = largest_difference(&found, &expected);
-        println!("{what}, {label}: blocks within {largest:.1e} of its widened weights");
-        assert!(largest <= MAX_ERROR, "{what}, {label}: {largest:e}");
+        let (largest, moved) = (largest_difference(&found, &expected), moved(&found, &expected));
+        println!(
+            "{what}, {label}: blocks within {largest:.1e} of its widened weights, {:.2} %",
+            100.0 * moved
+        );
         if label == "cpu" {
-            // Widening is exact and both take the same arithmetic.
-            assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{what}");
+            assert!(ROUNDED.contains(&moved), "{what}: {moved:e}");
+            first = found;
+        } else {
+            // Other devices widen.
+            assert!(largest <= MAX_ERROR, "{what}, {label}: {largest:e}");
         }
-        first = found;
     }
     first
 }
@@ -87,13 +105,10 @@ fn a_quantised_llama_computes_with_its_widened_weights() {
         (2 + 2 * 6, &["blk.0.ffn_down.weight", "blk.1.ffn_down.weight"].map(String::from)[..])
     );
     let found = compare(&twice, &reference.ids, CASES[0]);
-    let squares = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>();
-    let expected = reference.logits();
-    let noise = squares(&mut found.iter().zip(&expected).map(|(a, b)| a - b));
-    let moved = (noise / squares(&mut expected.iter().copied())).sqrt();
+    let moved = moved(&found, &reference.logits());
     println!("{}: Q8_0 moves the logits by {:.1} % of their size", CASES[0], 100.0 * moved);
-    // Uniform weights lose 0.4 % in every matrix, and the wide attention of this model makes more of it.
-    assert!((0.002..0.04).contains(&moved), "quantising moves the logits by {moved:.1e}");
+    // Uniform weights lose 0.4 % in every matrix, activations as much again.
+    assert!((0.002..0.05).contains(&moved), "quantising moves the logits by {moved:.1e}");
 }
 
 #[test]

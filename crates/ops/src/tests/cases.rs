@@ -23,12 +23,13 @@ pub(super) const fn case(
     op: Call,
     definition: Call,
 ) -> Case {
-    Case { name, operands, differentiable, op, definition }
+    Case { name, operands, differentiable, op, definition, smooth: None }
 }
 
 pub(super) const EPSILON: f32 = 1e-5;
 const SCALE: f32 = 0.4;
 const Q6_K: Storage = Storage::Blocks(Quantised::Q6_K);
+const Q4_1: Storage = Storage::Blocks(Quantised::Q4_1);
 /// Low enough that many of the numbers lie beyond.
 const CLAMP: Clamp = Clamp { limit: 1.1, slope: 1.702 };
 /// Rows of `q`, `k` and `v` of [`SHORT`]: sixteen rows, four heads on two.
@@ -73,32 +74,44 @@ pub(super) static CASES: &[Case] = &[
         op::linear_f16::<1, 8>,
         definition::linear_f16,
     ),
-    case("linear, q8_0, prompt", &[&[9, 64], &[33, 64]], 1, op::linear_q8_0::<9, 0>, definition::linear_q8_0),
+    case("linear, q8_0, prompt", &[&[9, 64], &[33, 64]], 1, op::linear_q8_0::<9, 0>, definition::linear_q8_0)
+        .smoothed(definition::linear_q8_0_smooth),
     case(
         "linear, q8_0, both roles",
         &[&[9, 288], &[33, 288]],
         1,
         op::linear_q8_0::<5, 4>,
         definition::linear_q8_0,
-    ),
+    )
+    .smoothed(definition::linear_q8_0_smooth),
     case(
         "linear, q6_k, prompt",
         &[&[9, 256], &[33, 256]],
         1,
         op::linear_q6_k::<9, 0>,
         definition::linear_q6_k,
-    ),
+    )
+    .smoothed(definition::linear_q6_k_smooth),
     case(
         "linear, q6_k, both roles",
         &[&[9, 512], &[5, 512]],
         1,
         op::linear_q6_k::<5, 4>,
         definition::linear_q6_k,
-    ),
+    )
+    .smoothed(definition::linear_q6_k_smooth),
     case("linear, larger", &[&[70, 300], &[130, 300]], 2, op::linear::<38, 32>, definition::linear),
     case("embedding", &[&[7, 19]], 1, op::embedding, definition::embedding),
     case("embedding, bf16", &[&[7, 19]], 0, op::embedding_bf16, definition::embedding_bf16),
     case("embedding, f16", &[&[7, 19]], 0, op::embedding_f16, definition::embedding_f16),
+    case(
+        "linear, q4_1, both roles",
+        &[&[9, 64], &[33, 64]],
+        1,
+        op::linear_q4_1::<5, 4>,
+        definition::linear_q4_1,
+    )
+    .smoothed(definition::linear_q4_1_smooth),
     case("embedding, q8_0", &[&[7, 96]], 0, op::embedding_q8_0, definition::embedding_q8_0),
     case("embedding, q6_k", &[&[7, 256]], 0, op::embedding_q6_k, definition::embedding_q6_k),
     case("rope, halves", &[&[3, 2, 16], &[3, 8], &[3, 8]], 1, op::rope_halves, definition::rope_halves),
@@ -345,6 +358,10 @@ pub(super) mod op {
         linear_with(x, &stored(&x[1], Q6_K), Rows { prompt: PROMPT, generated: GENERATED, training: None })
     }
 
+    pub fn linear_q4_1<const PROMPT: usize, const GENERATED: usize>(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(x, &stored(&x[1], Q4_1), Rows { prompt: PROMPT, generated: GENERATED, training: None })
+    }
+
     pub fn embedding(x: Values<'_>) -> Value<Dispatch> {
         let table = Weight::from_tensor(matrix(&x[0]));
         Value(crate::embedding::embedding(&table, ids(&device_of(&x[0]))).into_dispatch())
@@ -495,6 +512,23 @@ mod definition {
     pub fn linear_q6_k(x: Values<'_>) -> Value<Dispatch> {
         let blocks = stored(&x[1], Q6_K).dispatch();
         Value(crate::linear::definition::<Dispatch>(x[0].0.clone(), blocks))
+    }
+
+    pub fn linear_q4_1(x: Values<'_>) -> Value<Dispatch> {
+        let blocks = stored(&x[1], Q4_1).dispatch();
+        Value(crate::linear::definition::<Dispatch>(x[0].0.clone(), blocks))
+    }
+
+    pub fn linear_q8_0_smooth(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(&x[0], stored(&x[1], Storage::Q8_0).dispatch().widened().cast_as(&x[0]))
+    }
+
+    pub fn linear_q6_k_smooth(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(&x[0], stored(&x[1], Q6_K).dispatch().widened().cast_as(&x[0]))
+    }
+
+    pub fn linear_q4_1_smooth(x: Values<'_>) -> Value<Dispatch> {
+        linear_with(&x[0], stored(&x[1], Q4_1).dispatch().widened().cast_as(&x[0]))
     }
 
     fn embedding_from(table: Value<Dispatch>) -> Value<Dispatch> {

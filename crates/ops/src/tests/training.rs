@@ -34,7 +34,7 @@ const fn case(
     op: Call,
     definition: Call,
 ) -> Case {
-    Case { name, operands, differentiable, op, definition }
+    Case { name, operands, differentiable, op, definition, smooth: None }
 }
 
 fn tensor<const D: usize>(x: &Value<Dispatch>) -> Tensor<D> {

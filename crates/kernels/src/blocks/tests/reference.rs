@@ -3,7 +3,7 @@
 use super::*;
 
 /// `weights()` and `sets()` of `fixtures/blocks/make.py` stand on this: a number in [-1, 1) for each index.
-pub fn uniform(index: u32) -> f32 {
+pub(crate) fn uniform(index: u32) -> f32 {
     let mut x = index.wrapping_mul(0x9e37_79b9);
     x ^= x >> 16;
     x = x.wrapping_mul(0x7feb_352d);
@@ -32,7 +32,7 @@ macro_rules! fixture {
 }
 
 /// Random blocks of every type, then what they widen to.
-static WIDENED: &[(&BlockType, &[u8])] = &[
+pub(crate) static WIDENED: &[(&BlockType, &[u8])] = &[
     (&q4_0::Q4_0, fixture!("q4_0.bin")),
     (&q4_1::Q4_1, fixture!("q4_1.bin")),
     (&q5_0::Q5_0, fixture!("q5_0.bin")),

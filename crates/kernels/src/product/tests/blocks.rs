@@ -1,9 +1,12 @@
-//! Products over quantised blocks: bit for bit those over the widened numbers, which the other tests hold
-//! against exact sums, in every body, role, company and number of threads.
+//! Products over quantised blocks: exact sums of the numbers that blocks and rounded activations stand for, within
+//! their bound; the same bits in every body, role, company and number of threads; and what the GGML project computes.
 
 use super::*;
+use crate::blocks::tests::reference::WIDENED;
 use crate::blocks::{BlockType, Blocks, TYPES};
 use crate::embedding::embedding;
+use crate::product::integer::activations::tests::fixture_numbers;
+use crate::product::integer::activations::{ROUNDING, Room};
 
 /// Blocks that are made of normal weights; after so many the same come again, because a search takes its time.
 const N_MADE: usize = 61;
@@ -23,30 +26,239 @@ fn over<'a>(kind: &'static BlockType, bytes: &'a [u8]) -> Weights<'a> {
     Weights::Blocks(Blocks::new(kind, &bytes[1..]))
 }
 
+/// Every body of a type that this machine runs.
+fn bodies(kind: &BlockType) -> Vec<Isa> {
+    kind.product.bodies_here().map(|(isa, _)| isa).collect()
+}
+
+/// What a row of x means after rounding, in f64: its numbers, and for types whose minimum is multiplied with a rounded
+/// sum, those sums.
+fn meant(kind: &BlockType, x: &[f32], inner: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut room = Room::empty();
+    let rounded = room.round(ROUNDING.body_for(Isa::Scalar), x, inner, kind.rounding());
+    let unit = kind.n_weights();
+    let (mut numbers, mut totals) = (Vec::new(), Vec::new());
+    for row in 0..x.len() / inner {
+        for block in 0..inner / unit {
+            let scale = f64::from(rounded.scale(row, block));
+            let codes = rounded.codes(row, block * unit, unit);
+            numbers.extend(codes.iter().map(|code| f64::from(*code) * scale));
+            if matches!(kind.name(), "Q4_1" | "Q5_1") {
+                totals.push(f64::from(rounded.total(row, block)));
+            }
+        }
+    }
+    (numbers, totals)
+}
+
+/// One output in f64 beside its sum of magnitudes, from the widened weights and the rounded activations.
+fn exactly(wide: &[f32], block_minima: &[f64], numbers: &[f64], totals: &[f64]) -> (f64, f64) {
+    let (mut sum, mut size) = (0.0, 0.0);
+    for (place, (w, x)) in wide.iter().zip(numbers).enumerate() {
+        // A minimum is taken out of every weight, and multiplied with the sum of its block instead. The size is that
+        // of both parts of a weight.
+        let minimum = block_minima.get(place / 32).copied().unwrap_or(0.0);
+        sum += (f64::from(*w) - minimum) * x;
+        size += (f64::from(w.abs()) + 2.0 * minimum.abs()) * x.abs();
+    }
+    let pairs = block_minima.iter().zip(totals);
+    (pairs.fold(sum, |sum, (minimum, total)| sum + minimum * total), size)
+}
+
 #[test]
-fn a_product_over_blocks_is_that_over_the_widened_numbers() {
+fn a_product_over_blocks_is_that_of_its_numbers_with_rounded_activations() {
     let mut rng = Rng::new(11);
+    for kind in TYPES {
+        let (rows, inner, outer) = (3, 3 * 256, 7);
+        let x = normal(&mut rng, rows * inner);
+        let (bytes, wide) = quantised(kind, &mut rng, outer * inner);
+        let mut y = vec![0.0; rows * outer];
+        run(Role::Prompt, Isa::Scalar, &x, over(kind, &bytes), &mut y, Shape { rows, inner, outer });
+        let (numbers, totals) = meant(kind, &x, inner);
+        let minimum = |block: &[u8]| f64::from(from_f16(u16::from_le_bytes([block[2], block[3]])));
+        let minima: Vec<f64> = match totals.len() {
+            0 => vec![],
+            _ => bytes[1..].chunks(kind.size_bytes(32).unwrap()).map(minimum).collect(),
+        };
+        for (place, y) in y.iter().enumerate() {
+            let (row, column) = (place / outer, place % outer);
+            let of = |all: &[f64], index: usize| match all.len() {
+                0 => vec![],
+                _ => all[index * inner / 32..(index + 1) * inner / 32].to_vec(),
+            };
+            let (sum, size) = exactly(
+                &wide[column * inner..][..inner],
+                &of(&minima, column),
+                &numbers[row * inner..][..inner],
+                &of(&totals, row),
+            );
+            // Two roundings for each block and its scales; and those of the widened weights, twice as large with their
+            // minima taken apart.
+            let bound = size * ((2 * inner / 32 + 3 + 4) as f64) * 2f64.powi(-24);
+            let found = f64::from(*y);
+            assert!(
+                (found - sum).abs() <= bound,
+                "{kind:?} at {place}: {found:e}, exactly {sum:e}, bound {bound:e}"
+            );
+            assert!(bound < 1e-3 * size, "the bound says something");
+        }
+    }
+}
+
+/// How far eight bits move a product: as the definition says, and not less than chance would have it.
+#[test]
+fn rounding_activations_moves_a_product_as_little_as_said() {
+    let mut rng = Rng::new(15);
+    for kind in TYPES {
+        let (inner, outer) = (4 * 256, 40);
+        let x = normal(&mut rng, inner);
+        let (bytes, wide) = quantised(kind, &mut rng, outer * inner);
+        let mut y = vec![0.0; outer];
+        run(Role::Generated, Isa::Scalar, &x, over(kind, &bytes), &mut y, Shape { rows: 1, inner, outer });
+        let (mut error, mut size) = (0.0, 0.0);
+        for (y, wide) in y.iter().zip(wide.chunks(inner)) {
+            let (exact, magnitudes) = exact(inner, |k| x[k], |k| wide[k]);
+            let largest = x.iter().fold(0.0f64, |largest, x| largest.max(f64::from(x.abs())));
+            let weights: f64 = wide.iter().map(|w| f64::from(w.abs())).sum();
+            assert!((f64::from(*y) - exact).abs() <= weights * largest / 254.0 + magnitudes * 2f64.powi(-11));
+            (error, size) = (error + (f64::from(*y) - exact).powi(2), size + exact * exact);
+        }
+        let relative = (error / size).sqrt();
+        assert!((1e-3..2e-2).contains(&relative), "{kind:?}: {relative:e}");
+    }
+}
+
+/// Against the GGML project's own library, over random blocks with every kind of scale: the same sums of whole numbers
+/// under the same scales, added up in another order.
+#[test]
+fn products_are_those_of_the_ggml_project() {
+    let fixture = include_str!("../../../../../fixtures/activations/products.tsv");
+    let x = fixture_numbers();
+    let mut n_checked = 0;
+    for line in fixture.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let (kind, bytes) = WIDENED.iter().find(|(kind, _)| kind.name() == fields[0]).unwrap();
+        let (first, expected): (usize, f64) = (fields[1].parse().unwrap(), fields[2].parse().unwrap());
+        let size = kind.size_bytes(kind.n_weights()).unwrap();
+        let n_blocks = 2048 / kind.n_weights();
+        let mut row = Vec::new();
+        for block in 0..x.len() / kind.n_weights() {
+            let start = (first + block) % n_blocks * size;
+            row.extend_from_slice(&bytes[start..start + size]);
+            if kind.name() == "MXFP4" {
+                let last = row.len() - size;
+                row[last] = 120 + row[last] % 8;
+            }
+        }
+        let mut wide = vec![0.0; x.len()];
+        kind.dequantise(&row, &mut wide);
+        let (numbers, _) = meant(kind, &x, x.len());
+        let size: f64 = wide.iter().zip(&numbers).map(|(w, x)| (f64::from(*w) * x).abs()).sum();
+        let shape = Shape { rows: 1, inner: x.len(), outer: 1 };
+        for isa in bodies(kind) {
+            let mut y = [0.0];
+            run(Role::Generated, isa, &x, Weights::Blocks(Blocks::new(kind, &row)), &mut y, shape);
+            let error = (f64::from(y[0]) - expected).abs();
+            // Theirs adds up to 128 blocks in f32 as well; a minimum can be far larger than the weights above it.
+            assert!(error <= size * 2e-6, "{line} {isa}: {:e}, of {size:e}", y[0]);
+            n_checked += 1;
+        }
+    }
+    assert!(n_checked >= 8 * TYPES.len(), "{n_checked}");
+}
+
+#[test]
+fn every_body_and_role_gives_the_bits_of_scalar() {
+    let mut rng = Rng::new(16);
     for kind in TYPES {
         for (rows, n_blocks, outer) in [
             (0, 1, 3),
             (1, 0, 3),
+            (2, 1, 0),
             (1, 1, 1),
-            (1, 3, 7),
-            (2, 2, 5),
-            (3, 5, 4),
+            (1, 3, 32),
+            (2, 2, 33),
+            (3, 5, 31),
             (9, 4, 13),
-            (33, 7, 70),
-            (4, 17, 300),
+            (7, 17, 70),
+            (33, 3, 40),
         ] {
             let shape = Shape { rows, inner: n_blocks * kind.n_weights(), outer };
-            let x = awkward(&mut rng, rows * shape.inner);
-            let (bytes, wide) = quantised(kind, &mut rng, outer * shape.inner);
-            for role in ROLES {
-                for isa in isas_here() {
-                    let (mut found, mut expected) = (vec![9.0; rows * outer], vec![9.0; rows * outer]);
-                    run(role, isa, &x, over(kind, &bytes), &mut found, shape);
-                    run(role, isa, &x, Weights::F32(&wide), &mut expected, shape);
-                    assert_same_bits(&found, &expected, &format!("{kind:?} {role:?} {isa} {shape:?}"));
+            let (bytes, _) = quantised(kind, &mut rng, outer * shape.inner);
+            for values in [normal, awkward] {
+                let x = values(&mut rng, rows * shape.inner);
+                let mut expected = vec![9.0; rows * outer];
+                run(Role::Prompt, Isa::Scalar, &x, over(kind, &bytes), &mut expected, shape);
+                for (isa, role) in bodies(kind).into_iter().flat_map(|isa| ROLES.map(|role| (isa, role))) {
+                    let mut found = Shifted::new(&vec![9.0; rows * outer], 1);
+                    let x = Shifted::new(&x, 3);
+                    run(role, isa, x.get(), over(kind, &bytes), found.get_mut(), shape);
+                    assert_same_bits(found.get(), &expected, &format!("{kind:?} {role:?} {isa} {shape:?}"));
+                }
+            }
+        }
+    }
+}
+
+/// The largest sums there can be: whole numbers at their bounds, in every register that adds them up.
+#[test]
+fn the_largest_numbers_overflow_in_no_body() {
+    for kind in TYPES {
+        let shape = Shape { rows: 5, inner: 512, outer: 35 };
+        let n_bytes = kind.size_bytes(shape.inner * shape.outer).unwrap();
+        for (fill, sign) in
+            [(0xff, 1.0), (0xff, -1.0), (0x80, 1.0), (0x80, -1.0), (0x7f, -1.0), (0, 1.0), (0, -1.0)]
+        {
+            // Every half-precision scale stays below infinity.
+            let mut bytes = vec![fill; n_bytes];
+            let halves: &[usize] = match kind.name() {
+                "Q2_K" => &[80, 82],
+                "Q3_K" => &[108],
+                "Q6_K" => &[208],
+                "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[0, 2],
+                "MXFP4" => &[],
+                _ => &[0],
+            };
+            for block in bytes.chunks_mut(kind.size_bytes(kind.n_weights()).unwrap()) {
+                halves.iter().for_each(|at| block[*at..at + 2].copy_from_slice(&[0, 0x3c]));
+            }
+            let x = vec![sign; shape.rows * shape.inner];
+            let weights = Weights::Blocks(Blocks::new(kind, &bytes));
+            let mut expected = vec![0.0; shape.rows * shape.outer];
+            run(Role::Prompt, Isa::Scalar, &x, weights, &mut expected, shape);
+            let mut wide = vec![0.0; shape.inner];
+            kind.dequantise(&bytes[..kind.size_bytes(shape.inner).unwrap()], &mut wide);
+            let exact: f64 = wide.iter().map(|w| f64::from(*w) * f64::from(sign)).sum();
+            let size: f64 = wide.iter().map(|w| f64::from(w.abs())).sum();
+            let near = (f64::from(expected[0]) - exact).abs() <= 2e-3 * size.max(1e-6);
+            assert!(
+                near || !exact.is_finite() || exact.abs() > 1e38,
+                "{kind:?} {fill}: {} {exact}",
+                expected[0]
+            );
+            for isa in bodies(kind) {
+                let mut found = vec![0.0; expected.len()];
+                run(Role::Prompt, isa, &x, weights, &mut found, shape);
+                assert_same_bits(&found, &expected, &format!("{kind:?} {isa} {fill} {sign}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_that_is_not_finite_is_nan_and_no_other() {
+    let mut rng = Rng::new(17);
+    for kind in TYPES {
+        let (rows, inner, outer) = (9, 2 * kind.n_weights(), 37);
+        let (bytes, _) = quantised(kind, &mut rng, outer * inner);
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut x = normal(&mut rng, rows * inner);
+            x[4 * inner + 3] = wrong;
+            for isa in bodies(kind) {
+                let mut y = vec![0.0; rows * outer];
+                run(Role::Prompt, isa, &x, over(kind, &bytes), &mut y, Shape { rows, inner, outer });
+                for (row, y) in y.chunks(outer).enumerate() {
+                    assert!(y.iter().all(|y| y.is_nan() == (row == 4)), "{kind:?} {isa} {wrong} row {row}");
                 }
             }
         }
@@ -58,26 +270,30 @@ fn a_row_over_blocks_is_the_same_alone_and_in_company() {
     let mut rng = Rng::new(12);
     for kind in TYPES {
         let (inner, outer) = (6 * kind.n_weights(), 301);
-        let x = normal(&mut rng, 70 * inner);
-        let (bytes, wide) = quantised(kind, &mut rng, outer * inner);
+        let x = normal(&mut rng, 140 * inner);
+        let (bytes, _) = quantised(kind, &mut rng, outer * inner);
         let alone_shape = Shape { rows: 1, inner, outer };
-        for role in ROLES {
-            for isa in isas_here() {
-                let mut alone = vec![0.0; 70 * outer];
-                for (x, y) in x.chunks(inner).zip(alone.chunks_mut(outer)) {
-                    run(role, isa, x, Weights::F32(&wide), y, alone_shape);
-                }
-                for (n_threads, first, rows) in
-                    [(1, 0, 70), (2, 1, 1), (3, 3, 2), (5, 5, 3), (2, 2, 4), (3, 9, 13), (5, 11, 33)]
-                {
-                    pool::set_active_threads(n_threads);
-                    let mut y = vec![0.0; rows * outer];
-                    let x = &x[first * inner..][..rows * inner];
-                    run(role, isa, x, over(kind, &bytes), &mut y, Shape { rows, inner, outer });
-                    let context =
-                        format!("{kind:?} {role:?} {isa} {n_threads} threads, {first}, {rows} rows");
-                    assert_same_bits(&y, &alone[first * outer..][..rows * outer], &context);
-                }
+        let mut alone = vec![0.0; 140 * outer];
+        for (x, y) in x.chunks(inner).zip(alone.chunks_mut(outer)) {
+            run(Role::Generated, Isa::Amx, x, over(kind, &bytes), y, alone_shape);
+        }
+        for isa in bodies(kind).into_iter().filter(|isa| *isa > Isa::Scalar) {
+            for (n_threads, first, rows) in [
+                (1, 0, 140),
+                (2, 1, 1),
+                (3, 3, 2),
+                (5, 5, 3),
+                (2, 2, 4),
+                (3, 9, 13),
+                (5, 11, 33),
+                (3, 2, 138),
+            ] {
+                pool::set_active_threads(n_threads);
+                let mut y = vec![0.0; rows * outer];
+                let x = &x[first * inner..][..rows * inner];
+                run(Role::Prompt, isa, x, over(kind, &bytes), &mut y, Shape { rows, inner, outer });
+                let context = format!("{kind:?} {isa} {n_threads} threads, {first}, {rows} rows");
+                assert_same_bits(&y, &alone[first * outer..][..rows * outer], &context);
             }
         }
         pool::set_active_threads(2);
@@ -92,7 +308,7 @@ fn broken_scales_show_in_their_rows_only() {
     // The scale of the second block of row 1 becomes NaN.
     bytes[1 + 3 * 34..][..2].copy_from_slice(&[0, 0x7e]);
     for role in ROLES {
-        for isa in isas_here() {
+        for isa in bodies(kind) {
             let mut y = [0.0; 3];
             run(role, isa, &[1.0; 64], over(kind, &bytes), &mut y, Shape { rows: 1, inner: 64, outer: 3 });
             assert!(y[0].is_finite() && y[1].is_nan() && y[2].is_finite(), "{role:?} {isa}: {y:?}");
