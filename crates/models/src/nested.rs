@@ -47,7 +47,9 @@ pub fn of_text(config: Value) -> Value {
     }
     for (key, value) in defaults.as_object().into_iter().flatten() {
         // A list of kinds of layers says more than a pattern.
-        if !text.contains_key(key) && !(key == "sliding_window_pattern" && text.contains_key("layer_types")) {
+        let is_told =
+            text.contains_key(key) || key == "sliding_window_pattern" && text.contains_key("layer_types");
+        if !is_told {
             text.insert(key.clone(), value.clone());
         }
     }
