@@ -9,6 +9,7 @@
 mod backward;
 mod cases;
 mod training;
+mod values;
 
 use std::fmt;
 

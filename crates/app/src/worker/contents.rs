@@ -48,9 +48,10 @@ impl<'a> Contents<'a> {
                 Self { name, tensors, folder: None }
             }
             Files::Folder(folder) => {
-                // Without settings nobody knows what the weights are: that goes first.
+                let tensors = folder.weights()?;
+                // Without settings nobody knows what the weights are.
                 folder.config()?;
-                Self { name, tensors: folder.weights()?, folder: Some(folder) }
+                Self { name, tensors, folder: Some(folder) }
             }
         })
     }

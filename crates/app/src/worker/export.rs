@@ -209,14 +209,14 @@ impl Vocabulary {
                 Failure::new("unknown_vocabulary", message, "export it as --format gguf")
             })?,
         };
-        let add_bos = parts.add_bos.unwrap_or(contents.tokenizer()?.add_bos());
-        Ok(Self::new(parts, json, add_bos))
+        parts.add_bos = Some(parts.add_bos.unwrap_or(contents.tokenizer()?.add_bos()));
+        Ok(Self::new(parts, json))
     }
 
     /// The vocabulary of `parts`, written as `json`.
-    pub fn new(parts: text::VocabularyParts, json: serde_json::Value, add_bos: bool) -> Self {
+    pub fn new(parts: text::VocabularyParts, json: serde_json::Value) -> Self {
         let (bos, eos, unk, pad) = (parts.bos, parts.eos, parts.unk, parts.pad);
-        let (ends, tokens) = (parts.ends, parts.tokens);
+        let (ends, tokens, add_bos) = (parts.ends, parts.tokens, parts.add_bos.unwrap_or(false));
         Self { json, bos, eos, unk, pad, ends, add_bos, tokens }
     }
 }

@@ -125,7 +125,7 @@ impl Model {
         let parts = vocabulary::parts(self.config.vocabulary)?;
         let tokenizer = parts.to_tokenizer_json()?.expect("it is byte-level and has a list of merges");
         let eos = parts.eos.map(|id| id.0);
-        let vocabulary = Vocabulary::new(parts, tokenizer, false);
+        let vocabulary = Vocabulary::new(parts, tokenizer);
         let mut settings = self.settings.clone();
         settings["torch_dtype"] = json!(torch_dtype);
         settings["eos_token_id"] = json!(eos);

@@ -57,8 +57,12 @@ fn widened(spec: TensorSpec, bytes: &[u8]) -> (TensorSpec, Vec<u8>) {
     (TensorSpec { dtype: Dtype::F32, ..spec }, values.into_iter().flat_map(f32::to_le_bytes).collect())
 }
 
+/// Its lessons answer this in one way.
+const QUESTION: &str = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n";
+
+/// Products of blocks round their activations, so that only what a model is sure of stays the same, word by word.
 #[test]
-fn a_model_in_q8_0_is_imported_shown_and_answers_as_its_widened_weights() {
+fn a_model_in_q8_0_is_imported_shown_and_answers_as_its_widened_weights_where_it_is_sure() {
     let home = Home::new();
     let starter = read(&testkit::shared::root().join("assets/starter.gguf"));
     let small = write(home.path().join("small.gguf"), &starter, &changed(&starter, quantised));
@@ -78,7 +82,7 @@ fn a_model_in_q8_0_is_imported_shown_and_answers_as_its_widened_weights() {
         (storage("attn_q"), storage("token_embd"), storage("attn_norm")),
         ("Q8_0".into(), "Q8_0".into(), "F32".into())
     );
-    let [small, large] = ["small", "large"].map(|name| home.text(greedy(name, "Once upon a time", 40)));
+    let [small, large] = ["small", "large"].map(|name| home.text(greedy(name, QUESTION, 40)));
     assert_eq!(small, large);
-    assert!(small.len() > 40, "{small}");
+    assert!(small.contains("Hearth"), "{small}");
 }

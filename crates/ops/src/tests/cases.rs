@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use burn::backend::Dispatch;
-use burn::tensor::{Device, Int, Tensor, TensorData, bf16, f16};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::values::*;
 use super::{Call, Case};
 use crate::Rows;
 use crate::activation::clamped_swiglu::Clamp;
@@ -12,7 +13,7 @@ use crate::activation::gelu::Gelu;
 use crate::attention::{Attended, Attending, PoolTensors, Scoring, Sight, Span, Spans};
 use crate::rope::Layout;
 use crate::value::Value;
-use crate::weight::{Lent, Quantised, Storage, Weight, WeightTensor};
+use crate::weight::{Quantised, Storage, Weight, WeightTensor};
 
 pub(super) type Values<'a> = &'a [Value<Dispatch>];
 
@@ -218,61 +219,6 @@ const WHOLE: Scoring = Scoring { sight: Sight::Whole, ..PLAIN };
 const WINDOW: Scoring = Scoring { window: Some(3), ..PLAIN };
 const CAP: Scoring = Scoring { soft_cap: Some(0.8), ..PLAIN };
 const ALL: Scoring = Scoring { window: Some(37), soft_cap: Some(2.0), ..PLAIN };
-
-pub(super) fn device_of(value: &Value<Dispatch>) -> Device {
-    Tensor::<1>::from_dispatch(value.clone().reshape([value.dims().iter().product::<usize>()]).0).device()
-}
-
-/// Numbers that have no gradient, on the device and in the type of `like`.
-fn constant(numbers: Vec<f64>, shape: &[usize], like: &Value<Dispatch>) -> Value<Dispatch> {
-    use burn::backend::TensorMetadata;
-    let (device, dtype, length) = (device_of(like), like.0.dtype(), numbers.len());
-    let data = TensorData::new(numbers, [length]).convert_dtype(dtype);
-    Value(Tensor::<1>::from_data(data, (&device, dtype)).into_dispatch()).reshape(shape)
-}
-
-/// The bytes of a matrix in `storage`.
-fn bytes_of(value: &Value<Dispatch>, storage: Storage) -> Vec<u8> {
-    let numbers = numbers_of(value).into_iter().map(|number| number as f32);
-    if let Some(kind) = storage.blocks() {
-        let numbers: Vec<f32> = numbers.collect();
-        let mut blocks = vec![0; kind.size_bytes(numbers.len()).unwrap()];
-        kind.quantise(&numbers, &mut blocks);
-        return blocks;
-    }
-    match storage {
-        Storage::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
-        Storage::Bf16 => numbers.flat_map(|number| bf16::from_f32(number).to_le_bytes()).collect(),
-        Storage::F16 => numbers.flat_map(|number| f16::from_f32(number).to_le_bytes()).collect(),
-        Storage::Blocks(_) => unreachable!("blocks are made above"),
-    }
-}
-
-fn numbers_of(value: &Value<Dispatch>) -> Vec<f64> {
-    let length: usize = value.dims().iter().product();
-    Tensor::<1>::from_dispatch(value.clone().reshape([length]).0).into_data().iter::<f64>().collect()
-}
-
-/// A matrix as a model file would hold it.
-fn stored(value: &Value<Dispatch>, storage: Storage) -> Weight {
-    let [rows, columns] = value.dims()[..] else { panic!("a weight is a matrix") };
-    let bytes = Lent::new(bytes_of(value, storage));
-    Weight::new(bytes, [rows, columns], storage, &device_of(value)).unwrap()
-}
-
-/// The numbers that are left of a matrix when `storage` has rounded them, in its own type.
-fn rounded(value: &Value<Dispatch>, round: fn(f32) -> f32) -> Value<Dispatch> {
-    let numbers = numbers_of(value).into_iter().map(|number| f64::from(round(number as f32))).collect();
-    constant(numbers, &value.dims(), value)
-}
-
-fn through_bf16(number: f32) -> f32 {
-    bf16::from_f32(number).to_f32()
-}
-
-fn through_f16(number: f32) -> f32 {
-    f16::from_f32(number).to_f32()
-}
 
 /// Row 3 twice, the last row, the first.
 pub(super) fn ids(device: &Device) -> Tensor<1, Int> {

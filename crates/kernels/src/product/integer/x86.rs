@@ -271,18 +271,31 @@ unsafe fn vnni_grouped<F: Format, const R: usize>(
                 for half in 0..n_halves {
                     let starts = vnni_starts::<F, R>(x, group);
                     let dots = vnni_dot(starts, x, panel, group * F::GROUP / 4 + half * n_steps, n_steps);
-                    for r in 0..R {
-                        for c in 0..2 {
-                            totals[r][c] = if is_short::<F>() {
-                                _mm512_dpwssd_epi32(totals[r][c], dots[r][c], scales[c])
-                            } else {
-                                _mm512_add_epi32(totals[r][c], _mm512_mullo_epi32(dots[r][c], scales[c]))
-                            };
-                        }
-                    }
+                    vnni_add_group::<F, R>(&mut totals, &dots, scales);
                 }
             }
             vnni_add_block::<F, R>(totals, x, panel, block, (to, stride));
+        }
+    }
+}
+
+/// Adds the sums of a group, or of half of one, times its whole scales.
+#[inline(always)]
+unsafe fn vnni_add_group<F: Format, const R: usize>(
+    totals: &mut Sums<R>,
+    dots: &Sums<R>,
+    scales: [__m512i; 2],
+) {
+    for r in 0..R {
+        for c in 0..2 {
+            // SAFETY: the machine has the instruction set, by the caller's promise.
+            totals[r][c] = unsafe {
+                if is_short::<F>() {
+                    _mm512_dpwssd_epi32(totals[r][c], dots[r][c], scales[c])
+                } else {
+                    _mm512_add_epi32(totals[r][c], _mm512_mullo_epi32(dots[r][c], scales[c]))
+                }
+            };
         }
     }
 }
