@@ -39,9 +39,9 @@ spec.loader.exec_module(make)
 CHANGES = {
     "gemma2": dict(query_pre_attn_scalar=24),
     "gemma3": dict(query_pre_attn_scalar=24),
-    "mistral": dict(sliding_window=None),
-    "ministral": dict(sliding_window=None, layer_types=["full_attention"] * 2),
-    "phi3": dict(sliding_window=None),
+    "mistral": dict(sliding_window=200),
+    "ministral": dict(sliding_window=200),
+    "phi3": dict(sliding_window=200),
     "phi3-short": dict(
         head_dim=16, tie_word_embeddings=True, original_max_position_embeddings=512, max_position_embeddings=1024,
         rope_parameters=dict(

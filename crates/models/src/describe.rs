@@ -86,7 +86,13 @@ impl Config {
         }
         self.describe_layers(dialect.keys, &mut config);
         if let Some(scaling) = self.rope.as_ref().and_then(scaling) {
+            if let Some(original) = scaling.get("short_factor").and(scaling.get(ORIGINAL)) {
+                config[ORIGINAL] = original.clone();
+            }
             config["rope_scaling"] = scaling;
+        } else if self.rope.is_some() && dialect.blocks.yarn_range == YarnRange::Exact {
+            // `transformers` stretches the angles of this family where nothing is said.
+            config["rope_scaling"] = json!({ "rope_type": "default" });
         }
         for (key, allowed) in dialect.fixed {
             // What is written as a word may be a number or a truth value.
@@ -155,6 +161,9 @@ impl Config {
     }
 }
 
+/// Where Phi 3 looks for its original context, besides what is said of its angles.
+const ORIGINAL: &str = "original_max_position_embeddings";
+
 /// How angles are stretched, as `rope_scaling` of a `config.json` says it.
 fn scaling(rope: &Rope) -> Option<serde_json::Value> {
     let amplitude = rope.amplitude;
@@ -174,7 +183,7 @@ fn scaling(rope: &Rope) -> Option<serde_json::Value> {
         Scaling::LongRope { short, .. } if short.is_empty() => return None,
         Scaling::LongRope { short, long, original } => json!({
             "rope_type": "longrope", "short_factor": short, "long_factor": long,
-            "original_max_position_embeddings": original, "attention_factor": amplitude,
+            "original_max_position_embeddings": original.round() as u64, "attention_factor": amplitude,
         }),
     })
 }
