@@ -48,10 +48,9 @@ impl<'a> Contents<'a> {
                 Self { name, tensors, folder: None }
             }
             Files::Folder(folder) => {
-                let tensors = folder.weights()?;
-                // Without settings nobody knows what the weights are.
+                // Without settings nobody knows what the weights are: that goes first.
                 folder.config()?;
-                Self { name, tensors, folder: Some(folder) }
+                Self { name, tensors: folder.weights()?, folder: Some(folder) }
             }
         })
     }
