@@ -43,6 +43,11 @@ pub use crate::nested::{name_in_text, of_text};
 
 use crate::{Config, Family};
 
+/// The family of decoders of this name.
+pub(crate) fn named(name: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|known| known.name == name).copied()
+}
+
 /// The family as which a folder can say all that a model of `family` has: several are called the same in GGUF files,
 /// and not every one of them has windows or experts in its settings.
 pub fn in_folder(family: &'static Family, config: &Config) -> &'static Family {

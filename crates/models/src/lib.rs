@@ -22,7 +22,6 @@ mod pass;
 mod probe;
 pub mod tensors;
 pub mod traffic;
-pub mod translate;
 
 // Words of this crate that others find in their own modules.
 use family::Names;

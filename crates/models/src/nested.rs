@@ -6,8 +6,6 @@
 
 use serde_json::{Value, json};
 
-use crate::families::FAMILIES;
-
 /// What tensors of the text begin with, and what they begin with where they stand alone.
 const PREFIXES: [(&str, &str); 4] = [
     ("model.language_model.", "model."),
@@ -36,7 +34,7 @@ pub fn of_text(config: Value) -> Value {
     let Some(Value::Object(text)) = config.get("text_config") else { return config };
     let mut text = text.clone();
     let kind = text.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    let family = FAMILIES.iter().find(|family| family.name == kind);
+    let family = crate::families::named(kind);
     let defaults = defaults(kind);
     let is_missing =
         |text: &serde_json::Map<String, Value>, key: &str| text.get(key).is_none_or(Value::is_null);
@@ -47,9 +45,8 @@ pub fn of_text(config: Value) -> Value {
     }
     for (key, value) in defaults.as_object().into_iter().flatten() {
         // A list of kinds of layers says more than a pattern.
-        let is_told =
-            text.contains_key(key) || key == "sliding_window_pattern" && text.contains_key("layer_types");
-        if !is_told {
+        let has_list = key == "sliding_window_pattern" && text.contains_key("layer_types");
+        if !text.contains_key(key) && !has_list {
             text.insert(key.clone(), value.clone());
         }
     }

@@ -1,5 +1,7 @@
 //! Where a model's weights come from: anything that finds a tensor by name.
 
+pub mod translate;
+
 use std::ops::Range;
 
 use formats::{Dtype, TensorFile};
@@ -178,5 +180,40 @@ mod tests {
         let n_usable =
             all.inspect(|dtype| assert_eq!(storage(*dtype).is_some(), dtype.is_usable(), "{dtype}"));
         assert_eq!(n_usable.filter(|dtype| dtype.is_usable()).count(), 3 + ops::weight::Quantised::ALL.len());
+    }
+
+    /// Numbers of a byte lie side by side in the blocks of a folder; scales are powers of two.
+    #[test]
+    fn blocks_and_scales_become_the_numbers_that_they_stand_for() {
+        struct Both(Vec<u8>);
+        impl Tensors for Both {
+            fn label(&self) -> &str {
+                "both"
+            }
+            fn find(&self, _: &str) -> Result<Option<Found>, Error> {
+                Ok(None)
+            }
+            fn raw(&self, name: &str) -> Result<Option<(Vec<usize>, Lent)>, Error> {
+                Ok(match name {
+                    "w_blocks" => Some((vec![1, 2, 16], Lent::new(self.0.clone()))),
+                    "w_scales" => Some((vec![1, 2], Lent::new(vec![127u8, 129]))),
+                    _ => None,
+                })
+            }
+        }
+        // What four bits stand for, by the specification of microscaling formats (OCP MX 1.0), section 5.3.
+        let numbers =
+            [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
+        let bytes: Vec<u8> = (0..32u8).map(|at| (at * 7 % 16) | (at * 5 % 16) << 4).collect();
+        let expected = bytes.iter().enumerate().flat_map(|(at, byte)| {
+            let scale = if at < 16 { 1.0 } else { 4.0 };
+            [byte & 15, byte >> 4].map(|bits| scale * numbers[usize::from(bits)])
+        });
+        let expected: Vec<f32> = expected.collect();
+        let found = blocks_and_scales(&Both(bytes.clone()), "w").unwrap().unwrap();
+        assert_eq!(found.shape, [1, 64]);
+        assert_eq!(found.storage.widen(found.bytes.as_slice()), expected);
+        assert!(blocks_and_scales(&Both(bytes), "v").unwrap().is_none());
+        assert!(matches!(blocks_and_scales(&Both(vec![0; 31]), "w"), Err(Error::Shape { .. })));
     }
 }

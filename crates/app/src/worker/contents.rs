@@ -48,7 +48,10 @@ impl<'a> Contents<'a> {
                 Self { name, tensors, folder: None }
             }
             Files::Folder(folder) => {
-                // Without settings nobody knows what the weights are: that goes first.
+                // Without settings nobody knows what weights are; but what was named has to be some first.
+                if folder.is_file() {
+                    folder.weights()?;
+                }
                 folder.config()?;
                 Self { name, tensors: folder.weights()?, folder: Some(folder) }
             }

@@ -7,7 +7,7 @@ use base::disk::{Disk, RealDisk, replace};
 use formats::metadata::Value;
 use formats::{Dtype, Metadata, TensorSpec, gguf, safetensors};
 use models::families::in_folder;
-use models::translate::{Translated, head_of, translate};
+use models::tensors::translate::{Translated, head_of, translate};
 use serde_json::json;
 use store::Store;
 

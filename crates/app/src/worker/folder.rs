@@ -79,6 +79,11 @@ impl Folder {
         Ok(Self { label: model.name.to_string(), place: Place::Store(files), weights: None })
     }
 
+    /// Whether a file of weights was named, and not the folder.
+    pub fn is_file(&self) -> bool {
+        self.weights.is_some()
+    }
+
     /// How errors name it.
     pub fn label(&self) -> &str {
         &self.label

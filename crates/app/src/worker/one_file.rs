@@ -7,7 +7,7 @@ use base::TokenId;
 use formats::metadata::{Array, Value};
 use formats::{Metadata, TensorEntry, TensorFile, TensorSpec};
 use models::encoder::Pooling;
-use models::translate::{Translated, translate};
+use models::tensors::translate::{Translated, translate};
 use models::{Config, Family};
 use ops::weight::Lent;
 use text::answer::{StopSources, stop_tokens};

@@ -48,7 +48,7 @@ fn files_that_are_no_models_are_refused() {
         ("page.gguf", b"<!DOCTYPE html><html>not here</html>", "wrong_kind"),
         ("four.gguf", b"GGUF", "bad_file"),
         ("cut.gguf", b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f\x01\0\0\0\0\0\0\0", "bad_file"),
-        ("archive.zip", b"PK\x03\x04 and more", "wrong_kind"),
+        ("archive.zip", b"PK\x03\x04 and more", "bad_file"),
     ];
     for (name, bytes, code) in cases {
         let path = home.path().join(name);
@@ -58,7 +58,7 @@ fn files_that_are_no_models_are_refused() {
         assert!(home.last(Job::Generate(direct)).is_err());
     }
     fails(&home, import(Path::new("/nowhere/at/all.gguf"), None, "bad"), "cannot_read", "all.gguf");
-    fails(&home, import(home.path(), None, "bad"), "cannot_read", "");
+    fails(&home, import(home.path(), None, "bad"), "bad_file", "config.json");
 }
 
 #[test]

@@ -386,8 +386,8 @@ fn names_and_values(
     dialects: [&'static models::Dialect; 2],
 ) -> Vec<Named> {
     let names: Vec<String> = file.tensors().iter().map(|tensor| tensor.name.clone()).collect();
-    let translated = models::translate::translate(file, &names, config, dialects).unwrap();
-    let named = |tensor: &models::translate::Translated<'_>| Named {
+    let translated = models::tensors::translate::translate(file, &names, config, dialects).unwrap();
+    let named = |tensor: &models::tensors::translate::Translated<'_>| Named {
         name: tensor.name.clone(),
         shape: tensor.shape.clone(),
         values: tensor.values().unwrap(),
