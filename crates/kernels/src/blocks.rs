@@ -4,7 +4,7 @@
 //! [`crate::product`] does, over the lanes that a type gives. Does not choose a type for a model.
 //!
 //! Widening a block is the definition of its weights. A product takes the same block as whole numbers under scales
-//! ([`Scales`]), which stand for the same weights.
+//! (`Scales`), which stand for the same weights.
 
 pub mod iq4_nl;
 pub mod iq4_xs;

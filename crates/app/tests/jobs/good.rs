@@ -100,7 +100,7 @@ fn many_answers_at_once_are_each_as_alone() {
 #[test]
 fn a_cancelled_answer_ends_and_keeps_what_it_said() {
     let home = Home::with_tiny();
-    let mut running = home.app.run(Job::Generate(greedy("starter", "a", 400)));
+    let mut running = home.app.run(Job::Generate(greedy("starter", "Once upon a time", 400)));
     let mut n_texts = 0;
     while let Some(event) = running.next() {
         match event {
