@@ -22,7 +22,7 @@ pub fn document(rng: &mut Rng) -> Document {
 
 /// Words that are to be said again, in their order.
 fn again(rng: &mut Rng) -> Exchange {
-    let words = different(rng, 1, 6).join(" ");
+    let words = different(rng, 1, 12).join(" ");
     let user = phrase(
         rng,
         "{Say|Repeat|Please say|Repeat after me:|Say the words|Say it again:|Copy this:|Write again:}",

@@ -87,8 +87,7 @@ impl<'a> Contents<'a> {
     /// # Errors
     /// A family that is not known.
     pub fn is_encoder(&self) -> Result<bool, Failure> {
-        let family = self.family()?;
-        Ok(models::families::ENCODERS.iter().any(|encoder| std::ptr::eq(*encoder, family)))
+        Ok(makes_vectors(self.family()?))
     }
 
     /// How the files write the family.
@@ -118,8 +117,7 @@ impl<'a> Contents<'a> {
     pub fn decoder_sizes(&self) -> Result<(&'static Family, Config), Failure> {
         let (family, config) = self.sizes()?;
         if self.is_encoder()? {
-            let message = format!("{}: it is an encoder, which makes vectors and writes no text", self.name);
-            return Err(Failure::new("wrong_task", message, format!("use `hearth embed {}`", self.name)));
+            return Err(no_writer(self.name));
         }
         Ok((family, config))
     }
@@ -224,4 +222,15 @@ impl<'a> Contents<'a> {
             None => Ok(Sayings { template, ..Sayings::of_gguf(self.tensors.metadata())? }),
         }
     }
+}
+
+/// Whether a family is one of encoders.
+pub(crate) fn makes_vectors(family: &'static Family) -> bool {
+    models::families::ENCODERS.iter().any(|encoder| std::ptr::eq(*encoder, family))
+}
+
+/// What an encoder answers who is asked to write.
+pub(crate) fn no_writer(name: &str) -> Failure {
+    let message = format!("{name}: it is an encoder, which makes vectors and writes no text");
+    Failure::new("wrong_task", message, format!("use `hearth embed {name}`"))
 }

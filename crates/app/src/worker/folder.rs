@@ -140,10 +140,7 @@ impl Folder {
     /// # Errors
     /// A family that is not known, or sizes that make no sense.
     pub fn family(&self) -> Result<(&'static Family, Config), Failure> {
-        let config = self.config()?;
-        let family = models::families::recognise_config(&config, &self.label)?;
-        let config = Config::from_hugging_face(&config, &family.hugging_face, &self.label)?;
-        Ok((family, config))
+        sizes(&self.config()?, &self.label)
     }
 
     /// The name of the file with the weights, or with the list of their shards.
@@ -336,6 +333,15 @@ fn is_shard(name: &str) -> bool {
     };
     let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number(count) && stem.rsplit_once('-').is_some_and(|(_, number)| is_number(number))
+}
+
+/// The family and the sizes that a `config.json`, that of the text, speaks of; errors call it `label`.
+///
+/// # Errors
+/// A family that is not known, or sizes that make no sense.
+pub(crate) fn sizes(config: &Value, label: &str) -> Result<(&'static Family, Config), Failure> {
+    let family = models::families::recognise_config(config, label)?;
+    Ok((family, Config::from_hugging_face(config, &family.hugging_face, label)?))
 }
 
 #[cfg(test)]

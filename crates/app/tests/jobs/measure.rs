@@ -122,28 +122,56 @@ fn a_model_that_is_elsewhere_is_known_by_its_header_alone() {
     assert_eq!(missing.unwrap_err().code, "not_found_there");
 }
 
-#[test]
-fn a_folder_that_is_elsewhere_is_known_by_its_settings_and_headers() {
+/// The files of the starter as a folder, and what `fit` says of that folder here.
+fn exported_starter() -> (Vec<(String, Vec<u8>)>, Fitting) {
     let home = Home::new();
     let out = home.path().join("exported");
     let export =
         Export { model: "starter".into(), out: out.clone(), format: Format::Safetensors, storage: None };
     home.last(Job::Export(export)).unwrap();
     let file = |name: &str| (name.to_owned(), std::fs::read(out.join(name)).unwrap());
-    let files: Vec<_> =
-        ["config.json", "tokenizer.json", "model.safetensors"].into_iter().map(file).collect();
-    let weights = files[2].1.clone();
-    let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap());
+    let files = ["config.json", "tokenizer.json", "model.safetensors"].into_iter().map(file).collect();
+    (files, fit(&home, out.to_str().unwrap(), &[64]).unwrap())
+}
+
+/// The bytes of a safetensors file before its tensors.
+fn header_bytes(file: &[u8]) -> u64 {
+    8 + u64::from_le_bytes(file[..8].try_into().unwrap())
+}
+
+#[test]
+fn a_folder_that_is_elsewhere_is_known_by_its_settings_and_headers() {
+    let (files, here) = exported_starter();
+    let (n_bytes, header) = (files[2].1.len() as u64, header_bytes(&files[2].1));
     let settings = files[0].1.len() as u64;
     let hub = hub(files);
     let there = fit_there(&hub, "hf.co/anna/poems").0.unwrap();
-    let here = fit(&home, out.to_str().unwrap(), &[64]).unwrap();
     assert_eq!(sizes(&there), sizes(&here));
-    assert_eq!(there.file_bytes, weights.len() as u64 - header);
+    assert_eq!(there.file_bytes, n_bytes - header);
     assert_eq!((there.take.as_deref(), there.is_offered), (Some("hf.co/anna/poems"), false));
     assert_eq!(hub.sent_bytes("model.safetensors"), header, "not a byte more than the header");
     assert_eq!(hub.sent_bytes("config.json"), settings);
     assert_eq!(hub.sent_bytes("tokenizer.json"), 0);
+}
+
+#[test]
+fn a_model_inside_a_multimodal_one_is_found_from_afar() {
+    let (mut files, here) = exported_starter();
+    let text: Value = serde_json::from_slice(&files[0].1).unwrap();
+    let whole =
+        json!({ "architectures": ["SomethingForPictures"], "model_type": "both", "text_config": text });
+    files[0].1 = whole.to_string().into_bytes();
+    let start = header_bytes(&files[2].1) as usize;
+    let header: serde_json::Map<String, Value> = serde_json::from_slice(&files[2].1[8..start]).unwrap();
+    let inside = |(name, entry): (String, Value)| match name.strip_prefix("model.") {
+        Some(rest) => (format!("model.language_model.{rest}"), entry),
+        None => (name, entry),
+    };
+    let header = Value::Object(header.into_iter().map(inside).collect()).to_string().into_bytes();
+    let length = (header.len() as u64).to_le_bytes();
+    files[2].1 = [&length[..], &header, &files[2].1[start..]].concat();
+    let there = fit_there(&hub(files), "hf.co/anna/poems").0.unwrap();
+    assert_eq!(sizes(&there), sizes(&here));
 }
 
 #[test]

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use base::Rng;
 use formats::{FileBytes, TensorEntry, TensorFile, gguf, safetensors};
-use models::families::FAMILIES;
-use models::{Config, Dialect, Family, recognise};
+use models::families::{name_in_text, of_text};
+use models::{Config, Dialect, recognise};
 use serde_json::Value;
 use store::Role;
 use store::pull::{Look, Remote, RemoteFile, Surroundings, look};
 
 use crate::Failure;
-use crate::worker::contents::Contents;
+use crate::worker::contents::{Contents, makes_vectors, no_writer};
 use crate::worker::fetch::Place;
-use crate::worker::open;
+use crate::worker::{folder, open};
 
 /// The longest `config.json` that is fetched.
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
@@ -82,12 +82,10 @@ fn of_gguf(name: &str, parts: Vec<TensorFile>) -> Result<Subject, Failure> {
 
 /// A folder of `transformers` by its `config.json`.
 fn of_settings(name: &str, settings: &Value, tensors: Vec<TensorEntry>) -> Result<Subject, Failure> {
-    let family: &'static Family = models::families::recognise_config(settings, name)?;
-    if !FAMILIES.iter().any(|decoder| std::ptr::eq(*decoder, family)) {
-        let message = format!("{name}: it turns texts into vectors and generates nothing");
-        return Err(Failure::new("unsupported_model", message, "`hearth embed` uses it"));
+    let (family, config) = folder::sizes(settings, name)?;
+    if makes_vectors(family) {
+        return Err(no_writer(name));
     }
-    let config = Config::from_hugging_face(settings, &family.hugging_face, name)?;
     Ok(Subject::new(name, config, &family.hugging_face, tensors))
 }
 
@@ -130,9 +128,11 @@ impl Headers<'_> {
             "safetensors" => {
                 let mut tensors = Vec::new();
                 for index in weights {
-                    tensors.extend_from_slice(self.header(index, &files[index], &SAFETENSORS)?.tensors());
+                    let header = self.header(index, &files[index], &SAFETENSORS)?;
+                    tensors.extend_from_slice(header.renamed(name_in_text)?.tensors());
                 }
-                let settings = self.settings(&files)?;
+                // A model inside a multimodal one is found as in a folder.
+                let settings = of_text(self.settings(&files)?);
                 of_settings(&self.name, &settings, tensors)
             }
             _ => {
