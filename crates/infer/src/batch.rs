@@ -1,13 +1,14 @@
 //! From a plan to the rows of one forward pass: prompt rows first, then generated rows.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ops::Rows;
 use ops::attention::{Span, Spans};
 
-use crate::SequenceId;
 use crate::plan::Plan;
 use crate::sequence::Sequence;
+use crate::{Place, SequenceId};
 
 /// The rows of one forward pass.
 #[derive(Clone, Debug, Default)]
@@ -37,17 +38,32 @@ impl Batch {
                 if from >= to {
                     continue;
                 }
-                batch.ids.extend(sequence.tokens[from..to].iter().map(|token| token.0));
+                for index in from..to {
+                    // Behind its last token, and behind those that are guessed.
+                    if index + 1 >= sequence.tokens.len() {
+                        batch.wanted.push(batch.ids.len());
+                        batch.owners.push(sequence.id);
+                    }
+                    batch.ids.push(sequence.token(index).0);
+                }
                 spans.0.push(Span { table: sequence.table.as_slice().into(), past: from, rows: to - from });
                 *role.count(&mut batch.rows) += to - from;
-                if to == sequence.tokens.len() {
-                    batch.wanted.push(batch.ids.len() - 1);
-                    batch.owners.push(sequence.id);
-                }
             }
         }
         batch.spans = Arc::new(spans);
         batch
+    }
+
+    /// The wanted rows of a sequence; they follow one another.
+    pub(crate) fn wanted_of(&self, id: SequenceId) -> Range<usize> {
+        let from = self.owners.iter().position(|owner| *owner == id).unwrap_or(self.owners.len());
+        let n = self.owners[from..].iter().take_while(|owner| **owner == id).count();
+        from..from + n
+    }
+
+    /// What row `row` is called.
+    pub(crate) fn place(&self, row: usize) -> Place {
+        Place { row, is_prompt: row < self.rows.prompt }
     }
 }
 

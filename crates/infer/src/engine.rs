@@ -1,11 +1,11 @@
 //! The loop: each call of [`Engine::step`] advances every sequence that the plan has room for.
 
-use base::TokenId;
 use models::Probe;
 
-use crate::plan::{Limits, Plan, View, plan};
+use crate::fair::Shares;
+use crate::plan::{Limits, Plan, Planned, View, plan};
 use crate::sample::Choice;
-use crate::sequence::{Request, Sequence, SequenceId};
+use crate::sequence::{Chosen, Request, Sequence, SequenceId};
 use crate::{Batch, Blocks, Error, Model};
 
 /// Why a sequence ended.
@@ -61,14 +61,17 @@ pub struct Engine<M> {
     blocks: Blocks,
     /// The oldest first.
     sequences: Vec<Sequence>,
+    shares: Shares,
     n_submitted: u64,
+    n_begun: u64,
 }
 
 impl<M: Model> Engine<M> {
     /// An engine with nothing to do.
     pub fn new(model: M, limits: Limits) -> Self {
         let blocks = Blocks::new(model.blocks(), limits.block);
-        Self { model, limits, blocks, sequences: Vec::new(), n_submitted: 0 }
+        let (sequences, shares) = (Vec::new(), Shares::default());
+        Self { model, limits, blocks, sequences, shares, n_submitted: 0, n_begun: 0 }
     }
 
     /// The model.
@@ -111,6 +114,7 @@ impl<M: Model> Engine<M> {
         if self.sequences.len() >= self.limits.waiting {
             return Err(Error::Full { waiting: self.sequences.len() });
         }
+        self.shares.enter(request.owner, self.sequences.iter().map(|sequence| sequence.request.owner));
         self.n_submitted += 1;
         let id = SequenceId(self.n_submitted);
         self.sequences.push(Sequence::new(id, request));
@@ -133,8 +137,42 @@ impl<M: Model> Engine<M> {
 
     /// The plan that [`Engine::step`] would follow.
     pub fn plan(&self) -> Plan {
-        let views: Vec<View> = self.sequences.iter().map(view).collect();
-        plan(&views, self.blocks.n_free(), self.limits)
+        let mut ranked: Vec<&Sequence> = self.sequences.iter().collect();
+        let served = |sequence: &Sequence| self.shares.of(sequence.request.owner);
+        ranked.sort_by_cached_key(|sequence| {
+            let turn = sequence.turn.unwrap_or(u64::MAX);
+            let served = if sequence.turn.is_some() { 0 } else { served(sequence) };
+            (sequence.request.class, turn, served, sequence.id)
+        });
+        // Who cannot be begun in this step need not be looked for.
+        let mut n_sought = self.limits.sequences;
+        let found: Vec<Vec<u32>> =
+            ranked.iter().map(|sequence| self.found(sequence, &mut n_sought)).collect();
+        let mut views = Vec::with_capacity(ranked.len());
+        for (sequence, found) in ranked.iter().zip(&found) {
+            views.push(View {
+                id: sequence.id,
+                class: sequence.request.class,
+                served: served(sequence),
+                n_tokens: sequence.tokens.len(),
+                n_computed: sequence.n_computed,
+                n_guessed: sequence.guessed.len(),
+                table: &sequence.table,
+                found,
+            });
+        }
+        plan(&views, &self.blocks, self.limits)
+    }
+
+    /// The pages that hold the beginning of a sequence without pages, while there are more to be looked for.
+    fn found(&self, sequence: &Sequence, n_sought: &mut usize) -> Vec<u32> {
+        match sequence.known() {
+            Some(known) if sequence.table.is_empty() && *n_sought > 0 => {
+                *n_sought -= 1;
+                self.blocks.find(known)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Computes one batch by a plan that was made for this engine as it is.
@@ -145,19 +183,19 @@ impl<M: Model> Engine<M> {
             return Vec::new();
         }
         let logits = self.model.forward(&batch, probe);
-        for planned in &plan.planned {
-            self.sequence(planned.id).n_computed += planned.rows;
-        }
-        let rows = logits.chunks_exact(self.model.vocabulary().max(1));
+        let rows: Vec<&[f32]> = logits.chunks_exact(self.model.vocabulary().max(1)).collect();
         let mut events = Vec::new();
-        for ((&id, &row), logits) in batch.owners.iter().zip(&batch.wanted).zip(rows) {
-            let place = Place { row, is_prompt: row < batch.rows.prompt };
-            self.commit(id, place, logits, &mut events);
+        for &planned in &plan.planned {
+            let wanted = batch.wanted_of(planned.id);
+            let places = batch.wanted[wanted.clone()].iter().map(|&row| batch.place(row));
+            let rows: Vec<(Place, &[f32])> = places.zip(rows[wanted].iter().copied()).collect();
+            self.commit(planned, &rows, &mut events);
         }
         events
     }
 
-    /// Takes pages from the preempted and gives them to the planned.
+    /// Takes pages from the preempted and gives them to the planned: those that were found first, because the others
+    /// may overwrite what nobody holds.
     fn reserve(&mut self, plan: &Plan) {
         for &id in &plan.preempted {
             let index = self.index(id);
@@ -167,35 +205,76 @@ impl<M: Model> Engine<M> {
         }
         for planned in &plan.planned {
             let index = self.index(planned.id);
+            let sequence = &mut self.sequences[index];
+            if planned.adopted > 0 {
+                let known = sequence.known().expect("pages are found for those who share");
+                let found = self.blocks.find(known);
+                self.blocks.adopt(&mut sequence.table, &found[..planned.adopted]);
+                sequence.n_computed = planned.from;
+            }
+            if sequence.turn.is_none() {
+                self.n_begun += 1;
+                sequence.turn = Some(self.n_begun);
+            }
+        }
+        for planned in &plan.planned {
+            let index = self.index(planned.id);
             self.blocks.grow(&mut self.sequences[index].table, planned.from + planned.rows);
         }
     }
 
-    fn commit(&mut self, id: SequenceId, place: Place, logits: &[f32], events: &mut Vec<Event>) {
-        let context = self.context();
+    /// Takes in what was computed for a sequence: of the rows behind its last token and behind guessed ones as many
+    /// as it would have chosen itself, and one more.
+    fn commit(&mut self, planned: Planned, rows: &[(Place, &[f32])], events: &mut Vec<Event>) {
+        let (id, context) = (planned.id, self.context());
         let sequence = self.sequence(id);
-        if sequence.request.max_tokens == 0 {
-            self.cancel(id);
-            return events.push(Event::Finished { id, reason: Reason::Length });
+        let guessed = std::mem::take(&mut sequence.guessed);
+        let n_guessed = rows.len().saturating_sub(1);
+        let (mut n_right, mut end) = (0, None);
+        for (index, &(place, logits)) in rows.iter().enumerate() {
+            match sequence.choose(logits, context) {
+                Chosen::Token(choice, reason) => {
+                    let is_right = index < n_guessed && guessed[index] == choice.chosen.token;
+                    events.push(Event::Token { id, choice, place });
+                    end = reason.map(|reason| Event::Finished { id, reason });
+                    if end.is_some() || !is_right {
+                        break;
+                    }
+                    n_right += 1;
+                }
+                Chosen::Nothing(reason) => {
+                    end = Some(Event::Finished { id, reason });
+                    break;
+                }
+                Chosen::NotFinite(error) => {
+                    end = Some(Event::Failed { id, error });
+                    break;
+                }
+            }
         }
-        let Some(choice) = sequence.sampler.choose(logits, sequence.request.alternatives) else {
-            let error = Error::NotFinite { sequence: id, position: sequence.tokens.len() - 1 };
-            self.cancel(id);
-            return events.push(Event::Failed { id, error });
-        };
-        let token: TokenId = choice.chosen.token;
-        if sequence.request.ends.contains(&token) {
-            self.cancel(id);
-            return events.push(Event::Finished { id, reason: Reason::End });
+        if !rows.is_empty() {
+            sequence.guess((n_guessed, n_right), context);
         }
-        sequence.tokens.push(token);
-        let is_full =
-            sequence.n_generated() >= sequence.request.max_tokens || sequence.tokens.len() >= context;
-        events.push(Event::Token { id, choice, place });
-        if is_full {
+        let owner = sequence.request.owner;
+        self.keep(planned);
+        self.shares.add(owner, planned.rows);
+        if let Some(event) = end {
             self.cancel(id);
-            events.push(Event::Finished { id, reason: Reason::Length });
+            events.push(event);
         }
+    }
+
+    /// Notes what is computed of a sequence, and lets others find it.
+    fn keep(&mut self, planned: Planned) {
+        let index = self.index(planned.id);
+        let sequence = &mut self.sequences[index];
+        // Its last token is not computed; where that was guessed wrong, what stands there is of no use.
+        sequence.n_computed = (planned.from + planned.rows).min(sequence.tokens.len() - 1);
+        let mut table = std::mem::take(&mut sequence.table);
+        if let Some(known) = sequence.known() {
+            self.blocks.keep(&mut table, known, planned.from..sequence.n_computed);
+        }
+        sequence.table = table;
     }
 
     fn index(&self, id: SequenceId) -> usize {
@@ -206,14 +285,5 @@ impl<M: Model> Engine<M> {
     fn sequence(&mut self, id: SequenceId) -> &mut Sequence {
         let index = self.index(id);
         &mut self.sequences[index]
-    }
-}
-
-fn view(sequence: &Sequence) -> View {
-    View {
-        id: sequence.id,
-        n_tokens: sequence.tokens.len(),
-        n_computed: sequence.n_computed,
-        n_blocks: sequence.table.len(),
     }
 }

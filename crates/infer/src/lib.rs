@@ -9,8 +9,10 @@
 mod answer;
 mod batch;
 mod blocks;
+mod draft;
 mod engine;
 mod error;
+pub mod fair;
 mod model;
 pub mod plan;
 pub mod sample;
@@ -24,7 +26,7 @@ pub use error::Error;
 pub use model::{LocalModel, Model};
 pub use plan::Limits;
 pub use sample::Sampling;
-pub use sequence::{Request, SequenceId};
+pub use sequence::{Beginning, Guessing, Request, SequenceId};
 
 /// Tokens a page of keys and values holds.
 pub const BLOCK: usize = 32;

@@ -1,23 +1,43 @@
 //! Who gets how many rows in the next step: a pure function from what is to what shall be done.
 //!
-//! Sequences that need one row (they are generating) are served first, so that a long prompt does not stop them;
-//! then prompts, the oldest first, in pieces that fit the budget. When pages run short, the youngest sequence that
-//! has nothing in this step yet gives its pages back and is computed again later. Nobody overtakes a sequence that
-//! waits for pages, so nobody starves.
+//! Sequences are ranked: the interactive before the batch, and of a class those that were begun first before those
+//! that wait to be begun. Who generates is served first, one row each and some for guesses, so that a long prompt
+//! does not stop anybody; then prompts, those first whose owner had least, in pieces that fit the budget. The budget
+//! of prompts is small while somebody waits for the next word. When pages run short, the last in rank that has
+//! nothing in this step yet gives its pages back and is computed again later. Nobody overtakes a sequence before it
+//! in rank that waits for pages, so nobody starves.
 
-use crate::SequenceId;
+use std::collections::HashMap;
+
+use crate::fair::Class;
+use crate::{Blocks, SequenceId};
 
 /// What planning needs to know of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct View<'a> {
     /// Which one.
     pub id: SequenceId,
+    /// How urgent it is.
+    pub class: Class,
+    /// Rows that its owner had so far.
+    pub served: u64,
     /// Tokens that it has.
     pub n_tokens: usize,
     /// Tokens whose keys and values stand in the cache; fewer than `n_tokens`.
     pub n_computed: usize,
+    /// Tokens that are guessed to follow.
+    pub n_guessed: usize,
     /// Pages that it holds.
-    pub n_blocks: usize,
+    pub table: &'a [u32],
+    /// Pages that hold its first tokens already, if it holds none.
+    pub found: &'a [u32],
+}
+
+impl View<'_> {
+    /// Whether it only lacks the row that gives the next token.
+    fn is_generating(&self) -> bool {
+        self.n_tokens - self.n_computed == 1 && !self.table.is_empty()
+    }
 }
 
 /// What a step may use.
@@ -25,6 +45,10 @@ pub struct View {
 pub struct Limits {
     /// Rows a step.
     pub rows: usize,
+    /// Rows of prompts in a step in which somebody waits for the next token of an answer.
+    pub rows_beside: usize,
+    /// Generated rows a step up to which there are guesses.
+    pub guesses: usize,
     /// Sequences a step.
     pub sequences: usize,
     /// Tokens a page.
@@ -34,8 +58,10 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    /// Of a machine with two cores: a row of a prompt takes about a thirtieth of the time of a step that generates,
+    /// so 32 of them beside it double that time; and up to 32 generated rows have the same arithmetic.
     fn default() -> Self {
-        Self { rows: 512, sequences: 64, block: crate::BLOCK, waiting: 1024 }
+        Self { rows: 512, rows_beside: 32, guesses: 32, sequences: 64, block: crate::BLOCK, waiting: 1024 }
     }
 }
 
@@ -44,9 +70,11 @@ impl Default for Limits {
 pub struct Planned {
     /// Which sequence.
     pub id: SequenceId,
+    /// How many of the pages found for it it takes first.
+    pub adopted: usize,
     /// The first of its tokens to compute.
     pub from: usize,
-    /// How many.
+    /// How many, with guessed ones behind its own.
     pub rows: usize,
 }
 
@@ -55,73 +83,164 @@ pub struct Planned {
 pub struct Plan {
     /// Sequences that give back all their pages first.
     pub preempted: Vec<SequenceId>,
-    /// Sequences that are computed, the oldest first.
+    /// Sequences that are computed, in the order in which they came.
     pub planned: Vec<Planned>,
 }
 
-/// Plans one step for `views`, the oldest first.
-pub fn plan(views: &[View], n_free: usize, limits: Limits) -> Plan {
-    let mut planner = Planner { views, limits, n_free, rows_left: limits.rows, plan: Plan::default() };
-    for (index, view) in views.iter().enumerate() {
-        if view.n_tokens - view.n_computed == 1 && view.n_blocks > 0 {
-            planner.give(index, 1);
-        }
-    }
-    for (index, view) in views.iter().enumerate() {
-        if planner.is_done(view.id) {
-            continue;
-        }
-        let wanted = view.n_tokens - view.n_computed;
-        let given = planner.give(index, wanted);
-        if given < wanted.min(limits.rows) {
-            break; // Nobody younger may take what this one waits for.
-        }
-    }
+/// Plans one step for `views`, the first in rank first, whose pages are of `blocks`.
+pub fn plan(views: &[View<'_>], blocks: &Blocks, limits: Limits) -> Plan {
+    let mut planner = Planner {
+        views,
+        blocks,
+        limits,
+        n_free: blocks.n_free(),
+        holders: HashMap::new(),
+        rows_left: limits.rows,
+        plan: Plan::default(),
+    };
+    planner.generating();
+    planner.prompts();
     planner.plan.planned.sort_by_key(|planned| planned.id);
     planner.plan
 }
 
 struct Planner<'a> {
-    views: &'a [View],
+    views: &'a [View<'a>],
+    blocks: &'a Blocks,
     limits: Limits,
     n_free: usize,
+    /// How many hold a page, where that is no longer what `blocks` says.
+    holders: HashMap<u32, u32>,
     rows_left: usize,
     plan: Plan,
 }
 
 impl Planner<'_> {
+    /// A row for each sequence that generates, and as many guesses as there is room for.
+    fn generating(&mut self) {
+        let n_generating = self.views.iter().filter(|view| view.is_generating()).count();
+        let guesses = self.limits.guesses.saturating_sub(n_generating) / n_generating.max(1);
+        for (index, view) in self.views.iter().enumerate() {
+            if view.is_generating() {
+                self.give(index, 1, view.n_guessed.min(guesses));
+            }
+        }
+    }
+
+    /// Rows for those that have more than one to go, those first whose owner had least.
+    fn prompts(&mut self) {
+        let is_awaited = |view: &View<'_>| view.class == Class::Interactive && self.is_done(view.id);
+        if self.views.iter().any(is_awaited) {
+            self.rows_left = self.rows_left.min(self.limits.rows_beside);
+        }
+        let mut order: Vec<usize> = (0..self.views.len()).collect();
+        order.sort_by_key(|&index| (self.views[index].class, self.views[index].served, index));
+        // Who waits for pages stops everybody behind it in rank.
+        let mut last = self.views.len();
+        for index in order {
+            if index > last || self.is_done(self.views[index].id) {
+                continue;
+            }
+            let missing = self.give(index, self.rows_left, 0);
+            if missing > 0 && self.rows_left > 0 {
+                last = index;
+            }
+        }
+    }
+
     fn is_done(&self, id: SequenceId) -> bool {
         self.plan.planned.iter().any(|planned| planned.id == id) || self.plan.preempted.contains(&id)
     }
 
-    /// Gives a sequence as many of `wanted` rows as there is room for, and says how many.
-    fn give(&mut self, index: usize, wanted: usize) -> usize {
+    /// Gives a sequence as many of its rows as there is room for, `most` at most, and says how many it could not
+    /// have of these; and of `guesses` as many as need nobody's pages.
+    fn give(&mut self, index: usize, most: usize, guesses: usize) -> usize {
         let view = self.views[index];
         if self.is_done(view.id) || self.plan.planned.len() == self.limits.sequences {
             return 0;
         }
-        let wanted = wanted.min(self.rows_left);
-        let block = self.limits.block;
-        let missing = |rows: usize| (view.n_computed + rows).div_ceil(block) - view.n_blocks;
-        let needed = missing(wanted);
-        while needed > self.n_free && self.preempt_younger_than(index) {}
-        let room = (view.n_blocks + self.n_free) * block - view.n_computed;
-        let rows = wanted.min(room);
-        if rows == 0 {
+        let mut start = Start::new(view, self.limits.block);
+        let most = most.min(self.rows_left);
+        let wanted = start.rows.min(most);
+        if wanted == 0 {
             return 0;
         }
-        self.n_free -= missing(rows);
-        self.rows_left -= rows;
-        self.plan.planned.push(Planned { id: view.id, from: view.n_computed, rows });
-        rows
+        while self.cost(&start, wanted) > self.n_free && self.preempt_behind(index) {}
+        // A page that is found costs no more than a page that is computed, but with none free it cannot be had.
+        while self.cost(&start, 1) > self.n_free && start.is_shortened() {}
+        let wanted = start.rows.min(most);
+        let Some(rows) = (1..=wanted).rev().find(|&rows| self.cost(&start, rows) <= self.n_free) else {
+            return wanted;
+        };
+        let more = guesses.min(self.rows_left - rows);
+        let with_guesses = (rows..=rows + more).rev().find(|&rows| self.cost(&start, rows) <= self.n_free);
+        let taken = with_guesses.unwrap_or(rows);
+        self.n_free -= self.cost(&start, taken);
+        for &page in start.adopted {
+            *self.holders.entry(page).or_insert_with(|| self.blocks.n_holders(page)) += 1;
+        }
+        self.rows_left -= taken;
+        let adopted = start.adopted.len();
+        self.plan.planned.push(Planned { id: view.id, adopted, from: start.from, rows: taken });
+        wanted - rows
     }
 
-    /// Takes the pages of the youngest sequence after `index` that holds some and is not planned yet.
-    fn preempt_younger_than(&mut self, index: usize) -> bool {
-        let victim = self.views[index + 1..].iter().rev().find(|v| v.n_blocks > 0 && !self.is_done(v.id));
-        let Some(victim) = victim.copied() else { return false };
-        self.n_free += victim.n_blocks;
+    /// Free pages that a sequence takes for `rows` rows.
+    fn cost(&self, start: &Start<'_>, rows: usize) -> usize {
+        let n_unheld = start.adopted.iter().filter(|&&page| self.n_holders(page) == 0).count();
+        (start.from + rows).div_ceil(self.limits.block).saturating_sub(start.n_pages) + n_unheld
+    }
+
+    fn n_holders(&self, page: u32) -> u32 {
+        self.holders.get(&page).copied().unwrap_or_else(|| self.blocks.n_holders(page))
+    }
+
+    /// Takes the pages of the last in rank behind `index` that holds some and is not planned yet.
+    fn preempt_behind(&mut self, index: usize) -> bool {
+        let mut behind = self.views[index + 1..].iter().rev();
+        let Some(victim) = behind.find(|view| !view.table.is_empty() && !self.is_done(view.id)) else {
+            return false;
+        };
+        for &page in victim.table {
+            let holders = self.holders.entry(page).or_insert_with(|| self.blocks.n_holders(page));
+            *holders -= 1;
+            self.n_free += usize::from(*holders == 0);
+        }
         self.plan.preempted.push(victim.id);
+        true
+    }
+}
+
+/// Where a sequence begins in this step.
+struct Start<'a> {
+    adopted: &'a [u32],
+    block: usize,
+    /// The first token to compute.
+    from: usize,
+    /// Tokens to compute from there.
+    rows: usize,
+    /// Pages that it has, with the adopted.
+    n_pages: usize,
+}
+
+impl<'a> Start<'a> {
+    fn new(view: View<'a>, block: usize) -> Self {
+        let adopted = if view.table.is_empty() { view.found } else { &[] };
+        let from = view.n_computed.max(adopted.len() * block);
+        let n_pages = view.table.len() + adopted.len();
+        Self { adopted, block, from, rows: view.n_tokens - from, n_pages }
+    }
+
+    /// Does without the last page that was found, if there is one.
+    fn is_shortened(&mut self) -> bool {
+        let Some((_, rest)) = self.adopted.split_last() else { return false };
+        *self = Self {
+            adopted: rest,
+            block: self.block,
+            from: self.from - self.block,
+            rows: self.rows + self.block,
+            n_pages: self.n_pages - 1,
+        };
         true
     }
 }
@@ -130,42 +249,138 @@ impl Planner<'_> {
 mod tests {
     use super::*;
 
-    fn view(id: u64, n_tokens: usize, n_computed: usize, n_blocks: usize) -> View {
-        View { id: SequenceId(id), n_tokens, n_computed, n_blocks }
+    /// A sequence of a test: its id, tokens, computed tokens and pages.
+    #[derive(Clone, Copy)]
+    struct Case {
+        id: u64,
+        counts: [usize; 3],
+        class: Class,
+        served: u64,
+        n_guessed: usize,
     }
 
-    fn check(views: &[View], n_free: usize, expected: &str) {
-        let limits = Limits { rows: 8, sequences: 3, block: 4, waiting: 9 };
-        let Plan { preempted, planned } = plan(views, n_free, limits);
-        let preempted: Vec<String> = preempted.iter().map(|id| format!("-{id}")).collect();
-        let planned: Vec<String> =
-            planned.iter().map(|p| format!("{}:{}+{}", p.id, p.from, p.rows)).collect();
-        assert_eq!([preempted, planned].concat().join(" "), expected);
+    fn case(id: u64, n_tokens: usize, n_computed: usize, n_pages: usize) -> Case {
+        let counts = [n_tokens, n_computed, n_pages];
+        Case { id, counts, class: Class::Interactive, served: 0, n_guessed: 0 }
+    }
+
+    const LIMITS: Limits = Limits { rows: 8, rows_beside: 8, guesses: 4, sequences: 3, block: 4, waiting: 9 };
+
+    fn check(cases: &[Case], n_free: usize, expected: &str) {
+        check_with(cases, n_free, LIMITS, expected);
+    }
+
+    fn check_with(cases: &[Case], n_free: usize, limits: Limits, expected: &str) {
+        let n_held: usize = cases.iter().map(|case| case.counts[2]).sum();
+        let mut blocks = Blocks::new(n_held + n_free, limits.block);
+        let mut tables = vec![Vec::new(); cases.len()];
+        for (table, case) in tables.iter_mut().zip(cases) {
+            blocks.grow(table, case.counts[2] * limits.block);
+        }
+        let view = |(case, table): (&Case, &'static [u32])| View {
+            id: SequenceId(case.id),
+            class: case.class,
+            served: case.served,
+            n_tokens: case.counts[0],
+            n_computed: case.counts[1],
+            n_guessed: case.n_guessed,
+            table,
+            found: &[],
+        };
+        let tables = tables.into_iter().map(|table| &*table.leak());
+        let views: Vec<View> = cases.iter().zip(tables).map(view).collect();
+        assert_eq!(told(&plan(&views, &blocks, limits)), expected);
+    }
+
+    fn told(Plan { preempted, planned }: &Plan) -> String {
+        let preempted = preempted.iter().map(|id| format!("-{id}"));
+        let planned = planned.iter().map(|p| match p.adopted {
+            0 => format!("{}:{}+{}", p.id, p.from, p.rows),
+            n => format!("{}:{}+{} on {n}", p.id, p.from, p.rows),
+        });
+        preempted.chain(planned).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn rows_go_to_generating_sequences_first_and_then_to_the_oldest_prompts() {
+    fn rows_go_to_generating_sequences_first_and_then_to_the_first_prompts() {
         check(&[], 9, "");
-        check(&[view(1, 5, 0, 0)], 9, "1:0+5");
-        check(&[view(1, 20, 0, 0)], 9, "1:0+8");
-        check(&[view(1, 20, 8, 2), view(2, 3, 2, 1)], 9, "1:8+7 2:2+1");
-        check(&[view(1, 5, 0, 0), view(2, 5, 0, 0), view(3, 5, 0, 0)], 9, "1:0+5 2:0+3");
-        check(
-            &[view(1, 2, 1, 1), view(2, 2, 1, 1), view(3, 2, 1, 1), view(4, 2, 1, 1)],
-            9,
-            "1:1+1 2:1+1 3:1+1",
-        );
+        check(&[case(1, 5, 0, 0)], 9, "1:0+5");
+        check(&[case(1, 20, 0, 0)], 9, "1:0+8");
+        check(&[case(1, 20, 8, 2), case(2, 3, 2, 1)], 9, "1:8+7 2:2+1");
+        check(&[case(1, 5, 0, 0), case(2, 5, 0, 0), case(3, 5, 0, 0)], 9, "1:0+5 2:0+3");
+        let four = [1, 2, 3, 4].map(|id| case(id, 2, 1, 1));
+        check(&four, 9, "1:1+1 2:1+1 3:1+1");
     }
 
     #[test]
-    fn the_youngest_gives_its_pages_to_the_oldest() {
-        check(&[view(1, 5, 4, 1), view(2, 5, 4, 1)], 0, "-2 1:4+1");
-        check(&[view(1, 5, 4, 1), view(2, 3, 2, 1), view(3, 3, 2, 1)], 0, "-3 1:4+1 2:2+1");
+    fn the_last_in_rank_gives_its_pages_to_the_first() {
+        check(&[case(1, 5, 4, 1), case(2, 5, 4, 1)], 0, "-2 1:4+1");
+        check(&[case(1, 5, 4, 1), case(2, 3, 2, 1), case(3, 3, 2, 1)], 0, "-3 1:4+1 2:2+1");
     }
 
     #[test]
     fn nobody_overtakes_a_sequence_that_waits_for_pages() {
-        check(&[view(1, 8, 0, 0), view(2, 2, 0, 0)], 1, "1:0+4");
-        check(&[view(1, 2, 1, 1), view(2, 20, 0, 0), view(3, 1, 0, 0)], 0, "1:1+1");
+        check(&[case(1, 8, 0, 0), case(2, 2, 0, 0)], 1, "1:0+4");
+        check(&[case(1, 2, 1, 1), case(2, 20, 0, 0), case(3, 1, 0, 0)], 0, "1:1+1");
+        // But one before it in rank may go on.
+        let served = Case { served: 9, ..case(1, 8, 4, 2) };
+        check(&[served, case(2, 20, 0, 0)], 0, "1:4+4");
+    }
+
+    #[test]
+    fn prompts_of_those_who_had_least_come_first() {
+        let anna = Case { served: 512, ..case(1, 20, 8, 2) };
+        check(&[anna, case(2, 3, 0, 0)], 9, "1:8+5 2:0+3");
+        let batch = Case { class: Class::Batch, ..case(2, 3, 0, 0) };
+        check(&[anna, batch], 9, "1:8+8");
+    }
+
+    #[test]
+    fn a_prompt_is_cut_small_while_somebody_waits_for_words() {
+        let limits = Limits { rows_beside: 2, ..LIMITS };
+        check_with(&[case(1, 3, 2, 1), case(2, 20, 0, 0)], 9, limits, "1:2+1 2:0+2");
+        let batch = Case { class: Class::Batch, ..case(1, 3, 2, 1) };
+        check_with(&[case(2, 20, 0, 0), batch], 9, limits, "1:2+1 2:0+7");
+    }
+
+    #[test]
+    fn guesses_share_the_rows_that_generated_rows_leave_and_take_no_pages_from_others() {
+        let guessing = |id, n_tokens, n_pages, n_guessed| Case {
+            n_guessed,
+            ..case(id, n_tokens, n_tokens - 1, n_pages)
+        };
+        check(&[guessing(1, 2, 1, 9)], 9, "1:1+4");
+        check(&[guessing(1, 2, 1, 2)], 9, "1:1+3");
+        check(&[guessing(1, 2, 1, 9), guessing(2, 2, 1, 9)], 9, "1:1+2 2:1+2");
+        check(&[guessing(1, 3, 1, 9), case(2, 2, 1, 1)], 0, "1:2+2 2:1+1");
+        check(&[guessing(1, 4, 1, 3), case(2, 8, 4, 2)], 0, "1:3+1 2:4+4");
+    }
+
+    #[test]
+    fn pages_that_are_found_are_not_computed() {
+        let mut blocks = Blocks::new(5, 4);
+        let mut held = Vec::new();
+        blocks.grow(&mut held, 8);
+        let view = |id, table, found| View {
+            id: SequenceId(id),
+            class: Class::Interactive,
+            served: 0,
+            n_tokens: 10,
+            n_computed: 4 * usize::min(<[u32]>::len(table), 1),
+            n_guessed: 0,
+            table,
+            found,
+        };
+        let views = [view(1, &held[..1], &[]), view(2, &[], &held)];
+        assert_eq!(told(&plan(&views[1..], &blocks, LIMITS)), "2:8+2 on 2");
+        assert_eq!(told(&plan(&views, &blocks, LIMITS)), "1:4+6 2:8+2 on 2");
+        // What another sequence still holds is not free when that one is preempted for it.
+        let mut full = Blocks::new(2, 4);
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        full.grow(&mut first, 4);
+        full.grow(&mut second, 4);
+        let generating = View { n_tokens: 5, ..view(1, &first, &[]) };
+        let views = [generating, view(2, &second, &[]), view(3, &[], &second)];
+        assert_eq!(told(&plan(&views, &full, LIMITS)), "-2 1:4+1");
     }
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use base::TokenId;
 
-use crate::sample::{Sampler, Sampling};
+use crate::blocks::Known;
+use crate::draft::{LONGEST_GUESS, Lookup};
+use crate::fair::{Class, Owner};
+use crate::sample::{Choice, Sampler, Sampling};
+use crate::{Error, Reason};
 
 /// Names a sequence for as long as the process lives; later ones are larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +33,69 @@ pub struct Request {
     pub max_tokens: usize,
     /// How many likely tokens to name beside each chosen one.
     pub alternatives: usize,
+    /// Whose it is.
+    pub owner: Owner,
+    /// How urgent it is.
+    pub class: Class,
+    /// Whether computed beginnings of other texts serve it too.
+    pub beginning: Beginning,
+    /// Whether next tokens are guessed.
+    pub guessing: Guessing,
+}
+
+impl Request {
+    /// To continue `prompt` by the likeliest token, `max_tokens` times.
+    pub fn new(prompt: Vec<TokenId>, max_tokens: usize) -> Self {
+        Self {
+            prompt,
+            sampling: Sampling::default(),
+            ends: [].into(),
+            max_tokens,
+            alternatives: 0,
+            owner: Owner::default(),
+            class: Class::default(),
+            beginning: Beginning::default(),
+            guessing: Guessing::default(),
+        }
+    }
+}
+
+/// Whether computed beginnings of other texts serve a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// Those of sequences with the same salt do: each of several people who must not notice each other has one.
+    Shared {
+        /// Who shares.
+        salt: u64,
+    },
+    /// Every row is computed, so that it can be looked at.
+    Computed,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self::Shared { salt: 0 }
+    }
+}
+
+/// Whether next tokens are guessed and verified. The answer is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guessing {
+    /// From the prompt and the answer so far.
+    #[default]
+    Lookup,
+    /// Never.
+    Off,
+}
+
+/// What a row of logits gave a sequence.
+pub(crate) enum Chosen {
+    /// A token, and why it is the last if it is.
+    Token(Choice, Option<Reason>),
+    /// The end, without a token.
+    Nothing(Reason),
+    /// Logits that are no numbers.
+    NotFinite(Error),
 }
 
 /// A sequence in the engine.
@@ -40,26 +107,89 @@ pub(crate) struct Sequence {
     pub n_prompt: usize,
     /// Tokens whose keys and values stand in the cache.
     pub n_computed: usize,
+    /// Tokens that are guessed to follow.
+    pub guessed: Vec<TokenId>,
     /// The pages that hold them, in order.
     pub table: Vec<u32>,
+    /// When it was begun, among all that were.
+    pub turn: Option<u64>,
     pub sampler: Sampler,
+    pub lookup: Option<Lookup>,
     pub request: Request,
 }
 
 impl Sequence {
     pub fn new(id: SequenceId, request: Request) -> Self {
+        let lookup = match request.guessing {
+            Guessing::Lookup => Some(Lookup::new(&request.prompt)),
+            Guessing::Off => None,
+        };
         Self {
             id,
             tokens: request.prompt.clone(),
             n_prompt: request.prompt.len(),
             n_computed: 0,
+            guessed: Vec::new(),
             table: Vec::new(),
+            turn: None,
             sampler: Sampler::new(request.sampling.clone(), &request.prompt),
+            lookup,
             request,
         }
     }
 
     pub fn n_generated(&self) -> usize {
         self.tokens.len() - self.n_prompt
+    }
+
+    /// What its pages are found by, if they may be.
+    pub fn known(&self) -> Option<Known<'_>> {
+        match self.request.beginning {
+            Beginning::Shared { salt } => Some(Known { salt, tokens: &self.tokens, n_prompt: self.n_prompt }),
+            Beginning::Computed => None,
+        }
+    }
+
+    /// The token `index`, of its own or guessed.
+    pub fn token(&self, index: usize) -> TokenId {
+        match index.checked_sub(self.tokens.len()) {
+            None => self.tokens[index],
+            Some(index) => self.guessed[index],
+        }
+    }
+
+    /// Chooses the next token from a row of logits `[V]`.
+    pub fn choose(&mut self, logits: &[f32], context: usize) -> Chosen {
+        if self.request.max_tokens == 0 {
+            return Chosen::Nothing(Reason::Length);
+        }
+        let Some(choice) = self.sampler.choose(logits, self.request.alternatives) else {
+            return Chosen::NotFinite(Error::NotFinite {
+                sequence: self.id,
+                position: self.tokens.len() - 1,
+            });
+        };
+        let token = choice.chosen.token;
+        if self.request.ends.contains(&token) {
+            return Chosen::Nothing(Reason::End);
+        }
+        self.tokens.push(token);
+        if let Some(lookup) = &mut self.lookup {
+            lookup.push(token);
+        }
+        let is_full = self.n_generated() >= self.request.max_tokens || self.tokens.len() >= context;
+        Chosen::Token(choice, is_full.then_some(Reason::Length))
+    }
+
+    /// Guesses anew; of so many guessed tokens that were computed, so many were right.
+    pub fn guess(&mut self, (n_guessed, n_right): (usize, usize), context: usize) {
+        // The last token of an answer needs no successor.
+        let n_left = self.request.max_tokens.saturating_sub(self.n_generated() + 1);
+        let n_room = context.saturating_sub(self.tokens.len() + 1);
+        let Some(lookup) = &mut self.lookup else { return };
+        if n_guessed > 0 {
+            lookup.learn(n_guessed, n_right);
+        }
+        self.guessed = lookup.guess(n_left.min(n_room).min(LONGEST_GUESS));
     }
 }

@@ -1,7 +1,7 @@
 //! A model that is ready: its weights, its vocabulary, and the answers that it is giving.
 
 use base::TokenId;
-use infer::{Engine, Event as Step, Limits, LocalModel, Request, SequenceId};
+use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request, SequenceId};
 use ops::device::Device;
 use store::Store;
 use text::answer::AnswerParser;
@@ -14,7 +14,7 @@ use super::inspect::Inspector;
 use super::live::{Live, Prepared};
 use super::open::Source;
 use crate::Failure;
-use crate::job::{Prompt, Sampling};
+use crate::job::{Detail, Prompt, Sampling};
 
 /// Bytes that keys and values may take, at most.
 pub(super) const CACHE_BYTES: usize = 2 << 30;
@@ -59,11 +59,11 @@ impl Loaded {
         let sampling = task.generate.sampling.over(&source.said.sampling()).over(&Sampling::usual());
         let sampling = Sampling { seed: sampling.seed.or(Some(task.drawn_seed)), ..sampling };
         let request = Request {
-            prompt: prompt.clone(),
             sampling: settings(&sampling),
             ends,
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
             alternatives: task.generate.detail.alternatives.min(MAX_ALTERNATIVES),
+            ..looked_at(task.generate.detail, prompt.clone())
         };
         let id = self.engine.submit(request)?;
         task.generate.sampling = sampling;
@@ -177,6 +177,15 @@ pub(super) fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Resul
         message,
         "import the model with the vocabulary that belongs to it",
     ))
+}
+
+/// A request with nothing left out and nothing guessed where somebody looks at what each step does.
+fn looked_at(detail: Detail, prompt: Vec<TokenId>) -> Request {
+    let plain = Request::new(prompt, 0);
+    match detail.lens || detail.timing {
+        true => Request { beginning: Beginning::Computed, guessing: Guessing::Off, ..plain },
+        false => plain,
+    }
 }
 
 /// The sampler's settings; what nobody says changes nothing.

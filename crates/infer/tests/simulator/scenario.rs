@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base::{Rng, TokenId};
-use infer::{Engine, Event, Limits, Model, Reason, Request, Sampling, SequenceId};
+use infer::fair::{Class, Owner};
+use infer::{Beginning, Engine, Event, Guessing, Limits, Model, Reason, Request, Sampling, SequenceId};
 
 /// What a model must be like for a scenario to be made for it.
 #[derive(Clone, Copy)]
@@ -41,22 +42,42 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     pub n_preempted: usize,
     pub n_cancelled: usize,
+    /// Pages that were found instead of computed.
+    pub n_adopted: usize,
+    /// Tokens that came in a step with others of their sequence.
+    pub n_guessed_right: usize,
 }
 
 impl Scenario {
     pub fn new(seed: u64, sizes: Sizes) -> Self {
         let mut rng = Rng::new(seed);
         let n = 2 + rng.below(6);
-        let arrivals = (0..n).map(|_| arrival(&mut rng, sizes)).collect();
+        let beginning = tokens(&mut rng, sizes.longest_prompt, sizes.vocabulary);
+        let arrivals = (0..n).map(|_| arrival(&mut rng, sizes, &beginning)).collect();
         let rows = [3, 7, 16, 40, 512][rng.below(5)];
         let sequences = [2, 4, 64][rng.below(3)];
-        Self { arrivals, limits: Limits { rows, sequences, ..Limits::default() } }
+        let (rows_beside, guesses) = ([2, 32][rng.below(2)], [2, 8, 32][rng.below(3)]);
+        Self { arrivals, limits: Limits { rows, rows_beside, guesses, sequences, ..Limits::default() } }
     }
 }
 
-fn arrival(rng: &mut Rng, sizes: Sizes) -> Arrival {
-    let length = 1 + rng.below(sizes.longest_prompt);
-    let prompt = (0..length).map(|_| TokenId(rng.below(sizes.vocabulary) as u32)).collect();
+/// Between one and `most` tokens, at times the same few again and again.
+fn tokens(rng: &mut Rng, most: usize, vocabulary: usize) -> Vec<TokenId> {
+    let (n, period) = (1 + rng.below(most), [usize::MAX, 7][rng.below(2)]);
+    let mut tokens: Vec<TokenId> = Vec::with_capacity(n);
+    for index in 0..n {
+        let repeated = index.checked_sub(period).map(|before| tokens[before]);
+        tokens.push(repeated.unwrap_or_else(|| TokenId(rng.below(vocabulary) as u32)));
+    }
+    tokens
+}
+
+fn arrival(rng: &mut Rng, sizes: Sizes, beginning: &[TokenId]) -> Arrival {
+    let mut prompt = tokens(rng, sizes.longest_prompt, sizes.vocabulary);
+    if rng.below(2) == 0 {
+        let n_shared = rng.below(prompt.len().min(beginning.len()) + 1);
+        prompt[..n_shared].copy_from_slice(&beginning[..n_shared]);
+    }
     let sampling = Sampling {
         temperature: [0.0, 0.8, 1.3][rng.below(3)],
         top_k: [0, 5, 40][rng.below(3)],
@@ -66,8 +87,16 @@ fn arrival(rng: &mut Rng, sizes: Sizes) -> Arrival {
         ..Sampling::default()
     };
     let ends: Arc<[TokenId]> = if rng.below(2) == 0 { [TokenId(1), TokenId(2)].into() } else { [].into() };
-    let request =
-        Request { prompt, sampling, ends, max_tokens: 1 + rng.below(sizes.longest_answer), alternatives: 0 };
+    let request = Request {
+        sampling,
+        ends,
+        owner: Owner(rng.below(3) as u64),
+        class: [Class::Interactive, Class::Batch][rng.below(2)],
+        beginning: [Beginning::Shared { salt: 0 }, Beginning::Shared { salt: 1 }, Beginning::Computed]
+            [rng.below(3)],
+        guessing: [Guessing::Lookup, Guessing::Lookup, Guessing::Off][rng.below(3)],
+        ..Request::new(prompt, 1 + rng.below(sizes.longest_answer))
+    };
     let cancelled_after = (rng.below(5) == 0).then(|| rng.below(12));
     Arrival { step: rng.below(20), cancelled_after, request }
 }
@@ -98,13 +127,18 @@ pub fn run<M: Model>(engine: &mut Engine<M>, scenario: &Scenario) -> Report {
         }
         let plan = engine.plan();
         report.n_preempted += plan.preempted.len();
+        report.n_adopted += plan.planned.iter().map(|planned| planned.adopted).sum::<usize>();
         assert!(plan.planned.iter().map(|p| p.rows).sum::<usize>() <= scenario.limits.rows, "too many rows");
         assert!(plan.planned.len() <= scenario.limits.sequences, "too many sequences");
         if !plan.planned.is_empty() || running.is_empty() {
             last_progress = step;
         }
         assert!(step - last_progress < 2, "nothing was planned although sequences wait");
+        let mut told = BTreeSet::new();
         for event in engine.step(None) {
+            if let Event::Token { id, .. } = event {
+                report.n_guessed_right += usize::from(!told.insert(id));
+            }
             note(event, &mut running, &mut report);
         }
         assert!(step < 20_000, "somebody starves");
@@ -128,9 +162,10 @@ fn note(event: Event, running: &mut BTreeMap<SequenceId, usize>, report: &mut Re
     }
 }
 
-/// Runs one request with the engine to itself.
+/// Runs one request with the engine to itself, without guesses.
 pub fn alone<M: Model>(engine: &mut Engine<M>, request: &Request) -> Outcome {
-    let arrival = Arrival { step: 0, cancelled_after: None, request: request.clone() };
+    let request = Request { guessing: Guessing::Off, ..request.clone() };
+    let arrival = Arrival { step: 0, cancelled_after: None, request };
     let scenario = Scenario { arrivals: vec![arrival], limits: Limits::default() };
     run(engine, &scenario).outcomes.remove(0)
 }

@@ -1,10 +1,9 @@
 //! How fast a model reads and writes here: a prompt, then tokens behind it, several times over.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use base::{Rng, TokenId};
-use infer::{Engine, Event as Step, Limits, LocalModel, Request, Sampling};
+use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request};
 
 use crate::event::measure::Spread;
 use crate::{Failure, job};
@@ -47,13 +46,8 @@ pub(crate) fn runs(
 
 fn run(engine: &mut Engine<LocalModel>, prompt: Vec<TokenId>, n_generated: usize) -> Result<Run, Failure> {
     let n_prompt = prompt.len();
-    let request = Request {
-        prompt,
-        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
-        ends: Arc::from([]),
-        max_tokens: n_generated + 1,
-        alternatives: 0,
-    };
+    let plain = Request::new(prompt, n_generated + 1);
+    let request = Request { beginning: Beginning::Computed, guessing: Guessing::Off, ..plain };
     engine.submit(request)?;
     let begun = Instant::now();
     let mut first = None;

@@ -19,7 +19,7 @@ pub(super) fn write(parameters: &Parameters, tokenizer: &Tokenizer, prompt: &str
     let ends: Vec<TokenId> =
         (0..tokenizer.len() as u32).map(TokenId).filter(|&id| tokenizer.is_end(id)).collect();
     let max_tokens = LENGTH.min(context - prompt.len());
-    let request = Request { prompt, sampling, ends: ends.into(), max_tokens, alternatives: 0 };
+    let request = Request { sampling, ends: ends.into(), ..Request::new(prompt, max_tokens) };
     let mut engine = Engine::new(LocalModel::new(parameters.decoder(), CACHE_BYTES), Limits::default());
     engine.submit(request).ok()?;
     let mut said = Vec::new();
