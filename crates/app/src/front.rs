@@ -13,8 +13,9 @@ use store::found::{Folder, Place as FoundIn};
 use crate::clock::RealClock;
 use crate::job::Job;
 use crate::running::{Reporter, Running};
+use crate::worker::means::Means;
 use crate::worker::training::Place;
-use crate::worker::{self, Device, Task};
+use crate::worker::{self, Task};
 use crate::{Failure, Network};
 
 /// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
@@ -28,6 +29,8 @@ pub struct Settings {
     pub isa: Option<String>,
     /// `cpu` (the default) or `gpu`.
     pub device: Option<String>,
+    /// What keys and values are kept in: `f32`, `f16`, `q8_0` or `q4_0`; absent, it follows from the weights.
+    pub kept: Option<String>,
     /// How the network is reached when somebody asks for it.
     pub network: Network,
     /// Where Ollama keeps its models, which are used in place.
@@ -41,7 +44,7 @@ pub struct App {
     tasks: Sender<Task>,
     store: Arc<Store>,
     home: PathBuf,
-    device: Device,
+    means: Means,
     network: Network,
     clock: Arc<dyn Clock>,
 }
@@ -65,15 +68,15 @@ impl App {
         if let Some(n_threads) = settings.n_threads {
             kernels::pool::set_active_threads(n_threads);
         }
-        let device = Device::parse(settings.device.as_deref().unwrap_or("cpu"))?;
+        let means = Means::parse(settings.device.as_deref(), settings.kept.as_deref())?;
         let store = Store::open(Arc::new(RealDisk), &settings.home)?.with_folders(folders(&settings));
         let store = Arc::new(store);
-        let tasks = worker::start(store.clone(), device)?;
+        let tasks = worker::start(store.clone(), means)?;
         Ok(Self {
             tasks,
             store,
             home: settings.home,
-            device,
+            means,
             network: settings.network,
             clock: Arc::new(RealClock),
         })
@@ -93,7 +96,10 @@ impl App {
             Job::Train(train) => self.run_training(train, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
             Job::Embed(embed) => self.run_embed(embed, reporter),
-            Job::Fit(fit) => self.run_fetch(reporter, move |place| worker::measure::run_fit(place, &fit)),
+            Job::Fit(fit) => {
+                let means = self.means;
+                self.run_fetch(reporter, move |place| worker::measure::run_fit(place, &fit, means))
+            }
             Job::Pull(pull) => self.run_fetch(reporter, move |place| place.pull(&pull)),
             Job::Outdated { model } => {
                 self.run_fetch(reporter, move |place| place.outdated(model.as_deref()))
@@ -124,16 +130,16 @@ impl App {
     }
 
     fn run_embed(&self, embed: crate::job::embed::Embed, reporter: Reporter) {
-        let (store, device) = (self.store.clone(), self.device);
+        let (store, means) = (self.store.clone(), self.means);
         self.on_a_thread("embed", reporter, move |reporter| {
-            worker::embed::run(&store, &embed, &device.tensors(), reporter)
+            worker::embed::run(&store, &embed, &means.device.tensors(), reporter)
         });
     }
 
     fn run_bench(&self, bench: crate::job::measure::Bench, reporter: Reporter) {
-        let (store, device) = (self.store.clone(), self.device);
+        let (store, means) = (self.store.clone(), self.means);
         self.on_a_thread("bench", reporter, move |reporter| {
-            worker::measure::run_bench(&store, &bench, device.tensors(), reporter)
+            worker::measure::run_bench(&store, &bench, means, reporter)
         });
     }
 

@@ -10,6 +10,7 @@ use crate::job::Generate;
 use crate::running::Reporter;
 use crate::{Event, Failure};
 use loaded::Loaded;
+use means::Means;
 
 mod contents;
 mod convert;
@@ -22,6 +23,7 @@ mod inspect;
 pub(crate) mod library;
 mod live;
 mod loaded;
+pub(crate) mod means;
 pub(crate) mod measure;
 mod one_file;
 mod open;
@@ -44,46 +46,10 @@ pub(crate) struct Task {
     pub reporter: Reporter,
 }
 
-/// Where models compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Device {
-    Cpu,
-    #[cfg(feature = "gpu")]
-    Gpu,
-}
-
-impl Device {
-    pub fn parse(name: &str) -> Result<Self, Failure> {
-        match name {
-            "cpu" => Ok(Self::Cpu),
-            #[cfg(feature = "gpu")]
-            "gpu" => Ok(Self::Gpu),
-            #[cfg(not(feature = "gpu"))]
-            "gpu" => Err(Failure::new(
-                "bad_setting",
-                "this build of Hearth has no GPU support",
-                "build it with `--features gpu`, or leave the device at cpu",
-            )),
-            other => {
-                let message = format!("there is no device \"{other}\"");
-                Err(Failure::new("bad_setting", message, "use cpu or gpu"))
-            }
-        }
-    }
-
-    pub fn tensors(self) -> ops::device::Device {
-        match self {
-            Self::Cpu => ops::device::cpu(),
-            #[cfg(feature = "gpu")]
-            Self::Gpu => ops::device::gpu(),
-        }
-    }
-}
-
 /// Starts the thread that computes answers; it ends when nobody can send it tasks any more.
-pub(crate) fn start(store: Arc<Store>, device: Device) -> Result<Sender<Task>, Failure> {
+pub(crate) fn start(store: Arc<Store>, means: Means) -> Result<Sender<Task>, Failure> {
     let (sender, tasks) = channel();
-    let worker = Worker { tasks, store, device, loaded: Vec::new() };
+    let worker = Worker { tasks, store, means, loaded: Vec::new() };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
     match started {
         Ok(_) => Ok(sender),
@@ -97,7 +63,7 @@ pub(crate) fn start(store: Arc<Store>, device: Device) -> Result<Sender<Task>, F
 struct Worker {
     tasks: Receiver<Task>,
     store: Arc<Store>,
-    device: Device,
+    means: Means,
     loaded: Vec<Loaded>,
 }
 
@@ -151,7 +117,7 @@ impl Worker {
         // One model at a time, besides those that are answering.
         self.loaded.retain(Loaded::is_busy);
         let started = std::time::Instant::now();
-        let loaded = Loaded::new(&source, &self.store, self.device.tensors())?;
+        let loaded = Loaded::new(&source, &self.store, self.means)?;
         self.loaded.push(loaded);
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
         self.loaded.last_mut().expect("it was just put there").submit(task, &source, load_ms)

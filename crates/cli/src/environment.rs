@@ -16,6 +16,10 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "HEARTH_ISA",
         "limit the instruction set: scalar, avx2, avx512, avx512vnni, avx512fp16, amx (default: the best)",
     ),
+    (
+        "HEARTH_KV_CACHE",
+        "what keys and values are kept in: f32, f16, q8_0 or q4_0 (default: f16, but f32 beside weights of f32)",
+    ),
     ("HF_TOKEN", "the secret for `hearth pull` from Hugging Face; HF_ENDPOINT names another address of it"),
     (
         "HTTPS_PROXY",
@@ -46,6 +50,7 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
         n_threads,
         isa: text(&read, "HEARTH_ISA")?,
         device: None,
+        kept: text(&read, "HEARTH_KV_CACHE")?,
         ollama_models: ollama_models(&read),
         hugging_face_hub: hugging_face_hub(&read),
         network: network(&read)?,
@@ -172,6 +177,7 @@ mod tests {
         let settings = |name, value| settings(from(&[("HOME", "/h"), (name, value)]));
         assert_eq!(settings("HEARTH_THREADS", "3").unwrap().n_threads, Some(3));
         assert_eq!(settings("HEARTH_ISA", "avx2").unwrap().isa.as_deref(), Some("avx2"));
+        assert_eq!(settings("HEARTH_KV_CACHE", "q8_0").unwrap().kept.as_deref(), Some("q8_0"));
         for wrong in ["0", "-1", "many", "99999999999999999999", "5000"] {
             assert_eq!(settings("HEARTH_THREADS", wrong).unwrap_err().code, "bad_setting", "{wrong}");
         }

@@ -7,6 +7,7 @@ use models::{Attend, Decoder, Input, KvCache, Probe};
 
 use ops::Rows;
 use ops::attention::{Span, Spans};
+use ops::weight::Storage;
 
 use crate::{BLOCK, Batch};
 
@@ -34,22 +35,28 @@ pub struct LocalModel {
 }
 
 impl LocalModel {
-    /// A decoder whose cache takes `cache_bytes` at most (and one page at least).
+    /// A decoder whose cache takes `cache_bytes` at most (and one page at least), kept as is usual for its weights.
     pub fn new(decoder: Decoder, cache_bytes: usize) -> Self {
+        let usual = decoder.usual_cache();
+        Self::keeping(decoder, cache_bytes, usual).expect("heads of any size can be kept as numbers")
+    }
+
+    /// The same with keys and values kept in `storage`; `None` where a head is no whole number of its blocks.
+    pub fn keeping(decoder: Decoder, cache_bytes: usize, storage: Storage) -> Option<Self> {
         let config = decoder.config();
-        let fit = cache_bytes / KvCache::block_bytes(config, BLOCK);
+        let fit = cache_bytes / KvCache::block_bytes(config, BLOCK, storage)?.max(1);
         // More than a few full contexts at once wait for each other; pages are touched only when used.
         let useful = config.context.div_ceil(BLOCK).saturating_mul(8);
         let blocks = fit.clamp(1, useful);
         let context = config.context.min(blocks * BLOCK);
-        let cache = KvCache::new(config, blocks, BLOCK, decoder.device());
-        Self { decoder, cache, context }
+        let cache = KvCache::new(config, [blocks, BLOCK], storage, decoder.device());
+        Some(Self { decoder, cache, context })
     }
 
-    /// A decoder with room for exactly `blocks` pages.
-    pub fn with_blocks(decoder: Decoder, blocks: usize) -> Self {
-        let bytes = blocks * KvCache::block_bytes(decoder.config(), BLOCK);
-        Self::new(decoder, bytes)
+    /// A decoder with room for exactly `blocks` pages, kept in `storage`; `None` as in [`LocalModel::keeping`].
+    pub fn with_blocks(decoder: Decoder, blocks: usize, storage: Storage) -> Option<Self> {
+        let bytes = blocks * KvCache::block_bytes(decoder.config(), BLOCK, storage)?;
+        Self::keeping(decoder, bytes, storage)
     }
 
     /// The logits behind every token of a text that begins anew, `[T, V]` row after row. What other sequences have in

@@ -386,7 +386,7 @@ fn attentions(bench: &Bench) {
     let size = n_tokens * 8 * 128;
     let (keys, values) = (numbers(5, size), numbers(6, size));
     let tables: Vec<u32> = (0..n_tokens as u32 / 16).collect();
-    let cache = Cache { keys: &keys, values: &values, tables: &tables, pages };
+    let cache = Cache { keys: (&keys).into(), values: (&values).into(), tables: &tables, pages };
     for (name, n_heads, n_rows) in [("grouped", 32, 64), ("plain", 8, 64), ("grouped", 32, 1)] {
         let rows: Vec<Row> = (0..n_rows)
             .map(|row| Row { table_start: 0, first_visible: 0, n_visible: n_tokens - n_rows + row + 1 })

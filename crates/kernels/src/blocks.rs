@@ -257,9 +257,15 @@ impl BlockType {
             let from = &weights[blocks.start * self.n_weights..blocks.end * self.n_weights];
             // SAFETY: blocks do not overlap, and each belongs to one task.
             let to = unsafe { output.part(blocks.start * self.n_bytes..blocks.end * self.n_bytes) };
-            let pairs = from.chunks_exact(self.n_weights).zip(to.chunks_exact_mut(self.n_bytes));
-            pairs.for_each(|(weights, block)| (self.quantise)(weights, block));
+            self.quantise_here(from, to);
         });
+    }
+
+    /// As [`quantise`](Self::quantise), on this thread.
+    pub(crate) fn quantise_here(&self, weights: &[f32], to: &mut [u8]) {
+        self.check_sizes(to.len(), weights.len());
+        let pairs = weights.chunks_exact(self.n_weights).zip(to.chunks_exact_mut(self.n_bytes));
+        pairs.for_each(|(weights, block)| (self.quantise)(weights, block));
     }
 
     /// The weights of whole blocks, on this thread.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use ops::attention::{self, KvPool, PoolShape, Scoring, Sight, Spans};
 use ops::causal_attention;
+use ops::weight::Storage;
 
 use crate::Config;
 
@@ -16,19 +17,20 @@ pub struct KvCache {
 }
 
 impl KvCache {
-    /// Room for `blocks` pages of `block` tokens each.
-    pub fn new(config: &Config, blocks: usize, block: usize, device: &Device) -> Self {
-        let shape = PoolShape { blocks, kv_heads: config.n_kv_heads, block, size: config.head_size };
-        Self {
-            pools: (0..config.n_layers).map(|_| Some(KvPool::new(shape, device))).collect(),
-            blocks,
-            block,
-        }
+    /// Room for `blocks` pages of `block` tokens each, kept in `storage`.
+    ///
+    /// # Panics
+    /// When heads of this size cannot be kept so: see [`KvCache::block_bytes`].
+    pub fn new(config: &Config, [blocks, block]: [usize; 2], storage: Storage, device: &Device) -> Self {
+        let shape = PoolShape { blocks, ..page(config, block) };
+        let pool = || KvPool::new(shape, storage, device);
+        Self { pools: (0..config.n_layers).map(|_| Some(pool())).collect(), blocks, block }
     }
 
-    /// Bytes that one page takes over all layers.
-    pub fn block_bytes(config: &Config, block: usize) -> usize {
-        2 * size_of::<f32>() * config.n_layers * config.n_kv_heads * block * config.head_size
+    /// Bytes that one page takes over all layers; `None` where a head is no whole number of the blocks that numbers
+    /// are kept in, or the bytes cannot be counted.
+    pub fn block_bytes(config: &Config, block: usize, storage: Storage) -> Option<usize> {
+        page(config, block).size_bytes(storage)?.checked_mul(config.n_layers)
     }
 
     /// How many pages there are.
@@ -45,6 +47,11 @@ impl KvCache {
     pub fn size_bytes(&self) -> usize {
         self.pools.iter().flatten().map(KvPool::size_bytes).sum()
     }
+}
+
+/// One page of one layer.
+fn page(config: &Config, block: usize) -> PoolShape {
+    PoolShape { blocks: 1, kv_heads: config.n_kv_heads, block, size: config.head_size }
 }
 
 /// How the rows of a batch attend.

@@ -17,6 +17,8 @@ use ops::embedding::embedding;
 use ops::head_loss::Targets;
 use ops::{Linear, Rows, Weight};
 
+use ops::weight::Storage;
+
 use crate::attend::Attend;
 use crate::blocks::Residual;
 use crate::config::Config;
@@ -47,6 +49,11 @@ pub struct Input<'a> {
     pub wanted: Option<&'a [usize]>,
 }
 
+/// What keys and values are kept in where nobody says, of a model whose output head is f32 or is not.
+pub fn usual_cache(has_f32_head: bool) -> Storage {
+    if has_f32_head { Storage::F32 } else { Storage::F16 }
+}
+
 impl Input<'_> {
     fn wanted_rows(&self) -> Rows {
         let Some(wanted) = self.wanted else { return self.rows };
@@ -59,6 +66,11 @@ impl Decoder {
     /// Its sizes.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What its keys and values are kept in where nobody says: half precision, but f32 beside weights of f32.
+    pub fn usual_cache(&self) -> Storage {
+        usual_cache(self.head.is_f32())
     }
 
     /// Where its weights are.

@@ -12,15 +12,17 @@
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bytes, DType, Device, Int, Tensor, TensorData};
 use kernels::attention as kernel;
+use kernels::kv::Kept;
 
 use crate::buffers::unwritten;
 use crate::cost::Cost;
-use crate::host::{from_host, host, values_mut};
+use crate::host::{Cpu, bytes_mut, from_host, host, values_mut};
 use crate::value::Value;
+use crate::weight::Storage;
 
 /// Consecutive tokens of one sequence within a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,19 +51,21 @@ impl Spans {
     }
 }
 
-/// Keys and values of one layer on backend `B`, each `[blocks, K, block, d]`.
+/// Keys and values of one layer on backend `B`.
 #[derive(ExtensionType)]
-pub struct PoolTensors<B: Backend> {
-    pub(crate) keys: FloatTensor<B>,
-    pub(crate) values: FloatTensor<B>,
+pub enum PoolTensors<B: Backend> {
+    /// In f32, each `[blocks, K, block, d]`.
+    Numbers(FloatTensor<B>, FloatTensor<B>),
+    /// As bytes of what they are kept in, U8, each `[blocks, K, block, bytes of d]`; on the processor alone.
+    Bytes(IntTensor<B>, IntTensor<B>, Storage),
 }
 
 /// What attention gives back: its output `[R, H, d]` and the pool with the new tokens in it.
 #[derive(ExtensionType)]
 pub struct Attended<B: Backend> {
     pub(crate) output: FloatTensor<B>,
-    pub(crate) keys: FloatTensor<B>,
-    pub(crate) values: FloatTensor<B>,
+    #[extension_type]
+    pub(crate) pool: PoolTensors<B>,
 }
 
 /// Which tokens a row sees, and how its scores are made.
@@ -119,7 +123,7 @@ pub struct Attending {
 /// The op; see [`attention`].
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
 pub trait AttentionOp: Backend {
-    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, sinks `[H]` or `[0]` where there are none, pool
+    /// `q` `[R, H, d]`, `k` and `v` `[R, K, d]`, sinks `[H]` or `[0]` where there are none, pool of
     /// `[blocks, K, block, d]` → output `[R, H, d]` and the pool.
     fn attention(
         q: FloatTensor<Self>,
@@ -140,8 +144,11 @@ pub(crate) fn definition<B: Backend>(
     pool: PoolTensors<B>,
     Attending { spans, scoring }: &Attending,
 ) -> Attended<B> {
-    let keys = write(Value::<B>(pool.keys), Value(k), spans);
-    let values = write(Value::<B>(pool.values), Value(v), spans);
+    let PoolTensors::Numbers(keys, values) = pool else {
+        unreachable!("a pool of bytes is made for the processor, whose body does not come here")
+    };
+    let keys = write(Value::<B>(keys), Value(k), spans);
+    let values = write(Value::<B>(values), Value(v), spans);
     let (q, sinks) = (Value::<B>(q), Value::<B>(sinks));
     let [_, heads, size] = q.dims()[..] else { panic!("attention: q must be [R, H, d]") };
     let mut first = 0;
@@ -152,7 +159,7 @@ pub(crate) fn definition<B: Backend>(
         let kv = [gather(&keys, span), gather(&values, span)];
         outputs.push(attend_span(q, kv, sinks.clone(), span, scoring));
     }
-    Attended { output: Value::concatenate(outputs, 0).0, keys: keys.0, values: values.0 }
+    Attended { output: Value::concatenate(outputs, 0).0, pool: PoolTensors::Numbers(keys.0, values.0) }
 }
 
 /// Puts the rows `[R, K, d]` into their places in the pool `[blocks, K, block, d]`.
@@ -237,22 +244,41 @@ impl AttentionOp for Flex {
         pool: PoolTensors<Self>,
         attending: Attending,
     ) -> Attended<Self> {
-        let PoolTensors { mut keys, mut values } = pool;
+        let (mut keys, mut values, storage) = match pool {
+            PoolTensors::Numbers(keys, values) => (keys, values, Storage::F32),
+            PoolTensors::Bytes(keys, values, storage) => (keys, values, storage),
+        };
         let (q, k, v, sinks) = (host(q), host(k), host(v), host(sinks));
-        let (dims, pages) = (q.dims(), keys.shape().to_vec());
-        let pages = kernel::Pages { n_key_heads: pages[1], head_size: pages[3], block_size: pages[2] };
-        let tables = Tables::new(&attending, pages.block_size);
+        let [_, n_key_heads, head_size] = k.dims()[..] else { panic!("attention: k must be [R, K, d]") };
+        let block_size = keys.shape()[2];
+        let pages = kernel::Pages { n_key_heads, head_size, block_size };
+        let tables = Tables::new(&attending, block_size);
         let mut output = unwritten(q.values().len());
         {
-            let (keys, values) = (values_mut(&mut keys), values_mut(&mut values));
-            kernels::kv::kv_write(k.values(), &tables.slots, keys, pages);
-            kernels::kv::kv_write(v.values(), &tables.slots, values, pages);
+            let (mut keys, mut values) = (kept(&mut keys, storage), kept(&mut values, storage));
+            kernels::kv::kv_write(k.values(), &tables.slots, &mut keys, pages);
+            kernels::kv::kv_write(v.values(), &tables.slots, &mut values, pages);
+            let (keys, values) = (keys.view(), values.view());
             let cache = kernel::Cache { keys, values, tables: &tables.pages, pages };
             let Scoring { scale, soft_cap, .. } = attending.scoring;
             let scoring = kernel::Scoring { scale, soft_cap, sinks: sinks.values() };
             kernel::attention(q.values(), &cache, &tables.rows, scoring, &mut output);
         }
-        Attended { output: from_host(output, dims), keys, values }
+        let pool = match storage {
+            Storage::F32 => PoolTensors::Numbers(keys, values),
+            _ => PoolTensors::Bytes(keys, values, storage),
+        };
+        Attended { output: from_host(output, q.dims()), pool }
+    }
+}
+
+/// The numbers of a pool in memory, as they are kept.
+fn kept(tensor: &mut Cpu, storage: Storage) -> Kept<'_> {
+    match storage {
+        Storage::F32 => Kept::F32(values_mut(tensor)),
+        Storage::F16 => Kept::F16(bytemuck::cast_slice_mut(bytes_mut(tensor))),
+        Storage::Blocks(kind) => Kept::Blocks(kind.blocks(), bytes_mut(tensor)),
+        Storage::Bf16 => unreachable!("KvPool::new does not make it"),
     }
 }
 
@@ -289,7 +315,8 @@ impl<B: AttentionOp, C: CheckpointStrategy> AttentionOp for Autodiff<B, C> {}
 /// The pages of keys and values of one layer.
 pub struct KvPool {
     tensors: PoolTensors<Dispatch>,
-    dims: [usize; 4],
+    shape: PoolShape,
+    storage: Storage,
 }
 
 /// The size of a pool of keys and values.
@@ -305,17 +332,47 @@ pub struct PoolShape {
     pub size: usize,
 }
 
+impl PoolShape {
+    /// Bytes of keys and values kept in `storage`; `None` where a head cannot be kept so, or the bytes cannot be
+    /// counted.
+    pub fn size_bytes(&self, storage: Storage) -> Option<usize> {
+        let n_heads = [2, self.blocks, self.kv_heads, self.block];
+        n_heads.into_iter().try_fold(head_bytes(self.size, storage)?, usize::checked_mul)
+    }
+}
+
+/// Bytes of one head of `size` numbers.
+fn head_bytes(size: usize, storage: Storage) -> Option<usize> {
+    (storage != Storage::Bf16).then(|| storage.size_bytes(&[size])).flatten()
+}
+
 impl KvPool {
-    /// An empty pool.
-    pub fn new(shape: PoolShape, device: &Device) -> Self {
-        let dims = [shape.blocks, shape.kv_heads, shape.block, shape.size];
-        let zeros = || zeros(dims, device).into_dispatch();
-        Self { tensors: PoolTensors { keys: zeros(), values: zeros() }, dims }
+    /// An empty pool that keeps its numbers in `storage`; on other devices than the processor, in f32.
+    ///
+    /// # Panics
+    /// When a head cannot be kept so: see [`PoolShape::size_bytes`].
+    pub fn new(shape: PoolShape, storage: Storage, device: &Device) -> Self {
+        let storage = if crate::device::is_cpu(device) { storage } else { Storage::F32 };
+        let head_bytes = head_bytes(shape.size, storage);
+        let head_bytes = head_bytes.expect("heads that can be kept so, by the contract");
+        let dims = [shape.blocks, shape.kv_heads, shape.block];
+        let tensors = match storage {
+            Storage::F32 => {
+                let zeros = || zeros([dims[0], dims[1], dims[2], shape.size], device).into_dispatch();
+                PoolTensors::Numbers(zeros(), zeros())
+            }
+            _ => {
+                let dims = [dims[0], dims[1], dims[2], head_bytes];
+                let zeros = || zero_bytes(dims, storage, device).into_dispatch();
+                PoolTensors::Bytes(zeros(), zeros(), storage)
+            }
+        };
+        Self { tensors, shape, storage }
     }
 
     /// Bytes of its keys and values.
     pub fn size_bytes(&self) -> usize {
-        2 * size_of::<f32>() * self.dims.iter().product::<usize>()
+        self.shape.size_bytes(self.storage).expect("a pool that there is can be counted")
     }
 }
 
@@ -326,6 +383,16 @@ fn zeros(dims: [usize; 4], device: &Device) -> Tensor<4> {
         return Tensor::from_data(TensorData::new(vec![0f32; dims.iter().product()], dims), device);
     }
     Tensor::zeros(dims, device)
+}
+
+/// Bytes that are zero, as [`zeros`]; halves begin where halves may.
+fn zero_bytes(dims: [usize; 4], storage: Storage, device: &Device) -> Tensor<4, Int> {
+    let n_bytes: usize = dims.iter().product();
+    let bytes = match storage {
+        Storage::F16 => Bytes::from_elems(vec![0u16; n_bytes / 2]),
+        _ => Bytes::from_elems(vec![0u8; n_bytes]),
+    };
+    Tensor::from_data(TensorData::from_bytes(bytes, dims, DType::U8), (device, DType::U8))
 }
 
 /// Writes the new keys and values into the pool, then lets every row attend to its sequence up to itself.
@@ -343,9 +410,8 @@ pub fn attention(
     let sinks = sinks.cloned().unwrap_or_else(|| Tensor::empty([0], &q.device())).into_dispatch();
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
     let attending = Attending { spans: Arc::clone(spans), scoring };
-    let Attended { output, keys, values } = Dispatch::attention(q, k, v, sinks, pool.tensors, attending);
-    let pool = KvPool { tensors: PoolTensors { keys, values }, dims: pool.dims };
-    (Tensor::from_dispatch(output), pool)
+    let attended = Dispatch::attention(q, k, v, sinks, pool.tensors, attending);
+    (Tensor::from_dispatch(attended.output), KvPool { tensors: attended.pool, ..pool })
 }
 
 /// Attention of whole sequences to themselves where [`crate::causal_attention`] does not know how: of any lengths, with
@@ -364,7 +430,7 @@ pub fn attention_within(
     let spans = Arc::new(Spans(lengths.iter().enumerate().map(span).collect()));
     let block = lengths.iter().copied().max().unwrap_or(0).max(1);
     let shape = PoolShape { blocks: lengths.len(), kv_heads, block, size };
-    let pool = KvPool::new(shape, &q.device());
+    let pool = KvPool::new(shape, Storage::F32, &q.device());
     attention([q, k, v], pool, &spans, scoring, sinks).0
 }
 

@@ -64,6 +64,15 @@ pub(crate) fn values_mut(tensor: &mut Cpu) -> &mut [f32] {
     &mut tensor.storage_mut::<f32>()[start..end]
 }
 
+/// The bytes of a U8 tensor, as [`values_mut`].
+pub(crate) fn bytes_mut(tensor: &mut Cpu) -> &mut [u8] {
+    if !tensor.is_contiguous() {
+        *tensor = tensor.to_contiguous();
+    }
+    let (start, end) = tensor.layout().contiguous_offsets().expect("contiguous, by construction");
+    &mut tensor.storage_mut::<u8>()[start..end]
+}
+
 /// Ids and indices as numbers.
 pub(crate) fn indices(tensor: IntTensor<Flex>) -> Vec<u32> {
     let data = tensor.into_data();

@@ -231,6 +231,11 @@ impl Linear {
         self.weight.shape()
     }
 
+    /// Whether its weights have 32 bits each.
+    pub fn is_f32(&self) -> bool {
+        self.weight.is_f32()
+    }
+
     /// What the rows of `x` cost when this layer is the output head.
     ///
     /// # Shapes

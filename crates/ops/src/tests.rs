@@ -242,11 +242,19 @@ fn resident_bytes() -> u64 {
 #[test]
 fn a_pool_takes_memory_where_it_is_used_alone() {
     use crate::attention::{KvPool, PoolShape};
-    let before = resident_bytes();
+    use crate::weight::{Quantised, Storage};
     let shape = PoolShape { blocks: 8192, kv_heads: 4, block: 32, size: 128 };
-    let pool = KvPool::new(shape, &crate::device::cpu());
-    let taken = resident_bytes().saturating_sub(before);
-    assert_eq!(pool.size_bytes(), 1 << 30);
-    // Other tests run meanwhile and take a little.
-    assert!(taken < 1 << 28, "{taken} bytes of an empty pool lie in memory");
+    for (storage, size_bytes) in [
+        (Storage::F32, 1 << 30),
+        (Storage::F16, 1 << 29),
+        (Storage::Blocks(Quantised::Q8_0), 34 << 23),
+        (Storage::Blocks(Quantised::Q4_0), 18 << 23),
+    ] {
+        let before = resident_bytes();
+        let pool = KvPool::new(shape, storage, &crate::device::cpu());
+        let taken = resident_bytes().saturating_sub(before);
+        assert_eq!(pool.size_bytes(), size_bytes, "{storage:?}");
+        // Other tests run meanwhile and take a little.
+        assert!(taken < 1 << 27, "{taken} bytes of an empty pool in {storage:?} lie in memory");
+    }
 }

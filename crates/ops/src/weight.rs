@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, Dispatch, ExtensionType};
+use burn::backend::{Backend, Dispatch, ExtensionType, TensorMetadata};
 use burn::tensor::{AllocationProperty, Bytes, DType, Device, Int, Shape, Tensor, TensorData, bf16, f16};
 use kernels::blocks::BlockType;
 
@@ -259,6 +259,14 @@ impl Weight {
     /// Rows `N` and columns `K`.
     pub fn shape(&self) -> [usize; 2] {
         self.shape
+    }
+
+    /// Whether its numbers have 32 bits each.
+    pub fn is_f32(&self) -> bool {
+        match &self.tensor {
+            WeightTensor::Dense(numbers) => numbers.dtype() == DType::F32,
+            WeightTensor::Blocks(..) => false,
+        }
     }
 
     /// The tensor of a weight that learns.

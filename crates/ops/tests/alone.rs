@@ -136,7 +136,10 @@ fn a_row_of_an_op_on_rows_is_the_same_in_any_batch() {
 
 const HEADS: usize = 6;
 const KV_HEADS: usize = 2;
-const SIZE: usize = 40;
+const SIZE: usize = 96;
+/// How keys and values are kept.
+const KEPT: [Storage; 4] =
+    [Storage::F32, Storage::F16, Storage::Blocks(Quantised::Q8_0), Storage::Blocks(Quantised::Q4_0)];
 /// A window that ends within a page and within a group of tokens.
 const SCORING: Scoring = Scoring { scale: 0.3, soft_cap: Some(3.0), window: Some(45), sight: Sight::Causal };
 
@@ -162,14 +165,14 @@ impl Sequence {
     }
 
     /// The output of every token when nobody else is there and all come at once, on pages in order.
-    fn alone(&self) -> Vec<u32> {
+    fn alone(&self, storage: Storage) -> Vec<u32> {
         let blocks = self.n_tokens.div_ceil(16);
         let shape = PoolShape { blocks, kv_heads: KV_HEADS, block: 16, size: SIZE };
         let table: Arc<[u32]> = (0..blocks as u32).collect();
         let span = Span { table, past: 0, rows: self.n_tokens };
         let qkv = [0, 1, 2].map(|which| heads(self.part(which, 0..self.n_tokens).to_vec(), which));
-        let (output, _) =
-            attention(qkv, KvPool::new(shape, &cpu()), &Arc::new(Spans(vec![span])), SCORING, Some(&sinks()));
+        let pool = KvPool::new(shape, storage, &cpu());
+        let (output, _) = attention(qkv, pool, &Arc::new(Spans(vec![span])), SCORING, Some(&sinks()));
         bits(output)
     }
 }
@@ -185,19 +188,21 @@ fn a_sequence_attends_the_same_in_any_company_and_in_any_pieces() {
     let mut rng = Rng::new(3);
     let sequences: Vec<Sequence> =
         [1, 7, 33, 64, 90, 150].iter().map(|&n_tokens| Sequence::new(&mut rng, n_tokens)).collect();
-    kernels::pool::set_active_threads(1);
-    let alone: Vec<Vec<u32>> = sequences.iter().map(Sequence::alone).collect();
-    for threads in THREADS {
-        kernels::pool::set_active_threads(threads);
-        for block in [5, 16] {
-            let together = in_company(&mut rng, &sequences, block);
-            assert!(together == alone, "{threads} threads, pages of {block} tokens");
+    for storage in KEPT {
+        kernels::pool::set_active_threads(1);
+        let alone: Vec<Vec<u32>> = sequences.iter().map(|sequence| sequence.alone(storage)).collect();
+        for threads in THREADS {
+            kernels::pool::set_active_threads(threads);
+            for block in [5, 16] {
+                let together = in_company(&mut rng, &sequences, block, storage);
+                assert!(together == alone, "{storage:?}, {threads} threads, pages of {block} tokens");
+            }
         }
     }
 }
 
 /// Runs all sequences at once on shuffled pages: each step takes a random piece of some of them.
-fn in_company(rng: &mut Rng, sequences: &[Sequence], block: usize) -> Vec<Vec<u32>> {
+fn in_company(rng: &mut Rng, sequences: &[Sequence], block: usize, storage: Storage) -> Vec<Vec<u32>> {
     let n_pages: Vec<usize> = sequences.iter().map(|sequence| sequence.n_tokens.div_ceil(block)).collect();
     let blocks = n_pages.iter().sum::<usize>() + 3;
     let mut free: Vec<u32> = (0..blocks as u32).collect();
@@ -205,7 +210,7 @@ fn in_company(rng: &mut Rng, sequences: &[Sequence], block: usize) -> Vec<Vec<u3
         free.swap(place, rng.below(place + 1));
     }
     let tables: Vec<Arc<[u32]>> = n_pages.iter().map(|&n| free.drain(..n).collect()).collect();
-    let mut pool = KvPool::new(PoolShape { blocks, kv_heads: KV_HEADS, block, size: SIZE }, &cpu());
+    let mut pool = KvPool::new(PoolShape { blocks, kv_heads: KV_HEADS, block, size: SIZE }, storage, &cpu());
     let mut outputs = vec![Vec::new(); sequences.len()];
     let mut past = vec![0; sequences.len()];
     while past.iter().zip(sequences).any(|(past, sequence)| *past < sequence.n_tokens) {

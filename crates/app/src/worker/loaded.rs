@@ -2,7 +2,6 @@
 
 use base::TokenId;
 use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request, SequenceId};
-use ops::device::Device;
 use store::Store;
 use text::answer::AnswerParser;
 use text::{CivilTime, Special, Tokenizer};
@@ -12,6 +11,7 @@ use super::contents::Contents;
 use super::dialogue::Dialogue;
 use super::inspect::Inspector;
 use super::live::{Live, Prepared};
+use super::means::Means;
 use super::open::Source;
 use crate::Failure;
 use crate::job::{Detail, Prompt, Sampling};
@@ -33,13 +33,13 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Reads the files of `source`, and its vocabulary compiled where `store` keeps it so.
-    pub fn new(source: &Source, store: &Store, device: Device) -> Result<Self, Failure> {
+    pub fn new(source: &Source, store: &Store, means: Means) -> Result<Self, Failure> {
         let contents = Contents::read(source)?;
-        let decoder = contents.decoder(&device)?;
+        let decoder = contents.decoder(&means.device.tensors())?;
         let tokenizer = contents.compiled_tokenizer(store)?;
         check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
         let dialogue = contents.dialogue(&tokenizer)?;
-        let engine = Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default());
+        let engine = Engine::new(means.model(decoder, contents.name())?, Limits::default());
         Ok(Self { key: source.key.clone(), engine, tokenizer, dialogue, live: Vec::new() })
     }
 

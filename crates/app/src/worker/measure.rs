@@ -10,13 +10,13 @@ mod work;
 
 use std::time::Instant;
 
-use infer::LocalModel;
+use models::KvCache;
 use models::traffic::Traffic;
 use store::Store;
 
 use super::contents::Contents;
 use super::fetch::Place;
-use super::loaded::CACHE_BYTES;
+use super::means::{Means, not_kept};
 use super::open;
 use super::quantise::mix::Mix;
 use crate::event::measure::{FitAs, Fitting, Measured};
@@ -38,22 +38,17 @@ const FOR_MAKING: [&str; 5] = ["BF16", "F16", "FP16", "F32", "FP32"];
 const USUAL_LENGTH: usize = 4096;
 
 /// Runs one job to its last event.
-pub(crate) fn run_bench(store: &Store, job: &Bench, device: ops::device::Device, reporter: &Reporter) {
+pub(crate) fn run_bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) {
     reporter
-        .finish(|| bench(store, job, device, reporter).map(|measured| Event::Measured(Box::new(measured))));
+        .finish(|| bench(store, job, means, reporter).map(|measured| Event::Measured(Box::new(measured))));
 }
 
 /// Says how a model will do; the last event.
-pub(crate) fn run_fit(place: &Place<'_>, job: &Fit) -> Result<Event, Failure> {
-    fit(place, job).map(|fitting| Event::Fitting(Box::new(fitting)))
+pub(crate) fn run_fit(place: &Place<'_>, job: &Fit, means: Means) -> Result<Event, Failure> {
+    fit(place, job, means).map(|fitting| Event::Fitting(Box::new(fitting)))
 }
 
-fn bench(
-    store: &Store,
-    job: &Bench,
-    device: ops::device::Device,
-    reporter: &Reporter,
-) -> Result<Measured, Failure> {
+fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Result<Measured, Failure> {
     if job.n_prompt == 0 || job.n_generated == 0 || job.n_runs == 0 {
         let message = "a prompt, tokens behind it and a run are needed";
         return Err(Failure::new("bad_setting", message, "give --prompt, --tokens and --runs at least 1"));
@@ -64,7 +59,7 @@ fn bench(
     let contents = Contents::read(&source)?;
     let (family, config) = contents.decoder_sizes()?;
     let traffic = Traffic::of(&config, contents.dialect(family), contents.tensors.tensors());
-    let model = LocalModel::new(contents.decoder(&device)?, CACHE_BYTES);
+    let model = means.model(contents.decoder(&means.device.tensors())?, contents.name())?;
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let runs = bench::runs(model, job, &|| reporter.is_cancelled())?;
     let peak_bytes = memory::peak();
@@ -87,16 +82,20 @@ fn bench(
     })
 }
 
-fn fit(place: &Place<'_>, job: &Fit) -> Result<Fitting, Failure> {
+fn fit(place: &Place<'_>, job: &Fit, means: Means) -> Result<Fitting, Failure> {
     let subject = subject::find(place, &job.model)?;
     // What a file says of itself is in memory now, as it is when the model runs.
     let base_bytes = memory::held().unwrap_or(0);
     let Subject { name, config, dialect, tensors, remote, offered } = subject;
     let lengths = lengths(&job.contexts, config.context)?;
     let machine = machine::measure();
-    let needs = Needs::new(config, dialect, tensors);
+    let needs = Needs::new(config, dialect, tensors, means);
+    let cache = needs.cache();
+    if KvCache::block_bytes(&needs.config, infer::BLOCK, cache).is_none() {
+        return Err(not_kept(&name, needs.config.head_size, cache));
+    }
     let products = Products::new(machine.flops_per_s, needs.traffic.file_bytes);
-    let work = Work::measure(&needs.config, needs.dialect);
+    let work = Work::measure(&needs.config, needs.dialect, cache);
     let mut speeds = Speeds { machine, products, work, base_bytes };
     let told: Option<Vec<_>> = lengths.iter().map(|&length| needs.at(length, &mut speeds)).collect();
     let Some(lengths) = told else {

@@ -15,15 +15,33 @@ pub struct Home {
 
 impl Home {
     pub fn new() -> Self {
+        Self::open(Settings::default())
+    }
+
+    /// A home where keys and values are kept in `kept`.
+    pub fn keeping(kept: &str) -> Self {
+        Self::open(Settings { kept: Some(kept.into()), ..Settings::default() })
+    }
+
+    fn open(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
-        let app = App::open(Settings { home, ..Settings::default() }).unwrap();
+        let app = App::open(Settings { home, ..settings }).unwrap();
         Self { folder, app }
     }
 
     /// A home that has the tiny model under the name `tiny`.
     pub fn with_tiny() -> Self {
-        let home = Self::new();
+        Self::new().and_tiny()
+    }
+
+    /// The same where keys and values are kept in `kept`.
+    pub fn with_tiny_keeping(kept: &str) -> Self {
+        Self::keeping(kept).and_tiny()
+    }
+
+    fn and_tiny(self) -> Self {
+        let home = self;
         let path = checkpoint::write(home.path());
         let vocabulary = checkpoint::write_vocabulary(home.path(), checkpoint::VOCABULARY);
         match home.last(import(&path, Some(&vocabulary), "tiny")) {

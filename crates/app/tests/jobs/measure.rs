@@ -7,7 +7,7 @@ use app::{App, Event, Failure, Job, Network, Settings};
 use serde_json::{Value, json};
 use testkit::registry::{Registry, Reply};
 
-use crate::home::Home;
+use crate::home::{Home, greedy};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -91,6 +91,31 @@ fn a_longer_context_takes_more_memory_and_fewer_bits_take_less() {
     assert_eq!(usual.lengths.last().unwrap().n_tokens, usual.context);
     assert_eq!(fit(&home, "starter", &[1 << 22]).unwrap_err().code, "bad_setting");
     assert_eq!(fit(&home, "nothing", &[]).unwrap_err().code, "model_not_found");
+}
+
+/// The heads of the model in the box have 64 numbers: two blocks.
+#[test]
+fn keys_and_values_take_less_in_fewer_bits() {
+    let bytes = |home: &Home| fit(home, "starter", &[64]).unwrap().lengths[0].cache_bytes;
+    let full = bytes(&Home::keeping("f32"));
+    assert_eq!(bytes(&Home::new()), full / 2, "half precision where nobody says anything");
+    for (kept, block_bytes) in [("q8_0", 34), ("Q4_0", 18)] {
+        let home = Home::keeping(kept);
+        assert_eq!(bytes(&home), full / 128 * block_bytes, "{kept}");
+        assert_eq!(home.text(greedy("starter", "Once", 4)).is_empty(), false, "{kept}");
+    }
+    let wrong = App::open(Settings { home: "none".into(), kept: Some("q2".into()), ..Settings::default() });
+    assert_eq!(wrong.err().map(|failure| failure.code), Some("bad_setting".into()));
+}
+
+#[test]
+fn heads_that_are_no_whole_number_of_blocks_are_not_kept_in_blocks() {
+    let home = Home::with_tiny_keeping("q8_0");
+    for failure in
+        [fit(&home, "tiny", &[8]).unwrap_err(), home.last(Job::Generate(greedy("tiny", "a", 1))).unwrap_err()]
+    {
+        assert!(failure.code == "bad_setting" && failure.message.contains("heads of"), "{failure:?}");
+    }
 }
 
 /// What is the same wherever the model is.

@@ -9,22 +9,27 @@ use infer::{Engine, Limits, LocalModel};
 use models::families::LLAMA;
 use models::tensors::{Found, Tensors};
 use models::{Config, Decoder};
+use ops::weight::{Quantised, Storage};
 
 use crate::scenario::{Outcome, Scenario, Sizes, alone, compare, run};
 
-fn replay(decoder: &Decoder, sizes: Sizes, seeds: std::ops::Range<u64>) -> usize {
+fn replay(decoder: &Decoder, kept: &[Storage], sizes: Sizes, seeds: std::ops::Range<u64>) -> usize {
     let mut known: HashMap<String, Outcome> = HashMap::new();
     let mut n_preempted = 0;
     for seed in seeds {
         let scenario = Scenario::new(seed, sizes);
         kernels::pool::set_active_threads([1, 2, 3, 5][seed as usize % 4]);
         let blocks = [5, 7, 9, 40][(seed / 4) as usize % 4];
-        let engine = |limits| Engine::new(LocalModel::with_blocks(decoder.clone(), blocks), limits);
+        let storage = kept[(seed / 2) as usize % kept.len()];
+        let engine = |limits| {
+            let model = LocalModel::with_blocks(decoder.clone(), blocks, storage);
+            Engine::new(model.expect("heads that can be kept so"), limits)
+        };
         let report = run(&mut engine(scenario.limits), &scenario);
         n_preempted += report.n_preempted;
         kernels::pool::set_active_threads(2);
         let alone_once = |request: &infer::Request| {
-            let key = format!("{request:?}");
+            let key = format!("{storage:?} {request:?}");
             known.entry(key).or_insert_with(|| alone(&mut engine(Limits::default()), request)).clone()
         };
         compare(&scenario, &report, alone_once, seed);
@@ -79,7 +84,8 @@ fn stories260k_in_a_batch_is_as_alone_for_two_hundred_scenarios() {
     let Some(shared) = testkit::shared::shared(test) else { return };
     let decoder = stories260k(&shared.join("llm/stories260K/stories260K.bin"));
     let sizes = Sizes { vocabulary: 512, longest_prompt: 110, longest_answer: 40 };
-    let n_preempted = replay(&decoder, sizes, 0..200);
+    // Its heads have eight numbers: no blocks.
+    let n_preempted = replay(&decoder, &[Storage::F32, Storage::F16], sizes, 0..200);
     assert!(n_preempted > 50, "memory ran short only {n_preempted} times");
 }
 
@@ -89,5 +95,6 @@ fn the_starter_in_a_batch_is_as_alone() {
     let file = formats::gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
     let decoder = models::load(&file, &ops::device::cpu()).unwrap();
     let sizes = Sizes { vocabulary: decoder.config().vocabulary, longest_prompt: 90, longest_answer: 25 };
-    replay(&decoder, sizes, 0..8);
+    let kept = [Storage::F16, Storage::Q8_0, Storage::Blocks(Quantised::Q4_0)];
+    replay(&decoder, &kept, sizes, 0..8);
 }

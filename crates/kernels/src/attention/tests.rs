@@ -1,7 +1,9 @@
 //! Attention against its formula in f64, and rows alone against rows in company.
 
 use super::*;
+use crate::blocks::{Blocks, q4_0::Q4_0, q8_0::Q8_0};
 use crate::check::{assert_near, assert_same_bits, normal};
+use crate::kv::Kept;
 use base::Rng;
 
 /// Sequences of some lengths, each with its blocks scattered over one pool.
@@ -40,8 +42,8 @@ impl Case {
             let slots: Vec<u32> = (0..length).map(slot).collect();
             let width = n_key_heads * head_size;
             let (k, v) = (normal(&mut rng, length * width), normal(&mut rng, length * width));
-            crate::kv::kv_write(&k, &slots, &mut keys, pages);
-            crate::kv::kv_write(&v, &slots, &mut values, pages);
+            crate::kv::kv_write(&k, &slots, &mut Kept::F32(&mut keys), pages);
+            crate::kv::kv_write(&v, &slots, &mut Kept::F32(&mut values), pages);
             // Enough rows for more than one stretch, out of order, some of which see nothing of a group of
             // tokens.
             let many = (0..40).map(|i| length.saturating_sub(i * 7 % 40)).filter(|_| length == 200);
@@ -77,7 +79,12 @@ impl Case {
     }
 
     fn cache(&self) -> Cache<'_> {
-        Cache { keys: &self.keys, values: &self.values, tables: &self.tables, pages: self.pages }
+        Cache {
+            keys: (&self.keys).into(),
+            values: (&self.values).into(),
+            tables: &self.tables,
+            pages: self.pages,
+        }
     }
 
     fn run(&self, body: Body) -> Vec<f32> {
@@ -193,7 +200,8 @@ fn the_block_size_and_the_blocks_do_not_matter() {
         let mut first: Option<Vec<f32>> = None;
         for block_size in [1, 3, 16, 48, 96] {
             let tables: Vec<u32> = (0..96 / block_size as u32).collect();
-            let cache = Cache { keys: &keys, values: &values, tables: &tables, pages: pages(block_size) };
+            let (keys, values) = ((&keys).into(), (&values).into());
+            let cache = Cache { keys, values, tables: &tables, pages: pages(block_size) };
             let mut y = vec![0.0; 24];
             attention_with(body, &queries, &cache, &[row], Scoring::scaled(0.5), &mut y);
             assert_same_bits(
@@ -220,7 +228,8 @@ fn scores_that_are_not_finite_do_what_the_contract_says() {
             ([0.0, 0.0, f32::NAN, 0.0], [f32::NAN; 2]),
         ] {
             let keys: Vec<f32> = first_keys.iter().flat_map(|key| [*key, 0.0]).collect();
-            let cache = Cache { keys: &keys, values: &values, tables: &[0], pages };
+            let (keys, values) = ((&keys).into(), values[..].into());
+            let cache = Cache { keys, values, tables: &[0], pages };
             let mut y = [7.0; 2];
             attention_with(body, &[1.0, 0.5], &cache, &row, Scoring::scaled(1.0), &mut y);
             assert_near(&y, &expected, (1e-6, 0.0), &format!("{isa}, keys {first_keys:?}"));
@@ -228,11 +237,60 @@ fn scores_that_are_not_finite_do_what_the_contract_says() {
     }
 }
 
+/// Keys and values in fewer bits give the very bits that their widened numbers give.
+#[test]
+fn what_is_kept_in_fewer_bits_is_widened_and_then_the_same() {
+    for (seed, size) in [(1, 64), (2, 96), (3, 32)] {
+        let pages = Pages { n_key_heads: 2, head_size: size, block_size: 16 };
+        let case = Case::new(seed, &[1, 33, 200], 8, pages).windowed(90);
+        let n = case.keys.len();
+        // Nothing is read that no row sees; in blocks it cannot be NaN alone.
+        let pools = [&case.keys, &case.values];
+        let pools =
+            pools.map(|pool| pool.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect::<Vec<f32>>());
+        let halves = pools
+            .each_ref()
+            .map(|pool| pool.iter().map(|x| crate::product::to_f16(*x)).collect::<Vec<u16>>());
+        check_kept(&case, halves.each_ref().map(|bits| Weights::F16(bits)));
+        for kind in [&Q8_0, &Q4_0] {
+            let blocks = pools.each_ref().map(|pool| {
+                let mut bytes = vec![0; kind.size_bytes(n).unwrap()];
+                kind.quantise(pool, &mut bytes);
+                bytes
+            });
+            check_kept(&case, blocks.each_ref().map(|bytes| Weights::Blocks(Blocks::new(kind, bytes))));
+        }
+    }
+}
+
+fn check_kept(case: &Case, [keys, values]: [Weights<'_>; 2]) {
+    let widened = [keys, values].map(|kept| {
+        let mut all = vec![0.0; kept.len()];
+        kept.widen(0..all.len(), &mut all);
+        all
+    });
+    for (isa, body) in ATTENTION.bodies_here() {
+        let run = |keys, values| {
+            let cache = Cache { keys, values, tables: &case.tables, pages: case.pages };
+            let mut y = vec![f32::NAN; case.queries.len()];
+            attention_with(body, &case.queries, &cache, &case.rows, case.scoring(), &mut y);
+            y
+        };
+        let expected = run((&widened[0]).into(), (&widened[1]).into());
+        assert_same_bits(
+            &run(keys, values),
+            &expected,
+            &format!("{isa}, {keys:.0?}").chars().take(40).collect::<String>(),
+        );
+    }
+}
+
 #[test]
 #[should_panic(expected = "no such block")]
 fn a_block_beyond_the_pool_is_a_bug() {
     let pages = Pages { n_key_heads: 1, head_size: 2, block_size: 2 };
-    let cache = Cache { keys: &[0.0; 8], values: &[0.0; 8], tables: &[0, 2], pages };
+    let zeros = [0.0; 8][..].into();
+    let cache = Cache { keys: zeros, values: zeros, tables: &[0, 2], pages };
     let row = Row { table_start: 0, first_visible: 0, n_visible: 3 };
     attention(&[0.0; 2], &cache, &[row], Scoring::scaled(1.0), &mut [0.0; 2]);
 }

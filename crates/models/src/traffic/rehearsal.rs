@@ -14,6 +14,7 @@ use ops::activation::swiglu::swiglu;
 use ops::attention::{Scoring, Sight, Span, Spans};
 use ops::experts::{Routes, experts};
 use ops::rope::{Angles, rope};
+use ops::weight::Storage;
 
 use crate::attend::{Attend, KvCache};
 use crate::blocks::{FeedForwardKind, NormKind};
@@ -37,11 +38,13 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// A layer with `n_caches` caches of `n_tokens` each, that take turns as those of the layers of a model do.
+    /// A layer with `n_caches` caches of `n_tokens` each, kept in `storage`, that take turns as those of the layers
+    /// of a model do.
     pub fn new(
         config: &Config,
         dialect: &Dialect,
         [n_caches, n_tokens, block]: [usize; 3],
+        storage: Storage,
         device: &Device,
     ) -> Self {
         let norm = |width: usize| {
@@ -54,7 +57,7 @@ impl Rehearsal {
             norm: norm(config.width),
             head_norm: (!dialect.names.query_norm.is_empty()).then(|| norm(config.head_size)),
             has_post_norms: !dialect.names.attention_post_norm.is_empty(),
-            cache: KvCache::new(&caches, n_tokens.div_ceil(block), block, device),
+            cache: KvCache::new(&caches, [n_tokens.div_ceil(block), block], storage, device),
             n_caches,
             next: 0,
             device: device.clone(),
@@ -161,7 +164,8 @@ mod tests {
             if !dialect.keys.n_chosen.is_empty() {
                 config.experts = Some(ExpertSizes { n_experts: 4, n_chosen: 2 });
             }
-            let mut rehearsal = Rehearsal::new(&config, dialect, [2, 24, 8], &ops::device::cpu());
+            let mut rehearsal =
+                Rehearsal::new(&config, dialect, [2, 24, 8], Storage::F16, &ops::device::cpu());
             for rows in [Rows::prompt(5), Rows::generated(1)] {
                 rehearsal.passes(rows);
             }

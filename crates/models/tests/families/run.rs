@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use models::{Attend, Decoder, Input, KvCache, Part, Probe};
 use ops::Rows;
 use ops::attention::{Span, Spans};
+use ops::weight::Storage;
 
 /// The devices that this build has.
 pub fn devices() -> Vec<(&'static str, Device)> {
@@ -59,7 +60,7 @@ pub struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     pub fn new(decoder: &'a Decoder, n_tokens: usize, block: usize) -> Self {
         let blocks = n_tokens.div_ceil(block);
-        let cache = KvCache::new(decoder.config(), blocks, block, decoder.device());
+        let cache = KvCache::new(decoder.config(), [blocks, block], Storage::F32, decoder.device());
         Self { decoder, cache, table: (0..blocks as u32).rev().collect(), past: 0 }
     }
 

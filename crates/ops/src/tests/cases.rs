@@ -191,11 +191,14 @@ impl Steps {
                 x.clone().slice(&[rows.clone(), 0..dims[1], 0..dims[2]]).0
             };
             first += spans.rows();
-            let pool = PoolTensors { keys: keys.0, values: values.0 };
+            let pool = PoolTensors::Numbers(keys.0, values.0);
             let sinks = x.get(3).cloned().unwrap_or_else(|| constant(Vec::new(), &[0], &x[0])).0;
             let attended = attend([part(&x[0]), part(&x[1]), part(&x[2])], sinks, pool, spans);
             outputs.push(Value(attended.output));
-            (keys, values) = (Value(attended.keys), Value(attended.values));
+            let PoolTensors::Numbers(new_keys, new_values) = attended.pool else {
+                panic!("a pool stays what it is")
+            };
+            (keys, values) = (Value(new_keys), Value(new_values));
         }
         (Value::concatenate(outputs, 0), [keys, values])
     }

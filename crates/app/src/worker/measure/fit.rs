@@ -9,10 +9,12 @@ use infer::Limits;
 use models::traffic::{self, Traffic};
 use models::{Config, Dialect, KvCache};
 use ops::Rows;
+use ops::weight::Storage;
 
 use super::products::Products;
 use super::work::{Work, visible};
 use crate::event::measure::{FitAt, Machine};
+use crate::worker::means::Means;
 use crate::worker::quantise;
 use crate::worker::quantise::mix::Mix;
 
@@ -22,6 +24,7 @@ pub(crate) struct Needs {
     pub dialect: &'static Dialect,
     pub tensors: Vec<TensorEntry>,
     pub traffic: Traffic,
+    means: Means,
 }
 
 /// What is known of the machine.
@@ -42,9 +45,9 @@ impl Speeds {
 }
 
 impl Needs {
-    pub fn new(config: Config, dialect: &'static Dialect, tensors: Vec<TensorEntry>) -> Self {
+    pub fn new(config: Config, dialect: &'static Dialect, tensors: Vec<TensorEntry>, means: Means) -> Self {
         let traffic = Traffic::of(&config, dialect, &tensors);
-        Self { config, dialect, tensors, traffic }
+        Self { config, dialect, tensors, traffic, means }
     }
 
     /// The same model with its matrices stored in another mix.
@@ -56,7 +59,7 @@ impl Needs {
             TensorEntry { dtype: spec.dtype, range: 0..n_bytes, ..entry.clone() }
         };
         let tensors = specs.into_iter().zip(&self.tensors).map(entry).collect();
-        Self::new(self.config.clone(), self.dialect, tensors)
+        Self::new(self.config.clone(), self.dialect, tensors, self.means)
     }
 
     /// What most of the weights are stored in.
@@ -93,10 +96,16 @@ impl Needs {
         base_bytes + weights + self.cache_bytes(n_tokens) + self.step_bytes(n_tokens)
     }
 
+    /// What keys and values are kept in.
+    pub fn cache(&self) -> Storage {
+        self.means.cache(self.traffic.head.is_some_and(|head| head.dtype == Dtype::F32))
+    }
+
     /// Bytes of keys and values of a sequence of so many tokens: whole pages.
     fn cache_bytes(&self, n_tokens: usize) -> u64 {
-        let pages = n_tokens.div_ceil(infer::BLOCK);
-        (pages * KvCache::block_bytes(&self.config, infer::BLOCK)) as u64
+        let pages = n_tokens.div_ceil(infer::BLOCK) as u64;
+        let page_bytes = KvCache::block_bytes(&self.config, infer::BLOCK, self.cache());
+        pages.saturating_mul(page_bytes.map_or(0, |bytes| bytes as u64))
     }
 
     /// The activations that exist at once, in f32, for the rows that are computed at once: the stream, its sum with what
@@ -174,7 +183,7 @@ mod tests {
             TensorEntry { name: listed.name, dtype: Dtype::F32, shape: listed.shape, part: 0, range }
         };
         let tensors = list(&config, Head::Own, &LLAMA.gguf).into_iter().map(entry).collect();
-        Needs::new(config, &LLAMA.gguf, tensors)
+        Needs::new(config, &LLAMA.gguf, tensors, Means::parse(None, None).unwrap())
     }
 
     /// Keys and values are those of the architecture: two of each token, layer and head.

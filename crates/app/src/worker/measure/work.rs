@@ -7,6 +7,7 @@ use infer::{BLOCK, Limits, Sampling};
 use models::traffic::Rehearsal;
 use models::{Config, Dialect, KvCache};
 use ops::Rows;
+use ops::weight::Storage;
 
 use super::machine::usual;
 
@@ -57,14 +58,15 @@ impl Line {
 
 impl Work {
     /// Times everything for a model of these sizes.
-    pub fn measure(config: &Config, dialect: &Dialect) -> Self {
+    pub fn measure(config: &Config, dialect: &Dialect, cache: Storage) -> Self {
         let longest = config.context.clamp(2, LONGEST);
         let n_rows = Limits::default().rows.min(longest);
-        let cache_bytes = KvCache::block_bytes(config, BLOCK) * longest.div_ceil(BLOCK);
+        let page_bytes = KvCache::block_bytes(config, BLOCK, cache).unwrap_or(1);
+        let cache_bytes = page_bytes.saturating_mul(longest.div_ceil(BLOCK));
         let layer_bytes = (cache_bytes / config.n_layers.max(1)).max(1);
         let n_caches = (MOST_BYTES / layer_bytes).clamp(1, config.n_layers.max(1));
         let sizes = [n_caches, longest, BLOCK];
-        let mut rehearsal = Rehearsal::new(config, dialect, sizes, &ops::device::cpu());
+        let mut rehearsal = Rehearsal::new(config, dialect, sizes, cache, &ops::device::cpu());
         let mut attend = |past: usize, rows: usize| {
             let once = |rehearsal: &mut Rehearsal| {
                 (0..n_caches).for_each(|_| rehearsal.attend(past, rows));
