@@ -27,6 +27,11 @@ impl KvCache {
         Self { pools: (0..config.n_layers).map(|_| Some(pool())).collect(), blocks, block }
     }
 
+    /// What keys and values are kept in where nobody says: half precision, but f32 in a model whose output head is f32.
+    pub fn usual(head: Storage) -> Storage {
+        if head == Storage::F32 { Storage::F32 } else { Storage::F16 }
+    }
+
     /// Bytes that one page takes over all layers; `None` where a head is no whole number of the blocks that numbers
     /// are kept in, or the bytes cannot be counted.
     pub fn block_bytes(config: &Config, block: usize, storage: Storage) -> Option<usize> {

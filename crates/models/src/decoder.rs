@@ -19,7 +19,7 @@ use ops::{Linear, Rows, Weight};
 
 use ops::weight::Storage;
 
-use crate::attend::Attend;
+use crate::attend::{Attend, KvCache};
 use crate::blocks::Residual;
 use crate::config::Config;
 use crate::layer::{Layer, Norm, Positions};
@@ -49,11 +49,6 @@ pub struct Input<'a> {
     pub wanted: Option<&'a [usize]>,
 }
 
-/// What keys and values are kept in where nobody says, of a model whose output head is f32 or is not.
-pub fn usual_cache(has_f32_head: bool) -> Storage {
-    if has_f32_head { Storage::F32 } else { Storage::F16 }
-}
-
 impl Input<'_> {
     fn wanted_rows(&self) -> Rows {
         let Some(wanted) = self.wanted else { return self.rows };
@@ -68,9 +63,9 @@ impl Decoder {
         &self.config
     }
 
-    /// What its keys and values are kept in where nobody says: half precision, but f32 beside weights of f32.
+    /// What its keys and values are kept in where nobody says.
     pub fn usual_cache(&self) -> Storage {
-        usual_cache(self.head.is_f32())
+        KvCache::usual(self.head.storage())
     }
 
     /// Where its weights are.

@@ -29,7 +29,7 @@ use tensors::Tensors;
 
 pub use attend::{Attend, KvCache};
 pub use config::Config;
-pub use decoder::{Decoder, Input, usual_cache};
+pub use decoder::{Decoder, Input};
 pub use error::Error;
 pub use family::{Dialect, Family};
 pub use load::{load, recognise};

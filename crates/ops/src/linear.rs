@@ -15,7 +15,7 @@ use crate::host::{from_host, host, weights};
 use crate::quantised::{Quantised, activations};
 use crate::rows::Rows;
 use crate::value::Value;
-use crate::weight::{Weight, WeightTensor};
+use crate::weight::{Storage, Weight, WeightTensor};
 
 /// The op; see [`Linear`].
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
@@ -231,9 +231,9 @@ impl Linear {
         self.weight.shape()
     }
 
-    /// Whether its weights have 32 bits each.
-    pub fn is_f32(&self) -> bool {
-        self.weight.is_f32()
+    /// How its weights are stored.
+    pub fn storage(&self) -> Storage {
+        self.weight.storage()
     }
 
     /// What the rows of `x` cost when this layer is the output head.

@@ -261,11 +261,15 @@ impl Weight {
         self.shape
     }
 
-    /// Whether its numbers have 32 bits each.
-    pub fn is_f32(&self) -> bool {
+    /// How its numbers are stored.
+    pub fn storage(&self) -> Storage {
         match &self.tensor {
-            WeightTensor::Dense(numbers) => numbers.dtype() == DType::F32,
-            WeightTensor::Blocks(..) => false,
+            WeightTensor::Dense(numbers) => match numbers.dtype() {
+                DType::BF16 => Storage::Bf16,
+                DType::F16 => Storage::F16,
+                _ => Storage::F32,
+            },
+            WeightTensor::Blocks(_, kind) => Storage::Blocks(*kind),
         }
     }
 

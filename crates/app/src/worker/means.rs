@@ -1,7 +1,7 @@
 //! What models compute with: where, and how they keep keys and values.
 
 use infer::LocalModel;
-use models::Decoder;
+use models::{Decoder, KvCache};
 use ops::weight::{Quantised, Storage};
 
 use super::loaded::CACHE_BYTES;
@@ -69,9 +69,9 @@ impl Means {
         Ok(Self { device, kept: kept.transpose()? })
     }
 
-    /// What keys and values of a model are kept in, whose output head is f32 or is not.
-    pub fn cache(self, has_f32_head: bool) -> Storage {
-        self.kept.unwrap_or_else(|| models::usual_cache(has_f32_head))
+    /// What keys and values are kept in, of a model whose output head is stored in `head`.
+    pub fn cache(self, head: Storage) -> Storage {
+        self.kept.unwrap_or_else(|| KvCache::usual(head))
     }
 
     /// A decoder that can answer; errors call it `name`.

@@ -102,7 +102,7 @@ fn keys_and_values_take_less_in_fewer_bits() {
     for (kept, block_bytes) in [("q8_0", 34), ("Q4_0", 18)] {
         let home = Home::keeping(kept);
         assert_eq!(bytes(&home), full / 128 * block_bytes, "{kept}");
-        assert_eq!(home.text(greedy("starter", "Once", 4)).is_empty(), false, "{kept}");
+        assert!(!home.text(greedy("starter", "Once", 4)).is_empty(), "{kept}");
     }
     let wrong = App::open(Settings { home: "none".into(), kept: Some("q2".into()), ..Settings::default() });
     assert_eq!(wrong.err().map(|failure| failure.code), Some("bad_setting".into()));

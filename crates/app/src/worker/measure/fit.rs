@@ -98,7 +98,8 @@ impl Needs {
 
     /// What keys and values are kept in.
     pub fn cache(&self) -> Storage {
-        self.means.cache(self.traffic.head.is_some_and(|head| head.dtype == Dtype::F32))
+        let head = self.traffic.head.and_then(|head| models::tensors::storage(head.dtype));
+        self.means.cache(head.unwrap_or(Storage::F16))
     }
 
     /// Bytes of keys and values of a sequence of so many tokens: whole pages.
