@@ -1,6 +1,7 @@
 //! Dense products in both precisions beside PyTorch's `linear`.
 //!
-//! Hearth's operands are f32 in memory whatever the precision, PyTorch's are of the product's own type.
+//! Hearth's operands are f32 in memory whatever the precision, PyTorch's are of the product's own type. But 16 rows are
+//! those of generated tokens, which meet weights as a file stores them.
 
 use crate::bench::case::{Case, Goal, Program, Row, Run};
 
