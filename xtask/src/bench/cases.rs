@@ -1,5 +1,6 @@
 //! Every case: a new one is a file and a line here.
 
+mod engine;
 mod losses;
 mod product;
 mod shakespeare;
@@ -15,6 +16,11 @@ pub static CASES: &[&Case] = &[
     &product::PRODUCT,
     &losses::LOSSES_15M,
     &shakespeare::SHAKESPEARE,
+    &engine::Q4_K_M,
+    &engine::Q8_0,
+    &engine::Q4_0,
+    &engine::LARGE,
+    &engine::START,
 ];
 
 /// The case of that name.

@@ -3,7 +3,7 @@
 
 use super::case::{Case, Program, Run};
 use super::outcome::Outcome;
-use crate::{times, workspace};
+use crate::{synth, times, workspace};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 
 /// A word of a case that begins with this is a path below the shared data.
 const SHARED: &str = "shared:";
+
+/// A word that begins with this is a model of a published shape with random weights: `synth:SHAPE:QUANT`.
+const SYNTH: &str = "synth:";
 
 /// Every program, ready to run.
 pub struct Programs {
@@ -74,9 +77,26 @@ impl Programs {
 
 /// A word as a program gets it.
 fn meaning(word: &str) -> Result<PathBuf> {
+    if let Some(model) = word.strip_prefix(SYNTH) {
+        return synthetic(model);
+    }
     let Some(path) = word.strip_prefix(SHARED) else { return Ok(word.into()) };
     let data = workspace::shared_data().with_context(|| format!("this case needs ../shared/data/{path}"))?;
     Ok(data.join(path))
+}
+
+/// The file of a model with random weights, which is written where there is none.
+fn synthetic(model: &str) -> Result<PathBuf> {
+    let (shape, quant) = model.split_once(':').context("a model with random weights is SHAPE:QUANT")?;
+    let folder = super::target().join("bench/models");
+    let path = folder.join(format!("{shape}-{quant}.gguf"));
+    if !path.is_file() {
+        eprintln!("writing {}", path.display());
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let path = path.to_str().context("the target folder has a name that is no text")?;
+        synth::run(&["--shape", shape, "--quant", quant, "--out", path].map(str::to_owned))?;
+    }
+    Ok(path)
 }
 
 /// The executables of bench targets in what cargo tells as JSON.

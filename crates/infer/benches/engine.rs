@@ -1,0 +1,123 @@
+//! Hearth's side of `cargo xtask bench --peer llama.cpp`: tokens a second of a prompt and of answers, one and several at
+//! once, and the most memory that was taken: `cargo bench --package infer --bench engine -- FILE [what,what]`.
+//!
+//! What may be asked for: `prompt`, `alone`, `8`, `16` (users), `start`. Prompts are random tokens; nothing is guessed
+//! and nothing found again, so that every token is computed. Choosing is greedy.
+
+use std::path::Path;
+use std::time::Instant;
+
+use base::{Rng, TokenId};
+use formats::{FileBytes, gguf};
+use infer::{Beginning, Engine, Event, Guessing, Limits, LocalModel, Model, Request};
+use kernels::{isa, machine, pool};
+use testkit::bench::{Options, Outcome, median, peak_memory_mb};
+
+/// Bytes that keys and values may take, at most.
+const CACHE_BYTES: usize = 2 << 30;
+/// Tokens of the long prompt.
+const PROMPT: usize = 512;
+/// Tokens of the prompt before each of several answers.
+const SHORT_PROMPT: usize = 32;
+/// Tokens of the prompt of a start.
+const START_PROMPT: usize = 16;
+/// Tokens of each answer.
+const ANSWER: usize = 64;
+/// Bytes that are read to measure bandwidth.
+const STREAM_BYTES: usize = 256 << 20;
+
+fn main() {
+    let begun = Instant::now();
+    let options = Options::of_this_process();
+    pool::set_active_threads(options.threads);
+    let path = options.word(0, "");
+    let mut bench = Bench { engine: engine(Path::new(path)), rng: Rng::new(options.seed) };
+    let mut outcome = Outcome::default();
+    outcome.fact("program", "Hearth").fact("threads", options.threads).fact("isa", isa::current());
+    let n_times = options.steps.unwrap_or(3);
+    for what in options.word(1, "prompt,alone,8,16").split(',') {
+        match what {
+            "start" => {
+                bench.first(START_PROMPT);
+                outcome.figure("start_ms", begun.elapsed().as_secs_f64() * 1e3);
+            }
+            "prompt" => {
+                bench.first(SHORT_PROMPT);
+                let seconds = median((0..n_times).map(|_| bench.first(PROMPT)).collect());
+                outcome.figure("prompt_tokens_per_second", PROMPT as f64 / seconds);
+            }
+            "alone" => _ = outcome.figure("tokens_per_second_1", bench.answers(1)),
+            users => {
+                let n_users = users.parse().expect("a number of users");
+                outcome.figure(&format!("tokens_per_second_{users}"), bench.answers(n_users));
+            }
+        }
+    }
+    peak_memory_mb().into_iter().for_each(|memory| _ = outcome.figure("memory_mb", memory));
+    let file_bytes = std::fs::metadata(path).map_or(0.0, |file| file.len() as f64);
+    drop(bench);
+    outcome.figure("file_gb", file_bytes / 1e9);
+    outcome.figure("read_gb_per_second", bandwidth(options.threads) / 1e9).print();
+}
+
+fn engine(path: &Path) -> Engine<LocalModel> {
+    let file = FileBytes::open(path).expect("the model's file can be opened");
+    let file = gguf::read(&file).expect("a GGUF file");
+    let decoder = models::load(&file, &ops::device::cpu()).expect("a model of a known family");
+    Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default())
+}
+
+struct Bench {
+    engine: Engine<LocalModel>,
+    rng: Rng,
+}
+
+impl Bench {
+    fn submit(&mut self, n_prompt: usize, n_tokens: usize) {
+        let vocabulary = self.engine.model().vocabulary();
+        let prompt = (0..n_prompt).map(|_| TokenId(self.rng.below(vocabulary) as u32)).collect();
+        let plain = Request::new(prompt, n_tokens);
+        let request = Request { beginning: Beginning::Computed, guessing: Guessing::Off, ..plain };
+        self.engine.submit(request).expect("the request fits");
+    }
+
+    /// Seconds until the first token behind a prompt.
+    fn first(&mut self, n_prompt: usize) -> f64 {
+        self.submit(n_prompt, 1);
+        let begun = Instant::now();
+        while self.engine.n_sequences() > 0 {
+            self.engine.step(None);
+        }
+        begun.elapsed().as_secs_f64()
+    }
+
+    /// Tokens a second of several answers together, behind their prompts.
+    fn answers(&mut self, n_users: usize) -> f64 {
+        (0..n_users).for_each(|_| self.submit(SHORT_PROMPT, ANSWER + 1));
+        let mut n_tokens = 0;
+        while n_tokens < n_users {
+            n_tokens += self.step();
+        }
+        let (begun, n_before) = (Instant::now(), n_tokens);
+        while self.engine.n_sequences() > 0 {
+            n_tokens += self.step();
+        }
+        (n_tokens - n_before) as f64 / begun.elapsed().as_secs_f64()
+    }
+
+    fn step(&mut self) -> usize {
+        let events = self.engine.step(None);
+        events.iter().filter(|event| matches!(event, Event::Token { .. })).count()
+    }
+}
+
+/// Bytes a second that can be read from memory that was allocated.
+fn bandwidth(n_threads: usize) -> f64 {
+    let values = vec![1.0f32; STREAM_BYTES / 4];
+    let once = |_| {
+        let begun = Instant::now();
+        std::hint::black_box(machine::read(&values, n_threads));
+        STREAM_BYTES as f64 / begun.elapsed().as_secs_f64()
+    };
+    (0..5).map(once).fold(0.0, f64::max)
+}
