@@ -5,7 +5,7 @@ use models::Probe;
 use crate::fair::Shares;
 use crate::plan::{Limits, Plan, Planned, View, plan};
 use crate::sample::Choice;
-use crate::sequence::{Chosen, Request, Sequence, SequenceId};
+use crate::sequence::{Chosen, Request, Roles, Sequence, SequenceId};
 use crate::{Batch, Blocks, Error, Model};
 
 /// Why a sequence ended.
@@ -58,6 +58,7 @@ pub struct Place {
 pub struct Engine<M> {
     model: M,
     limits: Limits,
+    roles: Roles,
     blocks: Blocks,
     /// The oldest first.
     sequences: Vec<Sequence>,
@@ -70,8 +71,9 @@ impl<M: Model> Engine<M> {
     /// An engine with nothing to do.
     pub fn new(model: M, limits: Limits) -> Self {
         let blocks = Blocks::new(model.blocks(), limits.block);
+        let roles = if model.computes_roles_alike() { Roles::Alike } else { Roles::Apart };
         let (sequences, shares) = (Vec::new(), Shares::default());
-        Self { model, limits, blocks, sequences, shares, n_submitted: 0, n_begun: 0 }
+        Self { model, limits, roles, blocks, sequences, shares, n_submitted: 0, n_begun: 0 }
     }
 
     /// The model.
@@ -166,7 +168,7 @@ impl<M: Model> Engine<M> {
 
     /// The pages that hold the beginning of a sequence without pages, while there are more to be looked for.
     fn found(&self, sequence: &Sequence, n_sought: &mut usize) -> Vec<u32> {
-        match sequence.known() {
+        match sequence.known(self.roles) {
             Some(known) if sequence.table.is_empty() && *n_sought > 0 => {
                 *n_sought -= 1;
                 self.blocks.find(known)
@@ -207,7 +209,7 @@ impl<M: Model> Engine<M> {
             let index = self.index(planned.id);
             let sequence = &mut self.sequences[index];
             if planned.adopted > 0 {
-                let known = sequence.known().expect("pages are found for those who share");
+                let known = sequence.known(self.roles).expect("pages are found for those who share");
                 let found = self.blocks.find(known);
                 self.blocks.adopt(&mut sequence.table, &found[..planned.adopted]);
                 sequence.n_computed = planned.from;
@@ -271,7 +273,7 @@ impl<M: Model> Engine<M> {
         // Its last token is not computed; where that was guessed wrong, what stands there is of no use.
         sequence.n_computed = (planned.from + planned.rows).min(sequence.tokens.len() - 1);
         let mut table = std::mem::take(&mut sequence.table);
-        if let Some(known) = sequence.known() {
+        if let Some(known) = sequence.known(self.roles) {
             self.blocks.keep(&mut table, known, planned.from..sequence.n_computed);
         }
         sequence.table = table;

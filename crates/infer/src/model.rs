@@ -22,6 +22,12 @@ pub trait Model {
     /// Pages of its cache.
     fn blocks(&self) -> usize;
 
+    /// Whether keys and values come out the same, to the bit, for rows of a prompt and for generated ones: then an
+    /// answer that comes back in a later prompt is found again.
+    fn computes_roles_alike(&self) -> bool {
+        false
+    }
+
     /// # Shapes
     /// A batch with `W` wanted rows → `[W, V]`, row after row.
     fn forward(&mut self, batch: &Batch, probe: Option<&mut dyn Probe>) -> Vec<f32>;
@@ -32,6 +38,7 @@ pub struct LocalModel {
     decoder: Decoder,
     cache: KvCache,
     context: usize,
+    computes_roles_alike: bool,
 }
 
 impl LocalModel {
@@ -50,7 +57,8 @@ impl LocalModel {
         let blocks = fit.clamp(1, useful);
         let context = config.context.min(blocks * BLOCK);
         let cache = KvCache::new(config, [blocks, BLOCK], storage, decoder.device());
-        Some(Self { decoder, cache, context })
+        let computes_roles_alike = decoder.computes_roles_alike();
+        Some(Self { decoder, cache, context, computes_roles_alike })
     }
 
     /// A decoder with room for exactly `blocks` pages, kept in `storage`; `None` as in [`LocalModel::keeping`].
@@ -92,6 +100,10 @@ impl Model for LocalModel {
 
     fn blocks(&self) -> usize {
         self.cache.blocks()
+    }
+
+    fn computes_roles_alike(&self) -> bool {
+        self.computes_roles_alike
     }
 
     fn forward(&mut self, batch: &Batch, probe: Option<&mut dyn Probe>) -> Vec<f32> {

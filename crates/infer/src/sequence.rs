@@ -88,6 +88,15 @@ pub enum Guessing {
     Off,
 }
 
+/// Whether pages of prompts and of answers are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Roles {
+    /// They are computed differently.
+    Apart,
+    /// They have the same bits.
+    Alike,
+}
+
 /// What a row of logits gave a sequence.
 pub(crate) enum Chosen {
     /// A token, and why it is the last if it is.
@@ -142,10 +151,14 @@ impl Sequence {
         self.tokens.len() - self.n_prompt
     }
 
-    /// What its pages are found by, if they may be.
-    pub fn known(&self) -> Option<Known<'_>> {
+    /// What its pages are found by, if they may be. Where roles are computed alike, all of it counts as prompt.
+    pub fn known(&self, roles: Roles) -> Option<Known<'_>> {
+        let n_prompt = match roles {
+            Roles::Apart => self.n_prompt,
+            Roles::Alike => self.tokens.len(),
+        };
         match self.request.beginning {
-            Beginning::Shared { salt } => Some(Known { salt, tokens: &self.tokens, n_prompt: self.n_prompt }),
+            Beginning::Shared { salt } => Some(Known { salt, tokens: &self.tokens, n_prompt }),
             Beginning::Computed => None,
         }
     }

@@ -68,6 +68,11 @@ impl Decoder {
         KvCache::usual(self.head.storage())
     }
 
+    /// Whether keys and values come out the same, to the bit, for rows of a prompt and for generated ones.
+    pub fn computes_roles_alike(&self) -> bool {
+        self.layers.iter().all(Layer::computes_roles_alike)
+    }
+
     /// Where its weights are.
     pub fn device(&self) -> &Device {
         &self.device

@@ -36,6 +36,18 @@ pub(crate) struct Layer {
     pub feed_forward_post_norm: Option<Norm>,
 }
 
+impl Layer {
+    /// Whether a row of a prompt and a generated one are computed alike, to the bit: products over quantised blocks have
+    /// one arithmetic, and nothing else in a layer knows what a row is for.
+    pub fn computes_roles_alike(&self) -> bool {
+        let attention = [&self.queries, &self.keys, &self.values, &self.attention_output];
+        attention
+            .into_iter()
+            .chain(self.feed_forward.products())
+            .all(|linear| linear.storage().blocks().is_some())
+    }
+}
+
 /// A normalisation with its weights, `[D]` each.
 #[derive(Clone)]
 pub(crate) enum Norm {
@@ -95,6 +107,17 @@ pub(crate) enum FeedForward {
 }
 
 impl FeedForward {
+    /// Every product of the block.
+    fn products(&self) -> Vec<&Linear> {
+        match self {
+            Self::Plain(ways) => ways.products().collect(),
+            Self::Experts(experts) => {
+                let ways = experts.list.iter().flat_map(Ways::products);
+                std::iter::once(&experts.router).chain(ways).collect()
+            }
+        }
+    }
+
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
     pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
@@ -116,6 +139,10 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
+    fn products(&self) -> impl Iterator<Item = &Linear> {
+        self.gate.as_deref().into_iter().chain([&self.up, &self.down])
+    }
+
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
     pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {

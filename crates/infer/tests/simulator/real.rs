@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use base::TokenId;
 use formats::{FileBytes, TensorFile, llama2c};
-use infer::{Engine, Limits, LocalModel};
+use infer::{Engine, Limits, LocalModel, Request};
 use models::families::LLAMA;
 use models::tensors::{Found, Tensors};
 use models::{Config, Decoder};
@@ -97,4 +98,24 @@ fn the_starter_in_a_batch_is_as_alone() {
     let sizes = Sizes { vocabulary: decoder.config().vocabulary, longest_prompt: 90, longest_answer: 25 };
     let kept = [Storage::F16, Storage::Q8_0, Storage::Blocks(Quantised::Q4_0)];
     replay(&decoder, &kept, sizes, 0..8);
+}
+
+/// A second turn brings the first and its answer back; in quantised weights both are found again.
+#[test]
+fn a_second_turn_is_computed_from_where_it_is_new() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf");
+    let file = formats::gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
+    let decoder = models::load(&file, &ops::device::cpu()).unwrap();
+    let engine = || Engine::new(LocalModel::new(decoder.clone(), 64 << 20), Limits::default());
+    let mut first = engine();
+    let prompt: Vec<TokenId> = (0..70).map(|index| TokenId(300 + index * 7)).collect();
+    let answer = alone(&mut first, &Request::new(prompt.clone(), 60));
+    let said = answer.tokens.iter().map(|&(token, _)| TokenId(token));
+    let second: Vec<TokenId> = prompt.into_iter().chain(said).chain([TokenId(9), TokenId(8)]).collect();
+    let id = first.submit(Request::new(second.clone(), 8)).unwrap();
+    let [planned] = first.plan().planned[..] else { panic!("one sequence") };
+    assert_eq!((planned.adopted, planned.from), (4, 128), "70 of the prompt and 58 of the answer");
+    first.cancel(id);
+    let again = alone(&mut first, &Request::new(second.clone(), 8));
+    assert_eq!(again, alone(&mut engine(), &Request::new(second, 8)));
 }
