@@ -253,6 +253,9 @@ pub struct Finished {
     pub reason: Reason,
     /// Tokens of the prompt.
     pub n_prompt_tokens: usize,
+    /// Those of them, the first ones, that an earlier text began with too, so that they were not computed again.
+    #[serde(default)]
+    pub n_found_tokens: usize,
     /// Tokens of the answer.
     pub n_generated_tokens: usize,
     /// Milliseconds to load the model; 0 when it was loaded already.

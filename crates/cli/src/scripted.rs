@@ -170,6 +170,7 @@ pub fn finished(reason: Reason) -> Finished {
     Finished {
         reason,
         n_prompt_tokens: 3,
+        n_found_tokens: 0,
         n_generated_tokens: 41,
         load_ms: 12.0,
         prompt_ms: 6.0,

@@ -6,11 +6,16 @@ use crate::terminal::units::{many, milliseconds};
 
 /// Tokens, times and rates of an answer, and how it can be had again.
 pub fn line(started: Option<&Started>, finished: &Finished) -> String {
+    let found = match finished.n_found_tokens {
+        0 => String::new(),
+        n => format!(" ({n} known already)"),
+    };
+    let n_computed = finished.n_prompt_tokens.saturating_sub(finished.n_found_tokens);
     let prompt = format!(
-        "{} in {}{}",
+        "{}{found} in {}{}",
         many(finished.n_prompt_tokens, "prompt token"),
         milliseconds(finished.prompt_ms),
-        rate(finished.n_prompt_tokens, finished.prompt_ms)
+        rate(n_computed, finished.prompt_ms)
     );
     // The first token belongs to the prompt's time.
     let rest = finished.n_generated_tokens.saturating_sub(1);

@@ -20,6 +20,13 @@ pub enum Reason {
 /// What a step did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// A sequence began with pages that were computed for others, or for itself before it had to give them back.
+    Found {
+        /// The sequence.
+        id: SequenceId,
+        /// The tokens that stood there.
+        n_tokens: usize,
+    },
     /// A sequence got one more token. A token that ends the answer is not told.
     Token {
         /// The sequence.
@@ -188,6 +195,9 @@ impl<M: Model> Engine<M> {
         let rows: Vec<&[f32]> = logits.chunks_exact(self.model.vocabulary().max(1)).collect();
         let mut events = Vec::new();
         for &planned in &plan.planned {
+            if planned.adopted > 0 {
+                events.push(Event::Found { id: planned.id, n_tokens: planned.from });
+            }
             let wanted = batch.wanted_of(planned.id);
             let places = batch.wanted[wanted.clone()].iter().map(|&row| batch.place(row));
             let rows: Vec<(Place, &[f32])> = places.zip(rows[wanted].iter().copied()).collect();

@@ -24,6 +24,7 @@ pub(crate) struct Live {
     reading: Reading,
     reporter: Reporter,
     n_prompt_tokens: usize,
+    n_found_tokens: usize,
     n_generated_tokens: usize,
     load_ms: f64,
     begun: Instant,
@@ -63,6 +64,7 @@ impl Live {
             reading,
             reporter,
             n_prompt_tokens: prompt.tokens.len(),
+            n_found_tokens: 0,
             n_generated_tokens: 0,
             load_ms,
             begun: Instant::now(),
@@ -86,6 +88,14 @@ impl Live {
         if self.detail.timing {
             let phase = if self.first_token.is_some() { Phase::Answer } else { Phase::Prompt };
             self.times.add(inspector, phase);
+        }
+    }
+
+    /// Notes that the first tokens of the prompt were computed before.
+    pub fn found(&mut self, n_tokens: usize) {
+        // An answer that is computed again finds its own pages.
+        if self.first_token.is_none() {
+            self.n_found_tokens = n_tokens;
         }
     }
 
@@ -126,6 +136,7 @@ impl Live {
         self.reporter.tell(Event::Finished(Finished {
             reason,
             n_prompt_tokens: self.n_prompt_tokens,
+            n_found_tokens: self.n_found_tokens,
             n_generated_tokens: self.n_generated_tokens,
             load_ms: self.load_ms,
             prompt_ms: ms(self.begun, first_token),

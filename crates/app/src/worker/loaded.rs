@@ -116,6 +116,10 @@ impl Loaded {
                     self.live.swap_remove(index).finish(crate::event::Reason::Stop);
                 }
             }
+            Step::Found { id, n_tokens } => {
+                let Some(index) = self.index(id) else { return };
+                self.live[index].found(n_tokens);
+            }
             Step::Finished { id, reason } => {
                 let Some(index) = self.index(id) else { return };
                 self.live.swap_remove(index).finish(match reason {

@@ -98,6 +98,38 @@ fn many_answers_at_once_are_each_as_alone() {
 }
 
 #[test]
+fn a_second_turn_tells_how_much_of_it_was_known() {
+    let home = Home::new();
+    let finished = |prompt: &str| {
+        let events = home.app.run(Job::Generate(greedy("starter", prompt, 40)));
+        let text: Vec<Event> = events.collect();
+        let said = text.iter().map(|event| match event {
+            Event::Text { text } => text.as_str(),
+            _ => "",
+        });
+        let said: String = said.collect();
+        match text.into_iter().last() {
+            Some(Event::Finished(finished)) => (said, finished),
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = "Once upon a time, a small mouse lived in the forest. ".repeat(4);
+    let (said, alone) = finished(&first);
+    assert_eq!(alone.n_found_tokens, 0);
+    let (_, second) = finished(&format!("{first}{said} And then"));
+    assert!(second.n_found_tokens > alone.n_prompt_tokens / 2, "{second:?}");
+    assert!(second.n_found_tokens < second.n_prompt_tokens, "{second:?}");
+    let (again, last) = finished(&first);
+    assert!(again == said && last.n_found_tokens > 0, "{last:?}");
+    let mut looked_at = greedy("starter", &first, 1);
+    looked_at.detail = Detail { timing: true, ..Detail::default() };
+    match home.last(Job::Generate(looked_at)) {
+        Ok(Event::Finished(finished)) => assert_eq!(finished.n_found_tokens, 0, "all of it is to be seen"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_cancelled_answer_ends_and_keeps_what_it_said() {
     let home = Home::with_tiny();
     let mut running = home.app.run(Job::Generate(greedy("starter", "Once upon a time", 400)));

@@ -29,7 +29,7 @@ fn replay(decoder: &Decoder, kept: &[Storage], sizes: Sizes, seeds: std::ops::Ra
         let report = run(&mut engine(scenario.limits), &scenario);
         n_preempted += report.n_preempted;
         kernels::pool::set_active_threads(2);
-        let alone_once = |request: &infer::Request| {
+        let alone_once = |request: &Request| {
             let key = format!("{storage:?} {request:?}");
             known.entry(key).or_insert_with(|| alone(&mut engine(Limits::default()), request)).clone()
         };

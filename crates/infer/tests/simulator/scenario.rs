@@ -159,6 +159,7 @@ fn note(event: Event, running: &mut BTreeMap<SequenceId, usize>, report: &mut Re
             report.outcomes[index].reason = Some(reason);
         }
         Event::Failed { error, .. } => panic!("{error}"),
+        Event::Found { n_tokens, .. } => assert!(n_tokens.is_multiple_of(infer::BLOCK) && n_tokens > 0),
     }
 }
 

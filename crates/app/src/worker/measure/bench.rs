@@ -56,7 +56,7 @@ fn run(engine: &mut Engine<LocalModel>, prompt: Vec<TokenId>, n_generated: usize
             match event {
                 Step::Token { .. } => _ = first.get_or_insert_with(|| begun.elapsed()),
                 Step::Failed { error, .. } => return Err(error.into()),
-                Step::Finished { .. } => {}
+                Step::Finished { .. } | Step::Found { .. } => {}
             }
         }
     }
