@@ -26,6 +26,15 @@ pub struct Spread {
     pub highest: f64,
 }
 
+/// How several answers did together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Together {
+    /// How many.
+    pub n_users: usize,
+    /// Generated tokens a second of all of them.
+    pub tokens_per_s: Spread,
+}
+
 /// How a model did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -43,6 +52,9 @@ pub struct Measured {
     pub prompt_tokens_per_s: Spread,
     /// Generated tokens a second.
     pub generated_tokens_per_s: Spread,
+    /// The same of several answers at once, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<Together>,
     /// The arithmetic of the prompt as a share of what the machine can do at most.
     pub share_of_arithmetic: f64,
     /// The bytes that generating reads as a share of what the machine can read at most.

@@ -13,6 +13,9 @@ pub struct Bench {
     pub n_generated: usize,
     /// How often everything is done; the median is told.
     pub n_runs: usize,
+    /// Numbers of users whose answers are also measured together, behind a short prompt each.
+    #[serde(default)]
+    pub users: Vec<usize>,
 }
 
 /// Say how much memory a model needs here and how fast it will be.

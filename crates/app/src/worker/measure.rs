@@ -10,6 +10,7 @@ mod work;
 
 use std::time::Instant;
 
+use infer::Limits;
 use models::KvCache;
 use models::traffic::Traffic;
 use store::Store;
@@ -19,7 +20,7 @@ use super::fetch::Place;
 use super::means::{Means, not_kept};
 use super::open;
 use super::quantise::mix::Mix;
-use crate::event::measure::{FitAs, Fitting, Measured};
+use crate::event::measure::{FitAs, Fitting, Measured, Together};
 use crate::job::measure::{Bench, Fit};
 use crate::running::Reporter;
 use crate::{Event, Failure};
@@ -53,6 +54,11 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
         let message = "a prompt, tokens behind it and a run are needed";
         return Err(Failure::new("bad_setting", message, "give --prompt, --tokens and --runs at least 1"));
     }
+    let most = Limits::default().sequences;
+    if let Some(n_users) = job.users.iter().find(|n_users| !(1..=most).contains(*n_users)) {
+        let message = format!("{n_users} users are not computed together");
+        return Err(Failure::new("bad_setting", message, format!("give --users from 1 to {most}")));
+    }
     let source = open::find(store, &job.model)?;
     memory::forget_peak();
     let begun = Instant::now();
@@ -61,12 +67,20 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
     let traffic = Traffic::of(&config, contents.dialect(family), contents.tensors.tensors());
     let model = means.model(contents.decoder(&means.device.tensors())?, contents.name())?;
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
-    let runs = bench::runs(model, job, &|| reporter.is_cancelled())?;
+    let is_cancelled = || reporter.is_cancelled();
+    let mut trial = bench::Trial::new(model, job, &is_cancelled)?;
+    let runs = trial.alone()?;
+    let together = job
+        .users
+        .iter()
+        .map(|&n_users| Ok(Together { n_users, tokens_per_s: bench::spread(trial.together(n_users)?) }));
+    let together = together.collect::<Result<Vec<_>, Failure>>()?;
+    drop(trial);
     let peak_bytes = memory::peak();
     // Behind the model and its memory: measuring takes some of its own.
     let machine = machine::measure();
-    let prompt = bench::spread(&runs, |run| run.prompt);
-    let generated = bench::spread(&runs, |run| run.generated);
+    let prompt = bench::spread(runs.iter().map(|run| run.prompt));
+    let generated = bench::spread(runs.iter().map(|run| run.generated));
     Ok(Measured {
         model: source.name,
         file_bytes: traffic.file_bytes,
@@ -75,6 +89,7 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
         n_generated: job.n_generated,
         prompt_tokens_per_s: prompt,
         generated_tokens_per_s: generated,
+        together,
         share_of_arithmetic: prompt.median * 2.0 * traffic.n_layer_weights() / machine.flops_per_s,
         share_of_bandwidth: generated.median * traffic.n_bytes() / machine.read_bytes_per_s,
         peak_bytes,

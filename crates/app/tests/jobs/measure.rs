@@ -49,7 +49,7 @@ fn starter() -> Vec<u8> {
 }
 
 fn bench(home: &Home, n_prompt: usize) -> Result<Measured, Failure> {
-    let job = Bench { model: "tiny".into(), n_prompt, n_generated: 4, n_runs: 2 };
+    let job = Bench { model: "tiny".into(), n_prompt, n_generated: 4, n_runs: 2, users: vec![3] };
     match home.last(Job::Bench(job))? {
         Event::Measured(measured) => Ok(*measured),
         other => panic!("{other:?}"),
@@ -72,7 +72,11 @@ fn a_model_is_measured_as_often_as_was_asked_for() {
     }
     assert!(measured.share_of_bandwidth > 0.0 && measured.share_of_arithmetic > 0.0, "{measured:?}");
     assert!(measured.machine.flops_per_s > 1e8 && measured.machine.read_bytes_per_s > 1e8, "{measured:?}");
+    let [together] = &measured.together[..] else { panic!("{measured:?}") };
+    assert!(together.n_users == 3 && together.tokens_per_s.lowest > 0.0, "{together:?}");
     assert_eq!(bench(&home, 0).unwrap_err().code, "bad_setting");
+    let crowd = Bench { model: "tiny".into(), n_prompt: 8, n_generated: 4, n_runs: 1, users: vec![9999] };
+    assert_eq!(home.last(Job::Bench(crowd)).unwrap_err().code, "bad_setting");
     assert_eq!(bench(&home, 1 << 20).unwrap_err().code, "prompt_too_long");
 }
 

@@ -1,6 +1,6 @@
 //! `hearth bench`: how fast a model reads and writes on this machine.
 
-use app::event::measure::{Machine, Measured, Spread};
+use app::event::measure::{Machine, Measured, Spread, Together};
 use app::job::measure::Bench;
 use app::{Event, Job};
 use clap::{Arg, ArgMatches, value_parser};
@@ -28,6 +28,14 @@ fn build(command: clap::Command) -> clap::Command {
         .arg(count("prompt", "512", "Tokens of the prompt"))
         .arg(count("tokens", "64", "Tokens that are generated behind it"))
         .arg(count("runs", "5", "How often everything is done"))
+        .arg(
+            Arg::new("users")
+                .long("users")
+                .value_name("N,N")
+                .value_delimiter(',')
+                .value_parser(value_parser!(u32).range(1..))
+                .help("Also measure the answers of so many users together"),
+        )
         .after_help(AFTER_HELP)
 }
 
@@ -38,6 +46,7 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
         n_prompt: count("prompt"),
         n_generated: count("tokens"),
         n_runs: count("runs"),
+        users: matches.get_many::<u32>("users").into_iter().flatten().map(|n| *n as usize).collect(),
     };
     session.console().say(&format!("Measuring {} …", job.model));
     session.follow(Job::Bench(job), &mut |console, event| match event {
@@ -49,7 +58,7 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
 
 fn page(measured: &Measured) -> String {
     let share = |share: f64, of: &str| format!("{} of {of}", units::percent(share));
-    let mut rows = vec![
+    let mut rows: Vec<(&str, String)> = vec![
         ("model", format!("{}, {}", measured.model, units::bytes(measured.file_bytes))),
         ("ready in", units::milliseconds(measured.load_ms)),
         ("prompt", format!("{} tokens: {}", measured.n_prompt, speed(&measured.prompt_tokens_per_s))),
@@ -60,6 +69,9 @@ fn page(measured: &Measured) -> String {
         ),
         ("", share(measured.share_of_bandwidth, "the bandwidth")),
     ];
+    for Together { n_users, tokens_per_s } in &measured.together {
+        rows.push(("together", format!("{}: {}", units::many(*n_users, "user"), speed(tokens_per_s))));
+    }
     rows.extend(measured.peak_bytes.map(|bytes| ("memory", units::bytes(bytes))));
     rows.push(("machine", machine(&measured.machine)));
     let rows: Vec<_> = rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -97,6 +109,7 @@ mod tests {
             n_generated: 64,
             prompt_tokens_per_s: spread(1234.5),
             generated_tokens_per_s: spread(23.45),
+            together: vec![Together { n_users: 8, tokens_per_s: spread(120.5) }],
             share_of_arithmetic: 0.71,
             share_of_bandwidth: 0.88,
             peak_bytes: Some(1_100_000_000),
@@ -111,9 +124,10 @@ mod tests {
 
     #[test]
     fn the_page() {
-        let told =
-            Script::new([Event::Measured(Box::new(measured()))]).run(&["bench", "poems", "--runs", "3"]);
-        let job = Bench { model: "poems".into(), n_prompt: 512, n_generated: 64, n_runs: 3 };
+        let told = Script::new([Event::Measured(Box::new(measured()))])
+            .run(&["bench", "poems", "--runs", "3", "--users", "8,16"]);
+        let users = vec![8, 16];
+        let job = Bench { model: "poems".into(), n_prompt: 512, n_generated: 64, n_runs: 3, users };
         assert_eq!((told.exit, told.jobs), (Exit::Done, vec![Job::Bench(job)]));
         expect_file!["../../snapshots/bench.txt"].assert_eq(&told.out);
         assert_eq!(Script::new([]).run(&["bench", "poems", "--prompt", "0"]).exit, Exit::Usage);

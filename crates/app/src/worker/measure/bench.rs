@@ -1,12 +1,16 @@
-//! How fast a model reads and writes here: a prompt, then tokens behind it, several times over.
+//! How fast a model reads and writes here: a prompt and an answer behind it, and the answers of several users at once,
+//! several times over.
 
 use std::time::Instant;
 
 use base::{Rng, TokenId};
-use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request};
+use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Model, Request};
 
 use crate::event::measure::Spread;
 use crate::{Failure, job};
+
+/// Tokens of the prompt before each of several answers.
+const SHORT_PROMPT: usize = 32;
 
 /// Tokens a second of one run: the prompt's, and the generated ones'.
 pub(crate) struct Run {
@@ -14,63 +18,114 @@ pub(crate) struct Run {
     pub generated: f64,
 }
 
-/// Runs a model as often as was asked for; stops between two runs when `is_cancelled`.
-pub(crate) fn runs(
-    model: LocalModel,
-    bench: &job::measure::Bench,
-    is_cancelled: &dyn Fn() -> bool,
-) -> Result<Vec<Run>, Failure> {
-    let vocabulary = model.decoder().config().vocabulary;
-    let mut engine = Engine::new(model, Limits::default());
-    let room = engine.context();
-    if bench.n_prompt + bench.n_generated > room {
-        let message = format!(
-            "{} tokens of prompt and {} more do not fit the {room} that the model takes",
-            bench.n_prompt, bench.n_generated
-        );
-        return Err(Failure::new("prompt_too_long", message, "ask for a shorter --prompt"));
-    }
-    let mut runs = Vec::new();
-    // One more than was asked for: the first warms up.
-    for seed in 0..=bench.n_runs as u64 {
-        if is_cancelled() {
-            return Err(Failure::new("stopped", "stopped before it was measured", "begin again any time"));
-        }
-        let mut rng = Rng::new(seed);
-        let prompt = (0..bench.n_prompt).map(|_| TokenId(rng.below(vocabulary) as u32)).collect();
-        runs.push(run(&mut engine, prompt, bench.n_generated)?);
-    }
-    runs.remove(0);
-    Ok(runs)
+/// A model that is measured.
+pub(crate) struct Trial<'a> {
+    engine: Engine<LocalModel>,
+    bench: &'a job::measure::Bench,
+    is_cancelled: &'a dyn Fn() -> bool,
 }
 
-fn run(engine: &mut Engine<LocalModel>, prompt: Vec<TokenId>, n_generated: usize) -> Result<Run, Failure> {
-    let n_prompt = prompt.len();
-    let plain = Request::new(prompt, n_generated + 1);
-    let request = Request { beginning: Beginning::Computed, guessing: Guessing::Off, ..plain };
-    engine.submit(request)?;
-    let begun = Instant::now();
-    let mut first = None;
-    while engine.n_sequences() > 0 {
-        for event in engine.step(None) {
-            match event {
-                Step::Token { .. } => _ = first.get_or_insert_with(|| begun.elapsed()),
-                Step::Failed { error, .. } => return Err(error.into()),
-                Step::Finished { .. } | Step::Found { .. } => {}
+impl<'a> Trial<'a> {
+    /// # Errors
+    /// A prompt with an answer that does not fit the model.
+    pub fn new(
+        model: LocalModel,
+        bench: &'a job::measure::Bench,
+        is_cancelled: &'a dyn Fn() -> bool,
+    ) -> Result<Self, Failure> {
+        let engine = Engine::new(model, Limits::default());
+        let longest = bench.n_prompt.max(if bench.users.is_empty() { 0 } else { SHORT_PROMPT });
+        let (wanted, room) = (longest.saturating_add(bench.n_generated), engine.context());
+        if wanted >= room {
+            let message = format!(
+                "{longest} tokens of prompt and {} more do not fit the {room} that the model takes",
+                bench.n_generated
+            );
+            return Err(Failure::new("prompt_too_long", message, "ask for a shorter --prompt"));
+        }
+        Ok(Self { engine, bench, is_cancelled })
+    }
+
+    /// A prompt and an answer behind it, as often as was asked for.
+    pub fn alone(&mut self) -> Result<Vec<Run>, Failure> {
+        let bench = self.bench;
+        self.repeated(|trial, seed| {
+            let seconds = trial.answers(1, bench.n_prompt, seed)?;
+            Ok(Run {
+                prompt: bench.n_prompt as f64 / seconds.before,
+                generated: bench.n_generated as f64 / seconds.after,
+            })
+        })
+    }
+
+    /// Tokens a second of all answers together of so many users, as often as was asked for.
+    pub fn together(&mut self, n_users: usize) -> Result<Vec<f64>, Failure> {
+        let n_tokens = (n_users * self.bench.n_generated) as f64;
+        self.repeated(|trial, seed| Ok(n_tokens / trial.answers(n_users, SHORT_PROMPT, seed)?.after))
+    }
+
+    /// One run more than was asked for: the first warms up. Stops between two of them when somebody wants that.
+    fn repeated<T>(
+        &mut self,
+        mut run: impl FnMut(&mut Self, u64) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut runs = Vec::new();
+        for seed in 0..=self.bench.n_runs as u64 {
+            if (self.is_cancelled)() {
+                return Err(Failure::new(
+                    "stopped",
+                    "stopped before it was measured",
+                    "begin again any time",
+                ));
+            }
+            runs.push(run(self, seed)?);
+        }
+        runs.remove(0);
+        Ok(runs)
+    }
+
+    /// Prompts of random tokens, all at once, and an answer to each.
+    fn answers(&mut self, n_users: usize, n_prompt: usize, seed: u64) -> Result<Seconds, Failure> {
+        let vocabulary = self.engine.model().vocabulary();
+        let mut rng = Rng::new(seed);
+        for _ in 0..n_users {
+            let prompt = (0..n_prompt).map(|_| TokenId(rng.below(vocabulary) as u32)).collect();
+            let plain = Request::new(prompt, self.bench.n_generated + 1);
+            self.engine.submit(Request {
+                beginning: Beginning::Computed,
+                guessing: Guessing::Off,
+                ..plain
+            })?;
+        }
+        let begun = Instant::now();
+        let (mut n_begun, mut before) = (0, None);
+        let mut is_begun = std::collections::BTreeSet::new();
+        while self.engine.n_sequences() > 0 {
+            for event in self.engine.step(None) {
+                match event {
+                    Step::Token { id, .. } => n_begun += usize::from(is_begun.insert(id)),
+                    Step::Failed { error, .. } => return Err(error.into()),
+                    Step::Finished { .. } | Step::Found { .. } => {}
+                }
+            }
+            if n_begun == n_users {
+                before.get_or_insert_with(|| begun.elapsed());
             }
         }
+        let before = before.ok_or_else(Failure::internal)?;
+        Ok(Seconds { before: before.as_secs_f64(), after: (begun.elapsed() - before).as_secs_f64() })
     }
-    let first = first.ok_or_else(Failure::internal)?;
-    let rest = begun.elapsed() - first;
-    Ok(Run {
-        prompt: n_prompt as f64 / first.as_secs_f64(),
-        generated: n_generated as f64 / rest.as_secs_f64(),
-    })
 }
 
-/// The lowest, the middle and the highest of what each run gives.
-pub(crate) fn spread(runs: &[Run], of: impl Fn(&Run) -> f64) -> Spread {
-    let mut sorted: Vec<f64> = runs.iter().map(of).collect();
+/// How long answers took until each had its first token, and from then on.
+struct Seconds {
+    before: f64,
+    after: f64,
+}
+
+/// The lowest, the middle and the highest.
+pub(crate) fn spread(runs: impl IntoIterator<Item = f64>) -> Spread {
+    let mut sorted: Vec<f64> = runs.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
     Spread { lowest: at(0), median: at(sorted.len() / 2), highest: at(sorted.len().saturating_sub(1)) }
