@@ -1,317 +1,141 @@
-//! Guessing what comes next from what came before: an answer that copies from its prompt, or from itself, has the
-//! next tokens standing there already.
+//! A smaller model that guesses what a larger one will choose.
 //!
-//! The guess is what followed the longest ending of the text that occurred in it earlier. All endings are kept in a
-//! suffix automaton, which grows by one token in constant time on average and holds the text once. The engine lets the
-//! model compute guessed tokens as rows of one step and takes those that it would have chosen itself, so guesses
-//! change how long an answer takes and nothing else.
+//! It writes on from the text that a sequence has, the likeliest token each time, several sequences at once, with pages of
+//! its own. What it says changes no answer: the larger model verifies every token. Both must have one vocabulary.
 //!
-//! Sources: A. Blumer et al., "The smallest automaton recognizing the subwords of a text" (1985); Y. Leviathan et
-//! al., "Fast Inference from Transformers via Speculative Decoding" (2022), for guesses that a model verifies; A.
-//! Saxena, "Prompt Lookup Decoding" (2023), for guesses from the prompt.
+//! Source: Y. Leviathan et al., "Fast Inference from Transformers via Speculative Decoding" (2022).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use base::TokenId;
+use ops::Rows;
+use ops::attention::{Span, Spans};
 
-/// An ending shorter than this says too little.
-const LEAST_MATCH: usize = 3;
-/// Tokens of the first guess, and of the first after a wrong one.
-const FIRST_GUESS: usize = 4;
-/// Tokens of a guess at most: with the row that is computed anyway, as many as have the arithmetic of one.
-pub(crate) const LONGEST_GUESS: usize = 31;
-/// For how many tokens nothing is guessed after a guess with nothing right in it; then for twice as many, and so on.
-const FIRST_PAUSE: usize = 4;
-/// The longest such pause.
-const LONGEST_PAUSE: usize = 256;
+use crate::{BLOCK, Batch, Blocks, Model, SequenceId};
 
-/// What came before, and how well guesses from it went.
-#[derive(Clone, Debug)]
-pub(crate) struct Lookup {
+/// Rows that are computed at once while it reads a text.
+const ROWS: usize = 512;
+
+/// A text whose next tokens are to be guessed.
+pub struct Text<'a> {
+    /// Whose it is.
+    pub id: SequenceId,
+    /// What it has; at least one token.
+    pub tokens: &'a [TokenId],
+    /// Tokens to guess.
+    pub n: usize,
+}
+
+/// Something that guesses next tokens.
+pub trait Draft: Send {
+    /// For each text the tokens that may follow: as many as are wanted, or none.
+    fn guess(&mut self, texts: &[Text<'_>]) -> Vec<Vec<TokenId>>;
+
+    /// A sequence is gone.
+    fn forget(&mut self, id: SequenceId);
+}
+
+/// A model that guesses.
+pub struct DraftModel<M> {
+    model: M,
+    blocks: Blocks,
+    known: HashMap<SequenceId, Known>,
+}
+
+/// What a model that guesses knows of a sequence.
+#[derive(Default)]
+struct Known {
+    /// The tokens whose keys and values stand in the pages; some may have been guessed wrong.
     tokens: Vec<TokenId>,
-    endings: Endings,
-    /// The longest ending of the text that occurred earlier.
-    matched: Match,
-    n_guessed: usize,
-    pause: usize,
-    /// Tokens until something is guessed again.
-    paused: usize,
+    table: Vec<u32>,
 }
 
-/// An ending that occurred earlier: its state, and how long it is.
-#[derive(Clone, Copy, Debug, Default)]
-struct Match {
-    state: u32,
-    length: u32,
+/// One text while it is written on.
+struct Writing {
+    /// Which of the texts.
+    index: usize,
+    known: Known,
+    /// Its tokens and the guessed ones.
+    tokens: Vec<TokenId>,
+    /// How many tokens it is to have.
+    length: usize,
 }
 
-impl Lookup {
-    /// What is known of a text.
-    pub fn new(tokens: &[TokenId]) -> Self {
-        let mut lookup = Self {
-            tokens: Vec::with_capacity(tokens.len()),
-            endings: Endings::new(tokens.len()),
-            matched: Match::default(),
-            n_guessed: FIRST_GUESS,
-            pause: FIRST_PAUSE,
-            paused: 0,
-        };
-        tokens.iter().for_each(|&token| lookup.push(token));
-        lookup
+impl<M: Model> DraftModel<M> {
+    /// A model that nobody else uses.
+    pub fn new(model: M) -> Self {
+        let blocks = Blocks::new(model.blocks(), BLOCK);
+        Self { model, blocks, known: HashMap::new() }
     }
 
-    /// One more token of the text.
-    pub fn push(&mut self, token: TokenId) {
-        // The match first: only what came before this token occurred earlier.
-        let matched = self.endings.follow(self.matched, token);
-        self.tokens.push(token);
-        self.endings.push(token);
-        self.matched = self.endings.settle(matched);
-        self.paused = self.paused.saturating_sub(1);
-    }
-
-    /// The next tokens as they stand behind the longest ending that occurred earlier, `most` at most.
-    pub fn guess(&self, most: usize) -> Vec<TokenId> {
-        if self.paused > 0 || (self.matched.length as usize) < LEAST_MATCH {
-            return Vec::new();
+    /// Takes up a text, with pages for all that it will have; nothing where there are too few.
+    fn begin(&mut self, index: usize, text: &Text<'_>) -> Option<Writing> {
+        let mut known = self.known.remove(&text.id).unwrap_or_default();
+        let n_same = known.tokens.iter().zip(text.tokens).take_while(|(a, b)| a == b).count();
+        // The last token has to be computed for the one that follows.
+        known.tokens.truncate(n_same.min(text.tokens.len() - 1));
+        let length = text.tokens.len() + text.n;
+        let n_new = self.blocks.needed(length).saturating_sub(known.table.len());
+        if length > self.model.context() || n_new > self.blocks.n_free() {
+            self.blocks.release(&mut known.table);
+            return None;
         }
-        let n = self.n_guessed.min(most);
-        let from = self.endings.states[self.matched.state as usize].end as usize;
-        let mut guess: Vec<TokenId> = Vec::with_capacity(n);
-        for index in from..from + n {
-            // Beyond the text stands the guess itself: what repeats goes on repeating.
-            let token = self.tokens.get(index).copied().unwrap_or_else(|| guess[index - self.tokens.len()]);
-            guess.push(token);
+        self.blocks.grow(&mut known.table, length);
+        Some(Writing { index, known, tokens: text.tokens.to_vec(), length })
+    }
+
+    /// Computes a piece of every text, and adds the likeliest token to those that are read to their end.
+    fn step(&mut self, writings: &mut [&mut Writing]) {
+        let each = (ROWS / writings.len()).max(1);
+        let (mut batch, mut spans) = (Batch::default(), Vec::new());
+        let mut ended = Vec::new();
+        for (index, writing) in writings.iter_mut().enumerate() {
+            let past = writing.known.tokens.len();
+            let to = writing.tokens.len().min(past + each);
+            let new = &writing.tokens[past..to];
+            batch.ids.extend(new.iter().map(|token| token.0));
+            writing.known.tokens.extend_from_slice(new);
+            spans.push(Span { table: writing.known.table.as_slice().into(), past, rows: to - past });
+            if to == writing.tokens.len() {
+                batch.wanted.push(batch.ids.len() - 1);
+                ended.push(index);
+            }
         }
-        guess
-    }
-
-    /// Notes that the first `n_right` of `n_guessed` tokens were right.
-    pub fn learn(&mut self, n_guessed: usize, n_right: usize) {
-        if n_right == 0 {
-            self.paused = self.pause;
-            self.pause = (2 * self.pause).min(LONGEST_PAUSE);
-            self.n_guessed = FIRST_GUESS;
-            return;
+        batch.rows = Rows::generated(batch.ids.len());
+        batch.spans = Arc::new(Spans(spans));
+        let logits = self.model.forward(&batch, None);
+        for (index, logits) in ended.into_iter().zip(logits.chunks_exact(self.model.vocabulary())) {
+            let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);
+            writings[index].tokens.push(TokenId(best as u32));
         }
-        self.pause = FIRST_PAUSE;
-        let next = if n_right == n_guessed { 2 * n_guessed } else { n_right + 1 };
-        self.n_guessed = next.clamp(FIRST_GUESS, LONGEST_GUESS);
     }
 }
 
-/// The suffix automaton of a text.
-#[derive(Clone, Debug)]
-struct Endings {
-    states: Vec<State>,
-    edges: Vec<Edge>,
-    /// The edge of a state for a token.
-    found: HashMap<(u32, TokenId), u32>,
-    /// The state of the whole text.
-    whole: u32,
-}
-
-/// All sequences of tokens that occur in the text in the same places.
-#[derive(Clone, Copy, Debug)]
-struct State {
-    /// The longest of them.
-    length: u32,
-    /// The state of the longest of its endings that occurs elsewhere too.
-    link: u32,
-    /// Where they ended first: the index behind the last token.
-    end: u32,
-    /// Its newest edge.
-    edge: Option<u32>,
-}
-
-/// Where a token leads.
-#[derive(Clone, Copy, Debug)]
-struct Edge {
-    token: TokenId,
-    to: u32,
-    /// The edge of the same state that was there before.
-    before: Option<u32>,
-}
-
-/// The state of the empty sequence.
-const START: u32 = 0;
-
-impl Endings {
-    fn new(n_tokens: usize) -> Self {
-        let start = State { length: 0, link: START, end: 0, edge: None };
-        let found = HashMap::with_capacity(2 * n_tokens);
-        Self { states: vec![start], edges: Vec::new(), found, whole: START }
-    }
-
-    fn to(&self, state: u32, token: TokenId) -> Option<u32> {
-        self.found.get(&(state, token)).map(|&edge| self.edges[edge as usize].to)
-    }
-
-    fn state(&self, state: u32) -> State {
-        self.states[state as usize]
-    }
-
-    /// The longest ending of `matched` and `token` that occurs in the text.
-    fn follow(&self, mut matched: Match, token: TokenId) -> Match {
+impl<M: Model + Send> Draft for DraftModel<M> {
+    fn guess(&mut self, texts: &[Text<'_>]) -> Vec<Vec<TokenId>> {
+        let begun = texts.iter().enumerate().filter_map(|(index, text)| self.begin(index, text));
+        let mut writings: Vec<Writing> = begun.collect();
         loop {
-            if let Some(state) = self.to(matched.state, token) {
-                return Match { state, length: matched.length + 1 };
+            let is_short = |writing: &&mut Writing| writing.tokens.len() < writing.length;
+            let mut short: Vec<&mut Writing> = writings.iter_mut().filter(is_short).collect();
+            if short.is_empty() {
+                break;
             }
-            if matched.state == START {
-                return Match::default();
-            }
-            let state = self.state(matched.state).link;
-            matched = Match { state, length: self.state(state).length };
+            self.step(&mut short);
         }
-    }
-
-    /// The state of a match now that states may have been divided.
-    fn settle(&self, mut matched: Match) -> Match {
-        loop {
-            let link = self.state(matched.state).link;
-            if matched.state == START || self.state(link).length < matched.length {
-                return matched;
-            }
-            matched.state = link;
+        let mut guesses = vec![Vec::new(); texts.len()];
+        for Writing { index, known, mut tokens, .. } in writings {
+            let Text { id, tokens: given, .. } = texts[index];
+            guesses[index] = tokens.split_off(given.len());
+            self.known.insert(id, known);
         }
+        guesses
     }
 
-    /// One more token of the text.
-    fn push(&mut self, token: TokenId) {
-        let end = self.state(self.whole).length + 1;
-        let new = self.add(State { length: end, link: START, end, edge: None });
-        let mut state = Some(std::mem::replace(&mut self.whole, new));
-        while let Some(from) = state {
-            let Some(to) = self.to(from, token) else {
-                self.lead(from, token, new);
-                state = self.shorter(from);
-                continue;
-            };
-            let link = self.divided(from, token, to);
-            self.states[new as usize].link = link;
-            return;
-        }
-    }
-
-    /// The state of the sequences behind `from` and `token`, which is `to` or its shorter part.
-    fn divided(&mut self, from: u32, token: TokenId, to: u32) -> u32 {
-        let length = self.state(from).length + 1;
-        if self.state(to).length == length {
-            return to;
-        }
-        let part = self.add(State { length, edge: None, ..self.state(to) });
-        let mut edge = self.state(to).edge;
-        while let Some(index) = edge {
-            let Edge { token, to, before } = self.edges[index as usize];
-            self.lead(part, token, to);
-            edge = before;
-        }
-        let mut state = Some(from);
-        while let Some(from) = state.filter(|&from| self.to(from, token) == Some(to)) {
-            self.lead(from, token, part);
-            state = self.shorter(from);
-        }
-        self.states[to as usize].link = part;
-        part
-    }
-
-    fn shorter(&self, state: u32) -> Option<u32> {
-        (state != START).then(|| self.state(state).link)
-    }
-
-    fn add(&mut self, state: State) -> u32 {
-        self.states.push(state);
-        self.states.len() as u32 - 1
-    }
-
-    /// Lets `token` lead from one state to another.
-    fn lead(&mut self, from: u32, token: TokenId, to: u32) {
-        if let Some(&edge) = self.found.get(&(from, token)) {
-            self.edges[edge as usize].to = to;
-            return;
-        }
-        let edge = self.edges.len() as u32;
-        self.edges.push(Edge { token, to, before: self.states[from as usize].edge });
-        self.states[from as usize].edge = Some(edge);
-        self.found.insert((from, token), edge);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use base::Rng;
-
-    fn tokens(text: &str) -> Vec<TokenId> {
-        text.bytes().map(|byte| TokenId(u32::from(byte))).collect()
-    }
-
-    fn guess(text: &str, most: usize) -> String {
-        let guess = Lookup::new(&tokens(text)).guess(most);
-        guess.iter().map(|token| char::from(token.0 as u8)).collect()
-    }
-
-    #[test]
-    fn what_followed_the_longest_ending_is_guessed() {
-        assert_eq!(guess("the red fox, the red", 9), " fox", "four at first");
-        assert_eq!(guess("the red fox, the red", 2), " f");
-        assert_eq!(guess("a red fox, the red hen, the red", 4), " hen");
-        assert_eq!(guess("abcabcab", 4), "cabc", "what repeats goes on");
-        assert_eq!(guess("aaaa", 4), "aaaa");
-        assert_eq!(guess("abcdefgh", 4), "");
-        assert_eq!(guess("xab yab", 4), "", "two tokens say too little");
-        assert_eq!(guess("", 4), "");
-    }
-
-    /// The longest ending of `text` that occurs in it earlier, by looking everywhere, and where that ends first.
-    fn slowly(text: &[TokenId]) -> (usize, usize) {
-        for length in (1..text.len()).rev() {
-            let ending = &text[text.len() - length..];
-            if let Some(at) = text[..text.len() - 1].windows(length).position(|window| window == ending) {
-                return (length, at + length);
-            }
-        }
-        (0, 0)
-    }
-
-    #[test]
-    fn the_longest_ending_is_the_one_that_a_search_finds() {
-        for seed in 0..300 {
-            let mut rng = Rng::new(seed);
-            let n_different = 1 + rng.below(5);
-            let text: Vec<TokenId> = (0..60).map(|_| TokenId(rng.below(n_different) as u32)).collect();
-            let mut lookup = Lookup::new(&[]);
-            for n in 0..text.len() {
-                lookup.push(text[n]);
-                let (length, end) = slowly(&text[..=n]);
-                let Match { state, length: found } = lookup.matched;
-                assert_eq!(found as usize, length, "{:?}", &text[..=n]);
-                assert_eq!(lookup.endings.state(state).end as usize, end, "{:?}", &text[..=n]);
-            }
-            assert!(lookup.endings.states.len() <= 2 * text.len(), "the automaton grows with the text only");
-        }
-    }
-
-    #[test]
-    fn guesses_grow_while_they_are_right_and_pause_when_they_are_wrong() {
-        let mut lookup = Lookup::new(&tokens(&"abcd".repeat(20)));
-        let mut lengths = Vec::new();
-        for _ in 0..5 {
-            let guess = lookup.guess(LONGEST_GUESS);
-            lengths.push(guess.len());
-            lookup.learn(guess.len(), guess.len());
-        }
-        assert_eq!(lengths, [4, 8, 16, 31, 31]);
-        lookup.learn(31, 5);
-        assert_eq!(lookup.guess(LONGEST_GUESS).len(), 6);
-        for pause in [4, 8, 16] {
-            lookup.learn(6, 0);
-            for _ in 0..pause {
-                assert!(lookup.guess(LONGEST_GUESS).is_empty());
-                let next = lookup.tokens[lookup.tokens.len() - 4];
-                lookup.push(next);
-            }
-            assert_eq!(lookup.guess(LONGEST_GUESS).len(), 4);
+    fn forget(&mut self, id: SequenceId) {
+        if let Some(mut known) = self.known.remove(&id) {
+            self.blocks.release(&mut known.table);
         }
     }
 }

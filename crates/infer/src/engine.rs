@@ -2,6 +2,7 @@
 
 use models::Probe;
 
+use crate::draft::{Draft, Text};
 use crate::fair::Shares;
 use crate::plan::{Limits, Plan, Planned, View, plan};
 use crate::sample::Choice;
@@ -67,6 +68,7 @@ pub struct Engine<M> {
     limits: Limits,
     roles: Roles,
     blocks: Blocks,
+    draft: Option<Box<dyn Draft>>,
     /// The oldest first.
     sequences: Vec<Sequence>,
     shares: Shares,
@@ -80,7 +82,13 @@ impl<M: Model> Engine<M> {
         let blocks = Blocks::new(model.blocks(), limits.block);
         let roles = if model.computes_roles_alike() { Roles::Alike } else { Roles::Apart };
         let (sequences, shares) = (Vec::new(), Shares::default());
-        Self { model, limits, roles, blocks, sequences, shares, n_submitted: 0, n_begun: 0 }
+        Self { model, limits, roles, blocks, draft: None, sequences, shares, n_submitted: 0, n_begun: 0 }
+    }
+
+    /// The same with a smaller model that guesses.
+    #[must_use]
+    pub fn with_draft(self, draft: impl Draft + 'static) -> Self {
+        Self { draft: Some(Box::new(draft)), ..self }
     }
 
     /// The model.
@@ -135,13 +143,36 @@ impl<M: Model> Engine<M> {
         let Some(index) = self.sequences.iter().position(|sequence| sequence.id == id) else { return false };
         let mut sequence = self.sequences.remove(index);
         self.blocks.release(&mut sequence.table);
+        if let Some(draft) = &mut self.draft {
+            draft.forget(id);
+        }
         true
     }
 
     /// Plans and computes one batch, and tells what came of it. Does nothing when there is nothing to do.
     pub fn step(&mut self, probe: Option<&mut dyn Probe>) -> Vec<Event> {
+        self.let_draft_guess();
         let plan = self.plan();
         self.step_with(&plan, probe)
+    }
+
+    /// Asks the smaller model, if there is one, for those who have no guess from their text.
+    fn let_draft_guess(&mut self) {
+        let context = self.context();
+        let Some(draft) = &mut self.draft else { return };
+        let wants = |sequence: &&mut Sequence| sequence.wanted_from_a_draft(context) > 0;
+        let mut wanting: Vec<&mut Sequence> = self.sequences.iter_mut().filter(wants).collect();
+        if wanting.is_empty() || wanting.len() >= self.limits.guesses {
+            return;
+        }
+        let text = |sequence: &&mut Sequence| {
+            (sequence.id, sequence.tokens.clone(), sequence.wanted_from_a_draft(context))
+        };
+        let texts: Vec<_> = wanting.iter().map(text).collect();
+        let texts: Vec<Text> = texts.iter().map(|(id, tokens, n)| Text { id: *id, tokens, n: *n }).collect();
+        for (sequence, guessed) in wanting.iter_mut().zip(draft.guess(&texts)) {
+            sequence.take_draft(guessed);
+        }
     }
 
     /// The plan that [`Engine::step`] would follow.

@@ -9,11 +9,13 @@
 mod answer;
 mod batch;
 mod blocks;
-mod draft;
+pub mod draft;
 mod engine;
 mod error;
 pub mod fair;
+mod lookup;
 mod model;
+mod pace;
 pub mod plan;
 pub mod sample;
 mod sequence;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use base::TokenId;
 
 use crate::blocks::Known;
-use crate::draft::{LONGEST_GUESS, Lookup};
 use crate::fair::{Class, Owner};
+use crate::lookup::Lookup;
+use crate::pace::{LONGEST_GUESS, Pace};
 use crate::sample::{Choice, Sampler, Sampling};
 use crate::{Error, Reason};
 
@@ -81,9 +82,9 @@ impl Default for Beginning {
 /// Whether next tokens are guessed and verified. The answer is the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guessing {
-    /// From the prompt and the answer so far.
+    /// From the prompt and the answer so far, and by a smaller model where the engine has one.
     #[default]
-    Lookup,
+    On,
     /// Never.
     Off,
 }
@@ -123,14 +124,24 @@ pub(crate) struct Sequence {
     /// When it was begun, among all that were.
     pub turn: Option<u64>,
     pub sampler: Sampler,
-    pub lookup: Option<Lookup>,
     pub request: Request,
+    lookup: Option<Lookup>,
+    guesser: Guesser,
+    /// How well each guesser does.
+    paces: [Pace; 2],
+}
+
+/// Who guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guesser {
+    Lookup,
+    Draft,
 }
 
 impl Sequence {
     pub fn new(id: SequenceId, request: Request) -> Self {
         let lookup = match request.guessing {
-            Guessing::Lookup => Some(Lookup::new(&request.prompt)),
+            Guessing::On => Some(Lookup::new(&request.prompt)),
             Guessing::Off => None,
         };
         Self {
@@ -143,6 +154,8 @@ impl Sequence {
             turn: None,
             sampler: Sampler::new(request.sampling.clone(), &request.prompt),
             lookup,
+            guesser: Guesser::Lookup,
+            paces: [Pace::default(); 2],
             request,
         }
     }
@@ -189,20 +202,38 @@ impl Sequence {
         self.tokens.push(token);
         if let Some(lookup) = &mut self.lookup {
             lookup.push(token);
+            self.paces.iter_mut().for_each(Pace::pass);
         }
         let is_full = self.n_generated() >= self.request.max_tokens || self.tokens.len() >= context;
         Chosen::Token(choice, is_full.then_some(Reason::Length))
     }
 
-    /// Guesses anew; of so many guessed tokens that were computed, so many were right.
+    /// Learns that of so many guessed tokens that were computed so many were right, and guesses anew from the text.
     pub fn guess(&mut self, (n_guessed, n_right): (usize, usize), context: usize) {
+        if n_guessed > 0 {
+            self.paces[self.guesser as usize].learn(n_guessed, n_right);
+        }
+        let most = self.most_guesses(Guesser::Lookup, context);
+        self.guesser = Guesser::Lookup;
+        self.guessed = self.lookup.as_ref().map_or(Vec::new(), |lookup| lookup.guess(most));
+    }
+
+    /// How many tokens a draft shall guess: none where there are guesses, or nobody wants any.
+    pub fn wanted_from_a_draft(&self, context: usize) -> usize {
+        let is_generating = !self.table.is_empty() && self.tokens.len() - self.n_computed == 1;
+        let wants = self.request.guessing == Guessing::On && self.guessed.is_empty() && is_generating;
+        if wants { self.most_guesses(Guesser::Draft, context) } else { 0 }
+    }
+
+    /// Takes the guesses of a draft.
+    pub fn take_draft(&mut self, guessed: Vec<TokenId>) {
+        (self.guesser, self.guessed) = (Guesser::Draft, guessed);
+    }
+
+    fn most_guesses(&self, guesser: Guesser, context: usize) -> usize {
         // The last token of an answer needs no successor.
         let n_left = self.request.max_tokens.saturating_sub(self.n_generated() + 1);
         let n_room = context.saturating_sub(self.tokens.len() + 1);
-        let Some(lookup) = &mut self.lookup else { return };
-        if n_guessed > 0 {
-            lookup.learn(n_guessed, n_right);
-        }
-        self.guessed = lookup.guess(n_left.min(n_room).min(LONGEST_GUESS));
+        self.paces[guesser as usize].n().min(n_left).min(n_room).min(LONGEST_GUESS)
     }
 }

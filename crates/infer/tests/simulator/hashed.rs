@@ -1,6 +1,7 @@
 //! The scheduler with a model that is a hash: its "keys and values" are the tokens themselves, so that a page that
 //! is mixed up, or a row of the wrong role, gives another answer.
 
+use infer::draft::DraftModel;
 use infer::{BLOCK, Batch, Engine, Model};
 use models::Probe;
 
@@ -71,7 +72,12 @@ fn in_a_batch_is_as_alone_for_two_thousand_scenarios() {
     for seed in 0..2000 {
         let scenario = Scenario::new(seed, SIZES);
         let blocks = [7, 9, 14, 100][seed as usize % 4];
-        let report = run(&mut Hashed::engine(blocks, scenario.limits), &scenario);
+        let mut engine = Hashed::engine(blocks, scenario.limits);
+        if seed % 3 == 0 {
+            // One that is often wrong, and at times without pages.
+            engine = engine.with_draft(DraftModel::new(Hashed { pages: vec![[0; BLOCK]; 11] }));
+        }
+        let report = run(&mut engine, &scenario);
         compare(
             &scenario,
             &report,

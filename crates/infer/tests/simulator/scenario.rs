@@ -94,7 +94,7 @@ fn arrival(rng: &mut Rng, sizes: Sizes, beginning: &[TokenId]) -> Arrival {
         class: [Class::Interactive, Class::Batch][rng.below(2)],
         beginning: [Beginning::Shared { salt: 0 }, Beginning::Shared { salt: 1 }, Beginning::Computed]
             [rng.below(3)],
-        guessing: [Guessing::Lookup, Guessing::Lookup, Guessing::Off][rng.below(3)],
+        guessing: [Guessing::On, Guessing::On, Guessing::Off][rng.below(3)],
         ..Request::new(prompt, 1 + rng.below(sizes.longest_answer))
     };
     let cancelled_after = (rng.below(5) == 0).then(|| rng.below(12));
