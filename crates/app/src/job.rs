@@ -127,6 +127,9 @@ pub struct Generate {
     /// Further variables of the chat template.
     #[serde(default)]
     pub variables: Map<String, Json>,
+    /// A smaller model of the same vocabulary, which guesses what this one will say: the answer is the same, sooner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<String>,
 }
 
 impl Generate {
@@ -140,6 +143,7 @@ impl Generate {
             tools: Vec::new(),
             thinking: None,
             variables: Map::new(),
+            draft: None,
         }
     }
 }

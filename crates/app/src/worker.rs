@@ -110,14 +110,19 @@ impl Worker {
     fn submit(&mut self, task: Task) -> Result<(), Failure> {
         let source = open::find(&self.store, &task.generate.model)?;
         source.said.check(&source.name)?;
-        let position = self.loaded.iter().position(|loaded| loaded.key == source.key);
+        let draft = task.generate.draft.as_deref().map(|draft| open::find(&self.store, draft)).transpose()?;
+        let key = loaded::key(&source, draft.as_ref());
+        let position = self.loaded.iter().position(|loaded| loaded.key == key);
         if let Some(position) = position {
             return self.loaded[position].submit(task, &source, 0.0);
         }
         // One model at a time, besides those that are answering.
         self.loaded.retain(Loaded::is_busy);
         let started = std::time::Instant::now();
-        let loaded = Loaded::new(&source, &self.store, self.means)?;
+        let mut loaded = Loaded::new(&source, &self.store, self.means)?;
+        if let Some(draft) = &draft {
+            loaded = loaded.with_draft(draft, &self.store, self.means)?;
+        }
         self.loaded.push(loaded);
         let load_ms = started.elapsed().as_secs_f64() * 1e3;
         self.loaded.last_mut().expect("it was just put there").submit(task, &source, load_ms)

@@ -54,6 +54,8 @@ pub struct Chat {
     told: Told,
     /// Whether the model is to think, where somebody said so.
     thinking: Option<bool>,
+    /// A smaller model that guesses ahead.
+    draft: Option<String>,
     conversation: Conversation,
     /// Tokens that the model can hold; 0 until it is loaded.
     context: usize,
@@ -71,6 +73,7 @@ impl Chat {
             form: Form::Chat,
             told: Told::Answers,
             thinking: None,
+            draft: None,
             conversation: Conversation::default(),
             context: 0,
             n_used: 0,
@@ -92,6 +95,10 @@ impl Chat {
 
     pub fn thinking(self, thinking: Option<bool>) -> Self {
         Self { thinking, ..self }
+    }
+
+    pub fn draft(self, draft: Option<String>) -> Self {
+        Self { draft, ..self }
     }
 
     pub fn system(mut self, system: Option<String>) -> Self {
@@ -187,8 +194,8 @@ fn job(chat: &Chat, question: &str) -> Job {
         Form::Chat => Prompt::Chat(chat.conversation.messages()),
         Form::Raw => Prompt::Raw(question.to_owned()),
     };
-    let (sampling, thinking) = (chat.sampling.clone(), chat.thinking);
-    Job::Generate(Generate { sampling, thinking, ..Generate::new(chat.model.as_str(), prompt) })
+    let (sampling, thinking, draft) = (chat.sampling.clone(), chat.thinking, chat.draft.clone());
+    Job::Generate(Generate { sampling, thinking, draft, ..Generate::new(chat.model.as_str(), prompt) })
 }
 
 /// Says what a person may want to know after an answer.

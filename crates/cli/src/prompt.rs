@@ -49,8 +49,12 @@ pub fn messages_argument() -> Arg {
 }
 
 /// The flags that say what a model may do besides answering.
-pub fn ability_arguments() -> [Arg; 2] {
+pub fn ability_arguments() -> [Arg; 3] {
     [
+        Arg::new("draft")
+            .long("draft")
+            .value_name("MODEL")
+            .help("A smaller model of the same vocabulary that guesses ahead: the answer is the same, sooner"),
         Arg::new("think")
             .long("think")
             .value_name("WHETHER")
@@ -64,6 +68,11 @@ pub fn ability_arguments() -> [Arg; 2] {
             .help("Tools that the model may call: a JSON list of functions as OpenAI writes them; each call is a line \
                    of JSON"),
     ]
+}
+
+/// The model that `--draft` names.
+pub fn draft(matches: &ArgMatches) -> Option<String> {
+    matches.get_one::<String>("draft").cloned()
 }
 
 /// What `--think` says; absent where it says nothing.

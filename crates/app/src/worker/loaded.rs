@@ -1,6 +1,7 @@
 //! A model that is ready: its weights, its vocabulary, and the answers that it is giving.
 
 use base::TokenId;
+use infer::draft::DraftModel;
 use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request, SequenceId};
 use store::Store;
 use text::answer::AnswerParser;
@@ -41,6 +42,36 @@ impl Loaded {
         let dialogue = contents.dialogue(&tokenizer)?;
         let engine = Engine::new(means.model(decoder, contents.name())?, Limits::default());
         Ok(Self { key: source.key.clone(), engine, tokenizer, dialogue, live: Vec::new() })
+    }
+
+    /// The same with a smaller model that guesses.
+    ///
+    /// # Errors
+    /// What [`Loaded::new`] names, and a vocabulary that is another one.
+    pub fn with_draft(self, source: &Source, store: &Store, means: Means) -> Result<Self, Failure> {
+        let contents = Contents::read(source)?;
+        let tokenizer = contents.compiled_tokenizer(store)?;
+        let is_same = |index: usize| {
+            let id = TokenId(index as u32);
+            self.tokenizer.token_bytes(id) == tokenizer.token_bytes(id)
+        };
+        if tokenizer.len() != self.tokenizer.len() || !(0..tokenizer.len()).all(is_same) {
+            let message =
+                format!("{}: it has another vocabulary than the model that it is to guess for", source.name);
+            return Err(Failure::new(
+                "vocabulary_mismatch",
+                message,
+                "take a smaller model of the same family",
+            ));
+        }
+        let decoder = contents.decoder(&means.device.tensors())?;
+        check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
+        let draft = DraftModel::new(means.model(decoder, contents.name())?);
+        Ok(Self {
+            key: format!("{}\n{}", self.key, source.key),
+            engine: self.engine.with_draft(draft),
+            ..self
+        })
     }
 
     /// Whether an answer is being given.
@@ -166,6 +197,11 @@ impl Loaded {
         let bos = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() && !begins_itself);
         Ok((bos.into_iter().chain(tokens).collect(), parser))
     }
+}
+
+/// What the weights of a model, and of one that guesses for it, are told by.
+pub(super) fn key(source: &Source, draft: Option<&Source>) -> String {
+    draft.map_or_else(|| source.key.clone(), |draft| format!("{}\n{}", source.key, draft.key))
 }
 
 /// # Errors

@@ -98,6 +98,20 @@ fn many_answers_at_once_are_each_as_alone() {
 }
 
 #[test]
+fn a_draft_changes_no_answer_and_has_the_same_vocabulary() {
+    let home = Home::with_tiny();
+    let alone = greedy("starter", "Once upon a time", 60);
+    let mut drafted = alone.clone();
+    drafted.draft = Some("starter".into());
+    assert_eq!(home.text(drafted.clone()), home.text(alone));
+    drafted.draft = Some("tiny".into());
+    let failure = home.last(Job::Generate(drafted.clone())).unwrap_err();
+    assert!(failure.code == "vocabulary_mismatch" && failure.message.contains("tiny"), "{failure:?}");
+    drafted.draft = Some("nobody".into());
+    assert_eq!(home.last(Job::Generate(drafted)).unwrap_err().code, "model_not_found");
+}
+
+#[test]
 fn a_second_turn_tells_how_much_of_it_was_known() {
     let home = Home::new();
     let finished = |prompt: &str| {

@@ -52,7 +52,8 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let (tools, thinking) = (prompt::tools(matches)?, prompt::thinking(matches));
     match prompt::given(matches, session)? {
         Some(prompt) => {
-            let job = Generate { sampling, tools, thinking, ..Generate::new(model, prompt) };
+            let draft = prompt::draft(matches);
+            let job = Generate { sampling, tools, thinking, draft, ..Generate::new(model, prompt) };
             answer(matches, session, job)
         }
         None if !tools.is_empty() => {
@@ -67,7 +68,8 @@ fn chat_of(matches: &ArgMatches, model: String, sampling: Sampling) -> Chat {
     let form = if matches.get_flag("raw") { chat::Form::Raw } else { chat::Form::Chat };
     let told = if matches.get_flag("stats") { chat::Told::Statistics } else { chat::Told::Answers };
     let system = matches.get_one::<String>("system").cloned();
-    Chat::new(model, sampling).form(form).told(told).system(system).thinking(prompt::thinking(matches))
+    let chat = Chat::new(model, sampling).form(form).told(told).system(system);
+    chat.thinking(prompt::thinking(matches)).draft(prompt::draft(matches))
 }
 
 /// Streams the answer and ends it with a line break.
