@@ -12,7 +12,8 @@ use base::TokenId;
 use ops::Rows;
 use ops::attention::{Span, Spans};
 
-use crate::{BLOCK, Batch, Blocks, Model, SequenceId};
+use crate::blocks::Blocks;
+use crate::{BLOCK, Batch, Model, SequenceId};
 
 /// Rows that are computed at once while it reads a text.
 const ROWS: usize = 512;

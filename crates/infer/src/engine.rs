@@ -2,12 +2,13 @@
 
 use models::Probe;
 
+use crate::blocks::Blocks;
 use crate::draft::{Draft, Text};
 use crate::fair::Shares;
 use crate::plan::{Limits, Plan, Planned, View, plan};
 use crate::sample::Choice;
 use crate::sequence::{Chosen, Request, Roles, Sequence, SequenceId};
-use crate::{Batch, Blocks, Error, Model};
+use crate::{Batch, Error, Model};
 
 /// Why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

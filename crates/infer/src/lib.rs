@@ -22,7 +22,6 @@ mod sequence;
 
 pub use answer::Answer;
 pub use batch::Batch;
-pub use blocks::Blocks;
 pub use engine::{Engine, Event, Place, Reason};
 pub use error::Error;
 pub use model::{LocalModel, Model};

@@ -9,8 +9,9 @@
 
 use std::collections::HashMap;
 
+use crate::SequenceId;
+use crate::blocks::Blocks;
 use crate::fair::Class;
-use crate::{Blocks, SequenceId};
 
 /// What planning needs to know of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
