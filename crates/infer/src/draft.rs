@@ -77,8 +77,10 @@ impl<M: Model> DraftModel<M> {
         // The last token has to be computed for the one that follows.
         known.tokens.truncate(n_same.min(text.tokens.len() - 1));
         let length = text.tokens.len() + text.n;
+        // A larger model may have rows of weights for tokens that nobody has.
+        let is_known = text.tokens.iter().all(|token| token.index() < self.model.vocabulary());
         let n_new = self.blocks.needed(length).saturating_sub(known.table.len());
-        if length > self.model.context() || n_new > self.blocks.n_free() {
+        if !is_known || length > self.model.context() || n_new > self.blocks.n_free() {
             self.blocks.release(&mut known.table);
             return None;
         }

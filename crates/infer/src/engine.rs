@@ -171,7 +171,10 @@ impl<M: Model> Engine<M> {
         };
         let texts: Vec<_> = wanting.iter().map(text).collect();
         let texts: Vec<Text> = texts.iter().map(|(id, tokens, n)| Text { id: *id, tokens, n: *n }).collect();
-        for (sequence, guessed) in wanting.iter_mut().zip(draft.guess(&texts)) {
+        let vocabulary = self.model.vocabulary();
+        for (sequence, mut guessed) in wanting.iter_mut().zip(draft.guess(&texts)) {
+            let known = guessed.iter().position(|token| token.index() >= vocabulary);
+            guessed.truncate(known.unwrap_or(guessed.len()));
             sequence.take_draft(guessed);
         }
     }

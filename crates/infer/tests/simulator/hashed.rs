@@ -12,11 +12,16 @@ const VOCABULARY: usize = 50;
 /// Each place of each page holds what was written there last.
 struct Hashed {
     pages: Vec<[u64; BLOCK]>,
+    vocabulary: usize,
 }
 
 impl Hashed {
+    fn new(blocks: usize) -> Self {
+        Self { pages: vec![[0; BLOCK]; blocks], vocabulary: VOCABULARY }
+    }
+
     fn engine(blocks: usize, limits: infer::Limits) -> Engine<Self> {
-        Engine::new(Self { pages: vec![[0; BLOCK]; blocks] }, limits)
+        Engine::new(Self::new(blocks), limits)
     }
 }
 
@@ -26,7 +31,7 @@ fn mix(a: u64, b: u64) -> u64 {
 
 impl Model for Hashed {
     fn vocabulary(&self) -> usize {
-        VOCABULARY
+        self.vocabulary
     }
 
     fn context(&self) -> usize {
@@ -52,7 +57,7 @@ impl Model for Hashed {
                     let expected = (state % 8 != 0).then_some(10 + position as u64 % 7);
                     let bonus = |id: u64| if expected == Some(id) { 10.0 } else { 0.0 };
                     logits.extend(
-                        (0..VOCABULARY as u64).map(|id| (mix(state, id) >> 40) as f32 / 2e6 + bonus(id)),
+                        (0..self.vocabulary as u64).map(|id| (mix(state, id) >> 40) as f32 / 2e6 + bonus(id)),
                     );
                 }
                 row += 1;
@@ -74,8 +79,9 @@ fn in_a_batch_is_as_alone_for_two_thousand_scenarios() {
         let blocks = [7, 9, 14, 100][seed as usize % 4];
         let mut engine = Hashed::engine(blocks, scenario.limits);
         if seed % 3 == 0 {
-            // One that is often wrong, and at times without pages.
-            engine = engine.with_draft(DraftModel::new(Hashed { pages: vec![[0; BLOCK]; 11] }));
+            // One that is often wrong, at times without pages, and with more tokens or fewer.
+            let vocabulary = [VOCABULARY, VOCABULARY + 9, VOCABULARY - 9][(seed / 3) as usize % 3];
+            engine = engine.with_draft(DraftModel::new(Hashed { vocabulary, ..Hashed::new(11) }));
         }
         let report = run(&mut engine, &scenario);
         compare(
@@ -117,7 +123,7 @@ fn a_model_that_mixes_up_pages_is_found_out() {
     }
     let caught = (0..20).filter(|&seed| {
         let scenario = Scenario::new(seed, SIZES);
-        let confused = Confused(Hashed { pages: vec![[0; BLOCK]; 14] });
+        let confused = Confused(Hashed::new(14));
         let report = run(&mut Engine::new(confused, scenario.limits), &scenario);
         let check = || {
             compare(&scenario, &report, |r| alone(&mut Hashed::engine(14, infer::Limits::default()), r), seed)
