@@ -13,8 +13,9 @@ use serde_json::{Number, Value};
 
 use super::{Settings, check, names, nearest};
 
-/// Far more than all names and values take.
-const MAX_BYTES: u64 = 1 << 20;
+/// Far more than all names and values take, and so little that the deepest nesting is refused at once: the parser's time
+/// for it grows with the square.
+const MAX_BYTES: u64 = 32 << 10;
 
 /// The settings in the file at `path`.
 pub fn read(path: &Path) -> Result<Settings, Failure> {
@@ -26,7 +27,7 @@ pub fn read(path: &Path) -> Result<Settings, Failure> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(failure(
             "bad_setting",
-            "more than 1 MB".into(),
+            "more than 32 kB".into(),
             "settings are a few lines of `name: value`",
         ));
     }
@@ -233,12 +234,12 @@ mod tests {
         assert_eq!(read(&path).unwrap_err().code, "cannot_read");
         std::fs::write(&path, b"\xff\xfe").unwrap();
         assert_eq!(read(&path).unwrap_err().code, "bad_setting");
-        std::fs::write(&path, " ".repeat((1 << 20) + 1)).unwrap();
-        assert!(read(&path).unwrap_err().message.contains("more than 1 MB"));
+        std::fs::write(&path, " ".repeat((32 << 10) + 1)).unwrap();
+        assert!(read(&path).unwrap_err().message.contains("more than 32 kB"));
         std::fs::write(&path, "steps: 7\n").unwrap();
         assert_eq!(read(&path).unwrap(), expected(&[("steps", "7")]));
         // Hostile nesting ends in an error, not in a full stack.
-        std::fs::write(&path, format!("steps: {}", "[".repeat(100_000))).unwrap();
+        std::fs::write(&path, format!("steps: {}", "[".repeat(32_000))).unwrap();
         assert_eq!(read(&path).unwrap_err().code, "bad_setting");
     }
 }
