@@ -12,10 +12,13 @@ use serde_json::{Map, Value, json};
 
 /// The setting that is no number of the dial: where the vocabulary comes from.
 pub const VOCABULARY_FROM: &str = "vocabulary_from";
+/// And where the weights come from.
+pub const WEIGHTS_FROM: &str = "weights_from";
 
 /// The names of all settings.
 pub fn names() -> Vec<String> {
-    [fields::<Knobs>(), fields::<Watch>(), vec![VOCABULARY_FROM.to_owned()]].concat()
+    [fields::<Knobs>(), fields::<Watch>(), [VOCABULARY_FROM, WEIGHTS_FROM].map(str::to_owned).to_vec()]
+        .concat()
 }
 
 /// Names like `name`, the most alike first; none that is not alike at all.
@@ -75,7 +78,11 @@ impl Settings {
             Some(Value::String(word)) => vocabulary(word),
             _ => Vocabulary::default(),
         };
-        NewTraining { data, knobs: self.part(), vocabulary, watch: self.part() }
+        let weights_from = match self.0.remove(WEIGHTS_FROM) {
+            Some(Value::String(model)) => Some(model),
+            _ => None,
+        };
+        NewTraining { data, knobs: self.part(), vocabulary, weights_from, watch: self.part() }
     }
 
     fn part<T: Default + Serialize + DeserializeOwned>(&self) -> T {
@@ -105,20 +112,23 @@ fn check(name: &str, value: &Value) -> Result<(), String> {
     let wanted = match () {
         () if takes(json!(0.5)) => "a number is wanted".to_owned(),
         () if takes(json!(1)) => "a whole number from 0 is wanted".to_owned(),
-        () if takes(json!("any")) && name != VOCABULARY_FROM => "a text is wanted".to_owned(),
+        () if takes(json!("any")) && ![VOCABULARY_FROM, WEIGHTS_FROM].contains(&name) => {
+            "a text is wanted".to_owned()
+        }
         () => refused.replace('`', ""),
     };
     Err(format!("{name} cannot be {value}: {wanted}"))
 }
 
 fn take(name: &str, value: Value) -> Result<(), String> {
-    if name == VOCABULARY_FROM {
+    let wanted = match name {
+        VOCABULARY_FROM => Some("learned, characters or a model's name is wanted"),
+        WEIGHTS_FROM => Some("a model's name is wanted"),
+        _ => None,
+    };
+    if let Some(wanted) = wanted {
         let is_word = value.as_str().is_some_and(|word| !word.is_empty());
-        return if is_word {
-            Ok(())
-        } else {
-            Err("learned, characters or a model's name is wanted".to_owned())
-        };
+        return if is_word { Ok(()) } else { Err(wanted.to_owned()) };
     }
     let one = Value::Object(Map::from_iter([(name.to_owned(), value)]));
     let taken = match fields::<Watch>().iter().any(|known| known == name) {

@@ -18,13 +18,13 @@ pub struct Train {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// From random weights.
+    /// From random weights, or from those of a model.
     New(Box<NewTraining>),
     /// From the last checkpoint of the run.
     Resume,
 }
 
-/// A training from random weights.
+/// A training from its first step on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewTraining {
     /// A folder of `.txt`, `.md` and `.jsonl` files, or one of them.
@@ -33,6 +33,9 @@ pub struct NewTraining {
     pub knobs: Knobs,
     /// What a token is.
     pub vocabulary: Vocabulary,
+    /// A model whose weights to go on from, with its vocabulary and its sizes; random weights when absent.
+    #[serde(default)]
+    pub weights_from: Option<String>,
     /// When to look at what is being made.
     pub watch: Watch,
 }

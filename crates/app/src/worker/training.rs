@@ -12,14 +12,13 @@ mod plot;
 mod prepare;
 pub(crate) mod record;
 mod sample;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base::Rng;
 use base::disk::RealDisk;
 use data::tokens::Part;
-use models::parameters::{Head, Parameters};
 use store::{ModelName, Store};
 use train::{Facts, Saved, Training};
 
@@ -60,10 +59,12 @@ fn start(place: &Place, train: &Train, reporter: &Reporter) -> Result<Trained, F
 fn begin(place: &Place, name: &str, new: &NewTraining, reporter: &Reporter) -> Result<Trained, Failure> {
     let model = ModelName::parse(name)?;
     check_watch(new)?;
+    let new = &weights::settled(new, &place.store)?;
     let folder = Folder::create(&RealDisk, &place.home, &model.to_string())?;
     match planned((&folder, &model), new, place, reporter) {
         Ok((record, prepared)) => {
-            let training = Training::new(random(&record), record.plan.settings.clone())?;
+            let weights = weights::begin(&record, &place.store).inspect_err(|_| folder.remove())?;
+            let training = Training::new(weights, record.plan.settings.clone())?;
             go_on(place, (folder, record), prepared, training, reporter)
         }
         Err(failure) => {
@@ -100,6 +101,7 @@ fn planned(
         n_documents: prepared.n_documents,
         n_tokens: [Part::Training, Part::HeldOut].map(|part| prepared.tokens.n_tokens(part)),
         vocabulary: new.vocabulary.clone(),
+        weights_from: new.weights_from.clone(),
         knobs: new.knobs.clone(),
         watch: new.watch.clone(),
         plan: new.knobs.plan(facts)?,
@@ -113,9 +115,9 @@ fn resume(place: &Place, name: &str, reporter: &Reporter) -> Result<Trained, Fai
     let mut record = folder.record()?;
     let prepared = prepare::prepared(&folder, &record.data, &record.fingerprint)?;
     let training = match newest(&folder, &mut record)? {
-        Some(saved) => saved.restore(random(&record))?,
+        Some(saved) => saved.restore(weights::random(&record))?,
         // It was stopped before its first checkpoint: the beginning is the same.
-        None => Training::new(random(&record), record.plan.settings.clone())?,
+        None => Training::new(weights::begin(&record, &place.store)?, record.plan.settings.clone())?,
     };
     go_on(place, (folder, record), prepared, training, reporter)
 }
@@ -186,14 +188,6 @@ pub(crate) fn find(home: &Path, name: &str) -> Result<Folder<'static>, Failure> 
         };
         Failure::new("run_not_found", message, hint)
     })
-}
-
-/// The weights that a run begins with.
-fn random(record: &Record) -> Parameters {
-    let plan = &record.plan;
-    let (config, dialect) = (plan.sizes.config(), &plan.sizes.family.family().gguf);
-    let mut rng = Rng::new(plan.settings.seed);
-    Parameters::random(config, Head::Tied, dialect, &mut rng, &ops::device::cpu())
 }
 
 fn check_watch(new: &NewTraining) -> Result<(), Failure> {

@@ -44,9 +44,44 @@ fn knobs(steps: u64) -> Knobs {
 
 fn new(data: &Path, steps: u64) -> Train {
     let watch = Watch { sample: Some("The".into()), evaluate_every: Some(10), ..Watch::default() };
-    let start =
-        NewTraining { data: data.into(), knobs: knobs(steps), vocabulary: Vocabulary::Learned, watch };
+    let (vocabulary, weights_from) = (Vocabulary::Learned, None);
+    let start = NewTraining { data: data.into(), knobs: knobs(steps), vocabulary, weights_from, watch };
     Train { name: "rhymes".into(), start: Start::New(Box::new(start)) }
+}
+
+/// A training called `more` that goes on from a model, with `knobs`.
+fn from(data: &Path, model: &str, knobs: Knobs, vocabulary: Vocabulary) -> Train {
+    let (weights_from, watch) = (Some(model.to_owned()), Watch::default());
+    let start = NewTraining { data: data.into(), knobs, vocabulary, weights_from, watch };
+    Train { name: "more".into(), start: Start::New(Box::new(start)) }
+}
+
+#[test]
+fn a_training_goes_on_from_a_model() {
+    let home = Home::with_tiny();
+    let data = documents(home.path());
+    let losses = |told: &[Training]| -> Vec<f64> {
+        told.iter()
+            .filter_map(|event| if let Training::Step(step) = event { Some(step.report.loss) } else { None })
+            .collect()
+    };
+    let (told, trained) = run(&home, new(&data, 60), None);
+    trained.unwrap();
+    let first = losses(&told);
+    let few = Knobs { steps: Some(4), batch: Some(4), ..Knobs::default() };
+    let (told, trained) = run(&home, from(&data, "rhymes", few.clone(), Vocabulary::Learned), None);
+    trained.unwrap();
+    let more = losses(&told);
+    assert!(more[0] < first[0] - 1.0 && more[0] < first[59] + 0.5, "{first:?} {more:?}");
+    let wide = Knobs { width: Some(64), ..few.clone() };
+    for (model, knobs, vocabulary, code) in [
+        ("rhymes", wide, Vocabulary::Learned, "bad_setting"),
+        ("rhymes", few.clone(), Vocabulary::Characters, "bad_setting"),
+        ("nobody", few, Vocabulary::Learned, "model_not_found"),
+    ] {
+        let failure = run(&home, from(&data, model, knobs, vocabulary), None).1.unwrap_err();
+        assert!(failure.code == code && !failure.hint.is_empty(), "{failure:?}");
+    }
 }
 
 fn resume() -> Train {

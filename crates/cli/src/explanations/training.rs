@@ -251,4 +251,12 @@ pub static KNOBS: &[Explanation] = &[
         watch: "characters makes sequences about four times as long. A model's vocabulary suits when its texts were like yours, or when the two models are to be compared.",
         usual: "learned.",
     },
+    Explanation {
+        name: "weights_from",
+        what: "A model to go on from: the training begins with its weights and takes its vocabulary and its sizes. On the command line it is --from.",
+        higher: "",
+        lower: "",
+        watch: "What the new texts do not show is slowly forgotten → mix in some of the old ones, and lower learning_rate to a tenth.",
+        usual: "Nothing: random weights.",
+    },
 ];

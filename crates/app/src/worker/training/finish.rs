@@ -10,7 +10,8 @@ use train::Saved;
 
 use super::course::Arrived;
 use super::record::Record;
-use super::{BEST, Place, plot, random};
+use super::weights::random;
+use super::{BEST, Place, plot};
 use crate::Failure;
 use crate::event::training::{Ending, Trained};
 use crate::worker::stream::{Sink, stream};

@@ -56,6 +56,9 @@ pub struct Record {
     pub n_held_out_tokens: u64,
     /// Where the vocabulary came from.
     pub vocabulary: Vocabulary,
+    /// The model whose weights it began with; random ones when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_from: Option<String>,
     /// What was set.
     pub knobs: Knobs,
     /// When it is looked at.
@@ -86,6 +89,7 @@ pub(crate) struct Beginning {
     pub n_documents: u64,
     pub n_tokens: [u64; 2],
     pub vocabulary: Vocabulary,
+    pub weights_from: Option<String>,
     pub knobs: Knobs,
     pub watch: Watch,
     pub plan: Plan,
@@ -109,6 +113,7 @@ impl Record {
             n_training_tokens,
             n_held_out_tokens,
             vocabulary: beginning.vocabulary,
+            weights_from: beginning.weights_from,
             knobs: beginning.knobs,
             watch: beginning.watch,
             plan: beginning.plan,

@@ -121,7 +121,7 @@ mod tests {
               vocabulary, length, batch, accumulation, steps, learning_rate,
               last_learning_rate, warm_up, schedule, beta_1, beta_2, epsilon, weight_decay,
               clip, precision, segments, seed, held_out, evaluate_every, sample, patience,
-              save_every_s, vocabulary_from
+              save_every_s, vocabulary_from, weights_from
             Knobs of sampling:
               temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty,
               frequency_penalty, max_tokens, seed, stop

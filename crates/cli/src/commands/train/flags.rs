@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches};
 
-use crate::training_settings::{Settings, VOCABULARY_FROM};
+use crate::training_settings::{Settings, VOCABULARY_FROM, WEIGHTS_FROM};
 
 /// A setting that has a flag.
 struct Flag {
@@ -44,6 +44,12 @@ static FLAGS: &[Flag] = &[
         setting: VOCABULARY_FROM,
         value: "FROM",
         help: "learned, characters, or a model whose vocabulary to take",
+    },
+    Flag {
+        name: "from",
+        setting: WEIGHTS_FROM,
+        value: "MODEL",
+        help: "A model to go on from: its weights, its vocabulary and its sizes",
     },
     Flag {
         name: "vocabulary-size",
