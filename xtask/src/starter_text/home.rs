@@ -20,7 +20,8 @@ const MAX_LETTERS: usize = 1300;
 const TURN_LETTERS: usize = 15;
 
 /// A system message with tools, and up to eight requests. About a third of them are for something that no tool of
-/// this home does, and most of those for a tool that other homes have: only the system message tells them apart.
+/// this home does, and most of those for a tool that other homes have: only the system message tells them apart. One in
+/// ten asks whether there is a tool, which is the same question without a call.
 pub fn document(rng: &mut Rng) -> Document {
     let n_tools = *pick(rng, &[1, 2, 2, 3, 3, 3, 4, 4, 5, 6]);
     let n_rooms = *pick(rng, &[1, 2, 2, 3, 3]);
@@ -31,8 +32,9 @@ pub fn document(rng: &mut Rng) -> Document {
             break;
         }
         match rng.below(20) {
-            0..6 => messages.extend(uncovered(rng, &home)),
-            6 => messages.extend(talk(rng).messages()),
+            0..7 => messages.extend(uncovered(rng, &home)),
+            7..9 => messages.extend(asked_for(rng, &home)),
+            9 => messages.extend(talk(rng).messages()),
             _ => messages.extend(covered(rng, &home)),
         }
     }
@@ -177,6 +179,23 @@ fn uncovered(rng: &mut Rng, home: &Home) -> [Message; 2] {
         }
     };
     [Message::user(request), Message::assistant(*pick(rng, ANSWERS))]
+}
+
+/// Whether there is a tool for something, and which.
+fn asked_for(rng: &mut Rng, home: &Home) -> [Message; 2] {
+    let is_there = one_in(rng, 2);
+    let tool = if is_there { *pick(rng, &home.tools) } else { missing(rng, home) };
+    let call = home.call(rng, tool);
+    let request = request(rng, &call);
+    let question = phrase(
+        rng,
+        "{Which tool is for this|Is there a tool for this|What would you call for this|Do you have a tool for this}: ",
+    );
+    let answer = match is_there {
+        true => format!("{}.", tool.name),
+        false => "There is no tool for that.".to_owned(),
+    };
+    [Message::user(format!("{question}{request}")), Message::assistant(answer)]
 }
 
 /// A tool that this home does not have; where it can, one that is close to a tool that it has: it sets where the

@@ -17,6 +17,8 @@ struct Wishes {
     held_out_stories: Option<PathBuf>,
     seed: u64,
     n_documents: usize,
+    /// The first part, or the second.
+    part: usize,
 }
 
 /// How much was written.
@@ -67,7 +69,7 @@ impl Written {
 }
 
 fn read(arguments: &[String]) -> Result<Wishes> {
-    let mut wishes = Wishes { out: None, held_out_stories: None, seed: 1, n_documents: 100_000 };
+    let mut wishes = Wishes { out: None, held_out_stories: None, seed: 1, n_documents: 100_000, part: 0 };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         let value = rest.next().with_context(|| format!("{name} needs a value"))?;
@@ -76,8 +78,13 @@ fn read(arguments: &[String]) -> Result<Wishes> {
             "--held-out-stories" => wishes.held_out_stories = Some(value.into()),
             "--seed" => wishes.seed = value.parse()?,
             "--documents" => wishes.n_documents = value.parse()?,
+            "--part" => match value.as_str() {
+                "1" => wishes.part = 0,
+                "2" => wishes.part = 1,
+                other => bail!("there is no part {other}: 1 and 2"),
+            },
             unknown => bail!(
-                "{unknown} is not known; there are --out FOLDER --documents N --seed N --held-out-stories FILE"
+                "{unknown} is not known; there are --out FOLDER --documents N --seed N --part 1|2 --held-out-stories FILE"
             ),
         }
     }
@@ -87,7 +94,7 @@ fn read(arguments: &[String]) -> Result<Wishes> {
 /// The files of one topic. Each file has random numbers of its own, so that a longer text begins as a shorter one.
 fn topic(folder: &Path, index: usize, wishes: &Wishes) -> Result<Written> {
     let Topic { name, percent, document } = TOPICS[index];
-    let mut rest = wishes.n_documents * percent / 100;
+    let mut rest = wishes.n_documents * percent[wishes.part] / 100;
     let mut written = Written::default();
     for number in 0.. {
         if rest == 0 {
@@ -192,7 +199,7 @@ mod tests {
         let lines = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
         for topic in TOPICS {
             let text = lines(&format!("{}-000.jsonl", topic.name));
-            assert_eq!(text.lines().count(), 2 * topic.percent);
+            assert_eq!(text.lines().count(), 2 * topic.percent[0]);
             for line in text.lines() {
                 let value: serde_json::Value = serde_json::from_str(line).unwrap();
                 assert!(value["messages"].is_array() || value["text"].is_string());
