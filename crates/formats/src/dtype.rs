@@ -215,6 +215,16 @@ impl Dtype {
                 | Self::IQ4_NL
                 | Self::IQ4_XS
                 | Self::MXFP4
+                | Self::IQ2_XXS
+                | Self::IQ2_XS
+                | Self::IQ2_S
+                | Self::IQ3_XXS
+                | Self::IQ3_S
+                | Self::IQ1_S
+                | Self::IQ1_M
+                | Self::TQ1_0
+                | Self::TQ2_0
+                | Self::NVFP4
         )
     }
 
@@ -314,7 +324,10 @@ mod tests {
             FACTS.iter().filter(|facts| facts.dtype.is_usable()).map(|facts| facts.name).collect();
         let numbers = ["F32", "F16", "BF16"];
         let blocks = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];
-        assert_eq!(usable, [&numbers[..], &blocks, &["IQ4_NL", "IQ4_XS", "MXFP4"]].concat());
+        let of_books =
+            ["IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "IQ1_M"];
+        let others = ["TQ1_0", "TQ2_0", "MXFP4", "NVFP4"];
+        assert_eq!(usable, [&numbers[..], &blocks, &of_books, &others].concat());
     }
 
     #[test]

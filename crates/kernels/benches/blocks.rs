@@ -51,12 +51,19 @@ fn main() {
     }
 }
 
-/// Random weights in blocks of a type; one row in 64 is made, because a search takes its time.
+/// Random weights in blocks of a type, or random blocks where it can only be read; one row in 64 is made, because a search
+/// takes its time.
 fn weights(kind: &BlockType) -> Vec<u8> {
     let made = 64;
     let numbers = numbers(1, made * INNER);
     let mut bytes = vec![0; kind.size_bytes(numbers.len()).expect("whole blocks")];
-    kind.quantise(&numbers, &mut bytes);
+    if kind.is_writable() {
+        kind.quantise(&numbers, &mut bytes);
+    } else {
+        // Any bytes are some weights, and take as long as others.
+        let mut rng = Rng::new(2);
+        bytes.iter_mut().for_each(|byte| *byte = rng.below(256) as u8);
+    }
     bytes.repeat(OUTER / made * N_COPIES)
 }
 

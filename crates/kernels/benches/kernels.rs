@@ -268,7 +268,7 @@ fn generated(bench: &Bench) {
     });
 }
 
-/// Every type of quantised block: made and widened. Products with them are in the bench `blocks`.
+/// Every type of quantised block: made where it can be, and widened. Products with them are in the bench `blocks`.
 fn blocks(bench: &Bench) {
     let n = 2048;
     let w = numbers(9, n * n);
@@ -276,9 +276,11 @@ fn blocks(bench: &Bench) {
         let (name, size) = (kind.name(), kind.size_bytes(n * n).expect("whole blocks"));
         let (mut bytes, mut y) = (vec![0; size], vec![0.0; n * n]);
         let traffic = Limit::Memory((size + 4 * n * n) as f64);
-        bench.row(&format!("blocks quantise {name} {n}x{n}"), traffic, "one body", || {
-            kind.quantise(&w, &mut bytes);
-        });
+        if kind.is_writable() {
+            bench.row(&format!("blocks quantise {name} {n}x{n}"), traffic, "one body", || {
+                kind.quantise(&w, &mut bytes);
+            });
+        }
         let (few, few_bytes) = (4096, kind.size_bytes(4096).expect("whole blocks"));
         let traffic = Limit::Memory((few_bytes + 4 * few) as f64);
         bench.row(&format!("blocks dequantise {name} {few} (in cache)"), traffic, "loads and stores", || {

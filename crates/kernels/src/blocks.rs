@@ -1,14 +1,24 @@
 //! Quantised weights: blocks in which neighbours share a scale, as model files hold them.
 //!
-//! Knows how large a block is, how to make one from numbers and how to widen one. Does not compute products:
+//! Knows how large a block is, how to widen one, and for most types how to make one from numbers; the others can only
+//! be read ([`BlockType::is_writable`]). Does not compute products:
 //! [`crate::product`] does, over the lanes that a type gives. Does not choose a type for a model.
 //!
 //! Widening a block is the definition of its weights. A product takes the same block as whole numbers under scales
 //! (`Scales`), which stand for the same weights.
 
+pub mod grids;
+pub mod iq1_m;
+pub mod iq1_s;
+pub mod iq2_s;
+pub mod iq2_xs;
+pub mod iq2_xxs;
+pub mod iq3_s;
+pub mod iq3_xxs;
 pub mod iq4_nl;
 pub mod iq4_xs;
 pub mod mxfp4;
+pub mod nvfp4;
 pub mod q2_k;
 pub mod q3_k;
 pub mod q4_0;
@@ -19,6 +29,8 @@ pub mod q5_1;
 pub mod q5_k;
 pub mod q6_k;
 pub mod q8_0;
+pub mod tq1_0;
+pub mod tq2_0;
 
 mod bits;
 mod pairs;
@@ -53,6 +65,16 @@ pub static TYPES: &[&BlockType] = &[
     &iq4_nl::IQ4_NL,
     &iq4_xs::IQ4_XS,
     &mxfp4::MXFP4,
+    &iq2_xxs::IQ2_XXS,
+    &iq2_xs::IQ2_XS,
+    &iq2_s::IQ2_S,
+    &iq3_xxs::IQ3_XXS,
+    &iq3_s::IQ3_S,
+    &iq1_s::IQ1_S,
+    &iq1_m::IQ1_M,
+    &tq1_0::TQ1_0,
+    &tq2_0::TQ2_0,
+    &nvfp4::NVFP4,
 ];
 
 /// The most weights that a block of any type has.
@@ -76,6 +98,8 @@ pub(crate) trait Format: Sized + 'static {
     const GREATEST: u8;
     /// Weights under one whole scale: 16 or 32.
     const GROUP: usize = 32;
+    /// Weights that are one link of the chain in a product: a block, or a group where each has a scale of its own.
+    const LINK: usize = Self::N_WEIGHTS;
     /// Whether there are minima.
     const HAS_MINIMA: bool = false;
     /// Where the half-precision scale of a block stands, if it is one.
@@ -83,14 +107,17 @@ pub(crate) trait Format: Sized + 'static {
     /// Where the half-precision minimum of a block stands, if there is one.
     const MINIMUM_AT: Option<usize> = None;
 
-    /// Makes one block of [`Self::N_BYTES`] from [`Self::N_WEIGHTS`] weights.
-    fn quantise(weights: &[f32], block: &mut [u8]);
-
     /// Weights `32 · part` to `32 · part + 31` of one block of [`Self::N_BYTES`]: the definition.
     fn part(block: &[u8], part: usize) -> Part;
 
-    /// What the values of a block are multiplied with.
+    /// What the values of a block are multiplied with, where it is one link.
     fn scales(block: &[u8]) -> Scales;
+
+    /// What the whole numbers of a link are multiplied with.
+    #[inline(always)]
+    fn link_scale(block: &[u8], _link: usize) -> f32 {
+        Self::scales(block).scale
+    }
 
     /// Puts the values of one block of each of `V::ROWS` rows, [`Self::OFFSET`] added, into a panel of a product:
     /// those of weights 4k to 4k + 3 of all rows side by side at `k · STEP`.
@@ -136,6 +163,12 @@ pub(crate) trait Format: Sized + 'static {
     }
 }
 
+/// A type of which blocks can be made.
+pub(crate) trait Writable: Format {
+    /// Makes one block of [`Self::N_BYTES`] from [`Self::N_WEIGHTS`] weights.
+    fn quantise(weights: &[f32], block: &mut [u8]);
+}
+
 /// 32 weights of a block, taken apart: weight i is `scales[i / 16] · values[i] - minima[i / 16]`, rounded to f32
 /// after the product and after the difference. Types without minima have 0 there, which changes no bit.
 pub(crate) struct Part {
@@ -177,6 +210,8 @@ impl Scales {
     }
 }
 
+/// Makes one block from its weights.
+type Quantise = fn(&[f32], &mut [u8]);
 /// Widens whole blocks: their bytes, room for exactly their weights.
 type Dequantise = unsafe fn(&[u8], &mut [f32]);
 
@@ -185,18 +220,28 @@ pub struct BlockType {
     name: &'static str,
     n_weights: usize,
     n_bytes: usize,
-    quantise: fn(&[f32], &mut [u8]),
+    /// None where a type can only be read.
+    quantise: Option<Quantise>,
     dequantise: Kernel<Dequantise>,
     rounding: Rounding,
     pub(crate) product: Kernel<integer::Body>,
 }
 
 impl BlockType {
+    /// A type that can be read and written.
+    pub(crate) const fn writable<F: Writable>() -> Self {
+        let mut kind = Self::of::<F>();
+        kind.quantise = Some(F::quantise);
+        kind
+    }
+
+    /// A type that can be read.
     pub(crate) const fn of<F: Format>() -> Self {
-        assert!(
-            F::N_WEIGHTS == 32 && F::GROUP == 32 || F::N_WEIGHTS == 256,
-            "activations are rounded 32 or 256 at a time"
-        );
+        let is_one_link =
+            F::LINK == F::N_WEIGHTS && (F::N_WEIGHTS == 32 && F::GROUP == 32 || F::N_WEIGHTS == 256);
+        let is_many =
+            F::N_WEIGHTS < 256 && F::N_WEIGHTS.is_multiple_of(32) && F::LINK == 16 && F::GROUP == 16;
+        assert!(is_one_link || is_many && !F::HAS_MINIMA, "activations are rounded 32 or 256 at a time");
         let bodies: &'static [(Isa, Dequantise)] = const {
             &[
                 (Isa::Scalar, scalar::<F>),
@@ -210,10 +255,10 @@ impl BlockType {
             name: F::NAME,
             n_weights: F::N_WEIGHTS,
             n_bytes: F::N_BYTES,
-            quantise: F::quantise,
+            quantise: None,
             dequantise: Kernel::new("blocks (dequantise)", bodies),
             rounding: Rounding {
-                unit: F::N_WEIGHTS,
+                unit: integer::unit::<F>(),
                 group: F::GROUP,
                 offset: F::OFFSET,
                 has_minima: F::HAS_MINIMA,
@@ -239,6 +284,16 @@ impl BlockType {
         is_whole.then(|| (n_weights / self.n_weights).checked_mul(self.n_bytes)).flatten()
     }
 
+    /// Whether blocks can be made of weights; the others can only be read.
+    pub fn is_writable(&self) -> bool {
+        self.quantise.is_some()
+    }
+
+    /// How many activations are rounded under one scale when they meet such blocks: 32 or 256.
+    pub fn n_activations(&self) -> usize {
+        self.rounding.unit
+    }
+
     /// How activations are rounded that meet such blocks.
     pub(crate) fn rounding(&self) -> Rounding {
         self.rounding
@@ -248,7 +303,7 @@ impl BlockType {
     ///
     /// # Panics
     /// When `weights` is no whole number of blocks, or `to` has another length than
-    /// [`size_bytes`](Self::size_bytes) says.
+    /// [`size_bytes`](Self::size_bytes) says, or the type is not [writable](Self::is_writable).
     pub fn quantise(&self, weights: &[f32], to: &mut [u8]) {
         self.check_sizes(to.len(), weights.len());
         let blocks_per_task = WEIGHTS_PER_TASK / self.n_weights;
@@ -264,8 +319,11 @@ impl BlockType {
     /// As [`quantise`](Self::quantise), on this thread.
     pub(crate) fn quantise_here(&self, weights: &[f32], to: &mut [u8]) {
         self.check_sizes(to.len(), weights.len());
+        let Some(quantise) = self.quantise else {
+            panic!("{}: blocks of this type can only be read", self.name)
+        };
         let pairs = weights.chunks_exact(self.n_weights).zip(to.chunks_exact_mut(self.n_bytes));
-        pairs.for_each(|(weights, block)| (self.quantise)(weights, block));
+        pairs.for_each(|(weights, block)| quantise(weights, block));
     }
 
     /// The weights of whole blocks, on this thread.

@@ -220,10 +220,17 @@ fn embedding_scale(dialect: &Dialect, width: usize) -> f32 {
 /// Refuses weights in blocks of another library, which would be read as numbers that they are not.
 fn check_storage(settings: &Settings<'_>) -> Result<(), Error> {
     const KEY: &str = "quantization_config";
-    let method = settings.json(KEY).map(|stored| stored.get("quant_method").and_then(Value::as_str));
-    match method {
-        None | Some(Some("mxfp4")) => Ok(()),
-        Some(method) => {
+    let Some(stored) = settings.json(KEY) else { return Ok(()) };
+    let text = |key: &str| stored.get(key).and_then(Value::as_str);
+    let method = text("quant_method");
+    // The side of a square under one scale; without, scales are of rows or of tensors.
+    let sides = stored.get("weight_block_size").filter(|sides| !sides.is_null());
+    let has_squares = sides.is_none_or(|sides| *sides == serde_json::json!([128, 128]));
+    match (method, text("format")) {
+        (Some("mxfp4"), _) => Ok(()),
+        (Some("fp8"), _) if has_squares => Ok(()),
+        (Some("compressed-tensors"), Some("float-quantized")) => Ok(()),
+        _ => {
             let method = method.unwrap_or("an unnamed way");
             let reason = format!(
                 "weights quantised by {method} cannot be read; take the unquantised model, or a GGUF file"
@@ -412,6 +419,23 @@ mod tests {
         assert!(refused.contains("scale_attn_by_inverse_layer_idx"), "{refused}");
         assert!(gpt2(r#", "activation_function": "relu""#).is_err());
         assert!(gpt2(r#", "n_embd": 9"#).is_err(), "two heads do not divide nine");
+    }
+
+    #[test]
+    fn weights_in_blocks_of_other_libraries_are_refused() {
+        for (stored, is_known) in [
+            (r#"{"quant_method": "mxfp4"}"#, true),
+            (r#"{"quant_method": "fp8", "weight_block_size": [128, 128]}"#, true),
+            (r#"{"quant_method": "fp8", "weight_block_size": null}"#, true),
+            (r#"{"quant_method": "fp8", "weight_block_size": [64, 64]}"#, false),
+            (r#"{"quant_method": "compressed-tensors", "format": "float-quantized"}"#, true),
+            (r#"{"quant_method": "compressed-tensors", "format": "pack-quantized"}"#, false),
+            (r#"{"quant_method": "gptq", "bits": 4}"#, false),
+            (r#"{"bits": 4}"#, false),
+        ] {
+            let found = read(&format!(r#", "quantization_config": {stored}"#));
+            assert_eq!(found.is_ok(), is_known, "{stored}");
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Error {
             Self::UnknownTensor { .. } => "it can be used as it is, but not be written in another form yet",
             Self::Learning { .. } => "it can be used as it is",
             Self::Storage { .. } => {
-                "use a file with weights in F32, F16, BF16, Q2_K to Q8_0, IQ4_NL, IQ4_XS or MXFP4"
+                "use a file with weights in F32, F16, BF16, Q2_K to Q8_0, IQ1_S to IQ4_XS, TQ1_0, TQ2_0, MXFP4 or NVFP4"
             }
             Self::File(error) => error.hint(),
         }

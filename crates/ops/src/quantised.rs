@@ -7,9 +7,11 @@
 
 pub(crate) mod activations;
 mod bits;
+mod books;
 mod grouped;
 mod levels;
 mod plain;
+mod ternary;
 
 use burn::backend::Backend;
 use burn::backend::tensor::IntTensor;
@@ -34,11 +36,21 @@ pub enum Quantised {
     IQ4_NL,
     IQ4_XS,
     MXFP4,
+    IQ2_XXS,
+    IQ2_XS,
+    IQ2_S,
+    IQ3_XXS,
+    IQ3_S,
+    IQ1_S,
+    IQ1_M,
+    TQ1_0,
+    TQ2_0,
+    NVFP4,
 }
 
 impl Quantised {
     /// Every type.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 23] = [
         Self::Q4_0,
         Self::Q4_1,
         Self::Q5_0,
@@ -52,6 +64,16 @@ impl Quantised {
         Self::IQ4_NL,
         Self::IQ4_XS,
         Self::MXFP4,
+        Self::IQ2_XXS,
+        Self::IQ2_XS,
+        Self::IQ2_S,
+        Self::IQ3_XXS,
+        Self::IQ3_S,
+        Self::IQ1_S,
+        Self::IQ1_M,
+        Self::TQ1_0,
+        Self::TQ2_0,
+        Self::NVFP4,
     ];
 
     /// The type of this name, as GGML writes it.
@@ -75,6 +97,16 @@ impl Quantised {
             Self::IQ4_NL => &blocks::iq4_nl::IQ4_NL,
             Self::IQ4_XS => &blocks::iq4_xs::IQ4_XS,
             Self::MXFP4 => &blocks::mxfp4::MXFP4,
+            Self::IQ2_XXS => &blocks::iq2_xxs::IQ2_XXS,
+            Self::IQ2_XS => &blocks::iq2_xs::IQ2_XS,
+            Self::IQ2_S => &blocks::iq2_s::IQ2_S,
+            Self::IQ3_XXS => &blocks::iq3_xxs::IQ3_XXS,
+            Self::IQ3_S => &blocks::iq3_s::IQ3_S,
+            Self::IQ1_S => &blocks::iq1_s::IQ1_S,
+            Self::IQ1_M => &blocks::iq1_m::IQ1_M,
+            Self::TQ1_0 => &blocks::tq1_0::TQ1_0,
+            Self::TQ2_0 => &blocks::tq2_0::TQ2_0,
+            Self::NVFP4 => &blocks::nvfp4::NVFP4,
         }
     }
 
@@ -100,6 +132,16 @@ impl Quantised {
             Self::IQ4_NL => levels::iq4_nl(&blocks),
             Self::IQ4_XS => levels::iq4_xs(&blocks),
             Self::MXFP4 => levels::mxfp4(&blocks),
+            Self::IQ2_XXS => books::iq2_xxs(&blocks),
+            Self::IQ2_XS => books::iq2_xs(&blocks),
+            Self::IQ2_S => books::iq2_s(&blocks),
+            Self::IQ3_XXS => books::iq3_xxs(&blocks),
+            Self::IQ3_S => books::iq3_s(&blocks),
+            Self::IQ1_S => books::iq1_s(&blocks),
+            Self::IQ1_M => books::iq1_m(&blocks),
+            Self::TQ1_0 => ternary::tq1_0(&blocks),
+            Self::TQ2_0 => ternary::tq2_0(&blocks),
+            Self::NVFP4 => levels::nvfp4(&blocks),
         };
         weights.reshape([n_rows, row_blocks * kind.n_weights()]) // [N, K]
     }

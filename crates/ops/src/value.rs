@@ -5,7 +5,7 @@
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{DType, FloatDType, Shape, Slice, TensorData};
+use burn::tensor::{DType, FloatDType, IntDType, Shape, Slice, TensorData};
 
 /// A float tensor of backend `B`.
 #[derive(Clone)]
@@ -15,6 +15,17 @@ impl<B: Backend> Value<B> {
     /// Integers as f32.
     pub fn from_integers(tensor: IntTensor<B>) -> Self {
         Self(B::int_into_float(tensor, FloatDType::F32))
+    }
+
+    /// Numbers that are no input, on the device and in the type of `self`.
+    pub fn constant(&self, numbers: Vec<f32>, dims: impl Into<Shape>) -> Self {
+        let data = TensorData::new::<f32, _>(numbers, dims.into()).convert_dtype(self.0.dtype());
+        Self(B::float_from_data(data, &self.0.device()))
+    }
+
+    /// The rows that `places` `[N]` name, whole numbers: `[rows, …]` → `[N, …]`.
+    pub fn rows(self, places: Self) -> Self {
+        Self(B::float_select(self.0, 0, B::float_into_int(places.0, IntDType::I32)))
     }
 
     pub fn dims(&self) -> Vec<usize> {

@@ -133,6 +133,11 @@ impl Storage {
         }
     }
 
+    /// Whether numbers can be stored so; some types of block can only be read.
+    pub fn is_writable(self) -> bool {
+        self.blocks().is_none_or(BlockType::is_writable)
+    }
+
     /// Bytes of a tensor of this shape, outermost first. `None` where a row is no whole number of blocks, or the
     /// bytes cannot be counted.
     pub fn size_bytes(self, shape: &[usize]) -> Option<usize> {
@@ -148,7 +153,7 @@ impl Storage {
     /// their type makes.
     ///
     /// # Panics
-    /// When `values` end inside a block.
+    /// When `values` end inside a block, or this is not [writable](Self::is_writable).
     pub fn narrow(self, values: &[f32]) -> Vec<u8> {
         match self {
             Self::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),

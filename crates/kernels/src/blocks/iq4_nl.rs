@@ -9,7 +9,7 @@
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::{Group, Levels};
-use super::{BlockType, Format, Part, Scales};
+use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
@@ -17,7 +17,7 @@ use crate::product::integer::pack::put;
 use crate::product::{from_f16, to_f16};
 
 /// The type.
-pub static IQ4_NL: BlockType = BlockType::of::<Block>();
+pub static IQ4_NL: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -46,18 +46,6 @@ impl Format for Block {
     const GREATEST: u8 = 241;
     const SCALE_AT: Option<usize> = Some(0);
 
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let mut importance = [0.0; 32];
-        let group = Group::whole(weights, &mut importance);
-        let scale = to_f16(group.map_or(f32::NAN, Group::scale::<Uneven>));
-        put_half(block, 0, scale);
-        let mut values = [0.0; 32];
-        if let Some(group) = group {
-            group.levels::<Uneven>((from_f16(scale), 0.0), &mut values);
-        }
-        put_nibbles(&values.map(|value| code(value as i8)), &mut block[CODES..]);
-    }
-
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
         let codes = nibbles(&block[CODES..]);
@@ -76,6 +64,20 @@ impl Format for Block {
         unsafe {
             put(all_levels(turn_nibbles::<V>(rows, CODES), &RAISED), to, 0);
         }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let mut importance = [0.0; 32];
+        let group = Group::whole(weights, &mut importance);
+        let scale = to_f16(group.map_or(f32::NAN, Group::scale::<Uneven>));
+        put_half(block, 0, scale);
+        let mut values = [0.0; 32];
+        if let Some(group) = group {
+            group.levels::<Uneven>((from_f16(scale), 0.0), &mut values);
+        }
+        put_nibbles(&values.map(|value| code(value as i8)), &mut block[CODES..]);
     }
 }
 

@@ -13,14 +13,14 @@ use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::iq4_nl::RAISED;
 use super::iq4_nl::{LEVELS, Uneven, code};
 use super::search::{Symmetric, Whole, symmetric};
-use super::{BlockType, Format, Part, Scales};
+use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
-pub static IQ4_XS: BlockType = BlockType::of::<Block>();
+pub static IQ4_XS: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -46,20 +46,6 @@ impl Format for Block {
     const GREATEST: u8 = 241;
     const SCALE_AT: Option<usize> = Some(0);
 
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Symmetric<8> = symmetric::<Uneven, Whole<-32, 31>, 8>(weights);
-        block.fill(0);
-        put_half(block, 0, made.scale);
-        for (group, scale) in made.scales.iter().enumerate() {
-            let scale = scale.wrapping_add_unsigned(MIDDLE) as u8;
-            block[UPPER_BITS + group / 4] |= scale >> 4 << (2 * (group % 4));
-            block[LOWER_BITS + group / 2] |= (scale & 15) << (4 * (group % 2));
-        }
-        for (group, values) in made.values.as_chunks::<32>().0.iter().enumerate() {
-            put_nibbles(&values.map(code), &mut block[CODES + 16 * group..][..16]);
-        }
-    }
-
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
         let scale = half(block, 0) * f32::from(group_scale(block, part));
@@ -82,6 +68,22 @@ impl Format for Block {
                 let codes = turn_nibbles::<V>(rows, CODES + 16 * part);
                 put(all_levels(codes, &RAISED), to, 8 * part);
             }
+        }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Symmetric<8> = symmetric::<Uneven, Whole<-32, 31>, 8>(weights);
+        block.fill(0);
+        put_half(block, 0, made.scale);
+        for (group, scale) in made.scales.iter().enumerate() {
+            let scale = scale.wrapping_add_unsigned(MIDDLE) as u8;
+            block[UPPER_BITS + group / 4] |= scale >> 4 << (2 * (group % 4));
+            block[LOWER_BITS + group / 2] |= (scale & 15) << (4 * (group % 2));
+        }
+        for (group, values) in made.values.as_chunks::<32>().0.iter().enumerate() {
+            put_nibbles(&values.map(code), &mut block[CODES + 16 * group..][..16]);
         }
     }
 }

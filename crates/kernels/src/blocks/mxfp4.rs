@@ -12,21 +12,21 @@
 
 use super::bits::{nibbles, put_nibbles};
 use super::plain::not_finite;
-use super::{BlockType, Format, Part, Scales};
+use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
-pub static MXFP4: BlockType = BlockType::of::<Block>();
+pub static MXFP4: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
 const CODES: usize = 1;
 const NEGATIVE: u8 = 8;
 /// Twice what the codes stand for.
-static LEVELS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+pub(super) static LEVELS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 /// The levels with the offset of the type added.
 #[cfg(target_arch = "x86_64")]
 static RAISED: [u8; 16] = [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
@@ -40,24 +40,6 @@ impl Format for Block {
     const OFFSET: u8 = 12;
     const GREATEST: u8 = 24;
     const SCALE_AT: Option<usize> = None;
-
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        if not_finite(weights).is_nan() {
-            // There is no code for what is not a number: all weights become infinite.
-            block[0] = 255;
-            return block[CODES..].fill(0x77);
-        }
-        let largest = weights.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
-        // The exponent with which the largest weight lies in 4 to 8, before rounding.
-        let usual = (largest.to_bits() >> 23) as u8;
-        let usual = usual.saturating_sub(2);
-        let tried = [usual, usual.saturating_sub(1), usual.saturating_add(1).min(254)];
-        let best = tried.into_iter().min_by(|a, b| error(weights, *a).total_cmp(&error(weights, *b)));
-        let exponent = best.expect("three were tried");
-        let scale = half_scale(exponent);
-        block[0] = exponent;
-        put_nibbles(&std::array::from_fn(|i| code(weights[i], scale)), &mut block[CODES..]);
-    }
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -77,6 +59,26 @@ impl Format for Block {
         unsafe {
             put(all_levels(turn_nibbles::<V>(rows, CODES), &RAISED), to, 0);
         }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        if not_finite(weights).is_nan() {
+            // There is no code for what is not a number: all weights become infinite.
+            block[0] = 255;
+            return block[CODES..].fill(0x77);
+        }
+        let largest = weights.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
+        // The exponent with which the largest weight lies in 4 to 8, before rounding.
+        let usual = (largest.to_bits() >> 23) as u8;
+        let usual = usual.saturating_sub(2);
+        let tried = [usual, usual.saturating_sub(1), usual.saturating_add(1).min(254)];
+        let best = tried.into_iter().min_by(|a, b| error(weights, *a).total_cmp(&error(weights, *b)));
+        let exponent = best.expect("three were tried");
+        let scale = half_scale(exponent);
+        block[0] = exponent;
+        put_nibbles(&std::array::from_fn(|i| code(weights[i], scale)), &mut block[CODES..]);
     }
 }
 

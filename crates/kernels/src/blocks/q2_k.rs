@@ -10,14 +10,14 @@
 
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Affine, Whole, affine};
-use super::{BlockType, Format, Part, Scales};
+use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
-pub static Q2_K: BlockType = BlockType::of::<Block>();
+pub static Q2_K: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -35,19 +35,6 @@ impl Format for Block {
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(SCALE);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
-
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Affine<16> = affine::<Whole<0, 3>, Whole<0, 15>, 16>(weights);
-        block.fill(0);
-        put_half(block, SCALE, made.scale);
-        put_half(block, MINIMUM, made.minimum);
-        for group in 0..16 {
-            block[group] = made.scales[group] | made.minima[group] << 4;
-        }
-        for (part, codes) in made.codes.chunks_exact(32).enumerate() {
-            put_field(codes.iter().copied(), 2 * (part % 4), &mut block[CODES + 32 * (part / 4)..]);
-        }
-    }
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -82,6 +69,21 @@ impl Format for Block {
                     put(all_fields(codes, 2 * quarter as i32, 3), to, 8 * (4 * half + quarter));
                 }
             }
+        }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Affine<16> = affine::<Whole<0, 3>, Whole<0, 15>, 16>(weights);
+        block.fill(0);
+        put_half(block, SCALE, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        for group in 0..16 {
+            block[group] = made.scales[group] | made.minima[group] << 4;
+        }
+        for (part, codes) in made.codes.chunks_exact(32).enumerate() {
+            put_field(codes.iter().copied(), 2 * (part % 4), &mut block[CODES + 32 * (part / 4)..]);
         }
     }
 }

@@ -12,14 +12,14 @@
 
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
-use super::{BlockType, Format, Part, Scales};
+use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
-pub static Q3_K: BlockType = BlockType::of::<Block>();
+pub static Q3_K: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -45,22 +45,6 @@ impl Format for Block {
     const GREATEST: u8 = 7;
     const GROUP: usize = 16;
     const SCALE_AT: Option<usize> = Some(SCALE);
-
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Symmetric<16> = symmetric::<Whole<-4, 3>, Whole<-32, 31>, 16>(weights);
-        block.fill(0);
-        put_half(block, SCALE, made.scale);
-        for (group, scale) in made.scales.iter().enumerate() {
-            let scale = scale.wrapping_add_unsigned(MIDDLE) as u8;
-            block[SCALES + group % 8] |= (scale & 15) << (4 * (group / 8));
-            block[SCALES + 8 + group % 4] |= scale >> 4 << (2 * (group / 4));
-        }
-        for (part, values) in made.values.chunks_exact(32).enumerate() {
-            let codes = values.iter().map(|value| value.wrapping_add(4) as u8);
-            put_field(codes.clone().map(|code| code >> 2), part, block);
-            put_field(codes.map(|code| code & 3), 2 * (part % 4), &mut block[CODES + 32 * (part / 4)..]);
-        }
-    }
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -96,6 +80,24 @@ impl Format for Block {
                     put(codes, to, 8 * part);
                 }
             }
+        }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Symmetric<16> = symmetric::<Whole<-4, 3>, Whole<-32, 31>, 16>(weights);
+        block.fill(0);
+        put_half(block, SCALE, made.scale);
+        for (group, scale) in made.scales.iter().enumerate() {
+            let scale = scale.wrapping_add_unsigned(MIDDLE) as u8;
+            block[SCALES + group % 8] |= (scale & 15) << (4 * (group / 8));
+            block[SCALES + 8 + group % 4] |= scale >> 4 << (2 * (group / 4));
+        }
+        for (part, values) in made.values.chunks_exact(32).enumerate() {
+            let codes = values.iter().map(|value| value.wrapping_add(4) as u8);
+            put_field(codes.clone().map(|code| code >> 2), part, block);
+            put_field(codes.map(|code| code & 3), 2 * (part % 4), &mut block[CODES + 32 * (part / 4)..]);
         }
     }
 }

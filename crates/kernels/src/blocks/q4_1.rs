@@ -8,14 +8,14 @@
 //! their own package reads and writes.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
-use super::{BlockType, Format, Part, Scales, plain};
+use super::{BlockType, Format, Part, Scales, Writable, plain};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
-pub static Q4_1: BlockType = BlockType::of::<Block>();
+pub static Q4_1: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -32,13 +32,6 @@ impl Format for Block {
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
-
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made = plain::lifted(weights, TOP);
-        put_half(block, 0, made.scale);
-        put_half(block, MINIMUM, made.minimum);
-        put_nibbles(&made.codes, &mut block[CODES..]);
-    }
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -58,5 +51,14 @@ impl Format for Block {
         unsafe {
             put(turn_nibbles::<V>(rows, CODES), to, 0);
         }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made = plain::lifted(weights, TOP);
+        put_half(block, 0, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        put_nibbles(&made.codes, &mut block[CODES..]);
     }
 }

@@ -9,10 +9,10 @@
 //! their own package reads and writes.
 
 use super::bits::{flags, half, nibbles, put_flags, put_half, put_nibbles};
-use super::{BlockType, Format, Part, Scales, plain};
+use super::{BlockType, Format, Part, Scales, Writable, plain};
 
 /// The type.
-pub static Q5_0: BlockType = BlockType::of::<Block>();
+pub static Q5_0: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -28,13 +28,6 @@ impl Format for Block {
     const GREATEST: u8 = 31;
     const SCALE_AT: Option<usize> = Some(0);
 
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made = plain::scaled(weights, MIDDLE);
-        put_half(block, 0, made.scale);
-        put_flags(made.codes.iter().map(|code| code >> 4 == 1), &mut block[FIFTH_BITS..]);
-        put_nibbles(&made.codes, &mut block[CODES..]);
-    }
-
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
         let (low, high) = (nibbles(&block[CODES..]), flags(&block[FIFTH_BITS..]));
@@ -45,5 +38,14 @@ impl Format for Block {
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
         Scales::one(half(block, 0))
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made = plain::scaled(weights, MIDDLE);
+        put_half(block, 0, made.scale);
+        put_flags(made.codes.iter().map(|code| code >> 4 == 1), &mut block[FIFTH_BITS..]);
+        put_nibbles(&made.codes, &mut block[CODES..]);
     }
 }

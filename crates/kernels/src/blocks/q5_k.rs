@@ -11,14 +11,14 @@
 use super::bits::{field, half, put_field, put_half};
 use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
-use super::{BlockType, Format, Part, Scales, pairs};
+use super::{BlockType, Format, Part, Scales, Writable, pairs};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
-pub static Q5_K: BlockType = BlockType::of::<Block>();
+pub static Q5_K: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -36,19 +36,6 @@ impl Format for Block {
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
-
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Affine<8> = affine::<Whole<0, 31>, Whole<0, 63>, 8>(weights);
-        block.fill(0);
-        put_half(block, 0, made.scale);
-        put_half(block, MINIMUM, made.minimum);
-        put_pairs(&made.scales, &made.minima, &mut block[PAIRS..FIFTH_BITS]);
-        for (part, codes) in made.codes.chunks_exact(32).enumerate() {
-            put_field(codes.iter().map(|code| code >> 4), part, &mut block[FIFTH_BITS..]);
-            let low = codes.iter().map(|code| code & 15);
-            put_field(low, 4 * (part % 2), &mut block[CODES + 32 * (part / 2)..]);
-        }
-    }
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -89,5 +76,20 @@ impl Format for Block {
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.
         unsafe { pairs::pack::<V>(rows, to) }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Affine<8> = affine::<Whole<0, 31>, Whole<0, 63>, 8>(weights);
+        block.fill(0);
+        put_half(block, 0, made.scale);
+        put_half(block, MINIMUM, made.minimum);
+        put_pairs(&made.scales, &made.minima, &mut block[PAIRS..FIFTH_BITS]);
+        for (part, codes) in made.codes.chunks_exact(32).enumerate() {
+            put_field(codes.iter().map(|code| code >> 4), part, &mut block[FIFTH_BITS..]);
+            let low = codes.iter().map(|code| code & 15);
+            put_field(low, 4 * (part % 2), &mut block[CODES + 32 * (part / 2)..]);
+        }
     }
 }

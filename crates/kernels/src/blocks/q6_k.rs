@@ -10,14 +10,14 @@
 
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
-use super::{BlockType, Format, Part, Scales};
+use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_16, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::{STEP, put};
 
 /// The type.
-pub static Q6_K: BlockType = BlockType::of::<Block>();
+pub static Q6_K: BlockType = BlockType::writable::<Block>();
 
 struct Block;
 
@@ -39,23 +39,6 @@ impl Format for Block {
     const GREATEST: u8 = 63;
     const GROUP: usize = 16;
     const SCALE_AT: Option<usize> = Some(SCALE);
-
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Symmetric<16> = symmetric::<Whole<-32, 31>, Whole<-128, 127>, 16>(weights);
-        block.fill(0);
-        put_half(block, SCALE, made.scale);
-        block[SCALES..SCALE].copy_from_slice(&made.scales.map(|scale| scale as u8));
-        for (part, values) in made.values.chunks_exact(32).enumerate() {
-            let codes = values.iter().map(|value| value.wrapping_add(32) as u8);
-            let (first, shift) = lower_bits(part);
-            put_field(codes.clone().map(|code| code & 15), shift, &mut block[first..]);
-            put_field(
-                codes.map(|code| code >> 4),
-                2 * (part % 4),
-                &mut block[UPPER_BITS + 32 * (part / 4)..],
-            );
-        }
-    }
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -109,6 +92,25 @@ impl Format for Block {
                         .store(scales.cast::<u8>().add((4 * four + index) * STEP));
                 }
             }
+        }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let made: Symmetric<16> = symmetric::<Whole<-32, 31>, Whole<-128, 127>, 16>(weights);
+        block.fill(0);
+        put_half(block, SCALE, made.scale);
+        block[SCALES..SCALE].copy_from_slice(&made.scales.map(|scale| scale as u8));
+        for (part, values) in made.values.chunks_exact(32).enumerate() {
+            let codes = values.iter().map(|value| value.wrapping_add(32) as u8);
+            let (first, shift) = lower_bits(part);
+            put_field(codes.clone().map(|code| code & 15), shift, &mut block[first..]);
+            put_field(
+                codes.map(|code| code >> 4),
+                2 * (part % 4),
+                &mut block[UPPER_BITS + 32 * (part / 4)..],
+            );
         }
     }
 }

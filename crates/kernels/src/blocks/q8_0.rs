@@ -9,7 +9,7 @@
 //! `fixtures/blocks` holds what their own package reads and writes.
 
 use super::bits::half;
-use super::{BlockType, Format, Part, Scales};
+use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_32};
 #[cfg(target_arch = "x86_64")]
@@ -19,7 +19,7 @@ use crate::product::integer::pack::put;
 use crate::product::to_f16;
 
 /// The type.
-pub static Q8_0: BlockType = BlockType::of::<Block>();
+pub static Q8_0: BlockType = BlockType::writable::<Block>();
 
 /// Makes blocks of type Q8_0 from weights; see [`BlockType::quantise`]. A weight that is not finite makes all
 /// weights of its block NaN, so that it shows.
@@ -49,19 +49,6 @@ impl Format for Block {
     const OFFSET: u8 = 128;
     const GREATEST: u8 = 255;
     const SCALE_AT: Option<usize> = Some(0);
-
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let (scale, values) = block.split_at_mut(SCALE_BYTES);
-        // NaN is lost in a maximum but not in a sum of products with zero, nor is infinity.
-        let not_finite = weights.iter().fold(0.0, |sum, weight| sum + weight * 0.0);
-        let largest = weights.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
-        let step = largest / 127.0 + not_finite;
-        let inverse = if step == 0.0 { 0.0 } else { 1.0 / step };
-        scale.copy_from_slice(&to_f16(step).to_le_bytes());
-        for (value, weight) in values.iter_mut().zip(weights) {
-            *value = nearest(weight * inverse) as u8;
-        }
-    }
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -97,6 +84,21 @@ impl Format for Block {
             let scale = V::splat_f16(block.cast());
             let values = block.add(SCALE_BYTES).cast::<i8>();
             [V::load_i8(values).mul(scale), V::load_i8(values.add(LANES)).mul(scale)]
+        }
+    }
+}
+
+impl Writable for Block {
+    fn quantise(weights: &[f32], block: &mut [u8]) {
+        let (scale, values) = block.split_at_mut(SCALE_BYTES);
+        // NaN is lost in a maximum but not in a sum of products with zero, nor is infinity.
+        let not_finite = weights.iter().fold(0.0, |sum, weight| sum + weight * 0.0);
+        let largest = weights.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
+        let step = largest / 127.0 + not_finite;
+        let inverse = if step == 0.0 { 0.0 } else { 1.0 / step };
+        scale.copy_from_slice(&to_f16(step).to_le_bytes());
+        for (value, weight) in values.iter_mut().zip(weights) {
+            *value = nearest(weight * inverse) as u8;
         }
     }
 }

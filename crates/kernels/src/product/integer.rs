@@ -5,6 +5,7 @@
 //! in their order:
 //!
 //! - blocks of 32: `sum = fma(Σ qᵢ·aᵢ, d·e, sum)`, and with a minimum `sum = fma(m, t, sum)`;
+//! - blocks of 64 with a scale for every 16: the same for each 16;
 //! - blocks of 256: `sum = fma(Σ_g s_g · Σ qᵢ·aᵢ, d·e, sum)`, and with minima `sum = fma(-Σ_g m_g · Σ aᵢ, dₘ·e, sum)`,
 //!
 //! where q, s, m, d and dₘ are a block's whole numbers, scales and minima as [`crate::blocks`] has them, a and e
@@ -15,7 +16,7 @@
 //! Against the product of the widened weights with x as it is, the error is that of rounding x: every xᵢ moves by
 //! at most 1/254 of the largest magnitude in its block, and for blocks of 32 all of them by at most 2⁻¹¹ of
 //! themselves with the scale. The error of the sums themselves is at most (2·K/32 + 3) · 2⁻²⁴ relative to the sum of
-//! magnitudes.
+//! magnitudes, with K/16 where every 16 have a scale.
 //!
 //! Not for weights that are numbers, and not for the products of a training step.
 //!
@@ -60,6 +61,11 @@ pub(crate) const fn bodies<F: Format>() -> &'static [(Isa, Body)] {
             (Isa::Avx512Vnni, x86::vnni::<F>),
         ]
     }
+}
+
+/// How many activations are rounded under one scale.
+pub(crate) const fn unit<F: Format>() -> usize {
+    if F::N_WEIGHTS == 256 { 256 } else { 32 }
 }
 
 /// The kernel's name in reports.
@@ -138,7 +144,11 @@ fn scalar<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
         for row in part.rows.clone() {
             let mut sum = 0.0;
             for (index, block) in blocks.chunks_exact(F::N_BYTES).enumerate() {
-                sum = add_block::<F>(sum, block, x, (row, index));
+                sum = if F::LINK == F::N_WEIGHTS {
+                    add_block::<F>(sum, block, x, (row, index))
+                } else {
+                    add_links::<F>(sum, block, x, (row, index))
+                };
             }
             // SAFETY: the loop stays inside the part.
             unsafe { part.row(row, column..column + 1)[0] = sum };
@@ -169,4 +179,16 @@ fn add_block<F: Format>(sum: f32, block: &[u8], x: &Activations<'_>, (row, index
         (true, 32) => (-scales.minimum).mul_add(x.total(row, index), sum),
         (true, _) => (-(minima as f32)).mul_add(scales.minimum * scale, sum),
     }
+}
+
+/// The chain of an output, the links of one block further.
+fn add_links<F: Format>(sum: f32, block: &[u8], x: &Activations<'_>, (row, index): (usize, usize)) -> f32 {
+    (0..F::N_WEIGHTS / F::LINK).fold(sum, |sum, link| {
+        let first = index * F::N_WEIGHTS + link * F::LINK;
+        let values = F::part(block, link * F::LINK / 32).values;
+        let codes = x.codes(row, first, F::LINK);
+        let pairs = values[link * F::LINK % 32..].iter().zip(codes);
+        let dot: i32 = pairs.map(|(value, code)| i32::from(*value) * i32::from(*code)).sum();
+        (dot as f32).mul_add(F::link_scale(block, link) * x.scale(row, first / unit::<F>()), sum)
+    })
 }

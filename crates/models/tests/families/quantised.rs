@@ -25,6 +25,11 @@ struct Twice {
     left: Vec<String>,
 }
 
+/// Every type of block that weights can be written in.
+pub fn writable() -> Vec<Quantised> {
+    Quantised::ALL.into_iter().filter(|kind| kind.blocks().is_writable()).collect()
+}
+
 /// The type of a file that is called as a type of block.
 pub fn dtype(kind: Quantised) -> Dtype {
     (0..64).filter_map(Dtype::from_ggml).find(|dtype| dtype.name() == kind.blocks().name()).unwrap()
@@ -139,9 +144,10 @@ fn a_model_of_many_types_computes_with_its_widened_weights() {
         values: tensor.values(),
     };
     let tensors: Vec<Named> = written.iter().map(named).collect();
-    let twice = twice(&config, stories::THETA, &tensors, &Quantised::ALL);
+    let kinds = writable();
+    let twice = twice(&config, stories::THETA, &tensors, &kinds);
     assert!(twice.left.is_empty(), "{:?}", twice.left);
-    for kind in Quantised::ALL {
+    for kind in kinds {
         assert!(twice.quantised.tensors().iter().any(|tensor| tensor.dtype == dtype(kind)), "{kind:?}");
     }
     let ids: Vec<u32> = (0..40).map(|place| (place * 37 + 5) % 97).collect();

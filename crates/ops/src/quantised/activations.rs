@@ -17,7 +17,7 @@ use crate::value::Value;
 pub fn product<B: Backend>(x: FloatTensor<B>, bytes: IntTensor<B>, kind: Quantised) -> FloatTensor<B> {
     let x = Value::<B>(x);
     let [rows, inner] = x.dims()[..] else { panic!("rows of activations are a matrix") };
-    let unit = kind.blocks().n_weights();
+    let unit = kind.blocks().n_activations();
     let n_blocks = inner / unit;
     let blocks = Value(B::float_cast(x.clone().detached().0, FloatDType::F32));
     let rounded = Rounded::new(blocks.reshape([rows * n_blocks, unit])); // [R · blocks, unit]

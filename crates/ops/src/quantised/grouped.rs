@@ -57,7 +57,7 @@ pub fn q6_k<B: Backend>(blocks: &Value<B>) -> Value<B> {
 }
 
 /// Fields of two bits of the 64 bytes from `at` on, 32 bytes for 128 weights: `[blocks, 256]`.
-fn quarters<B: Backend>(blocks: &Value<B>, at: usize) -> Value<B> {
+pub fn quarters<B: Backend>(blocks: &Value<B>, at: usize) -> Value<B> {
     let n_blocks = blocks.dims()[0];
     let bytes = columns(blocks, at..at + 64).reshape([n_blocks, 2, 1, 32]); // [blocks, 2, 1, 32]
     fields(&bytes, (4, 2), 2).reshape([n_blocks, 256]) // [blocks, 256]

@@ -133,10 +133,10 @@ fn a_search_comes_nearer_than_ggml() {
     }
 }
 
-/// What every type does with weights that it cannot hold, cannot tell from zero, or holds exactly.
+/// What every type that is written does with weights that it cannot hold, cannot tell from zero, or holds exactly.
 #[test]
 fn odd_weights_have_honest_blocks() {
-    for kind in TYPES {
+    for kind in TYPES.iter().filter(|kind| kind.is_writable()) {
         let n = kind.n_weights;
         for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut weights = vec![1.0; 2 * n];

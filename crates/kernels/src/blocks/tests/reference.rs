@@ -46,6 +46,16 @@ pub(crate) static WIDENED: &[(&BlockType, &[u8])] = &[
     (&iq4_nl::IQ4_NL, fixture!("iq4_nl.bin")),
     (&iq4_xs::IQ4_XS, fixture!("iq4_xs.bin")),
     (&mxfp4::MXFP4, fixture!("mxfp4.bin")),
+    (&iq2_xxs::IQ2_XXS, fixture!("iq2_xxs.bin")),
+    (&iq2_xs::IQ2_XS, fixture!("iq2_xs.bin")),
+    (&iq2_s::IQ2_S, fixture!("iq2_s.bin")),
+    (&iq3_xxs::IQ3_XXS, fixture!("iq3_xxs.bin")),
+    (&iq3_s::IQ3_S, fixture!("iq3_s.bin")),
+    (&iq1_s::IQ1_S, fixture!("iq1_s.bin")),
+    (&iq1_m::IQ1_M, fixture!("iq1_m.bin")),
+    (&tq1_0::TQ1_0, fixture!("tq1_0.bin")),
+    (&tq2_0::TQ2_0, fixture!("tq2_0.bin")),
+    (&nvfp4::NVFP4, fixture!("nvfp4.bin")),
 ];
 
 /// The weights of the formula above, for the types that are rounded plainly.

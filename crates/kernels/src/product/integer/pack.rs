@@ -20,8 +20,8 @@ pub(crate) const STEP: usize = 4 * WIDTH;
 pub(super) struct Panel {
     /// Values plus their type's offset, [k / 4, row, 4].
     pub codes: [u8; LENGTH * WIDTH],
-    /// [block, row].
-    pub scales: [f32; LENGTH / 32 * WIDTH],
+    /// [link, row].
+    pub scales: [f32; LENGTH / 16 * WIDTH],
     /// [block, row]; those of types of 32 with the sign that files have, which is another than that of
     /// [`crate::blocks::Scales`].
     pub minima: [f32; LENGTH / 32 * WIDTH],
@@ -31,9 +31,10 @@ pub(super) struct Panel {
     pub pairs: [i32; LENGTH / 32 * WIDTH],
 }
 
-/// Whether 16 products of a type sum up to less than 2¹⁵, so that they can be multiplied with a scale as 16 bits.
+/// Whether 16 products of a type sum up to less than 2¹⁵, so that they can be multiplied with a scale as 16 bits; the first
+/// 16 of a group also hold what the offset adds to the others.
 pub(super) const fn is_short<F: Format>() -> bool {
-    F::GREATEST as usize * 127 * 16 < 1 << 15
+    (F::GREATEST as usize * 16 + F::OFFSET as usize * (F::GROUP - 16)) * 127 < 1 << 15
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -41,7 +42,7 @@ impl Panel {
     pub fn new() -> Self {
         Self {
             codes: [0; LENGTH * WIDTH],
-            scales: [0.0; LENGTH / 32 * WIDTH],
+            scales: [0.0; LENGTH / 16 * WIDTH],
             minima: [0.0; LENGTH / 32 * WIDTH],
             groups: [0; LENGTH / 16 * WIDTH],
             pairs: [0; LENGTH / 32 * WIDTH],
@@ -60,11 +61,12 @@ impl Panel {
         n_blocks: usize,
         ahead: usize,
     ) {
+        let scales = &mut self.scales[..n_blocks * (F::N_WEIGHTS / F::LINK) * WIDTH];
         // SAFETY: the caller's promises.
         unsafe {
             match F::SCALE_AT {
-                Some(at) => put_halves::<F, L>(rows, at, &mut self.scales[..n_blocks * WIDTH]),
-                None => put_other_scales::<F>(rows, &mut self.scales[..n_blocks * WIDTH]),
+                Some(at) => put_halves::<F, L>(rows, at, scales),
+                None => put_other_scales::<F>(rows, scales),
             }
             if let Some(at) = F::MINIMUM_AT {
                 put_halves::<F, L>(rows, at, &mut self.minima[..n_blocks * WIDTH]);
@@ -113,7 +115,7 @@ unsafe fn put_halves<F: Format, L: Lanes>(rows: &[*const u8; WIDTH], at: usize, 
     }
 }
 
-/// The scales of as many blocks as `to` has room for, [block, row].
+/// The scales of as many links as `to` has room for, [link, row].
 ///
 /// # Safety
 /// As [`Panel::fill`].
@@ -121,10 +123,11 @@ unsafe fn put_halves<F: Format, L: Lanes>(rows: &[*const u8; WIDTH], at: usize, 
 #[inline(always)]
 unsafe fn put_other_scales<F: Format>(rows: &[*const u8; WIDTH], to: &mut [f32]) {
     for (row, from) in rows.iter().enumerate() {
-        for (block, to) in to.chunks_exact_mut(WIDTH).enumerate() {
+        for (link, to) in to.chunks_exact_mut(WIDTH).enumerate() {
+            let block = link * F::LINK / F::N_WEIGHTS;
             // SAFETY: a block of the caller's.
             let block = unsafe { std::slice::from_raw_parts(from.add(block * F::N_BYTES), F::N_BYTES) };
-            to[row] = F::scales(block).scale;
+            to[row] = F::link_scale(block, link % (F::N_WEIGHTS / F::LINK));
         }
     }
 }

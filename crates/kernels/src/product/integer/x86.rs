@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 
 use super::activations::{Activations, Address};
 use super::pack::{LENGTH, Panel, STEP, is_short};
-use super::{Part, WIDTH};
+use super::{Part, WIDTH, unit};
 use crate::blocks::Format;
 use crate::lanes::bytes::{Bytes, Bytes32, Bytes64};
 use crate::lanes::{Avx2 as Avx2Lanes, Avx512 as Avx512Lanes, Lanes};
@@ -146,6 +146,16 @@ impl Tiles for Vnni {
     }
 }
 
+/// How many links so many blocks are.
+const fn n_links<F: Format>(n_blocks: usize) -> usize {
+    n_blocks * (F::N_WEIGHTS / F::LINK)
+}
+
+/// Under which scale of activations a link lies.
+const fn unit_of<F: Format>(link: usize) -> usize {
+    link * F::LINK / unit::<F>()
+}
+
 /// Two registers of 16 columns for each of R rows.
 type Sums<const R: usize> = [[__m512i; 2]; R];
 
@@ -160,8 +170,8 @@ unsafe fn vnni_rows<F: Format, const R: usize>(
     let x = x.first_chunk().expect("there are R rows");
     // SAFETY: the caller's promises.
     unsafe {
-        if F::N_WEIGHTS == 32 {
-            vnni_plain::<F, R>(x, panel, n_blocks, to, stride);
+        if F::N_WEIGHTS < 256 {
+            vnni_plain::<F, R>(x, panel, n_links::<F>(n_blocks), to, stride);
         } else {
             vnni_grouped::<F, R>(x, panel, n_blocks, to, stride);
         }
@@ -209,11 +219,12 @@ unsafe fn vnni_dot<const R: usize>(
     sums
 }
 
+/// Links without whole scales.
 #[inline(always)]
 unsafe fn vnni_plain<F: Format, const R: usize>(
     x: &[Address; R],
     panel: &Panel,
-    n_blocks: usize,
+    n_links: usize,
     to: *mut f32,
     stride: usize,
 ) {
@@ -225,18 +236,22 @@ unsafe fn vnni_plain<F: Format, const R: usize>(
                 sums[r][c] = _mm512_loadu_ps(to.add(r * stride + 16 * c));
             }
         }
-        for block in 0..n_blocks {
-            let dots = vnni_starts::<F, R>(x, block);
-            let dots = vnni_dot(dots, x, panel, 8 * block, 8);
+        for link in 0..n_links {
+            let dots = vnni_starts::<F, R>(x, link);
+            let dots = vnni_dot(dots, x, panel, F::LINK / 4 * link, F::LINK / 4);
             for c in 0..2 {
-                let place = block * WIDTH + 16 * c;
+                let place = link * WIDTH + 16 * c;
                 let scales = _mm512_load_ps(panel.scales.as_ptr().add(place));
-                let minima = _mm512_load_ps(panel.minima.as_ptr().add(place));
+                let mut minima = _mm512_setzero_ps();
+                if F::HAS_MINIMA {
+                    minima = _mm512_load_ps(panel.minima.as_ptr().add(place));
+                }
                 for r in 0..R {
-                    let scale = _mm512_mul_ps(scales, _mm512_set1_ps(*x[r].scales.add(block)));
+                    let scale = _mm512_set1_ps(*x[r].scales.add(unit_of::<F>(link)));
+                    let scale = _mm512_mul_ps(scales, scale);
                     sums[r][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][c]), scale, sums[r][c]);
                     if F::HAS_MINIMA {
-                        let total = _mm512_set1_ps(*x[r].totals.add(block));
+                        let total = _mm512_set1_ps(*x[r].totals.add(link));
                         sums[r][c] = _mm512_fmadd_ps(minima, total, sums[r][c]);
                     }
                 }
@@ -269,7 +284,11 @@ unsafe fn vnni_grouped<F: Format, const R: usize>(
                 let n_halves = if is_short::<F>() { F::GROUP / 16 } else { 1 };
                 let n_steps = F::GROUP / 4 / n_halves;
                 for half in 0..n_halves {
-                    let starts = vnni_starts::<F, R>(x, group);
+                    // What the offset adds to all of a group is taken off once.
+                    let starts = match half {
+                        0 => vnni_starts::<F, R>(x, group),
+                        _ => [[_mm512_setzero_si512(); 2]; R],
+                    };
                     let dots = vnni_dot(starts, x, panel, group * F::GROUP / 4 + half * n_steps, n_steps);
                     vnni_add_group::<F, R>(&mut totals, &dots, scales);
                 }
@@ -387,9 +406,9 @@ unsafe fn avx2_rows<F: Format, const R: usize>(
 ) -> usize {
     let x = x.first_chunk().expect("there are R rows");
     for column in (0..WIDTH).step_by(8) {
-        for block in 0..n_blocks {
+        for link in 0..n_links::<F>(n_blocks) {
             // SAFETY: the caller's promises; eight of the 32 columns.
-            unsafe { avx2_add_block::<F, R>(x, panel, (block, column), to.add(column), stride) };
+            unsafe { avx2_add_link::<F, R>(x, panel, (link, column), to.add(column), stride) };
         }
     }
     R
@@ -422,38 +441,41 @@ unsafe fn avx2_dot<F: Format, const R: usize>(
     }
 }
 
-/// The chains of R x 8 outputs, one block further.
+/// The chains of R x 8 outputs, one link further.
 #[inline(always)]
-unsafe fn avx2_add_block<F: Format, const R: usize>(
+unsafe fn avx2_add_link<F: Format, const R: usize>(
     x: &[Address; R],
     panel: &Panel,
-    (block, column): (usize, usize),
+    (link, column): (usize, usize),
     to: *mut f32,
     stride: usize,
 ) {
-    let n_groups = F::N_WEIGHTS / F::GROUP;
+    let n_groups = F::LINK / F::GROUP;
     // SAFETY: the caller's promises.
     unsafe {
         let mut totals = [_mm256_setzero_si256(); R];
-        for group in block * n_groups..(block + 1) * n_groups {
+        for group in link * n_groups..(link + 1) * n_groups {
             let dots = avx2_group::<F, R>(x, panel, group, column);
             for r in 0..R {
                 totals[r] = _mm256_add_epi32(totals[r], dots[r]);
             }
         }
-        let place = block * WIDTH + column;
+        let place = link * WIDTH + column;
         let scales = _mm256_load_ps(panel.scales.as_ptr().add(place));
-        let minima = _mm256_load_ps(panel.minima.as_ptr().add(place));
+        let mut minima = _mm256_setzero_ps();
+        if F::HAS_MINIMA {
+            minima = _mm256_load_ps(panel.minima.as_ptr().add(place));
+        }
         for r in 0..R {
             let to = to.add(r * stride);
-            let scale = _mm256_set1_ps(*x[r].scales.add(block));
+            let scale = _mm256_set1_ps(*x[r].scales.add(unit_of::<F>(link)));
             let product = _mm256_mul_ps(scales, scale);
             let mut sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(totals[r]), product, _mm256_loadu_ps(to));
             if F::HAS_MINIMA && F::N_WEIGHTS == 32 {
-                sum = _mm256_fmadd_ps(minima, _mm256_set1_ps(*x[r].totals.add(block)), sum);
+                sum = _mm256_fmadd_ps(minima, _mm256_set1_ps(*x[r].totals.add(link)), sum);
             } else if F::HAS_MINIMA {
                 let mut dot = _mm256_setzero_si256();
-                for pair in block * n_groups / 2..(block + 1) * n_groups / 2 {
+                for pair in link * n_groups / 2..(link + 1) * n_groups / 2 {
                     let whole = _mm256_load_si256(panel.pairs.as_ptr().add(pair * WIDTH + column).cast());
                     let sums = _mm256_set1_epi32(*x[r].pairs.add(pair));
                     dot = _mm256_add_epi32(dot, _mm256_madd_epi16(whole, sums));

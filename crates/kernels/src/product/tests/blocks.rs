@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::blocks::tests::reference::WIDENED;
+use crate::blocks::tests::{put_scales, usual_blocks};
 use crate::blocks::{BlockType, Blocks, TYPES};
 use crate::embedding::embedding;
 use crate::product::integer::activations::tests::fixture_numbers;
@@ -11,11 +12,16 @@ use crate::product::integer::activations::{ROUNDING, Room};
 /// Blocks that are made of normal weights; after so many the same come again, because a search takes its time.
 const N_MADE: usize = 61;
 
-/// Quantised normal weights behind one byte, so that nothing is aligned, and what they widen to.
+/// Quantised normal weights, or random blocks where a type can only be read, behind one byte, so that nothing is aligned,
+/// and what they widen to.
 fn quantised(kind: &'static BlockType, rng: &mut Rng, n_weights: usize) -> (Vec<u8>, Vec<f32>) {
     let (n_bytes, n_made) = (kind.size_bytes(n_weights).unwrap(), n_weights.min(N_MADE * kind.n_weights()));
     let mut made = vec![0; kind.size_bytes(n_made).unwrap()];
-    kind.quantise(&normal(rng, n_made), &mut made);
+    if kind.is_writable() {
+        kind.quantise(&normal(rng, n_made), &mut made);
+    } else {
+        made = usual_blocks(kind, rng, n_made / kind.n_weights());
+    }
     let bytes: Vec<u8> = [0].into_iter().chain(made.into_iter().cycle().take(n_bytes)).collect();
     let mut wide = vec![0.0; n_weights];
     kind.dequantise(&bytes[1..], &mut wide);
@@ -36,7 +42,7 @@ fn bodies(kind: &BlockType) -> Vec<Isa> {
 fn meant(kind: &BlockType, x: &[f32], inner: usize) -> (Vec<f64>, Vec<f64>) {
     let mut room = Room::empty();
     let rounded = room.round(ROUNDING.body_for(Isa::Scalar), x, inner, kind.rounding());
-    let unit = kind.n_weights();
+    let unit = kind.n_activations();
     let (mut numbers, mut totals) = (Vec::new(), Vec::new());
     for row in 0..x.len() / inner {
         for block in 0..inner / unit {
@@ -92,9 +98,10 @@ fn a_product_over_blocks_is_that_of_its_numbers_with_rounded_activations() {
                 &numbers[row * inner..][..inner],
                 &of(&totals, row),
             );
-            // Two roundings for each block and its scales; and those of the widened weights, twice as large with their
-            // minima taken apart.
-            let bound = size * ((2 * inner / 32 + 3 + 4) as f64) * 2f64.powi(-24);
+            // Two roundings for each scale and what it stands for; and those of the widened weights, twice as large with
+            // their minima taken apart.
+            let n_links = inner / if kind.n_weights() == 64 { 16 } else { 32 };
+            let bound = size * ((2 * n_links + 3 + 4) as f64) * 2f64.powi(-24);
             let found = f64::from(*y);
             assert!(
                 (found - sum).abs() <= bound,
@@ -211,16 +218,8 @@ fn the_largest_numbers_overflow_in_no_body() {
         {
             // Every half-precision scale stays below infinity.
             let mut bytes = vec![fill; n_bytes];
-            let halves: &[usize] = match kind.name() {
-                "Q2_K" => &[80, 82],
-                "Q3_K" => &[108],
-                "Q6_K" => &[208],
-                "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[0, 2],
-                "MXFP4" => &[],
-                _ => &[0],
-            };
             for block in bytes.chunks_mut(kind.size_bytes(kind.n_weights()).unwrap()) {
-                halves.iter().for_each(|at| block[*at..at + 2].copy_from_slice(&[0, 0x3c]));
+                put_scales(kind, block, 0x3c00);
             }
             let x = vec![sign; shape.rows * shape.inner];
             let weights = Weights::Blocks(Blocks::new(kind, &bytes));

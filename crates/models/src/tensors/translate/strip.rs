@@ -142,11 +142,11 @@ fn stacked(parts: &[Found], storage: Storage) -> Found {
     Found { shape: vec![n_rows, columns], storage, bytes: Lent::new(bytes) }
 }
 
-/// What all strips can be stored as: what they are, or f32 where they differ.
+/// What all strips can be stored as: what they are, or f32 where they differ or need numbers that could not be written.
 pub(super) fn storage(tensors: &dyn Tensors, strips: &[Strip]) -> Result<Storage, Error> {
     let mut all = None;
     for strip in strips {
-        // Zeros are zeros in every storage of numbers.
+        // Zeros are zeros in every storage of numbers that can be written.
         if matches!(strip, Strip::Zeros(_)) {
             continue;
         }
@@ -156,7 +156,9 @@ pub(super) fn storage(tensors: &dyn Tensors, strips: &[Strip]) -> Result<Storage
         }
         all = Some(storage);
     }
-    Ok(all.unwrap_or(Storage::F32))
+    let has_zeros = strips.iter().any(|strip| matches!(strip, Strip::Zeros(_)));
+    let storage = all.filter(|storage| !has_zeros || storage.is_writable());
+    Ok(storage.unwrap_or(Storage::F32))
 }
 
 /// All strips in one matrix.
