@@ -125,6 +125,7 @@ pub(crate) struct Sequence {
     pub turn: Option<u64>,
     pub sampler: Sampler,
     pub request: Request,
+    /// Of a sequence that generates: while it waits it needs none.
     lookup: Option<Lookup>,
     guesser: Guesser,
     /// How well each guesser does.
@@ -140,10 +141,6 @@ enum Guesser {
 
 impl Sequence {
     pub fn new(id: SequenceId, request: Request) -> Self {
-        let lookup = match request.guessing {
-            Guessing::On => Some(Lookup::new(&request.prompt)),
-            Guessing::Off => None,
-        };
         Self {
             id,
             tokens: request.prompt.clone(),
@@ -153,7 +150,7 @@ impl Sequence {
             table: Vec::new(),
             turn: None,
             sampler: Sampler::new(request.sampling.clone(), &request.prompt),
-            lookup,
+            lookup: None,
             guesser: Guesser::Lookup,
             paces: [Pace::default(); 2],
             request,
@@ -213,9 +210,13 @@ impl Sequence {
         if n_guessed > 0 {
             self.paces[self.guesser as usize].learn(n_guessed, n_right);
         }
-        let most = self.most_guesses(Guesser::Lookup, context);
         self.guesser = Guesser::Lookup;
-        self.guessed = self.lookup.as_ref().map_or(Vec::new(), |lookup| lookup.guess(most));
+        if self.request.guessing == Guessing::Off {
+            return;
+        }
+        let most = self.most_guesses(Guesser::Lookup, context);
+        let lookup = self.lookup.get_or_insert_with(|| Lookup::new(&self.tokens));
+        self.guessed = lookup.guess(most);
     }
 
     /// How many tokens a draft shall guess: none where there are guesses, or nobody wants any.
