@@ -200,6 +200,7 @@ impl<M: Model> Engine<M> {
                 served: served(sequence),
                 n_tokens: sequence.tokens.len(),
                 n_computed: sequence.n_computed,
+                is_generating: sequence.is_generating(),
                 n_guessed: sequence.guessed.len(),
                 table: &sequence.table,
                 found,

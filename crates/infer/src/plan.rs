@@ -26,19 +26,14 @@ pub struct View<'a> {
     pub n_tokens: usize,
     /// Tokens whose keys and values stand in the cache; fewer than `n_tokens`.
     pub n_computed: usize,
+    /// Whether it only lacks the row that gives the next token.
+    pub is_generating: bool,
     /// Tokens that are guessed to follow.
     pub n_guessed: usize,
     /// Pages that it holds.
     pub table: &'a [u32],
     /// Pages that hold its first tokens already, if it holds none.
     pub found: &'a [u32],
-}
-
-impl View<'_> {
-    /// Whether it only lacks the row that gives the next token.
-    fn is_generating(&self) -> bool {
-        self.n_tokens - self.n_computed == 1 && !self.table.is_empty()
-    }
 }
 
 /// What a step may use.
@@ -119,10 +114,10 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// A row for each sequence that generates, and as many guesses as there is room for.
     fn generating(&mut self) {
-        let n_generating = self.views.iter().filter(|view| view.is_generating()).count();
+        let n_generating = self.views.iter().filter(|view| view.is_generating).count();
         let guesses = self.limits.guesses.saturating_sub(n_generating) / n_generating.max(1);
         for (index, view) in self.views.iter().enumerate() {
-            if view.is_generating() {
+            if view.is_generating {
                 self.give(index, 1, view.n_guessed.min(guesses));
             }
         }
@@ -166,17 +161,16 @@ impl Planner<'_> {
         if wanted == 0 {
             return 0;
         }
-        while self.cost(&start, wanted) > self.n_free && self.preempt_behind(index) {}
+        while self.room(&start) < wanted && self.preempt_behind(index) {}
         // A page that is found costs no more than a page that is computed, but with none free it cannot be had.
-        while self.cost(&start, 1) > self.n_free && start.is_shortened() {}
-        let wanted = start.rows.min(most);
-        let Some(rows) = (1..=wanted).rev().find(|&rows| self.cost(&start, rows) <= self.n_free) else {
+        while self.room(&start) == 0 && start.shorten() {}
+        let (wanted, room) = (start.rows.min(most), self.room(&start));
+        let rows = wanted.min(room);
+        if rows == 0 {
             return wanted;
-        };
-        let more = guesses.min(self.rows_left - rows);
-        let with_guesses = (rows..=rows + more).rev().find(|&rows| self.cost(&start, rows) <= self.n_free);
-        let taken = with_guesses.unwrap_or(rows);
-        self.n_free -= self.cost(&start, taken);
+        }
+        let taken = (rows + guesses).min(self.rows_left).min(room);
+        self.n_free -= self.n_unheld(&start) + start.n_new_pages(taken);
         for &page in start.adopted {
             *self.holders.entry(page).or_insert_with(|| self.blocks.n_holders(page)) += 1;
         }
@@ -186,14 +180,17 @@ impl Planner<'_> {
         wanted - rows
     }
 
-    /// Free pages that a sequence takes for `rows` rows.
-    fn cost(&self, start: &Start<'_>, rows: usize) -> usize {
-        let n_unheld = start.adopted.iter().filter(|&&page| self.n_holders(page) == 0).count();
-        (start.from + rows).div_ceil(self.limits.block).saturating_sub(start.n_pages) + n_unheld
+    /// Rows for which there are pages: those that are found and held by nobody are taken from the free ones too.
+    fn room(&self, start: &Start<'_>) -> usize {
+        let n_new = self.n_free.checked_sub(self.n_unheld(start));
+        n_new.map_or(0, |n_new| (start.n_pages + n_new) * start.block - start.from)
     }
 
-    fn n_holders(&self, page: u32) -> u32 {
-        self.holders.get(&page).copied().unwrap_or_else(|| self.blocks.n_holders(page))
+    /// Pages that are found for a sequence and held by nobody.
+    fn n_unheld(&self, start: &Start<'_>) -> usize {
+        let n_holders =
+            |page| self.holders.get(page).copied().unwrap_or_else(|| self.blocks.n_holders(*page));
+        start.adopted.iter().filter(|page| n_holders(page) == 0).count()
     }
 
     /// Takes the pages of the last in rank behind `index` that holds some and is not planned yet.
@@ -232,8 +229,13 @@ impl<'a> Start<'a> {
         Self { adopted, block, from, rows: view.n_tokens - from, n_pages }
     }
 
-    /// Does without the last page that was found, if there is one.
-    fn is_shortened(&mut self) -> bool {
+    /// Pages that it needs for `rows` rows and does not have.
+    fn n_new_pages(&self, rows: usize) -> usize {
+        (self.from + rows).div_ceil(self.block).saturating_sub(self.n_pages)
+    }
+
+    /// Does without the last page that was found. Whether there was one.
+    fn shorten(&mut self) -> bool {
         let Some((_, rest)) = self.adopted.split_last() else { return false };
         *self = Self {
             adopted: rest,
@@ -284,6 +286,7 @@ mod tests {
             served: case.served,
             n_tokens: case.counts[0],
             n_computed: case.counts[1],
+            is_generating: case.counts[0] - case.counts[1] == 1 && case.counts[2] > 0,
             n_guessed: case.n_guessed,
             table,
             found: &[],
@@ -368,6 +371,7 @@ mod tests {
             served: 0,
             n_tokens: 10,
             n_computed: 4 * usize::min(<[u32]>::len(table), 1),
+            is_generating: false,
             n_guessed: 0,
             table,
             found,
@@ -380,7 +384,7 @@ mod tests {
         let (mut first, mut second) = (Vec::new(), Vec::new());
         full.grow(&mut first, 4);
         full.grow(&mut second, 4);
-        let generating = View { n_tokens: 5, ..view(1, &first, &[]) };
+        let generating = View { n_tokens: 5, is_generating: true, ..view(1, &first, &[]) };
         let views = [generating, view(2, &second, &[]), view(3, &[], &second)];
         assert_eq!(told(&plan(&views, &full, LIMITS)), "-2 1:4+1");
     }

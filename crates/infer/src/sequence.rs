@@ -42,6 +42,8 @@ pub struct Request {
     pub beginning: Beginning,
     /// Whether next tokens are guessed.
     pub guessing: Guessing,
+    /// Tokens that are taken whatever the logits say, as far as they reach: to measure how a given answer is computed.
+    pub target: Arc<[TokenId]>,
 }
 
 impl Request {
@@ -57,6 +59,7 @@ impl Request {
             class: Class::default(),
             beginning: Beginning::default(),
             guessing: Guessing::default(),
+            target: [].into(),
         }
     }
 }
@@ -161,6 +164,11 @@ impl Sequence {
         self.tokens.len() - self.n_prompt
     }
 
+    /// Whether it only lacks the row that gives the next token.
+    pub fn is_generating(&self) -> bool {
+        !self.table.is_empty() && self.tokens.len() - self.n_computed == 1
+    }
+
     /// What its pages are found by, if they may be. Where roles are computed alike, all of it counts as prompt.
     pub fn known(&self, roles: Roles) -> Option<Known<'_>> {
         let n_prompt = match roles {
@@ -186,12 +194,15 @@ impl Sequence {
         if self.request.max_tokens == 0 {
             return Chosen::Nothing(Reason::Length);
         }
-        let Some(choice) = self.sampler.choose(logits, self.request.alternatives) else {
+        let Some(mut choice) = self.sampler.choose(logits, self.request.alternatives) else {
             return Chosen::NotFinite(Error::NotFinite {
                 sequence: self.id,
                 position: self.tokens.len() - 1,
             });
         };
+        if let Some(&token) = self.request.target.get(self.n_generated()) {
+            choice.chosen.token = token;
+        }
         let token = choice.chosen.token;
         if self.request.ends.contains(&token) {
             return Chosen::Nothing(Reason::End);
@@ -221,8 +232,8 @@ impl Sequence {
 
     /// How many tokens a draft shall guess: none where there are guesses, or nobody wants any.
     pub fn wanted_from_a_draft(&self, context: usize) -> usize {
-        let is_generating = !self.table.is_empty() && self.tokens.len() - self.n_computed == 1;
-        let wants = self.request.guessing == Guessing::On && self.guessed.is_empty() && is_generating;
+        let is_on = self.request.guessing == Guessing::On;
+        let wants = is_on && self.guessed.is_empty() && self.is_generating();
         if wants { self.most_guesses(Guesser::Draft, context) } else { 0 }
     }
 

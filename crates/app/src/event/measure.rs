@@ -35,6 +35,21 @@ pub struct Together {
     pub tokens_per_s: Spread,
 }
 
+/// How the answers to edits did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edited {
+    /// How many.
+    pub n_edits: usize,
+    /// Tokens of all answers.
+    pub n_tokens: usize,
+    /// Whether they were the tokens that the file gave.
+    pub is_forced: bool,
+    /// Generated tokens a second without guesses.
+    pub plain_tokens_per_s: Spread,
+    /// The same with guesses.
+    pub guessed_tokens_per_s: Spread,
+}
+
 /// How a model did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -55,6 +70,9 @@ pub struct Measured {
     /// The same of several answers at once, where that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub together: Vec<Together>,
+    /// The same of edits, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
     /// The arithmetic of the prompt as a share of what the machine can do at most.
     pub share_of_arithmetic: f64,
     /// The bytes that generating reads as a share of what the machine can read at most.

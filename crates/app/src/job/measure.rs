@@ -1,5 +1,7 @@
 //! Measuring a model on this machine, and saying beforehand how it will do, as plain values.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Measure how fast a model reads and writes here.
@@ -16,6 +18,18 @@ pub struct Bench {
     /// Numbers of users whose answers are also measured together, behind a short prompt each.
     #[serde(default)]
     pub users: Vec<usize>,
+    /// Edits whose answers are also measured, with guesses and without.
+    #[serde(default)]
+    pub edits: Option<Edits>,
+}
+
+/// Edits to measure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edits {
+    /// A file with a line `{"prompt": …, "target": …}` for each.
+    pub path: PathBuf,
+    /// Whether the tokens of the target are taken as the answer; else the model answers, as long as the target is.
+    pub is_forced: bool,
 }
 
 /// Say how much memory a model needs here and how fast it will be.

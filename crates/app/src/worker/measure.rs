@@ -1,6 +1,7 @@
 //! Measuring a model on this machine, and saying beforehand how it will do.
 
 mod bench;
+mod edits;
 mod fit;
 mod machine;
 mod memory;
@@ -67,6 +68,10 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
     let traffic = Traffic::of(&config, contents.dialect(family), contents.tensors.tensors());
     let model = means.model(contents.decoder(&means.device.tensors())?, contents.name())?;
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
+    let edits = match &job.edits {
+        Some(edits) => edits::read(edits, &contents.tokenizer()?)?,
+        None => Vec::new(),
+    };
     let is_cancelled = || reporter.is_cancelled();
     let mut trial = bench::Trial::new(model, job, &is_cancelled)?;
     let runs = trial.alone()?;
@@ -75,6 +80,7 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
         .iter()
         .map(|&n_users| Ok(Together { n_users, tokens_per_s: bench::spread(trial.together(n_users)?) }));
     let together = together.collect::<Result<Vec<_>, Failure>>()?;
+    let edited = if edits.is_empty() { None } else { Some(trial.edits(&edits)?) };
     drop(trial);
     let peak_bytes = memory::peak();
     // Behind the model and its memory: measuring takes some of its own.
@@ -90,6 +96,7 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
         prompt_tokens_per_s: prompt,
         generated_tokens_per_s: generated,
         together,
+        edited,
         share_of_arithmetic: prompt.median * 2.0 * traffic.n_layer_weights() / machine.flops_per_s,
         share_of_bandwidth: generated.median * traffic.n_bytes() / machine.read_bytes_per_s,
         peak_bytes,

@@ -1,7 +1,9 @@
 //! Measuring a model and saying beforehand what it needs: figures that belong together, and what is refused.
 
-use app::event::measure::{Fitting, Measured};
-use app::job::measure::{Bench, Fit};
+use std::path::Path;
+
+use app::event::measure::{Edited, Fitting, Measured};
+use app::job::measure::{Bench, Edits, Fit};
 use app::job::training::{Export, Format};
 use app::{App, Event, Failure, Job, Network, Settings};
 use serde_json::{Value, json};
@@ -45,13 +47,29 @@ fn fit_there(hub: &Registry, model: &str) -> (Result<Fitting, Failure>, tempfile
 }
 
 fn starter() -> Vec<u8> {
-    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf")).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf")).unwrap()
 }
 
 fn bench(home: &Home, n_prompt: usize) -> Result<Measured, Failure> {
-    let job = Bench { model: "tiny".into(), n_prompt, n_generated: 4, n_runs: 2, users: vec![3] };
+    let job =
+        Bench { model: "tiny".into(), n_prompt, n_generated: 4, n_runs: 2, users: vec![3], edits: None };
     match home.last(Job::Bench(job))? {
         Event::Measured(measured) => Ok(*measured),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How the starter answers the edits of a file.
+fn edited(path: &Path, is_forced: bool) -> Result<Edited, Failure> {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let app = App::open(Settings { home, ..Settings::default() }).unwrap();
+    let edits = Some(Edits { path: path.into(), is_forced });
+    let model = "starter".into();
+    let bench = Bench { model, n_prompt: 8, n_generated: 4, n_runs: 1, users: Vec::new(), edits };
+    match app.run(Job::Bench(bench)).last().unwrap() {
+        Event::Measured(measured) => Ok(measured.edited.unwrap()),
+        Event::Failed(failure) => Err(failure),
         other => panic!("{other:?}"),
     }
 }
@@ -75,7 +93,15 @@ fn a_model_is_measured_as_often_as_was_asked_for() {
     let [together] = &measured.together[..] else { panic!("{measured:?}") };
     assert!(together.n_users == 3 && together.tokens_per_s.lowest > 0.0, "{together:?}");
     assert_eq!(bench(&home, 0).unwrap_err().code, "bad_setting");
-    let crowd = Bench { model: "tiny".into(), n_prompt: 8, n_generated: 4, n_runs: 1, users: vec![9999] };
+    let alone = Bench {
+        model: "tiny".into(),
+        n_prompt: 8,
+        n_generated: 4,
+        n_runs: 1,
+        users: Vec::new(),
+        edits: None,
+    };
+    let crowd = Bench { users: vec![9999], ..alone };
     assert_eq!(home.last(Job::Bench(crowd)).unwrap_err().code, "bad_setting");
     assert_eq!(bench(&home, 1 << 20).unwrap_err().code, "prompt_too_long");
 }
@@ -214,5 +240,26 @@ fn a_header_that_lies_is_refused() {
         let hub = hub(vec![("poems-Q8_0.gguf".into(), bytes)]);
         let failure = fit_there(&hub, "hf.co/anna/poems").0.unwrap_err();
         assert!(failure.code == code && !failure.hint.is_empty(), "{failure:?}");
+    }
+}
+
+#[test]
+fn edits_are_answered_with_guesses_and_without() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/edits");
+    let folder = tempfile::tempdir().unwrap();
+    let story = folder.path().join("story.jsonl");
+    let short = std::fs::read_to_string(fixtures.join("short.jsonl")).unwrap();
+    std::fs::write(&story, short.lines().nth(2).unwrap()).unwrap();
+    let forced = edited(&story, true).unwrap();
+    assert_eq!((forced.n_edits, forced.is_forced), (1, true));
+    assert!((100..200).contains(&forced.n_tokens) && forced.plain_tokens_per_s.lowest > 0.0, "{forced:?}");
+    // What is repeated is guessed.
+    assert!(forced.guessed_tokens_per_s.median > forced.plain_tokens_per_s.median, "{forced:?}");
+    let free = edited(&story, false).unwrap();
+    assert!(!free.is_forced && free.n_tokens == forced.n_tokens && free.guessed_tokens_per_s.lowest > 0.0);
+    for (file, code) in
+        [("edits.jsonl", "prompt_too_long"), ("make.py", "cannot_read"), ("nothing.jsonl", "cannot_read")]
+    {
+        assert_eq!(edited(&fixtures.join(file), true).unwrap_err().code, code, "{file}");
     }
 }

@@ -1,9 +1,11 @@
 //! `hearth bench`: how fast a model reads and writes on this machine.
 
+use std::path::PathBuf;
+
 use app::event::measure::{Machine, Measured, Spread, Together};
-use app::job::measure::Bench;
+use app::job::measure::{Bench, Edits};
 use app::{Event, Job};
-use clap::{Arg, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::Command;
 use crate::outcome::{Exit, Stop};
@@ -36,6 +38,20 @@ fn build(command: clap::Command) -> clap::Command {
                 .value_parser(value_parser!(u32).range(1..))
                 .help("Also measure the answers of so many users together"),
         )
+        .arg(
+            Arg::new("edits")
+                .long("edits")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Also measure answers that repeat much of their prompt, with guesses and without: a file with lines {\"prompt\": …, \"target\": …}"),
+        )
+        .arg(
+            Arg::new("force-target")
+                .long("force-target")
+                .action(ArgAction::SetTrue)
+                .requires("edits")
+                .help("Take the targets of the edits as answers, whatever the model says"),
+        )
         .after_help(AFTER_HELP)
 }
 
@@ -47,6 +63,10 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
         n_generated: count("tokens"),
         n_runs: count("runs"),
         users: matches.get_many::<u32>("users").into_iter().flatten().map(|n| *n as usize).collect(),
+        edits: matches
+            .get_one("edits")
+            .cloned()
+            .map(|path| Edits { path, is_forced: matches.get_flag("force-target") }),
     };
     session.console().say(&format!("Measuring {} …", job.model));
     session.follow(Job::Bench(job), &mut |console, event| match event {
@@ -71,6 +91,13 @@ fn page(measured: &Measured) -> String {
     ];
     for Together { n_users, tokens_per_s } in &measured.together {
         rows.push(("together", format!("{}: {}", units::many(*n_users, "user"), speed(tokens_per_s))));
+    }
+    if let Some(edited) = &measured.edited {
+        let (with, without) = (&edited.guessed_tokens_per_s, &edited.plain_tokens_per_s);
+        let tokens = units::many(edited.n_tokens, "token");
+        rows.push(("edits", format!("{}, {tokens}: {}", edited.n_edits, speed(with))));
+        let factor = with.median / without.median;
+        rows.push(("", format!("{factor:.2} times as fast as without guesses, {}", speed(without))));
     }
     rows.extend(measured.peak_bytes.map(|bytes| ("memory", units::bytes(bytes))));
     rows.push(("machine", machine(&measured.machine)));
@@ -97,6 +124,7 @@ pub(super) fn machine(machine: &Machine) -> String {
 mod tests {
     use super::*;
     use crate::scripted::Script;
+    use app::event::measure::Edited;
     use expect_test::expect_file;
 
     fn measured() -> Measured {
@@ -110,6 +138,13 @@ mod tests {
             prompt_tokens_per_s: spread(1234.5),
             generated_tokens_per_s: spread(23.45),
             together: vec![Together { n_users: 8, tokens_per_s: spread(120.5) }],
+            edited: Some(Edited {
+                n_edits: 5,
+                n_tokens: 2600,
+                is_forced: true,
+                plain_tokens_per_s: spread(25.0),
+                guessed_tokens_per_s: spread(75.0),
+            }),
             share_of_arithmetic: 0.71,
             share_of_bandwidth: 0.88,
             peak_bytes: Some(1_100_000_000),
@@ -124,10 +159,20 @@ mod tests {
 
     #[test]
     fn the_page() {
-        let told = Script::new([Event::Measured(Box::new(measured()))])
-            .run(&["bench", "poems", "--runs", "3", "--users", "8,16"]);
+        let told = Script::new([Event::Measured(Box::new(measured()))]).run(&[
+            "bench",
+            "poems",
+            "--runs",
+            "3",
+            "--users",
+            "8,16",
+            "--edits",
+            "e.jsonl",
+            "--force-target",
+        ]);
         let users = vec![8, 16];
-        let job = Bench { model: "poems".into(), n_prompt: 512, n_generated: 64, n_runs: 3, users };
+        let edits = Some(Edits { path: "e.jsonl".into(), is_forced: true });
+        let job = Bench { model: "poems".into(), n_prompt: 512, n_generated: 64, n_runs: 3, users, edits };
         assert_eq!((told.exit, told.jobs), (Exit::Done, vec![Job::Bench(job)]));
         expect_file!["../../snapshots/bench.txt"].assert_eq(&told.out);
         assert_eq!(Script::new([]).run(&["bench", "poems", "--prompt", "0"]).exit, Exit::Usage);

@@ -1,12 +1,13 @@
-//! How fast a model reads and writes here: a prompt and an answer behind it, and the answers of several users at once,
-//! several times over.
+//! How fast a model reads and writes here: a prompt and an answer behind it, the answers of several users at once, and
+//! the answers to edits, several times over.
 
 use std::time::Instant;
 
 use base::{Rng, TokenId};
 use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Model, Request};
 
-use crate::event::measure::Spread;
+use super::edits::Edit;
+use crate::event::measure::{Edited, Spread};
 use crate::{Failure, job};
 
 /// Tokens of the prompt before each of several answers.
@@ -64,6 +65,40 @@ impl<'a> Trial<'a> {
         self.repeated(|trial, seed| Ok(n_tokens / trial.answers(n_users, SHORT_PROMPT, seed)?.after))
     }
 
+    /// The answers to edits, one after the other, without guesses and with them.
+    pub fn edits(&mut self, edits: &[Edit]) -> Result<Edited, Failure> {
+        let is_forced = self.bench.edits.as_ref().is_some_and(|edits| edits.is_forced);
+        let longest = edits.iter().map(|edit| edit.prompt.len() + edit.target.len()).max().unwrap_or(0);
+        if longest > self.engine.context() {
+            let room = self.engine.context();
+            let message = format!("an edit of {longest} tokens does not fit the {room} that the model takes");
+            return Err(Failure::new("prompt_too_long", message, "give shorter --edits, or another model"));
+        }
+        let n_tokens: usize = edits.iter().map(|edit| edit.target.len()).sum();
+        let runs = self.repeated(|trial, _| {
+            let mut seconds = [0.0; 2];
+            for edit in edits {
+                for (seconds, guessing) in seconds.iter_mut().zip([Guessing::Off, Guessing::On]) {
+                    let plain = Request::new(edit.prompt.clone(), edit.target.len());
+                    let target = if is_forced { edit.target.as_slice().into() } else { plain.target.clone() };
+                    trial.submit(Request { guessing, target, ..plain })?;
+                    *seconds += trial.finish(1)?.after;
+                }
+            }
+            Ok(seconds)
+        })?;
+        // The first token of each answer is the end of its prompt.
+        let speed =
+            |way: usize| spread(runs.iter().map(|seconds| (n_tokens - edits.len()) as f64 / seconds[way]));
+        Ok(Edited {
+            n_edits: edits.len(),
+            n_tokens,
+            is_forced,
+            plain_tokens_per_s: speed(0),
+            guessed_tokens_per_s: speed(1),
+        })
+    }
+
     /// One run more than was asked for: the first warms up. Stops between two of them when somebody wants that.
     fn repeated<T>(
         &mut self,
@@ -91,12 +126,18 @@ impl<'a> Trial<'a> {
         for _ in 0..n_users {
             let prompt = (0..n_prompt).map(|_| TokenId(rng.below(vocabulary) as u32)).collect();
             let plain = Request::new(prompt, self.bench.n_generated + 1);
-            self.engine.submit(Request {
-                beginning: Beginning::Computed,
-                guessing: Guessing::Off,
-                ..plain
-            })?;
+            self.submit(Request { guessing: Guessing::Off, ..plain })?;
         }
+        self.finish(n_users)
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Failure> {
+        self.engine.submit(Request { beginning: Beginning::Computed, ..request })?;
+        Ok(())
+    }
+
+    /// Computes all that was submitted, for so many users.
+    fn finish(&mut self, n_users: usize) -> Result<Seconds, Failure> {
         let begun = Instant::now();
         let (mut n_begun, mut before) = (0, None);
         let mut is_begun = std::collections::BTreeSet::new();
