@@ -3,6 +3,9 @@
 //!
 //! What may be asked for: `prompt`, `alone`, `8`, `16` (users), `start`. Prompts are random tokens; nothing is guessed
 //! and nothing found again, so that every token is computed. Choosing is greedy.
+//!
+//! Without a peer: `turn`, the second turn of a conversation of 4,000 tokens, beside its new tokens alone; `between`, the
+//! time between two tokens of one user (the 99th of a hundred) alone and while another's prompt of 4,000 is computed.
 
 use std::path::Path;
 use std::time::Instant;
@@ -21,6 +24,12 @@ const PROMPT: usize = 512;
 const SHORT_PROMPT: usize = 32;
 /// Tokens of the prompt of a start.
 const START_PROMPT: usize = 16;
+/// Tokens of a conversation, and of the prompt of somebody who disturbs.
+const LONG: usize = 4000;
+/// Tokens that a second turn adds.
+const NEW: usize = 128;
+/// Tokens between which the time is taken: as many as a long prompt is computed beside.
+const BETWEEN: usize = 120;
 /// Tokens of each answer.
 const ANSWER: usize = 64;
 /// Bytes that are read to measure bandwidth.
@@ -47,6 +56,11 @@ fn main() {
                 outcome.figure("prompt_tokens_per_second", PROMPT as f64 / seconds);
             }
             "alone" => _ = outcome.figure("tokens_per_second_1", bench.answers(1)),
+            "turn" => bench.turns(n_times, &mut outcome),
+            "between" => {
+                outcome.figure("between_alone_ms", bench.between(0));
+                outcome.figure("between_ms", bench.between(LONG));
+            }
             users => {
                 let n_users = users.parse().expect("a number of users");
                 outcome.figure(&format!("tokens_per_second_{users}"), bench.answers(n_users));
@@ -73,10 +87,13 @@ struct Bench {
 }
 
 impl Bench {
-    fn submit(&mut self, n_prompt: usize, n_tokens: usize) {
+    fn random(&mut self, n_tokens: usize) -> Vec<TokenId> {
         let vocabulary = self.engine.model().vocabulary();
-        let prompt = (0..n_prompt).map(|_| TokenId(self.rng.below(vocabulary) as u32)).collect();
-        let plain = Request::new(prompt, n_tokens);
+        (0..n_tokens).map(|_| TokenId(self.rng.below(vocabulary) as u32)).collect()
+    }
+
+    fn submit(&mut self, n_prompt: usize, n_tokens: usize) {
+        let plain = Request::new(self.random(n_prompt), n_tokens);
         let request = Request { beginning: Beginning::Computed, guessing: Guessing::Off, ..plain };
         self.engine.submit(request).expect("the request fits");
     }
@@ -84,11 +101,63 @@ impl Bench {
     /// Seconds until the first token behind a prompt.
     fn first(&mut self, n_prompt: usize) -> f64 {
         self.submit(n_prompt, 1);
-        let begun = Instant::now();
+        self.finish().0
+    }
+
+    /// Computes all that was submitted: the seconds, and the tokens.
+    fn finish(&mut self) -> (f64, Vec<TokenId>) {
+        let (begun, mut tokens) = (Instant::now(), Vec::new());
         while self.engine.n_sequences() > 0 {
-            self.engine.step(None);
+            for event in self.engine.step(None) {
+                if let Event::Token { choice, .. } = event {
+                    tokens.push(choice.chosen.token);
+                }
+            }
         }
-        begun.elapsed().as_secs_f64()
+        (begun.elapsed().as_secs_f64(), tokens)
+    }
+
+    /// Milliseconds until the first token of a second turn, and of a prompt of its new tokens alone; what lies behind 20
+    /// granted ones as a multiple.
+    fn turns(&mut self, n_times: usize, outcome: &mut Outcome) {
+        let [mut known, mut alone] = [const { Vec::new() }; 2];
+        for _ in 0..n_times {
+            let mut text = self.random(LONG);
+            let mut turn = |text: &[TokenId], n_tokens: usize| {
+                let plain = Request::new(text.to_vec(), n_tokens);
+                let request = Request { guessing: Guessing::Off, ..plain };
+                self.engine.submit(request).expect("the request fits");
+                self.finish()
+            };
+            text.extend(turn(&text, ANSWER).1);
+            text.extend(self.random(NEW));
+            let plain = Request { guessing: Guessing::Off, ..Request::new(text, 1) };
+            self.engine.submit(plain).expect("the request fits");
+            known.push(self.finish().0 * 1e3);
+            alone.push(self.first(NEW) * 1e3);
+        }
+        let (known, alone) = (median(known), median(alone));
+        outcome.figure("second_turn_ms", known).figure("new_tokens_ms", alone);
+        outcome.figure("second_turn_share", (known - 20.0) / alone);
+    }
+
+    /// Milliseconds that 99 of 100 next tokens of one user take at most, while the prompt of another of so many tokens is
+    /// computed.
+    fn between(&mut self, n_beside: usize) -> f64 {
+        self.submit(SHORT_PROMPT, BETWEEN + 2);
+        while self.step() == 0 {}
+        if n_beside > 0 {
+            self.submit(n_beside, 1);
+        }
+        let mut next = |_| {
+            let begun = Instant::now();
+            while self.step() == 0 {}
+            begun.elapsed().as_secs_f64() * 1e3
+        };
+        let mut times: Vec<f64> = (0..BETWEEN).map(&mut next).collect();
+        self.finish();
+        times.sort_by(f64::total_cmp);
+        times[BETWEEN * 99 / 100]
     }
 
     /// Tokens a second of several answers together, behind their prompts.

@@ -7,8 +7,10 @@
 //! a weight to the activation.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
+use std::ops::Range;
 
-use super::activations::{Activations, Address};
+use super::activations::{Activations, Address, Lengths};
 use super::pack::{LENGTH, Panel, STEP, is_short};
 use super::{Part, WIDTH, unit};
 use crate::blocks::Format;
@@ -36,81 +38,76 @@ trait Tiles {
     /// many that were.
     ///
     /// # Safety
-    /// The machine has the instruction set; the rows of x have `n_blocks` blocks, as the panel has; at `to` begin
-    /// rows of 32 sums, `stride` apart.
-    unsafe fn multiply<F: Format>(
-        x: &[Address],
-        panel: &Panel,
-        n_blocks: usize,
-        to: *mut f32,
-        stride: usize,
-    ) -> usize;
+    /// The machine has the instruction set; the rows of x have `n_blocks` blocks, as the panel has; at `to` stand 32 sums
+    /// for each of them.
+    unsafe fn multiply<F: Format>(x: &[Address], panel: &Panel, n_blocks: usize, to: *mut f32) -> usize;
 }
 
-/// Rows of x at once at most.
+/// Rows of x in one tile at most.
 const MOST_ROWS: usize = 6;
+/// Rows of x whose sums are kept side by side while a panel follows another: 64 kB of them. In y they would lie as far
+/// apart as its rows are long, and push each other out of the caches where that is a power of two.
+const ROWS_AT_ONCE: usize = 512;
+
+/// The sums of 32 columns, row by row.
+type SumRows = [MaybeUninit<[f32; WIDTH]>; ROWS_AT_ONCE];
 
 #[inline(always)]
 unsafe fn over_panels<F: Format, T: Tiles>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
     let row_bytes = x.inner() / F::N_WEIGHTS * F::N_BYTES;
-    let mut panel = Panel::new();
+    let (mut panel, mut sums) = (Panel::new(), [const { MaybeUninit::uninit() }; ROWS_AT_ONCE]);
     for first in part.columns.clone().step_by(WIDTH) {
         let columns = first..part.columns.end.min(first + WIDTH);
-        for row in part.rows.clone() {
-            // SAFETY: inside the part.
-            unsafe { part.row(row, columns.clone()).fill(0.0) };
-        }
-        for start in (0..x.inner()).step_by(LENGTH) {
-            let n_blocks = LENGTH.min(x.inner() - start) / F::N_WEIGHTS;
-            // Rows that there are not are the last one.
-            let rows: [*const u8; WIDTH] = std::array::from_fn(|row| {
+        for start in part.rows.clone().step_by(ROWS_AT_ONCE) {
+            let rows = start..part.rows.end.min(start + ROWS_AT_ONCE);
+            sums[..rows.len()].fill(MaybeUninit::new([0.0; WIDTH]));
+            // Rows of weights that there are not are the last one.
+            let weights: [&[u8]; WIDTH] = std::array::from_fn(|row| {
                 let row = (first + row).min(columns.end - 1);
-                w[row * row_bytes + start / F::N_WEIGHTS * F::N_BYTES..][..n_blocks * F::N_BYTES].as_ptr()
+                &w[row * row_bytes..(row + 1) * row_bytes]
             });
-            // SAFETY: the slices above have so many blocks; the instruction set is the caller's.
-            unsafe { panel.fill::<F, T::Bytes, T::Lanes>(&rows, n_blocks, WIDTH * row_bytes) };
-            let skipped = x.skipped(start);
-            let mut row = part.rows.start;
-            while row < part.rows.end {
-                let n_rows = MOST_ROWS.min(part.rows.end - row);
-                let at: [Address; MOST_ROWS] =
-                    std::array::from_fn(|i| x.address(row + i.min(n_rows - 1), skipped));
-                // SAFETY: these rows and columns are of this part, and their addresses are good for the blocks.
-                row +=
-                    unsafe { multiply_tile::<F, T>(&at[..n_rows], &panel, n_blocks, part, (row, &columns)) };
+            for start in (0..x.inner()).step_by(LENGTH) {
+                let n_blocks = LENGTH.min(x.inner() - start) / F::N_WEIGHTS;
+                let first = start / F::N_WEIGHTS * F::N_BYTES;
+                let weights = weights.map(|row| row[first..][..n_blocks * F::N_BYTES].as_ptr());
+                // SAFETY: the slices above have so many blocks; the instruction set is the caller's.
+                unsafe {
+                    panel.fill::<F, T::Bytes, T::Lanes>(&weights, n_blocks, WIDTH * row_bytes);
+                    add_panel::<F, T>(x, (&rows, x.skipped(start)), &panel, n_blocks, &mut sums);
+                }
+            }
+            for (row, sums) in rows.zip(&sums) {
+                // SAFETY: these columns of this row are of this part; the sums of so many rows were filled.
+                unsafe {
+                    let sums = sums.assume_init_ref();
+                    part.row(row, columns.clone()).copy_from_slice(&sums[..columns.len()]);
+                }
             }
         }
     }
 }
 
-/// A tile where it stands, or at the edge in a buffer; returns how many rows it took.
+/// Adds the products of some rows of x and a panel to their sums.
+///
+/// # Safety
+/// As [`Tiles::multiply`], for as many rows as there are; so many sums are filled.
 #[inline(always)]
-unsafe fn multiply_tile<F: Format, T: Tiles>(
-    x: &[Address],
+unsafe fn add_panel<F: Format, T: Tiles>(
+    x: &Activations<'_>,
+    (rows, skipped): (&Range<usize>, Lengths),
     panel: &Panel,
     n_blocks: usize,
-    part: &Part<'_>,
-    (row, columns): (usize, &std::ops::Range<usize>),
-) -> usize {
-    let n = columns.len();
-    if n == WIDTH {
-        let to = part.y.at(row * part.outer + columns.start);
-        // SAFETY: 32 columns of these rows are of this part.
-        return unsafe { T::multiply::<F>(x, panel, n_blocks, to, part.outer) };
+    sums: &mut SumRows,
+) {
+    let mut done = 0;
+    while done < rows.len() {
+        let n_rows = MOST_ROWS.min(rows.len() - done);
+        let at: [Address; MOST_ROWS] =
+            std::array::from_fn(|i| x.address(rows.start + done + i.min(n_rows - 1), skipped));
+        let to = sums[done..done + n_rows].as_mut_ptr().cast();
+        // SAFETY: the caller's promises; there are so many rows of sums.
+        done += unsafe { T::multiply::<F>(&at[..n_rows], panel, n_blocks, to) };
     }
-    let mut edge = [0.0f32; MOST_ROWS * WIDTH];
-    let all = columns.clone();
-    for (i, edge) in edge.chunks_exact_mut(WIDTH).take(x.len()).enumerate() {
-        // SAFETY: as above.
-        edge[..n].copy_from_slice(unsafe { part.row(row + i, all.clone()) });
-    }
-    // SAFETY: the buffer has 32 sums for each row.
-    let n_rows = unsafe { T::multiply::<F>(x, panel, n_blocks, edge.as_mut_ptr(), WIDTH) };
-    for (i, edge) in edge.chunks_exact(WIDTH).take(n_rows).enumerate() {
-        // SAFETY: as above.
-        unsafe { part.row(row + i, all.clone()).copy_from_slice(&edge[..n]) };
-    }
-    n_rows
 }
 
 /// Four activations in every lane.
@@ -127,20 +124,14 @@ impl Tiles for Vnni {
     type Lanes = Avx512Lanes;
 
     #[inline(always)]
-    unsafe fn multiply<F: Format>(
-        x: &[Address],
-        panel: &Panel,
-        n_blocks: usize,
-        to: *mut f32,
-        stride: usize,
-    ) -> usize {
+    unsafe fn multiply<F: Format>(x: &[Address], panel: &Panel, n_blocks: usize, to: *mut f32) -> usize {
         // SAFETY: the caller's promises; as many rows as there are at least.
         unsafe {
             match x.len() {
-                6.. => vnni_rows::<F, 6>(x, panel, n_blocks, to, stride),
-                4.. => vnni_rows::<F, 4>(x, panel, n_blocks, to, stride),
-                2.. => vnni_rows::<F, 2>(x, panel, n_blocks, to, stride),
-                _ => vnni_rows::<F, 1>(x, panel, n_blocks, to, stride),
+                6.. => vnni_rows::<F, 6>(x, panel, n_blocks, to),
+                4.. => vnni_rows::<F, 4>(x, panel, n_blocks, to),
+                2.. => vnni_rows::<F, 2>(x, panel, n_blocks, to),
+                _ => vnni_rows::<F, 1>(x, panel, n_blocks, to),
             }
         }
     }
@@ -165,15 +156,14 @@ unsafe fn vnni_rows<F: Format, const R: usize>(
     panel: &Panel,
     n_blocks: usize,
     to: *mut f32,
-    stride: usize,
 ) -> usize {
     let x = x.first_chunk().expect("there are R rows");
     // SAFETY: the caller's promises.
     unsafe {
         if F::N_WEIGHTS < 256 {
-            vnni_plain::<F, R>(x, panel, n_links::<F>(n_blocks), to, stride);
+            vnni_plain::<F, R>(x, panel, n_links::<F>(n_blocks), to);
         } else {
-            vnni_grouped::<F, R>(x, panel, n_blocks, to, stride);
+            vnni_grouped::<F, R>(x, panel, n_blocks, to);
         }
     }
     R
@@ -226,14 +216,13 @@ unsafe fn vnni_plain<F: Format, const R: usize>(
     panel: &Panel,
     n_links: usize,
     to: *mut f32,
-    stride: usize,
 ) {
     // SAFETY: the caller's promises.
     unsafe {
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
         for r in 0..R {
             for c in 0..2 {
-                sums[r][c] = _mm512_loadu_ps(to.add(r * stride + 16 * c));
+                sums[r][c] = _mm512_loadu_ps(to.add(r * WIDTH + 16 * c));
             }
         }
         for link in 0..n_links {
@@ -258,8 +247,8 @@ unsafe fn vnni_plain<F: Format, const R: usize>(
             }
         }
         for r in 0..R {
-            _mm512_storeu_ps(to.add(r * stride), sums[r][0]);
-            _mm512_storeu_ps(to.add(r * stride + 16), sums[r][1]);
+            _mm512_storeu_ps(to.add(r * WIDTH), sums[r][0]);
+            _mm512_storeu_ps(to.add(r * WIDTH + 16), sums[r][1]);
         }
     }
 }
@@ -270,7 +259,6 @@ unsafe fn vnni_grouped<F: Format, const R: usize>(
     panel: &Panel,
     n_blocks: usize,
     to: *mut f32,
-    stride: usize,
 ) {
     let n_groups = 256 / F::GROUP;
     // SAFETY: the caller's promises.
@@ -293,7 +281,7 @@ unsafe fn vnni_grouped<F: Format, const R: usize>(
                     vnni_add_group::<F, R>(&mut totals, &dots, scales);
                 }
             }
-            vnni_add_block::<F, R>(totals, x, panel, block, (to, stride));
+            vnni_add_block::<F, R>(totals, x, panel, block, to);
         }
     }
 }
@@ -326,7 +314,7 @@ unsafe fn vnni_add_block<F: Format, const R: usize>(
     x: &[Address; R],
     panel: &Panel,
     block: usize,
-    (to, stride): (*mut f32, usize),
+    to: *mut f32,
 ) {
     let n_pairs = 128 / F::GROUP;
     // SAFETY: the caller's promises.
@@ -336,7 +324,7 @@ unsafe fn vnni_add_block<F: Format, const R: usize>(
             let scales = _mm512_load_ps(panel.scales.as_ptr().add(place));
             let minima = _mm512_load_ps(panel.minima.as_ptr().add(place));
             for r in 0..R {
-                let to = to.add(r * stride + 16 * c);
+                let to = to.add(r * WIDTH + 16 * c);
                 let scale = _mm512_set1_ps(*x[r].scales.add(block));
                 let sum = _mm512_loadu_ps(to);
                 let mut sum =
@@ -362,19 +350,13 @@ impl Tiles for Avx2 {
     type Lanes = Avx2Lanes;
 
     #[inline(always)]
-    unsafe fn multiply<F: Format>(
-        x: &[Address],
-        panel: &Panel,
-        n_blocks: usize,
-        to: *mut f32,
-        stride: usize,
-    ) -> usize {
+    unsafe fn multiply<F: Format>(x: &[Address], panel: &Panel, n_blocks: usize, to: *mut f32) -> usize {
         // SAFETY: the caller's promises; as many rows as there are at least.
         unsafe {
             match x.len() {
-                4.. => avx2_rows::<F, 4>(x, panel, n_blocks, to, stride),
-                2.. => avx2_rows::<F, 2>(x, panel, n_blocks, to, stride),
-                _ => avx2_rows::<F, 1>(x, panel, n_blocks, to, stride),
+                4.. => avx2_rows::<F, 4>(x, panel, n_blocks, to),
+                2.. => avx2_rows::<F, 2>(x, panel, n_blocks, to),
+                _ => avx2_rows::<F, 1>(x, panel, n_blocks, to),
             }
         }
     }
@@ -402,13 +384,12 @@ unsafe fn avx2_rows<F: Format, const R: usize>(
     panel: &Panel,
     n_blocks: usize,
     to: *mut f32,
-    stride: usize,
 ) -> usize {
     let x = x.first_chunk().expect("there are R rows");
     for column in (0..WIDTH).step_by(8) {
         for link in 0..n_links::<F>(n_blocks) {
             // SAFETY: the caller's promises; eight of the 32 columns.
-            unsafe { avx2_add_link::<F, R>(x, panel, (link, column), to.add(column), stride) };
+            unsafe { avx2_add_link::<F, R>(x, panel, (link, column), to.add(column)) };
         }
     }
     R
@@ -448,7 +429,6 @@ unsafe fn avx2_add_link<F: Format, const R: usize>(
     panel: &Panel,
     (link, column): (usize, usize),
     to: *mut f32,
-    stride: usize,
 ) {
     let n_groups = F::LINK / F::GROUP;
     // SAFETY: the caller's promises.
@@ -467,7 +447,7 @@ unsafe fn avx2_add_link<F: Format, const R: usize>(
             minima = _mm256_load_ps(panel.minima.as_ptr().add(place));
         }
         for r in 0..R {
-            let to = to.add(r * stride);
+            let to = to.add(r * WIDTH);
             let scale = _mm256_set1_ps(*x[r].scales.add(unit_of::<F>(link)));
             let product = _mm256_mul_ps(scales, scale);
             let mut sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(totals[r]), product, _mm256_loadu_ps(to));
