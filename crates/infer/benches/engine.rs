@@ -119,7 +119,7 @@ impl Bench {
 
     /// Milliseconds until the first token of a second turn, and of a prompt of its new tokens alone; what lies behind 20
     /// granted ones as a multiple.
-    fn turns(&mut self, n_times: usize, outcome: &mut Outcome) {
+    fn turns(&mut self, n_times: u64, outcome: &mut Outcome) {
         let [mut known, mut alone] = [const { Vec::new() }; 2];
         for _ in 0..n_times {
             let mut text = self.random(LONG);
