@@ -49,6 +49,8 @@ use crate::lanes::{LANES, Lanes, bytes::Bytes};
 use crate::pool;
 use crate::product::integer;
 use crate::product::integer::activations::Rounding;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::Straight;
 
 /// Every type of block. A new one is a file beside `q8_0` and a line here.
 pub static TYPES: &[&BlockType] = &[
@@ -118,6 +120,10 @@ pub(crate) trait Format: Sized + 'static {
     fn link_scale(block: &[u8], _link: usize) -> f32 {
         Self::scales(block).scale
     }
+
+    /// How few rows are multiplied without a panel on AVX-512 VNNI, where the type has a way.
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = None;
 
     /// Puts the values of one block of each of `V::ROWS` rows, [`Self::OFFSET`] added, into a panel of a product:
     /// those of weights 4k to 4k + 3 of all rows side by side at `k · STEP`.

@@ -7,6 +7,9 @@
 //! Source: `block_q4_K` of the GGML project, as a fact.
 
 #[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, fields, turn_16};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::STEP;
@@ -63,6 +66,55 @@ pub(super) unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], (scales, minima): (*
             all[2 + pair / 2].take(&TWO[pair % 2]).store(minima.cast::<u8>().add(pair * STEP));
         }
     }
+}
+
+/// The lower six bits of all scales and of all minima, a byte each.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn bytes(at: *const u8) -> [u64; 2] {
+    let four = |index: usize| {
+        // SAFETY: the caller's twelve bytes.
+        u64::from(unsafe { at.add(4 * index).cast::<u32>().read_unaligned() })
+    };
+    let [a, b, c] = [four(0), four(1), four(2)];
+    let upper = |both: u64| both >> 2 & 0x3030_3030;
+    [
+        a & 0x3f3f_3f3f | (c & 0x0f0f_0f0f | upper(a)) << 32,
+        b & 0x3f3f_3f3f | (c >> 4 & 0x0f0f_0f0f | upper(b)) << 32,
+    ]
+}
+
+/// For each four weights of a block of 256 their scale, in the lower 16 bits.
+///
+/// # Safety
+/// Twelve bytes stand there; the machine has AVX-512 BW.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn scales_of_fours(at: *const u8) -> [__m512i; 4] {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let scales = _mm512_set1_epi64(bytes(at)[0] as i64);
+        // Byte 0 of every four, no other; the second eight fours are of the next group.
+        let first = _mm512_set1_epi32(0x8080_8000_u32 as i32);
+        let place = _mm512_inserti64x4::<1>(first, _mm256_set1_epi32(0x8080_8001_u32 as i32));
+        let mut fours = [scales; 4];
+        for two in 0..4 {
+            let place = _mm512_add_epi8(place, _mm512_set1_epi32(2 * two as i32));
+            fours[two] = _mm512_shuffle_epi8(scales, place);
+        }
+        fours
+    }
+}
+
+/// The minima, of 16 bits each.
+///
+/// # Safety
+/// As [`scales_of_fours`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn minima(at: *const u8) -> __m128i {
+    // SAFETY: the caller's promises.
+    unsafe { _mm_cvtepu8_epi16(_mm_cvtsi64_si128(bytes(at)[1] as i64)) }
 }
 
 /// No byte.

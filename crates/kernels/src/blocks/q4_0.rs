@@ -10,9 +10,14 @@
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::{BlockType, Format, Part, Scales, Writable, plain};
 #[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 
 /// The type.
 pub static Q4_0: BlockType = BlockType::writable::<Block>();
@@ -29,6 +34,8 @@ impl Format for Block {
     const OFFSET: u8 = MIDDLE;
     const GREATEST: u8 = 15;
     const SCALE_AT: Option<usize> = Some(0);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain::<Self>(1));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -50,6 +57,27 @@ impl Format for Block {
         }
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Plain for Block {
+    #[inline(always)]
+    unsafe fn codes(blocks: *const u8) -> __m512i {
+        // SAFETY: the caller's blocks and machine.
+        unsafe {
+            let twice = |block: usize| {
+                let codes = _mm_loadu_si128(blocks.add(block * Self::N_BYTES + CODES).cast());
+                _mm256_broadcastsi128_si256(codes)
+            };
+            let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(twice(0)), twice(1));
+            let shifts = _mm512_setr_epi64(0, 0, FOUR, FOUR, 0, 0, FOUR, FOUR);
+            _mm512_and_si512(_mm512_srlv_epi16(both, shifts), _mm512_set1_epi8(15))
+        }
+    }
+}
+
+/// Four for each 16 bits.
+#[cfg(target_arch = "x86_64")]
+const FOUR: i64 = 0x0004_0004_0004_0004;
 
 impl Writable for Block {
     fn quantise(weights: &[f32], block: &mut [u8]) {

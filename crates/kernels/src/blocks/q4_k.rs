@@ -12,9 +12,14 @@ use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales, Writable, pairs};
 #[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 
 /// The type.
 pub static Q4_K: BlockType = BlockType::writable::<Block>();
@@ -34,6 +39,8 @@ impl Format for Block {
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped::<Self>(3));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -68,6 +75,36 @@ impl Format for Block {
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.
         unsafe { pairs::pack::<V>(rows, to) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Grouped for Block {
+    #[inline(always)]
+    unsafe fn codes(block: *const u8) -> [__m512i; 4] {
+        // SAFETY: the caller's block and machine.
+        unsafe {
+            let shifts = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi16(4));
+            let mut codes = [_mm512_setzero_si512(); 4];
+            for two in 0..4 {
+                let both = _mm256_loadu_si256(block.add(CODES + 32 * two).cast());
+                let shifted = _mm512_srlv_epi16(_mm512_broadcast_i64x4(both), shifts);
+                codes[two] = _mm512_and_si512(shifted, _mm512_set1_epi8(15));
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_fours(block: *const u8) -> [__m512i; 4] {
+        // SAFETY: as above.
+        unsafe { pairs::scales_of_fours(block.add(PAIRS)) }
+    }
+
+    #[inline(always)]
+    unsafe fn minima(block: *const u8) -> __m128i {
+        // SAFETY: as above.
+        unsafe { pairs::minima(block.add(PAIRS)) }
     }
 }
 

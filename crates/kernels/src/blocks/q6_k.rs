@@ -12,9 +12,14 @@ use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_16, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::{STEP, put};
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 
 /// The type.
 pub static Q6_K: BlockType = BlockType::writable::<Block>();
@@ -39,6 +44,8 @@ impl Format for Block {
     const GREATEST: u8 = 63;
     const GROUP: usize = 16;
     const SCALE_AT: Option<usize> = Some(SCALE);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -93,6 +100,56 @@ impl Format for Block {
                 }
             }
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Grouped for Block {
+    #[inline(always)]
+    unsafe fn codes(block: *const u8) -> [__m512i; 4] {
+        // SAFETY: the caller's block and machine.
+        unsafe {
+            let shifts =
+                |lower, upper| _mm512_inserti64x4::<1>(_mm512_set1_epi16(lower), _mm256_set1_epi16(upper));
+            let (low, high) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30));
+            let mut codes = [_mm512_setzero_si512(); 4];
+            for half in 0..2 {
+                let both = _mm512_loadu_si512(block.add(64 * half).cast());
+                let upper = _mm256_loadu_si256(block.add(UPPER_BITS + 32 * half).cast());
+                let upper = _mm512_broadcast_i64x4(upper);
+                let moved = [_mm512_sllv_epi16(upper, shifts(4, 2)), _mm512_srlv_epi16(upper, shifts(0, 2))];
+                let lower = [both, _mm512_srli_epi16::<4>(both)];
+                for quarters in 0..2 {
+                    let upper = _mm512_and_si512(moved[quarters], high);
+                    codes[2 * half + quarters] =
+                        _mm512_or_si512(upper, _mm512_and_si512(lower[quarters], low));
+                }
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_fours(block: *const u8) -> [__m512i; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let scales = _mm256_cvtepi8_epi16(_mm_loadu_si128(block.add(SCALES).cast()));
+            let scales = _mm512_castsi256_si512(scales);
+            // The first scale for the first four numbers of 32 bits, and so on.
+            let first = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+            let mut fours = [scales; 4];
+            for part in 0..4 {
+                let place = _mm512_add_epi32(first, _mm512_set1_epi32(4 * part as i32));
+                fours[part] = _mm512_maskz_permutexvar_epi16(0x5555_5555, place, scales);
+            }
+            fours
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn groups(block: *const u8) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(block.add(SCALES).cast())) }
     }
 }
 

@@ -11,11 +11,16 @@
 use super::bits::half;
 use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_32};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 use crate::product::to_f16;
 
 /// The type.
@@ -49,6 +54,8 @@ impl Format for Block {
     const OFFSET: u8 = 128;
     const GREATEST: u8 = 255;
     const SCALE_AT: Option<usize> = Some(0);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain::<Self>(3));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -84,6 +91,20 @@ impl Format for Block {
             let scale = V::splat_f16(block.cast());
             let values = block.add(SCALE_BYTES).cast::<i8>();
             [V::load_i8(values).mul(scale), V::load_i8(values.add(LANES)).mul(scale)]
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Plain for Block {
+    #[inline(always)]
+    unsafe fn codes(blocks: *const u8) -> __m512i {
+        // SAFETY: the caller's blocks and machine.
+        unsafe {
+            let values =
+                |block: usize| _mm256_loadu_si256(blocks.add(block * Self::N_BYTES + SCALE_BYTES).cast());
+            let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(values(0)), values(1));
+            _mm512_xor_si512(both, _mm512_set1_epi8(-128))
         }
     }
 }

@@ -26,6 +26,8 @@
 pub mod activations;
 pub(crate) mod pack;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod straight;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::cell::Cell;

@@ -26,7 +26,12 @@ pub unsafe fn avx2<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c")]
 pub unsafe fn vnni<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
     // SAFETY: as above.
-    unsafe { over_panels::<F, Vnni>(x, w, part) }
+    unsafe {
+        match F::STRAIGHT.and_then(|straight| straight.body(part.rows.len(), x.inner())) {
+            Some(body) => body(x, w, part),
+            None => over_panels::<F, Vnni>(x, w, part),
+        }
+    }
 }
 
 /// An instruction set that multiplies panels.

@@ -189,6 +189,10 @@ fn every_body_and_role_gives_the_bits_of_scalar() {
             (9, 4, 13),
             (7, 17, 70),
             (33, 3, 40),
+            (1, 16, 5),
+            (2, 37, 3),
+            (3, 32, 33),
+            (4, 16, 2),
         ] {
             let shape = Shape { rows, inner: n_blocks * kind.n_weights(), outer };
             let (bytes, _) = quantised(kind, &mut rng, outer * shape.inner);
@@ -210,8 +214,8 @@ fn every_body_and_role_gives_the_bits_of_scalar() {
 /// The largest sums there can be: whole numbers at their bounds, in every register that adds them up.
 #[test]
 fn the_largest_numbers_overflow_in_no_body() {
-    for kind in TYPES {
-        let shape = Shape { rows: 5, inner: 512, outer: 35 };
+    for (kind, rows) in TYPES.iter().flat_map(|kind| [(kind, 5), (kind, 1)]) {
+        let shape = Shape { rows, inner: 1024, outer: 35 };
         let n_bytes = kind.size_bytes(shape.inner * shape.outer).unwrap();
         for (fill, sign) in
             [(0xff, 1.0), (0xff, -1.0), (0x80, 1.0), (0x80, -1.0), (0x7f, -1.0), (0, 1.0), (0, -1.0)]
