@@ -106,7 +106,11 @@ unsafe fn add_panel<F: Format, T: Tiles>(
 ) {
     let mut done = 0;
     while done < rows.len() {
-        let n_rows = MOST_ROWS.min(rows.len() - done);
+        // The last eight are four and four: two alone take nearly as long as four.
+        let n_rows = match rows.len() - done {
+            8 => 4,
+            n_left => MOST_ROWS.min(n_left),
+        };
         let at: [Address; MOST_ROWS] =
             std::array::from_fn(|i| x.address(rows.start + done + i.min(n_rows - 1), skipped));
         let to = sums[done..done + n_rows].as_mut_ptr().cast();
