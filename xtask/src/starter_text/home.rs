@@ -19,11 +19,35 @@ const MAX_LETTERS: usize = 1300;
 /// What the frame of a turn counts for.
 const TURN_LETTERS: usize = 15;
 
+/// How many tools homes have, and of twenty requests how many are for something that no tool of the home does, and how
+/// many ask whether there is a tool.
+struct Habits {
+    tools: [usize; 10],
+    uncovered: usize,
+    asked_for: usize,
+}
+
 /// A system message with tools, and up to eight requests. About a third of them are for something that no tool of
 /// this home does, and most of those for a tool that other homes have: only the system message tells them apart. One in
 /// ten asks whether there is a tool, which is the same question without a call.
 pub fn document(rng: &mut Rng) -> Document {
-    let n_tools = *pick(rng, &[1, 2, 2, 3, 3, 3, 4, 4, 5, 6]);
+    with(rng, &Habits { tools: [1, 2, 2, 3, 3, 3, 4, 4, 5, 6], uncovered: 7, asked_for: 2 })
+}
+
+/// The same with more questions for the tool. Its answer is the tool's name, which has to be looked for before anything is
+/// said; where a call is wanted, what is said first is the same for all tools.
+pub fn which_tool(rng: &mut Rng) -> Document {
+    with(rng, &Habits { tools: [1, 1, 2, 2, 3, 3, 4, 4, 5, 6], uncovered: 7, asked_for: 6 })
+}
+
+/// The same as people ask: mostly for what there is.
+pub fn mostly_covered(rng: &mut Rng) -> Document {
+    with(rng, &Habits { tools: [1, 1, 2, 2, 3, 3, 4, 4, 5, 6], uncovered: 3, asked_for: 1 })
+}
+
+fn with(rng: &mut Rng, habits: &Habits) -> Document {
+    let &Habits { tools, uncovered, asked_for } = habits;
+    let n_tools = *pick(rng, &tools);
     let n_rooms = *pick(rng, &[1, 2, 2, 3, 3]);
     let home = Home::sized(rng, n_tools, n_rooms);
     let mut messages = vec![Message::system(format!("{}\n{}", introduction(rng), home.told()))];
@@ -31,12 +55,12 @@ pub fn document(rng: &mut Rng) -> Document {
         if messages.iter().map(|message| message.content.len() + TURN_LETTERS).sum::<usize>() > MAX_LETTERS {
             break;
         }
-        match rng.below(20) {
-            0..7 => messages.extend(uncovered(rng, &home)),
-            7..9 => messages.extend(asked_for(rng, &home)),
-            9 => messages.extend(talk(rng).messages()),
-            _ => messages.extend(covered(rng, &home)),
-        }
+        messages.extend(match rng.below(20) {
+            n if n < uncovered => self::uncovered(rng, &home).to_vec(),
+            n if n < uncovered + asked_for => self::asked_for(rng, &home).to_vec(),
+            n if n == uncovered + asked_for => talk(rng).messages().to_vec(),
+            _ => covered(rng, &home),
+        });
     }
     Document::Chat(messages)
 }

@@ -1,7 +1,7 @@
 //! The chore `starter-text`: writes the documents to `.jsonl` files, a few for each topic, and says how many bytes
 //! and about how many tokens each topic has.
 
-use super::{Document, TOPICS, Topic, stories};
+use super::{Document, N_PARTS, TOPICS, Topic, stories};
 use anyhow::{Context, Result, bail};
 use base::Rng;
 use std::fs::File;
@@ -17,7 +17,7 @@ struct Wishes {
     held_out_stories: Option<PathBuf>,
     seed: u64,
     n_documents: usize,
-    /// The first part, or the second.
+    /// Which part, counted from 0.
     part: usize,
 }
 
@@ -78,13 +78,12 @@ fn read(arguments: &[String]) -> Result<Wishes> {
             "--held-out-stories" => wishes.held_out_stories = Some(value.into()),
             "--seed" => wishes.seed = value.parse()?,
             "--documents" => wishes.n_documents = value.parse()?,
-            "--part" => match value.as_str() {
-                "1" => wishes.part = 0,
-                "2" => wishes.part = 1,
-                other => bail!("there is no part {other}: 1 and 2"),
+            "--part" => match value.parse() {
+                Ok(part @ 1..=N_PARTS) => wishes.part = part - 1,
+                _ => bail!("there is no part {value}: 1 to {N_PARTS}"),
             },
             unknown => bail!(
-                "{unknown} is not known; there are --out FOLDER --documents N --seed N --part 1|2 --held-out-stories FILE"
+                "{unknown} is not known; there are --out FOLDER --documents N --seed N --part 1|2|3 --held-out-stories FILE"
             ),
         }
     }
@@ -93,7 +92,8 @@ fn read(arguments: &[String]) -> Result<Wishes> {
 
 /// The files of one topic. Each file has random numbers of its own, so that a longer text begins as a shorter one.
 fn topic(folder: &Path, index: usize, wishes: &Wishes) -> Result<Written> {
-    let Topic { name, percent, document } = TOPICS[index];
+    let Topic { name, percent, documents } = TOPICS[index];
+    let document = documents[wishes.part];
     let mut rest = wishes.n_documents * percent[wishes.part] / 100;
     let mut written = Written::default();
     for number in 0.. {
