@@ -77,15 +77,19 @@ fn weighed(home: &Home, mix: &str, importance: &Path) -> Result<Quantised, Failu
     }
 }
 
+/// Neither text is like what the starter learned from; the second is the program's own. Measured, as a share of what
+/// is lost without: 0.98, 0.94, 0.92 and 0.89.
 #[test]
 fn importance_measured_on_one_text_keeps_the_model_nearer_on_another() {
     let home = Home::new();
     let prose = prose(&home);
-    for mix in ["Q5_K_M", "Q4_K_M", "Q4_K_S", "IQ4_NL", "Q4_0", "Q3_K_M", "Q2_K"] {
+    for (mix, most) in [("Q4_K_M", 1.0), ("Q4_0", 0.98), ("Q3_K_M", 0.97), ("Q2_K", 0.95)] {
         let [plain, weighed] = [quantise(&home, mix, None), weighed(&home, mix, &prose)].map(Result::unwrap);
-        println!("KL {mix}: {:?} {:?}", plain.divergence, weighed.divergence);
-        println!("   {:?} {} {}", weighed.importance, plain.relative_error, weighed.relative_error);
-        assert_eq!(plain.importance, None);
+        let left = weighed.divergence.mean / plain.divergence.mean;
+        assert!(left < most, "{mix}: {left}");
+        let importance = weighed.importance.unwrap();
+        assert_eq!(importance.tensors, [weighed.tensors.len(); 2]);
+        assert!(importance.n_tokens.unwrap() >= 1024 && plain.importance.is_none());
     }
 }
 
