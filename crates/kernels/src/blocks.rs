@@ -171,8 +171,9 @@ pub(crate) trait Format: Sized + 'static {
 
 /// A type of which blocks can be made.
 pub(crate) trait Writable: Format {
-    /// Makes one block of [`Self::N_BYTES`] from [`Self::N_WEIGHTS`] weights.
-    fn quantise(weights: &[f32], block: &mut [u8]);
+    /// Makes one block of [`Self::N_BYTES`] from [`Self::N_WEIGHTS`] weights; where it is known how much each of
+    /// their columns matters, so that the errors of those that matter are small.
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]);
 }
 
 /// 32 weights of a block, taken apart: weight i is `scales[i / 16] · values[i] - minima[i / 16]`, rounded to f32
@@ -216,8 +217,8 @@ impl Scales {
     }
 }
 
-/// Makes one block from its weights.
-type Quantise = fn(&[f32], &mut [u8]);
+/// Makes one block from its weights and, where it is known, how much each of their columns matters.
+type Quantise = fn(&[f32], Option<&[f32]>, &mut [u8]);
 /// Widens whole blocks: their bytes, room for exactly their weights.
 type Dequantise = unsafe fn(&[u8], &mut [f32]);
 
@@ -311,6 +312,29 @@ impl BlockType {
     /// When `weights` is no whole number of blocks, or `to` has another length than
     /// [`size_bytes`](Self::size_bytes) says, or the type is not [writable](Self::is_writable).
     pub fn quantise(&self, weights: &[f32], to: &mut [u8]) {
+        self.make(weights, None, to);
+    }
+
+    /// As [`quantise`](Self::quantise), with `importance` saying how much an error counts in each column of a matrix:
+    /// best the mean square of what the column is multiplied with. Only how they compare with each other inside a
+    /// block counts. Q8_0 has the same blocks either way.
+    ///
+    /// # Shapes
+    /// `weights` `[N, K]` row after row, `importance` `[K]`.
+    ///
+    /// # Panics
+    /// As [`quantise`](Self::quantise); and when a row is no whole number of blocks, `weights` no whole number of rows,
+    /// or an importance negative or not finite.
+    pub fn quantise_weighed(&self, weights: &[f32], importance: &[f32], to: &mut [u8]) {
+        let (name, row) = (self.name, importance.len());
+        let is_whole = row.is_multiple_of(self.n_weights) && weights.len().is_multiple_of(row);
+        assert!(is_whole, "{name}: {} weights in rows of {row} are not whole blocks", weights.len());
+        let is_sound = importance.iter().all(|column| column.is_finite() && *column >= 0.0);
+        assert!(is_sound, "{name}: an importance is negative or no number");
+        self.make(weights, Some(importance), to);
+    }
+
+    fn make(&self, weights: &[f32], importance: Option<&[f32]>, to: &mut [u8]) {
         self.check_sizes(to.len(), weights.len());
         let blocks_per_task = WEIGHTS_PER_TASK / self.n_weights;
         let output = crate::disjoint::Disjoint::new(to);
@@ -318,18 +342,29 @@ impl BlockType {
             let from = &weights[blocks.start * self.n_weights..blocks.end * self.n_weights];
             // SAFETY: blocks do not overlap, and each belongs to one task.
             let to = unsafe { output.part(blocks.start * self.n_bytes..blocks.end * self.n_bytes) };
-            self.quantise_here(from, to);
+            self.make_here(from, (importance, blocks.start * self.n_weights), to);
         });
     }
 
     /// As [`quantise`](Self::quantise), on this thread.
     pub(crate) fn quantise_here(&self, weights: &[f32], to: &mut [u8]) {
         self.check_sizes(to.len(), weights.len());
+        self.make_here(weights, (None, 0), to);
+    }
+
+    /// Blocks of weights of which the first is number `first` of a matrix.
+    fn make_here(&self, weights: &[f32], (importance, first): (Option<&[f32]>, usize), to: &mut [u8]) {
         let Some(quantise) = self.quantise else {
             panic!("{}: blocks of this type can only be read", self.name)
         };
         let pairs = weights.chunks_exact(self.n_weights).zip(to.chunks_exact_mut(self.n_bytes));
-        pairs.for_each(|(weights, block)| quantise(weights, block));
+        for (block, (weights, to)) in pairs.enumerate() {
+            let columns = importance.map(|importance| {
+                let column = (first + block * self.n_weights) % importance.len();
+                &importance[column..column + self.n_weights]
+            });
+            quantise(weights, columns, to);
+        }
     }
 
     /// The weights of whole blocks, on this thread.

@@ -214,7 +214,8 @@ impl Decoder {
     ) -> Tensor<2> {
         let x = layer.feed_forward_norm.forward(x.clone(), self.config.epsilon); // [R, D]
         pass.watch.tell(Part::FeedForwardNorm(index), &x);
-        self.normed(layer.feed_forward.forward(x, pass.rows), &layer.feed_forward_post_norm)
+        let fed = layer.feed_forward.forward(x, pass.rows, (index, &mut *pass.watch)); // [R, D]
+        self.normed(fed, &layer.feed_forward_post_norm)
     }
 
     fn select(&self, x: Tensor<2>, wanted: &[usize]) -> Tensor<2> {

@@ -106,7 +106,7 @@ impl Encoder {
             pass.watch.tell(Part::AttentionOutput(index), &attended);
             x = layer.attention_norm.forward(x + attended, config.epsilon); // [R, D]
             pass.watch.tell(Part::AttentionNorm(index), &x);
-            let fed = layer.feed_forward.forward(x.clone(), rows); // [R, D]
+            let fed = layer.feed_forward.forward(x.clone(), rows, (index, &mut *pass.watch)); // [R, D]
             pass.watch.tell(Part::FeedForwardOutput(index), &fed);
             x = layer.feed_forward_norm.forward(x + fed, config.epsilon); // [R, D]
             pass.watch.tell(Part::LayerOutput(index), &x);

@@ -13,6 +13,8 @@ use ops::norm::rms_norm::rms_norm;
 use ops::{Linear, Rows, Weight};
 
 use crate::blocks::{FeedForwardKind, NormKind};
+use crate::pass::Watch;
+use crate::probe::Part;
 
 /// One layer's weights.
 #[derive(Clone)]
@@ -118,12 +120,16 @@ impl FeedForward {
         }
     }
 
+    /// The block of layer `index`.
+    ///
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
-    pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, rows: Rows, (index, watch): (usize, &mut Watch<'_>)) -> Tensor<2> {
         match self {
-            Self::Plain(ways) => ways.forward(x, rows),
-            Self::Experts(experts) => experts.forward(x, rows),
+            Self::Plain(ways) => {
+                ways.forward(x, rows, |inner| watch.tell(Part::FeedForwardInner(index), inner))
+            }
+            Self::Experts(experts) => experts.forward(x, rows, (index, watch)),
         }
     }
 }
@@ -143,9 +149,11 @@ impl Ways {
         self.gate.as_deref().into_iter().chain([&self.up, &self.down])
     }
 
+    /// `tell` is told what the last product takes, `[R, F]`.
+    ///
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
-    pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, rows: Rows, tell: impl FnOnce(&Tensor<2>)) -> Tensor<2> {
         let gate = || {
             let gate = self.gate.as_ref().expect("a gated block is loaded with its gate");
             gate.forward(x.clone(), rows) // [R, F]
@@ -157,6 +165,7 @@ impl Ways {
             FeedForwardKind::ClampedSwiGlu => clamped_swiglu(gate(), up, Clamp::GPT_OSS),
             FeedForwardKind::Gelu(form) => gelu(up, form),
         };
+        tell(&inner);
         self.down.forward(inner, rows) // [R, D]
     }
 }
@@ -172,11 +181,17 @@ pub(crate) struct Experts {
 }
 
 impl Experts {
+    /// The experts of layer `index`.
+    ///
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
-    pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, rows: Rows, (index, watch): (usize, &mut Watch<'_>)) -> Tensor<2> {
         let logits = self.router.forward(x.clone(), rows); // [R, E]
         let routes = Routes::new(logits, self.n_chosen, self.weighing);
-        experts(x, &routes, rows, &|expert, x, rows| self.list[expert].forward(x, rows))
+        experts(x, &routes, rows, &mut |expert, x, rows| {
+            watch.tell(Part::ExpertInput(index, expert), &x);
+            let tell = |inner: &Tensor<2>| watch.tell(Part::ExpertInner(index, expert), inner);
+            self.list[expert].forward(x, rows, tell)
+        })
     }
 }

@@ -25,6 +25,12 @@ pub enum Part {
     AttentionOutput(usize),
     /// The normalised input of a layer's feed-forward block.
     FeedForwardNorm(usize),
+    /// What the last product of a layer's feed-forward block takes.
+    FeedForwardInner(usize),
+    /// Of a layer with experts, the rows that go to one: layer and expert. An expert without rows is not told.
+    ExpertInput(usize, usize),
+    /// What the last product of an expert takes: layer and expert.
+    ExpertInner(usize, usize),
     /// What a layer's feed-forward block adds to the stream.
     FeedForwardOutput(usize),
     /// The stream after a layer.
@@ -44,7 +50,8 @@ impl Part {
             Self::Queries(_) | Self::Keys(_) | Self::Values(_) => "queries, keys, values",
             Self::AttentionMix(_) => "attention",
             Self::AttentionOutput(_) => "attention output",
-            Self::FeedForwardOutput(_) => "feed-forward",
+            Self::FeedForwardInner(_) | Self::FeedForwardOutput(_) => "feed-forward",
+            Self::ExpertInput(..) | Self::ExpertInner(..) => "feed-forward",
             Self::LayerOutput(_) => "residual sums",
             Self::Logits => "logits",
         }
@@ -62,6 +69,9 @@ impl fmt::Display for Part {
             Self::AttentionMix(layer) => write!(f, "layers.{layer}.attention.mix"),
             Self::AttentionOutput(layer) => write!(f, "layers.{layer}.attention.output"),
             Self::FeedForwardNorm(layer) => write!(f, "layers.{layer}.feed_forward.norm"),
+            Self::FeedForwardInner(layer) => write!(f, "layers.{layer}.feed_forward.inner"),
+            Self::ExpertInput(layer, expert) => write!(f, "layers.{layer}.experts.{expert}.input"),
+            Self::ExpertInner(layer, expert) => write!(f, "layers.{layer}.experts.{expert}.inner"),
             Self::FeedForwardOutput(layer) => write!(f, "layers.{layer}.feed_forward.output"),
             Self::LayerOutput(layer) => write!(f, "layers.{layer}.output"),
             Self::Norm => write!(f, "norm"),

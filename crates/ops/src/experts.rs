@@ -90,7 +90,7 @@ pub fn experts(
     x: Tensor<2>,
     routes: &Routes,
     rows: Rows,
-    compute: &dyn Fn(usize, Tensor<2>, Rows) -> Tensor<2>,
+    compute: &mut dyn FnMut(usize, Tensor<2>, Rows) -> Tensor<2>,
 ) -> Tensor<2> {
     let ([n_rows, width], device, n_chosen) = (x.dims(), x.device(), routes.n_chosen);
     if n_rows == 0 {
@@ -169,7 +169,7 @@ mod tests {
         let logits = matrix(&[0.0, 0.0, -9e9, -9e9, 0.0, 0.0, 0.0, -9e9, 0.0], 3);
         let routes = Routes::new(logits, 2, Weighing::AmongChosen);
         let rows = Rows { prompt: 1, generated: 2, training: None };
-        let y = experts(x, &routes, rows, &|expert, x, rows| {
+        let y = experts(x, &routes, rows, &mut |expert, x, rows| {
             let signs: Vec<f32> =
                 (0..rows.total()).map(|row| if row < rows.prompt { 1.0 } else { -1.0 }).collect();
             x.clone() * (expert as f32 + 1.0) * matrix(&signs, 1).expand(x.dims())

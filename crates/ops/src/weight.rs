@@ -169,6 +169,21 @@ impl Storage {
         }
     }
 
+    /// As [`narrow`](Self::narrow), where blocks are made so that the errors of columns that matter are small.
+    ///
+    /// # Shapes
+    /// `values` `[N, K]` row after row, `importance` `[K]`, each 0 or more.
+    ///
+    /// # Panics
+    /// As [`narrow`](Self::narrow), and when `values` end inside a row or an importance is negative or no number.
+    pub fn narrow_weighed(self, values: &[f32], importance: &[f32]) -> Vec<u8> {
+        let Some(blocks) = self.blocks() else { return self.narrow(values) };
+        let size = blocks.size_bytes(values.len()).expect("whole blocks, by the contract");
+        let mut bytes = vec![0; size];
+        blocks.quantise_weighed(values, importance, &mut bytes);
+        bytes
+    }
+
     /// The numbers that `bytes` (little-endian) stand for, exactly.
     ///
     /// # Panics

@@ -28,6 +28,17 @@ pub struct Divergence {
     pub perplexity: [f64; 2],
 }
 
+/// By what errors counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Importance {
+    /// The text over which it was measured, or the importance matrix.
+    pub source: String,
+    /// Tokens that were read, where it is known.
+    pub n_tokens: Option<u64>,
+    /// Of the tensors whose type changed those of which it is known how much their columns matter, and all.
+    pub tensors: [usize; 2],
+}
+
 /// A model was stored in fewer bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quantised {
@@ -43,6 +54,8 @@ pub struct Quantised {
     pub relative_error: f64,
     /// Every tensor whose type changed.
     pub tensors: Vec<QuantisedTensor>,
+    /// By what errors counted, where it was not by the weights alone.
+    pub importance: Option<Importance>,
     /// How much the answers change.
     pub divergence: Divergence,
 }

@@ -13,4 +13,7 @@ pub struct Quantise {
     pub name: Option<String>,
     /// A text over which both models are compared; one of the program's own when absent.
     pub text: Option<std::path::PathBuf>,
+    /// By what errors count: a text over which it is measured how much each column matters, or an importance matrix of
+    /// llama.cpp. All columns count alike when absent.
+    pub importance: Option<std::path::PathBuf>,
 }

@@ -4,6 +4,7 @@
 //! Rows are widened and stored again a few at a time, so that no tensor is ever whole in memory.
 
 mod compare;
+mod importance;
 pub(super) mod mix;
 
 use std::collections::HashMap;
@@ -22,10 +23,11 @@ use super::loaded::CACHE_BYTES;
 use super::one_file::{OneFile, Tensor};
 use super::open;
 use super::stream::{Sink, stream};
-use crate::event::quantise::{Divergence, Quantised, QuantisedTensor};
+use crate::event::quantise::{self, Divergence, Quantised, QuantisedTensor};
 use crate::job::quantise::Quantise;
 use crate::running::Reporter;
 use crate::{Event, Failure};
+use importance::Importance;
 use mix::{MIXES, Mix, Part, Sizes};
 
 /// A text of the project's own, for comparing.
@@ -49,7 +51,8 @@ pub(crate) fn run(
     let contents = Contents::read(&source)?;
     let (family, config) = contents.decoder_sizes()?;
     let file = OneFile::of(&contents, (family, &config), &source.said)?;
-    let plan = Plan::new(&file, mix, &source.name)?;
+    let mut plan = Plan::new(&file, mix, &source.name)?;
+    plan.importance = importance(job, &source, (&file, reporter))?;
     let mut changes = Changes::default();
     let model = stream(
         |out| plan.write(&file, out, (&mut changes, reporter)),
@@ -73,9 +76,31 @@ pub(crate) fn run(
         bytes: [before, now],
         bits_per_weight: now as f64 * 8.0 / n_weights.max(1) as f64,
         relative_error: changes.relative_error(),
+        importance: plan.importance.as_ref().zip(job.importance.as_deref()).map(|(importance, path)| {
+            let n_known =
+                changes.tensors.iter().filter(|tensor| importance.of(&tensor.name).is_some()).count();
+            quantise::Importance {
+                source: path.display().to_string(),
+                n_tokens: importance.n_tokens,
+                tensors: [n_known, changes.tensors.len()],
+            }
+        }),
         tensors: changes.tensors,
         divergence,
     })))
+}
+
+/// How much the columns of the model's matrices matter, where that was asked for.
+fn importance(
+    job: &Quantise,
+    source: &open::Source,
+    (file, reporter): (&OneFile<'_>, &Reporter),
+) -> Result<Option<Importance>, Failure> {
+    let Some(path) = &job.importance else { return Ok(None) };
+    let tensors: Vec<TensorSpec> = file.tensors.iter().map(Tensor::spec).collect();
+    let (dialect, config) = (&file.family.gguf, file.config);
+    let model = importance::Model { source, tensors: &tensors, dialect, config };
+    Importance::find(path, &model, reporter).map(Some)
 }
 
 /// The mix of this name.
@@ -120,6 +145,7 @@ fn new_name(job: &Quantise, mix: &Mix, old: &str) -> Result<ModelName, Failure> 
 struct Plan {
     specs: Vec<TensorSpec>,
     metadata: formats::Metadata,
+    importance: Option<Importance>,
 }
 
 impl Plan {
@@ -135,7 +161,7 @@ impl Plan {
         let mut metadata = file.metadata.clone();
         metadata.insert("general.file_type", Value::U32(mix.file_type));
         metadata.insert("general.quantization_version", Value::U32(2));
-        Ok(Self { specs, metadata })
+        Ok(Self { specs, metadata, importance: None })
     }
 
     fn write(
@@ -155,7 +181,8 @@ impl Plan {
                 writer.append(bytes)?;
             } else {
                 let mut change = Change::default();
-                store_again((old, new), bytes, &mut |piece, before, after| {
+                let importance = self.importance.as_ref().and_then(|importance| importance.of(&old.name));
+                store_again((old, new), (bytes, importance), &mut |piece, before, after| {
                     change.add(before, after);
                     writer.append(piece)
                 })?;
@@ -216,9 +243,10 @@ fn parts(specs: &[TensorSpec], dialect: &Dialect, config: &Config) -> HashMap<St
 }
 
 /// Widens a tensor a few rows at a time and gives them away as they are to be stored, with the numbers before and after.
+/// How much the columns matter is `[K]`, or of a stack of matrices `[E, K]`.
 fn store_again(
     (entry, spec): (&TensorSpec, &TensorSpec),
-    bytes: &[u8],
+    (bytes, importance): (&[u8], Option<&[f32]>),
     give: &mut impl FnMut(&[u8], &[f32], &[f32]) -> Result<(), formats::Error>,
 ) -> Result<(), formats::Error> {
     let storage = |dtype| models::tensors::storage(dtype).expect("the plan was checked");
@@ -226,10 +254,17 @@ fn store_again(
     let row = entry.shape.last().copied().unwrap_or(1).max(1);
     let n_rows = entry.shape.iter().product::<usize>() / row;
     let row_bytes = bytes.len() / n_rows.max(1);
-    for rows in bytes.chunks(row_bytes.max(1) * (PIECE / row).max(1)) {
-        let before = old.widen(rows);
-        let stored = new.narrow(&before);
-        give(&stored, &before, &new.widen(&stored))?;
+    let n_matrices = importance.map_or(1, |importance| importance.len() / row).max(1);
+    for (matrix, bytes) in bytes.chunks((bytes.len() / n_matrices).max(1)).enumerate() {
+        let columns = importance.map(|importance| &importance[matrix * row..(matrix + 1) * row]);
+        for rows in bytes.chunks(row_bytes.max(1) * (PIECE / row).max(1)) {
+            let before = old.widen(rows);
+            let stored = match columns {
+                Some(columns) => new.narrow_weighed(&before, columns),
+                None => new.narrow(&before),
+            };
+            give(&stored, &before, &new.widen(&stored))?;
+        }
     }
     Ok(())
 }
@@ -289,4 +324,37 @@ fn diverge(old: &open::Source, new: &open::Source, text: &str) -> Result<Diverge
         let hint = "give a text with words to --text";
         Failure::new("no_data", "there is no text over which the models could be compared", hint)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use formats::Dtype;
+
+    /// Of a stack every matrix is stored with what its own columns say.
+    #[test]
+    fn a_stack_is_stored_matrix_by_matrix() {
+        let mut rng = base::Rng::new(3);
+        let values: Vec<f32> = (0..2 * 3 * 32).map(|_| rng.uniform() as f32 - 0.5).collect();
+        let importance: Vec<f32> = (0..2 * 32).map(|place| (1 + place % 5 * place) as f32).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let stored = |shape: &[usize], bytes: &[u8], importance: Option<&[f32]>| {
+            let spec = |dtype| TensorSpec { name: "stack".into(), dtype, shape: shape.to_vec() };
+            let mut all = Vec::new();
+            let (old, new) = (spec(Dtype::F32), spec(Dtype::Q4_0));
+            let mut give = |piece: &[u8], _: &[f32], _: &[f32]| {
+                all.extend_from_slice(piece);
+                Ok(())
+            };
+            store_again((&old, &new), (bytes, importance), &mut give).unwrap();
+            all
+        };
+        let whole = stored(&[2, 3, 32], &bytes, Some(&importance));
+        let alone = bytes.chunks(bytes.len() / 2).zip(importance.chunks(32));
+        let alone: Vec<u8> =
+            alone.flat_map(|(bytes, importance)| stored(&[3, 32], bytes, Some(importance))).collect();
+        assert_eq!(whole, alone);
+        assert_ne!(whole, stored(&[2, 3, 32], &bytes, Some(&importance[..32])));
+        assert_ne!(whole, stored(&[2, 3, 32], &bytes, None));
+    }
 }

@@ -83,7 +83,8 @@ fn a_folder_is_a_model_in_every_way() {
         assert_eq!(text(&home, name), expected, "{name}");
     }
     // In fewer bits, with the vocabulary in GGUF's words.
-    let job = Quantise { model: "copied".into(), mix: "Q8_0".into(), name: None, text: None };
+    let job =
+        Quantise { model: "copied".into(), mix: "Q8_0".into(), name: None, text: None, importance: None };
     match home.last(Job::Quantise(job)) {
         Ok(Event::Quantised(quantised)) => {
             assert_eq!(quantised.model, "copied:q8_0");

@@ -8,13 +8,12 @@
 //! their own package reads.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
-use super::search::{Group, Levels};
+use super::search::{self, Levels, NONE};
 use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
-use crate::product::{from_f16, to_f16};
 
 /// The type.
 pub static IQ4_NL: BlockType = BlockType::writable::<Block>();
@@ -68,16 +67,10 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let mut importance = [0.0; 32];
-        let group = Group::whole(weights, &mut importance);
-        let scale = to_f16(group.map_or(f32::NAN, Group::scale::<Uneven>));
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let (scale, values) = search::scaled::<Uneven>(weights, columns).unwrap_or((NONE, [0; 32]));
         put_half(block, 0, scale);
-        let mut values = [0.0; 32];
-        if let Some(group) = group {
-            group.levels::<Uneven>((from_f16(scale), 0.0), &mut values);
-        }
-        put_nibbles(&values.map(|value| code(value as i8)), &mut block[CODES..]);
+        put_nibbles(&values.map(code), &mut block[CODES..]);
     }
 }
 

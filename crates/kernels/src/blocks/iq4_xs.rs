@@ -73,8 +73,8 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Symmetric<8> = symmetric::<Uneven, Whole<-32, 31>, 8>(weights);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made: Symmetric<8> = symmetric::<Uneven, Whole<-32, 31>, 8>(weights, columns);
         block.fill(0);
         put_half(block, 0, made.scale);
         for (group, scale) in made.scales.iter().enumerate() {

@@ -12,7 +12,7 @@
 
 use super::bits::{nibbles, put_nibbles};
 use super::plain::not_finite;
-use super::{BlockType, Format, Part, Scales, Writable};
+use super::{BlockType, Format, Part, Scales, Writable, search};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 #[cfg(target_arch = "x86_64")]
@@ -63,7 +63,7 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
         if not_finite(weights).is_nan() {
             // There is no code for what is not a number: all weights become infinite.
             block[0] = 255;
@@ -74,7 +74,9 @@ impl Writable for Block {
         let usual = (largest.to_bits() >> 23) as u8;
         let usual = usual.saturating_sub(2);
         let tried = [usual, usual.saturating_sub(1), usual.saturating_add(1).min(254)];
-        let best = tried.into_iter().min_by(|a, b| error(weights, *a).total_cmp(&error(weights, *b)));
+        let relative = columns.map(|columns| Vec::from_iter(search::relative(columns)));
+        let error = |exponent: &u8| error(weights, relative.as_deref(), *exponent);
+        let best = tried.into_iter().min_by(|a, b| error(a).total_cmp(&error(b)));
         let exponent = best.expect("three were tried");
         let scale = half_scale(exponent);
         block[0] = exponent;
@@ -98,16 +100,19 @@ fn code(weight: f32, scale: f32) -> u8 {
     if code > 0 && weight < 0.0 { code | NEGATIVE } else { code }
 }
 
-/// The square error with this exponent, a weight counting as its own square plus the mean square.
-fn error(weights: &[f32], exponent: u8) -> f64 {
+/// The square error with this exponent, a weight counting as its own square plus the mean square; or as the root of
+/// that, times how much its column matters, relative to the mean.
+fn error(weights: &[f32], columns: Option<&[f32]>, exponent: u8) -> f64 {
     let scale = half_scale(exponent);
     let mean = weights.iter().map(|weight| f64::from(*weight).powi(2)).sum::<f64>() / weights.len() as f64;
-    let one = |weight: &f32| {
+    let one = |(place, weight): (usize, &f32)| {
         let level = f64::from(LEVELS[usize::from(code(*weight, scale))]);
         let weight = f64::from(*weight);
-        (mean + weight * weight) * (weight - level * f64::from(scale)).powi(2)
+        let square = mean + weight * weight;
+        let counts = columns.map_or(square, |columns| f64::from(columns[place]) * square.sqrt());
+        counts * (weight - level * f64::from(scale)).powi(2)
     };
-    weights.iter().map(one).sum()
+    weights.iter().enumerate().map(one).sum()
 }
 
 #[cfg(test)]

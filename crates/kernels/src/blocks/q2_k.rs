@@ -74,8 +74,8 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Affine<16> = affine::<Whole<0, 3>, Whole<0, 15>, 16>(weights);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made: Affine<16> = affine::<Whole<0, 3>, Whole<0, 15>, 16>(weights, columns);
         block.fill(0);
         put_half(block, SCALE, made.scale);
         put_half(block, MINIMUM, made.minimum);

@@ -85,8 +85,8 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Symmetric<16> = symmetric::<Whole<-4, 3>, Whole<-32, 31>, 16>(weights);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made: Symmetric<16> = symmetric::<Whole<-4, 3>, Whole<-32, 31>, 16>(weights, columns);
         block.fill(0);
         put_half(block, SCALE, made.scale);
         for (group, scale) in made.scales.iter().enumerate() {

@@ -8,6 +8,7 @@
 //! their own package reads and writes.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
+use super::search::Whole;
 use super::{BlockType, Format, Part, Scales, Writable, plain};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -80,8 +81,8 @@ impl straight::Plain for Block {
 const FOUR: i64 = 0x0004_0004_0004_0004;
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made = plain::scaled(weights, MIDDLE);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made = plain::scaled::<Whole<-8, 7>>(weights, columns);
         put_half(block, 0, made.scale);
         put_nibbles(&made.codes, &mut block[CODES..]);
     }

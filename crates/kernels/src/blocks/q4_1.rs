@@ -8,6 +8,7 @@
 //! their own package reads and writes.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
+use super::search::Whole;
 use super::{BlockType, Format, Part, Scales, Writable, plain};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_nibbles};
@@ -55,8 +56,8 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made = plain::lifted(weights, TOP);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made = plain::lifted::<Whole<0, 15>>(weights, columns);
         put_half(block, 0, made.scale);
         put_half(block, MINIMUM, made.minimum);
         put_nibbles(&made.codes, &mut block[CODES..]);

@@ -9,6 +9,7 @@
 //! their own package reads and writes.
 
 use super::bits::{flags, half, nibbles, put_flags, put_half, put_nibbles};
+use super::search::Whole;
 use super::{BlockType, Format, Part, Scales, Writable, plain};
 
 /// The type.
@@ -42,8 +43,8 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made = plain::scaled(weights, MIDDLE);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made = plain::scaled::<Whole<-16, 15>>(weights, columns);
         put_half(block, 0, made.scale);
         put_flags(made.codes.iter().map(|code| code >> 4 == 1), &mut block[FIFTH_BITS..]);
         put_nibbles(&made.codes, &mut block[CODES..]);

@@ -9,6 +9,7 @@
 //! their own package reads and writes.
 
 use super::bits::{flags, half, nibbles, put_flags, put_half, put_nibbles};
+use super::search::Whole;
 use super::{BlockType, Format, Part, Scales, Writable, plain};
 
 /// The type.
@@ -45,8 +46,8 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made = plain::lifted(weights, TOP);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made = plain::lifted::<Whole<0, 31>>(weights, columns);
         put_half(block, 0, made.scale);
         put_half(block, MINIMUM, made.minimum);
         put_flags(made.codes.iter().map(|code| code >> 4 == 1), &mut block[FIFTH_BITS..]);

@@ -80,8 +80,8 @@ impl Format for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Affine<8> = affine::<Whole<0, 31>, Whole<0, 63>, 8>(weights);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made: Affine<8> = affine::<Whole<0, 31>, Whole<0, 63>, 8>(weights, columns);
         block.fill(0);
         put_half(block, 0, made.scale);
         put_half(block, MINIMUM, made.minimum);

@@ -154,8 +154,8 @@ impl straight::Grouped for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
-        let made: Symmetric<16> = symmetric::<Whole<-32, 31>, Whole<-128, 127>, 16>(weights);
+    fn quantise(weights: &[f32], columns: Option<&[f32]>, block: &mut [u8]) {
+        let made: Symmetric<16> = symmetric::<Whole<-32, 31>, Whole<-128, 127>, 16>(weights, columns);
         block.fill(0);
         put_half(block, SCALE, made.scale);
         block[SCALES..SCALE].copy_from_slice(&made.scales.map(|scale| scale as u8));

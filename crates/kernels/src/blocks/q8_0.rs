@@ -110,7 +110,8 @@ impl straight::Plain for Block {
 }
 
 impl Writable for Block {
-    fn quantise(weights: &[f32], block: &mut [u8]) {
+    /// With 255 levels there is nothing to win by a search, whatever matters.
+    fn quantise(weights: &[f32], _columns: Option<&[f32]>, block: &mut [u8]) {
         let (scale, values) = block.split_at_mut(SCALE_BYTES);
         // NaN is lost in a maximum but not in a sum of products with zero, nor is infinity.
         let not_finite = weights.iter().fold(0.0, |sum, weight| sum + weight * 0.0);

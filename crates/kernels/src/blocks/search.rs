@@ -2,32 +2,40 @@
 //!
 //! Nearest is the least `Σ wᵢ (xᵢ - yᵢ)²` over the weights x and what their codes widen to, y, with
 //! `wᵢ = 1 + xᵢ² / σ²`, σ² being the mean square of the block: without knowing what a weight is multiplied with,
-//! every error counts, and that of a large weight more, because an input that matters tends to have large weights.
+//! every error counts, and that of a large weight more, because an input that matters tends to have large weights. Where
+//! it is known how much each column of the matrix matters, mᵢ, because what it is multiplied with was measured:
+//! `wᵢ = mᵢ · √(1 + xᵢ² / σ²)`, mᵢ taken relative to its mean over the block, see [`Group::whole`].
 //!
 //! One group of weights under one scale: a candidate scale gives each weight its nearest level; for those levels the
 //! best scale follows in closed form (least squares); the candidates are scales around that which puts the farthest
 //! weight on the outermost level, and from the best of them the two steps alternate. The types with two levels of
 //! scales build on that: [`symmetric`] where a group has a scale, [`affine`] where it has a minimum too.
 //!
-//! Not for importance measured on texts, and not for types that are written by plain rounding. Deterministic: sums
-//! run over sixteen lanes in one order. An own design; that scales are searched by weighted least squares is common
-//! knowledge of the GGML project and of the literature on quantisation (S. Lloyd, 1982, alternates the same way).
+//! Does not: measure what matters. Types that are written by plain rounding are searched only where that is known.
+//! Deterministic: sums run over sixteen lanes in one order. An own design; that scales are searched by weighted least
+//! squares, and that a measured importance counts times the root, is common knowledge of the GGML project and of the
+//! literature on quantisation (S. Lloyd, 1982, alternates the same way).
 
 mod affine;
 mod symmetric;
 
-pub(super) use affine::{Affine, affine};
+pub(super) use affine::{Affine, affine, lifted};
 pub(super) use symmetric::{Symmetric, symmetric};
 
-use super::plain::not_finite;
+use super::plain::{Lifted, not_finite};
+use crate::product::{from_f16, to_f16};
 
 /// Weights of a block in two levels of scales.
 const BLOCK: usize = 256;
 /// The bits of a half-precision number that is none: the scale of a block that no scale fits.
-const NONE: u16 = 0x7e00;
+pub(super) const NONE: u16 = 0x7e00;
 /// No type reaches beyond 2²⁸, a scale of 2¹⁶ with codes and scales of codes of 12 bits together; squares of
 /// squares of numbers up to here are still far from the end of f32.
 const BEYOND: f32 = 1e9;
+
+/// What a column counts that what was measured never reached, as a share of the mean: a text is never all that a
+/// model reads.
+const UNSEEN: f32 = 0.01;
 
 /// Candidate scales on each side of that which fits the farthest weight.
 const REACH: i32 = 8;
@@ -69,9 +77,9 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// The weights of a block, with room for what each counts. `None` where one is not finite or too large for
-    /// every type.
-    pub fn whole(weights: &'a [f32], importance: &'a mut [f32]) -> Option<Self> {
+    /// The weights of a block, how much their columns matter where that is known, and room for what each counts.
+    /// `None` where a weight is not finite or too large for every type. Columns none of which matter matter alike.
+    pub fn whole(weights: &'a [f32], columns: Option<&[f32]>, importance: &'a mut [f32]) -> Option<Self> {
         let squares: f32 = weights.iter().map(|weight| weight * weight).sum();
         let is_within = weights.iter().all(|weight| weight.abs() < BEYOND);
         if not_finite(weights).is_nan() || !is_within {
@@ -80,6 +88,10 @@ impl<'a> Group<'a> {
         let mean = squares / weights.len() as f32;
         let inverse = if mean > 0.0 { (1.0 / mean).min(f32::MAX) } else { 0.0 };
         importance.iter_mut().zip(weights).for_each(|(to, weight)| *to = 1.0 + weight * weight * inverse);
+        if let Some(columns) = columns {
+            let all = importance.iter_mut().zip(relative(columns));
+            all.for_each(|(to, column)| *to = column * to.sqrt());
+        }
         Some(Self { weights, importance })
     }
 
@@ -161,6 +173,24 @@ impl<'a> Group<'a> {
         }
         lanes.map(|lanes| lanes.iter().sum())
     }
+}
+
+/// How much columns of a block matter, relative to their mean; alike where none does.
+pub(super) fn relative(columns: &[f32]) -> impl Iterator<Item = f32> {
+    // In f64 the sum of numbers of f32 stays finite.
+    let mean = columns.iter().map(|column| f64::from(*column)).sum::<f64>() / columns.len() as f64;
+    let share = move |column: f32| if mean > 0.0 { (f64::from(column) / mean) as f32 } else { 1.0 };
+    columns.iter().map(move |column| share(*column) + UNSEEN)
+}
+
+/// One scale for 32 weights, as half-precision bits, and their levels; `None` as in [`Group::whole`].
+pub(super) fn scaled<L: Levels>(weights: &[f32], columns: Option<&[f32]>) -> Option<(u16, [i8; 32])> {
+    let mut importance = [0.0; 32];
+    let group = Group::whole(weights, columns, &mut importance)?;
+    let scale = to_f16(group.scale::<L>());
+    let mut levels = [0.0; 32];
+    group.levels::<L>((from_f16(scale), 0.0), &mut levels);
+    Some((scale, levels.map(|level| level as i8)))
 }
 
 /// A scale and how much of the weighted square sum it explains.

@@ -2,6 +2,7 @@
 
 mod error;
 pub(crate) mod reference;
+mod weighed;
 
 use super::*;
 use crate::check::{assert_same_bits, normal};

@@ -97,7 +97,7 @@ impl Rehearsal {
                 let logits = Tensor::<1>::from_floats(&logits[..], &self.device);
                 let logits = logits.reshape([n, sizes.n_experts]); // [R, E]
                 let routes = Routes::new(logits, sizes.n_chosen, config.blocks.weighing);
-                experts(read, &routes, rows, &|_, x, _| self.fed(x.dims()[0]))
+                experts(read, &routes, rows, &mut |_, x, _| self.fed(x.dims()[0]))
             }
         };
         let _ = sum + self.post_normed(fed); // [R, D]

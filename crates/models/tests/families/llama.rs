@@ -8,7 +8,7 @@ use ops::Rows;
 use ops::rope::Layout;
 
 use crate::files::{Named, as_gguf, as_gguf_stored, as_safetensors, as_safetensors_stored, llama_settings};
-use crate::reference::{MIN_QUIRK, Reference, check, check_quirk, gather};
+use crate::reference::{MIN_QUIRK, Reference, check, check_quirk, gather, largest_difference};
 use crate::run::{Conversation, Seen, devices, numbers, run_causal};
 use crate::seeded;
 use crate::table::{File, Subject, answers};
@@ -199,6 +199,31 @@ fn the_lens_on_the_last_layer_gives_the_emitted_logits() {
             let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert!(bits(&read) == bits(&emitted), "{case}, {rows:?}");
         }
+    }
+}
+
+/// Whoever measures what weights are multiplied with relies on it.
+#[test]
+fn the_probe_sees_what_products_take() {
+    let reference = open(CASES[0]);
+    let (_, seen) = run_causal(&as_hugging_face(&reference, &ops::device::cpu()), &reference.ids, 1);
+    for (input, weight, output) in [
+        ("attention.norm", "self_attn.v_proj", "attention.values"),
+        ("attention.mix", "self_attn.o_proj", "attention.output"),
+        ("feed_forward.inner", "mlp.down_proj", "feed_forward.output"),
+    ] {
+        let [input, output] = [input, output].map(|part| &seen.0[&format!("layers.1.{part}")]);
+        let name = format!("model.layers.1.{weight}.weight");
+        let tensors = weights(&reference, &LLAMA.hugging_face);
+        let weight = tensors.iter().find(|tensor| tensor.name == name).unwrap();
+        let width = weight.shape[1];
+        let product = |row: &[f32], weights: &[f32]| row.iter().zip(weights).map(|(a, b)| a * b).sum::<f32>();
+        let rows = input.chunks(width);
+        let expected: Vec<f32> = rows
+            .flat_map(|row| weight.values.chunks(width).map(move |weights| product(row, weights)))
+            .collect();
+        let difference = largest_difference(output, &expected);
+        assert!(difference < 1e-3, "{name}: {difference:.1e} away");
     }
 }
 

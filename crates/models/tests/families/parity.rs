@@ -17,7 +17,7 @@ use ops::rope::Layout;
 use crate::converted::{Conversion, Step, settings};
 use crate::files::{Named, Stored, as_gguf_stored, as_safetensors, as_safetensors_stored, stored};
 use crate::reference::{MIN_QUIRK, Reference, check, check_quirk};
-use crate::run::devices;
+use crate::run::{devices, run_causal};
 use crate::seeded;
 use crate::table::{File, Subject, answers};
 
@@ -357,6 +357,29 @@ fn every_layer_is_as_in_transformers() {
                 check(&reference, &decoder, &format!("{}, GGUF, {label}", case.fixture));
             }
         }
+    }
+}
+
+#[test]
+fn the_probe_sees_what_each_expert_takes() {
+    let cases: Vec<Case> = cases().into_iter().filter(|case| case.open().config.experts.is_some()).collect();
+    assert_eq!(cases.len(), 3);
+    for case in cases {
+        let reference = case.open();
+        let (sizes, n_tokens) = (reference.config.experts.unwrap(), reference.ids.len());
+        let [width, inner] = [reference.config.width, reference.config.feed_forward];
+        let decoder = case.load(&weights(&reference.file), reference.config.clone(), &ops::device::cpu());
+        let (_, seen) = run_causal(&decoder, &reference.ids, 1);
+        let all: Vec<&[f32]> = seen.0["layers.1.feed_forward.norm"].chunks(width).collect();
+        let mut n_rows = 0;
+        for expert in 0..sizes.n_experts {
+            let part = |part: &str| seen.0.get(&format!("layers.1.experts.{expert}.{part}"));
+            let (Some(input), Some(product)) = (part("input"), part("inner")) else { continue };
+            assert!(input.chunks(width).all(|row| all.contains(&row)), "{}: {expert}", case.fixture);
+            assert_eq!(product.len() / inner, input.len() / width, "{}: {expert}", case.fixture);
+            n_rows += input.len() / width;
+        }
+        assert_eq!(n_rows, n_tokens * sizes.n_chosen, "{}", case.fixture);
     }
 }
 

@@ -4,7 +4,7 @@
 //! give the best scale and minimum for those levels in closed form. Then as in [`super::symmetric`], with the nine
 //! pairs of whole numbers around each group's scale and minimum, and both scales of the block fitted together.
 
-use super::{ALTERNATIONS, BLOCK, Group, Levels, NONE, REACH, STRIDE, inverse};
+use super::{ALTERNATIONS, BLOCK, Group, Levels, Lifted, NONE, REACH, STRIDE, inverse};
 use crate::product::{from_f16, to_f16};
 
 /// What the block's scales put the largest scale and minimum on, counted from the greatest whole number.
@@ -22,12 +22,30 @@ pub struct Affine<const GROUPS: usize> {
     pub codes: [u8; BLOCK],
 }
 
+/// Searches the levels `L` (from 0) under a scale and above a minimum of any sign that stand nearest to 32 weights;
+/// `None` as in [`Group::whole`].
+pub fn lifted<L: Levels>(weights: &[f32], columns: Option<&[f32]>) -> Option<Lifted> {
+    let mut importance = [0.0; 32];
+    let group = Group::whole(weights, columns, &mut importance)?;
+    let greatest = weights.iter().fold(f32::NEG_INFINITY, |greatest, x| greatest.max(*x));
+    // Below the greatest weight every minimum is one below zero.
+    let below: [f32; 32] = std::array::from_fn(|place| weights[place] - greatest);
+    let (scale, minimum) = Group { weights: &below, ..group }.line::<L>();
+    let (scale, minimum) = (to_f16(scale), to_f16(greatest - minimum));
+    let mut levels = [0.0; 32];
+    group.levels::<L>((from_f16(scale), -from_f16(minimum)), &mut levels);
+    Some(Lifted { scale, minimum, codes: levels.map(|level| level as u8) })
+}
+
 /// Searches the levels `L` (from 0) under scales and minima among `S` (from 0) that stand nearest to 256 weights.
-pub fn affine<L: Levels, S: Levels, const GROUPS: usize>(weights: &[f32]) -> Affine<GROUPS> {
+pub fn affine<L: Levels, S: Levels, const GROUPS: usize>(
+    weights: &[f32],
+    columns: Option<&[f32]>,
+) -> Affine<GROUPS> {
     let mut importance = [0.0; BLOCK];
     let none = [0; GROUPS];
     let mut made = Affine { scale: NONE, minimum: NONE, scales: none, minima: none, codes: [0; BLOCK] };
-    let Some(block) = Group::whole(weights, &mut importance) else { return made };
+    let Some(block) = Group::whole(weights, columns, &mut importance) else { return made };
     let search = Search::<GROUPS> { groups: std::array::from_fn(|group| block.part(group, BLOCK / GROUPS)) };
     let best = search.best::<L, S>();
     (made.scale, made.minimum) = (best.scale, best.minimum);

@@ -18,10 +18,13 @@ pub struct Symmetric<const GROUPS: usize> {
 }
 
 /// Searches the levels `L` under scales among `S` that stand nearest to 256 weights.
-pub fn symmetric<L: Levels, S: Levels, const GROUPS: usize>(weights: &[f32]) -> Symmetric<GROUPS> {
+pub fn symmetric<L: Levels, S: Levels, const GROUPS: usize>(
+    weights: &[f32],
+    columns: Option<&[f32]>,
+) -> Symmetric<GROUPS> {
     let mut importance = [0.0; BLOCK];
     let mut made = Symmetric { scale: NONE, scales: [0; GROUPS], values: [0; BLOCK] };
-    let Some(block) = Group::whole(weights, &mut importance) else { return made };
+    let Some(block) = Group::whole(weights, columns, &mut importance) else { return made };
     let search = Search::<GROUPS> { groups: std::array::from_fn(|group| block.part(group, BLOCK / GROUPS)) };
     let best = search.best::<L, S>();
     made.scale = best.scale;

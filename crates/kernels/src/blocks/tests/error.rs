@@ -8,7 +8,7 @@ use crate::blocks::search::{Levels, Whole};
 use crate::product::{from_f16, to_f16};
 
 /// Sets of weights as models have them, by the formulas of `fixtures/blocks/make.py`.
-fn sets() -> [(&'static str, Vec<f32>); 5] {
+pub(super) fn sets() -> [(&'static str, Vec<f32>); 5] {
     let bell = |index: u32| {
         let [a, b, c, d] = [0, 1, 2, 3].map(|k| uniform(4 * index + k));
         (a + b) + (c + d)
@@ -40,9 +40,18 @@ fn errors(weights: &[f32], found: &[f32], n_weights: usize) -> [f64; 2] {
 }
 
 /// Makes blocks of weights and widens them again.
-fn there_and_back(kind: &BlockType, weights: &[f32]) -> Vec<f32> {
+pub(super) fn there_and_back(kind: &BlockType, weights: &[f32]) -> Vec<f32> {
+    back_again(kind, weights, |blocks| kind.quantise(weights, blocks))
+}
+
+/// Makes blocks of rows of weights whose columns matter more and less, and widens them again.
+pub(super) fn weighed_and_back(kind: &BlockType, weights: &[f32], importance: &[f32]) -> Vec<f32> {
+    back_again(kind, weights, |blocks| kind.quantise_weighed(weights, importance, blocks))
+}
+
+fn back_again(kind: &BlockType, weights: &[f32], make: impl FnOnce(&mut [u8])) -> Vec<f32> {
     let (mut blocks, mut back) = (vec![0; kind.size_bytes(weights.len()).unwrap()], vec![9.0; weights.len()]);
-    kind.quantise(weights, &mut blocks);
+    make(&mut blocks);
     kind.dequantise(&blocks, &mut back);
     back
 }
@@ -137,29 +146,37 @@ fn a_search_comes_nearer_than_ggml() {
 #[test]
 fn odd_weights_have_honest_blocks() {
     for kind in TYPES.iter().filter(|kind| kind.is_writable()) {
-        let n = kind.n_weights;
-        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let mut weights = vec![1.0; 2 * n];
-            weights[n + 5] = wrong;
-            let back = there_and_back(kind, &weights);
-            assert!(back[..n].iter().all(|x| (x - 1.0).abs() < 0.1), "{kind:?}: {back:?}");
-            assert!(back[n..].iter().all(|x| !x.is_finite()), "{kind:?} {wrong}: {back:?}");
-        }
-        for small in [0.0, -0.0, 1e-40, -1e-40, 1e-20, -1e-12] {
-            let back = there_and_back(kind, &vec![small; n]);
-            assert!(back.iter().all(|x| x.abs() <= 2.0 * small.abs()), "{kind:?} {small:e}: {back:?}");
-        }
-        for same in [3.0, -3.0, 1e-3, -1e-3, 400.0] {
-            let back = there_and_back(kind, &vec![same; n]);
-            // A type of few bits has minima of few bits as well.
-            let bound = 0.07f32 * same.abs();
-            assert!(back.iter().all(|x| (x - same).abs() <= bound), "{kind:?} {same}: {back:?}");
-        }
-        for huge in [1e6, 3e20, f32::MAX, f32::MIN] {
-            let weights: Vec<f32> = (0..n).map(|place| if place % 3 == 0 { huge } else { 1.0 }).collect();
-            let back = there_and_back(kind, &weights);
-            let is_near = |(x, back): (&f32, &f32)| !back.is_finite() || (x - back).abs() < 0.2 * huge.abs();
-            assert!(weights.iter().zip(&back).all(is_near), "{kind:?} {huge:e}: {back:?}");
-        }
+        check_odd_weights(kind, there_and_back);
+        check_odd_weights(kind, |kind, weights| {
+            let importance: Vec<f32> = (0..weights.len()).map(|place| (1 + place % 3) as f32).collect();
+            weighed_and_back(kind, weights, &importance)
+        });
+    }
+}
+
+fn check_odd_weights(kind: &BlockType, there_and_back: fn(&BlockType, &[f32]) -> Vec<f32>) {
+    let n = kind.n_weights;
+    for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut weights = vec![1.0; 2 * n];
+        weights[n + 5] = wrong;
+        let back = there_and_back(kind, &weights);
+        assert!(back[..n].iter().all(|x| (x - 1.0).abs() < 0.1), "{kind:?}: {back:?}");
+        assert!(back[n..].iter().all(|x| !x.is_finite()), "{kind:?} {wrong}: {back:?}");
+    }
+    for small in [0.0, -0.0, 1e-40, -1e-40, 1e-20, -1e-12] {
+        let back = there_and_back(kind, &vec![small; n]);
+        assert!(back.iter().all(|x| x.abs() <= 2.0 * small.abs()), "{kind:?} {small:e}: {back:?}");
+    }
+    for same in [3.0, -3.0, 1e-3, -1e-3, 400.0] {
+        let back = there_and_back(kind, &vec![same; n]);
+        // A type of few bits has minima of few bits as well.
+        let bound = 0.07f32 * same.abs();
+        assert!(back.iter().all(|x| (x - same).abs() <= bound), "{kind:?} {same}: {back:?}");
+    }
+    for huge in [1e6, 3e20, f32::MAX, f32::MIN] {
+        let weights: Vec<f32> = (0..n).map(|place| if place % 3 == 0 { huge } else { 1.0 }).collect();
+        let back = there_and_back(kind, &weights);
+        let is_near = |(x, back): (&f32, &f32)| !back.is_finite() || (x - back).abs() < 0.2 * huge.abs();
+        assert!(weights.iter().zip(&back).all(is_near), "{kind:?} {huge:e}: {back:?}");
     }
 }
