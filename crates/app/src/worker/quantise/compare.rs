@@ -8,7 +8,7 @@ use crate::event::quantise::Divergence;
 /// Tokens that are computed together; each such window begins anew.
 const WINDOW: usize = 256;
 /// Tokens that are compared at most.
-const MOST_TOKENS: usize = 2048;
+const MOST_TOKENS: usize = 10_240;
 
 /// Sums over tokens.
 #[derive(Default)]
