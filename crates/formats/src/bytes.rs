@@ -66,6 +66,14 @@ impl FileBytes {
         }
     }
 
+    /// Reads a mapped file once into memory of large pages, on so many threads, for what goes through it again and again;
+    /// views that are made from then on are of that memory. Where that cannot be, the file stays mapped.
+    pub fn hold(&self, n_threads: usize) {
+        if let Owner::Mapped(mapped) = &self.owner {
+            mapped.hold(n_threads);
+        }
+    }
+
     /// How many bytes there are.
     pub fn size_bytes(&self) -> u64 {
         self.as_slice().len() as u64

@@ -1,6 +1,7 @@
 //! A file that the operating system shows as memory: read only, loaded page by page when it is touched.
 //!
-//! The one home of `unsafe` in this crate. Not for files that are being written.
+//! What is read again and again can be held: read once into memory of large pages, which a processor goes through a
+//! third faster than a file's pages of 4 kB. The one home of `unsafe` in this crate. Not for files that are being written.
 //!
 //! What happens when somebody changes the file meanwhile: overwritten bytes show up as other weights, and a
 //! file that was cut makes the system send SIGBUS on the first touch behind its new end. Both are outside what
@@ -8,16 +9,19 @@
 //! (which leaves the mapped file as it was), and a job calls [`Mapped::check_unchanged`] before it begins.
 
 use std::fs::{File, Metadata};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 
 use crate::error::Error;
 
 /// A read-only mapping of a whole file.
 pub struct Mapped {
     map: Option<Mmap>,
+    /// The bytes in memory of large pages, once they are held.
+    held: OnceLock<Mmap>,
     file: File,
     opened: Metadata,
     label: Arc<str>,
@@ -40,12 +44,50 @@ impl Mapped {
             return Err(Error::NotAFile { file: label.clone() });
         }
         let map = if opened.len() == 0 { None } else { Some(map_file(&file).map_err(io)?) };
-        Ok(Self { map, file, opened, label })
+        Ok(Self { map, held: OnceLock::new(), file, opened, label })
     }
 
     /// All bytes of the file as it was when it was opened.
     pub fn as_slice(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or_default()
+        self.held.get().or(self.map.as_ref()).map_or(&[], |map| map)
+    }
+
+    /// Reads all of the file into memory of large pages, on so many threads; from then on [`Mapped::as_slice`] is that
+    /// memory, and what stood before stays where it was. Whether it is so: where the system does not give such memory, or
+    /// the file cannot be read, nothing changes.
+    pub fn hold(&self, n_threads: usize) -> bool {
+        let is_held = || self.held.get().is_some();
+        if is_held() || self.map.is_none() {
+            return is_held();
+        }
+        // Where two do it at once, one of them did it for nothing.
+        self.read(n_threads.max(1)).is_ok_and(|memory| self.held.set(memory).is_ok()) || is_held()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read(&self, n_threads: usize) -> io::Result<Mmap> {
+        use std::os::unix::fs::FileExt;
+        /// A large page.
+        const PAGE: usize = 2 << 20;
+        let length = self.as_slice().len();
+        let mut memory = MmapOptions::new().len(length).map_anon()?;
+        memory.advise(memmap2::Advice::HugePage)?;
+        let piece = length.div_ceil(n_threads).next_multiple_of(PAGE);
+        std::thread::scope(|scope| {
+            let pieces = memory.chunks_mut(piece).enumerate();
+            let read = |(index, to): (usize, &mut [u8])| self.file.read_exact_at(to, (index * piece) as u64);
+            let readers: Vec<_> = pieces.map(|piece| scope.spawn(move || read(piece))).collect();
+            readers.into_iter().try_for_each(|reader| match reader.join() {
+                Ok(read) => read,
+                Err(_) => Err(io::ErrorKind::Other.into()),
+            })
+        })?;
+        memory.make_read_only()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read(&self, _n_threads: usize) -> io::Result<Mmap> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Whether length and time of change are still those of the moment when it was opened.
@@ -62,7 +104,7 @@ impl Mapped {
 }
 
 #[allow(unsafe_code)]
-fn map_file(file: &File) -> std::io::Result<Mmap> {
+fn map_file(file: &File) -> io::Result<Mmap> {
     // SAFETY: the mapping is private to reads and lives as long as the slices that borrow it. That nobody cuts
     // or rewrites the file meanwhile is upheld by whoever owns the folder; the store writes models once and
     // replaces them only by rename. What follows when a stranger does it is described at the top of this file.
@@ -91,6 +133,26 @@ mod tests {
         file.write_all(b"more").unwrap();
         assert!(matches!(mapped.check_unchanged(), Err(Error::Changed { .. })));
         assert_eq!(mapped.as_slice(), b"weights");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_held_is_the_same_and_outlives_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        let bytes: Vec<u8> = (0..5_000_001u32).map(|place| (place * 7 / 3) as u8).collect();
+        for n_threads in [0, 1, 2, 7] {
+            std::fs::write(&path, &bytes).unwrap();
+            let mapped = open(&path).unwrap();
+            let before = mapped.as_slice();
+            assert!(mapped.hold(n_threads) && mapped.hold(n_threads));
+            assert!(mapped.as_slice() == bytes && before.as_ptr() != mapped.as_slice().as_ptr());
+            File::options().write(true).open(&path).unwrap().set_len(3).unwrap();
+            assert!(mapped.as_slice() == bytes);
+            let cut = open(&path).unwrap();
+            std::fs::write(&path, b"").unwrap();
+            assert!(!cut.hold(n_threads) && !open(&path).unwrap().hold(n_threads));
+        }
     }
 
     #[test]

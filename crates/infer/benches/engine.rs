@@ -76,6 +76,7 @@ fn main() {
 
 fn engine(path: &Path) -> Engine<LocalModel> {
     let file = FileBytes::open(path).expect("the model's file can be opened");
+    file.hold(pool::active_threads());
     let file = gguf::read(&file).expect("a GGUF file");
     let decoder = models::load(&file, &ops::device::cpu()).expect("a model of a known family");
     Engine::new(LocalModel::new(decoder, CACHE_BYTES), Limits::default())

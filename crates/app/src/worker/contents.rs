@@ -2,7 +2,7 @@
 //!
 //! Everything that computes with a model or shows it asks here; nothing else asks which form the files have.
 
-use formats::TensorFile;
+use formats::{FileBytes, TensorFile};
 use models::encoder::Encoder;
 use models::{Config, Decoder, Dialect, Family};
 use ops::device::Device;
@@ -11,9 +11,13 @@ use text::Tokenizer;
 
 use super::dialogue::{Dialogue, Sayings};
 use super::folder::Folder;
+use super::measure::memory;
 use super::open::{Files, Source};
 use super::{loaded, vocabulary};
 use crate::Failure;
+
+/// Weights of fewer bytes stay where the file shows them.
+const HELD_BYTES: u64 = 64 << 20;
 
 /// What the files of a model hold.
 pub(crate) struct Contents<'a> {
@@ -128,7 +132,19 @@ impl<'a> Contents<'a> {
     /// Weights that are missing, of other shapes, or stored in a way that is not known.
     pub fn decoder(&self, device: &Device) -> Result<Decoder, Failure> {
         let (family, config) = self.decoder_sizes()?;
+        self.hold(device);
         Ok(Decoder::load(&self.tensors, config, self.dialect(family), device)?)
+    }
+
+    /// Reads the weights into large pages where there are such and it leaves a third of the memory that is available: every
+    /// token goes through all of them.
+    fn hold(&self, device: &Device) {
+        let n_bytes: u64 = self.tensors.parts().iter().map(FileBytes::size_bytes).sum();
+        let has_room = memory::available().is_some_and(|available| n_bytes / 2 * 3 <= available);
+        if ops::device::is_cpu(device) && n_bytes >= HELD_BYTES && has_room && memory::has_large_pages() {
+            let n_threads = kernels::pool::active_threads();
+            self.tensors.parts().iter().for_each(|part| part.hold(n_threads));
+        }
     }
 
     /// The encoder, ready to compute.

@@ -4,7 +4,7 @@ mod bench;
 mod edits;
 mod fit;
 mod machine;
-mod memory;
+pub(super) mod memory;
 mod products;
 mod subject;
 mod work;

@@ -7,6 +7,13 @@ pub(crate) fn available() -> Option<u64> {
     kibibytes("/proc/meminfo", "MemAvailable:")
 }
 
+/// Whether the system gives large pages to those who ask.
+pub(crate) fn has_large_pages() -> bool {
+    // Source: the kernel's documentation of transparent huge pages.
+    let said = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    said.is_ok_and(|said| !said.contains("[never]"))
+}
+
 /// Bytes that this program holds now.
 pub(crate) fn held() -> Option<u64> {
     kibibytes("/proc/self/status", "VmRSS:")
