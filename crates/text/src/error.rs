@@ -117,7 +117,7 @@ pub enum Error {
         /// What is wrong there.
         reason: &'static str,
     },
-    /// A `vocab.json` or a `tokenizer_config.json` cannot be read.
+    /// A `vocab.json`, a `tekken.json` or a `tokenizer_config.json` cannot be read.
     #[error("{file}: {reason}")]
     BadVocabularyJson {
         /// What kind of file it is.

@@ -20,6 +20,7 @@ pub static TARGETS: &[Target] = &[
     ("text_vocabulary", vocabulary),
     ("text_sentencepiece", sentencepiece),
     ("text_tiktoken", tiktoken),
+    ("text_tekken", tekken),
     ("text_vocabulary_files", vocabulary_files),
     ("text_compiled", compiled),
     ("text_template", template),
@@ -83,6 +84,15 @@ fn tiktoken(bytes: &[u8]) {
     let name = String::from_utf8_lossy(&bytes[..end]);
     let parts = VocabularyParts::from_tiktoken(&bytes[end..], &name);
     if let Ok(tokenizer) = parts.and_then(Tokenizer::from_parts) {
+        exercise(&tokenizer);
+    }
+}
+
+/// The bytes are a `tekken.json`.
+fn tekken(bytes: &[u8]) {
+    let parts = VocabularyParts::from_tekken(bytes);
+    if let Ok(tokenizer) = parts.and_then(VocabularyParts::with_listed_merges).and_then(Tokenizer::from_parts)
+    {
         exercise(&tokenizer);
     }
 }

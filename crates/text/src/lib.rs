@@ -2,9 +2,9 @@
 //!
 //! A [`Tokenizer`] comes from plain vocabulary values ([`VocabularyParts`], which is what a GGUF file carries)
 //! or from a Hugging Face `tokenizer.json`. [`VocabularyParts`] are also read from SentencePiece's `tokenizer.model`
-//! ([`VocabularyParts::from_sentencepiece`]), tiktoken files ([`VocabularyParts::from_tiktoken`]), `vocab.json` with
-//! `merges.txt` ([`VocabularyParts::from_vocab_json`]) and `vocab.txt` ([`VocabularyParts::from_vocab_txt`]), each with
-//! what a `tokenizer_config.json` adds ([`VocabularyParts::with_tokenizer_config`]). [`Tokenizer::to_compiled`] gives
+//! ([`VocabularyParts::from_sentencepiece`]), tiktoken files ([`VocabularyParts::from_tiktoken`]), Mistral's `tekken.json`
+//! ([`VocabularyParts::from_tekken`]), `vocab.json` with `merges.txt` ([`VocabularyParts::from_vocab_json`]) and
+//! `vocab.txt` ([`VocabularyParts::from_vocab_txt`]), each with what a `tokenizer_config.json` adds ([`VocabularyParts::with_tokenizer_config`]). [`Tokenizer::to_compiled`] gives
 //! bytes for a cache from which [`Tokenizer::from_compiled`] opens the same tokenizer in a few milliseconds: the caller
 //! keeps them by a digest of the source, and compiles again when they are damaged or older. A [`Detokenizer`] turns ids back into text as they stream and never
 //! splits a character. A [`ChatTemplate`] renders a conversation inside a sandbox and marks which text is the

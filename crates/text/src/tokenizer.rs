@@ -27,6 +27,7 @@ mod compiled;
 mod json;
 mod json_native;
 mod json_parts;
+mod listed_merges;
 mod merge;
 mod merge_table;
 mod normalizer;
@@ -37,6 +38,7 @@ mod sentencepiece;
 mod special;
 mod spm;
 mod strings;
+mod tekken;
 mod tiktoken;
 mod unigram;
 mod vocabulary_files;
@@ -145,12 +147,7 @@ impl Tokenizer {
         let model = model(&parts, &types)?;
         let bos = if is_bert { parts.cls.or(parts.bos) } else { parts.bos };
         let eos = if is_bert { parts.sep.or(parts.eos) } else { parts.eos };
-        let adds = match &model {
-            Model::ByteBpe(model) => model.adds(),
-            Model::Spm(_) | Model::Json(_) => Adds::Begin,
-            Model::WordPiece(_) => Adds::BeginAndEnd,
-            Model::Unigram(_) => Adds::End,
-        };
+        let adds = adds(&parts)?;
         let mut is_end: Vec<bool> = types.iter().zip(&parts.tokens).map(is_named_end).collect();
         for end in parts.ends.iter().chain(&eos) {
             is_end[end.index()] = true;
@@ -405,6 +402,16 @@ fn first_space(parts: &VocabularyParts) -> FirstSpace {
         true => FirstSpace::Added,
         false => FirstSpace::Own,
     }
+}
+
+/// What a prompt gets where a vocabulary does not say it.
+fn adds(parts: &VocabularyParts) -> Result<Adds, Error> {
+    Ok(match parts.kind {
+        VocabularyKind::ByteBpe => pretokenizer::find(&parts.pre_tokenizer)?.adds,
+        VocabularyKind::Spm => Adds::Begin,
+        VocabularyKind::WordPiece => Adds::BeginAndEnd,
+        VocabularyKind::Unigram => Adds::End,
+    })
 }
 
 fn model(parts: &VocabularyParts, types: &[TokenType]) -> Result<Model, Error> {

@@ -33,6 +33,35 @@ fn ids_are_those_of_the_library() {
     }
 }
 
+/// What no `tokenizer.json` can say is left out: which space stands behind an added token, that the text of a control
+/// token is nothing to the likeliest segmentation, and a map of several letters at once.
+#[test]
+fn what_is_written_as_json_gives_the_same_ids() {
+    let cases: Value = serde_json::from_slice(&fixture("cases.json")).unwrap();
+    let texts: Vec<String> = serde_json::from_value(cases["texts"].clone()).unwrap();
+    for name in cases["models"].as_object().unwrap().keys() {
+        let parts = VocabularyParts::from_sentencepiece(&fixture(&format!("{name}.model"))).unwrap();
+        let json = parts.to_tokenizer_json().unwrap().unwrap().to_string();
+        let (is_unigram, n_tokens) = (parts.kind == VocabularyKind::Unigram, parts.tokens.len());
+        let (own, read) =
+            (Tokenizer::from_parts(parts).unwrap(), Tokenizer::from_json(json.as_bytes()).unwrap());
+        assert_eq!((read.len(), read.bos().is_some()), (n_tokens, own.bos().is_some() && own.add_bos()));
+        let ids = |tokenizer: &Tokenizer, text| tokenizer.encode(text, Special::Plain).unwrap();
+        let is_said = |text: &&String| {
+            let is_map = name == "unigram-rules" && text.contains("...");
+            !text.contains("<tool>") && !(is_unigram && text.contains("<s>")) && !is_map
+        };
+        let said: Vec<&String> = texts.iter().filter(is_said).collect();
+        assert!(said.len() > 60);
+        let others: Vec<&&String> = said.iter().filter(|text| ids(&own, text) != ids(&read, text)).collect();
+        assert!(others.is_empty(), "{name}: {} of {}: {others:?}", others.len(), said.len());
+        for text in said.iter().filter(|text| !text.starts_with(' ')) {
+            let ids = ids(&own, text);
+            assert_eq!(read.decode(&ids), own.decode(&ids), "{name} {text:?}");
+        }
+    }
+}
+
 #[test]
 fn a_file_cut_or_changed_anywhere_is_an_error_or_a_vocabulary() {
     let file = fixture("bpe-unknown.model");

@@ -45,6 +45,25 @@ fn the_reference_cases_of_five_vocabularies() {
 }
 
 #[test]
+fn written_as_json_a_vocabulary_gives_the_same_ids() {
+    for name in NAMES {
+        let test = "written_as_json_a_vocabulary_gives_the_same_ids";
+        let file = format!("tokenizer/ggml-vocab/ggml-vocab-{name}.gguf");
+        let Some(path) = shared(test, &file) else { return };
+        let parts = gguf::vocabulary(&path);
+        let json = parts.to_tokenizer_json().unwrap().unwrap().to_string();
+        let (own, read) =
+            (Tokenizer::from_parts(parts).unwrap(), Tokenizer::from_json(json.as_bytes()).unwrap());
+        let texts = std::fs::read_to_string(format!("{}.inp", path.display())).unwrap();
+        for text in texts.split("\n__ggml_vocab_test__\n") {
+            let ids = own.encode(text, Special::Plain).unwrap();
+            assert_eq!(read.encode(text, Special::Plain).unwrap(), ids, "{name} {text:?}");
+        }
+        assert_eq!((own.len(), own.add_bos(), own.add_eos()), (read.len(), read.add_bos(), read.add_eos()));
+    }
+}
+
+#[test]
 fn decoding_gives_the_text_back_and_streaming_gives_the_same() {
     for name in ["gpt-2", "llama-spm", "falcon", "phi-3"] {
         let Some(tokenizer) = load("decoding_gives_the_text_back_and_streaming_gives_the_same", name) else {

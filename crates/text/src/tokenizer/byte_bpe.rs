@@ -15,7 +15,7 @@ use super::merge::{Symbol, merge};
 use super::merge_table::MergeTable;
 use super::normalizer::plain_spaces;
 use super::parts::TokenType;
-use super::pretokenizer::{self, Adds, Letters, PreTokenizer};
+use super::pretokenizer::{self, Letters, PreTokenizer};
 use super::strings::Lookup;
 use crate::{Error, VocabularyParts};
 
@@ -106,11 +106,6 @@ impl ByteBpe {
     /// Whether any text can be written.
     pub fn knows_every_byte(&self) -> bool {
         self.bytes.iter().all(Option::is_some)
-    }
-
-    /// What a prompt gets where the file says nothing.
-    pub fn adds(&self) -> Adds {
-        self.pre_tokenizer.adds
     }
 
     /// Appends the tokens of one run of text between special tokens.

@@ -8,6 +8,7 @@ use base::TokenId;
 
 use super::byte_bpe::letter_of;
 use super::parts::{MAX_GAP, MAX_TOKEN_BYTES, MAX_TOKENS};
+use super::pretokenizer::{self, PreTokenizer};
 use crate::{Error, TokenType, VocabularyKind, VocabularyParts};
 
 impl VocabularyParts {
@@ -18,10 +19,7 @@ impl VocabularyParts {
     /// # Errors
     /// [`Error::BadVocabularyLine`] with the line; [`Error::UnknownPreTokenizer`]; [`Error::TooMany`].
     pub fn from_tiktoken(file: &[u8], pre_tokenizer: &str) -> Result<Self, Error> {
-        let row = match super::pretokenizer::find_by_regexes(&[pre_tokenizer]) {
-            Some(row) => row,
-            None => super::pretokenizer::find(pre_tokenizer)?,
-        };
+        let row = row_of(pre_tokenizer)?;
         let mut tokens: Vec<Option<String>> = Vec::new();
         for (line, text) in (1..).zip(file.split(|byte| *byte == b'\n')) {
             let text = text.trim_ascii();
@@ -57,6 +55,21 @@ impl VocabularyParts {
         let pre_tokenizer = row.name.into();
         Ok(Self { token_types, pre_tokenizer, ..Self::new(VocabularyKind::ByteBpe, named.collect()) })
     }
+
+    /// Whether a file begins as tiktoken files do: Llama 3 and GLM 4 call theirs `tokenizer.model`, as SentencePiece calls
+    /// its own.
+    pub fn looks_like_tiktoken(file: &[u8]) -> bool {
+        let line = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        line.len() <= 2 * MAX_TOKEN_BYTES && entry(line.trim_ascii_end()).is_ok()
+    }
+}
+
+/// The cut that a name, or the pattern of a known one to the letter, stands for.
+pub(super) fn row_of(pre_tokenizer: &str) -> Result<&'static PreTokenizer, Error> {
+    match pretokenizer::find_by_regexes(&[pre_tokenizer]) {
+        Some(row) => Ok(row),
+        None => pretokenizer::find(pre_tokenizer),
+    }
 }
 
 /// The number and the token of one line; the token in GPT-2's letters.
@@ -75,7 +88,7 @@ fn entry(line: &[u8]) -> Result<(usize, String), &'static str> {
 }
 
 /// The bytes of a text in base 64, padded or not.
-fn base_64(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn base_64(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut n_bits) = (0u32, 0);
@@ -99,6 +112,21 @@ fn base_64(text: &[u8]) -> Option<Vec<u8>> {
     (n_bits < 6 && bits & ((1 << n_bits) - 1) == 0).then_some(bytes)
 }
 
+/// Bytes in base 64, padded.
+pub(super) fn to_base_64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
+            text.push(if at <= chunk.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +143,10 @@ mod tests {
         check("Zm9v", Some(b"foo"));
         check("Zm9vYmE", Some(b"fooba"));
         check("//79", Some(&[0xFF, 0xFE, 0xFD]));
+        for bytes in [&b""[..], b"f", b"fo", b"foo", b"foob", &[0xFF, 0, 0x7F, 0x80]] {
+            check(&to_base_64(bytes), Some(bytes));
+        }
+        assert_eq!(to_base_64(b"fo"), "Zm8=");
         check("Z", None);
         check("Zh==", None);
         check("Zm9v Zg==", None);
@@ -136,6 +168,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_told_from_sentencepieces_by_its_first_line() {
+        let check = |file: &[u8], expected: bool| {
+            assert_eq!(VocabularyParts::looks_like_tiktoken(file), expected, "{file:?}");
+        };
+        check(b"IQ== 0\nIg== 1", true);
+        check(b"IQ== 0\r\n", true);
+        check(b"IQ== 0", true);
+        check(b"", false);
+        check(b"\nIQ== 0", false);
+        check(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02", false);
+        check(&[b'A'; 20_000], false);
+    }
+
+    #[test]
     fn a_bad_line_is_named() {
         let check = |file: &str, expected: &str| {
             let error = VocabularyParts::from_tiktoken(file.as_bytes(), "qwen2").unwrap_err();
@@ -146,6 +192,7 @@ mod tests {
         check("Y* 0", "tiktoken file: line 1: the token is not written in base 64");
         check("= 0", "tiktoken file: line 1: the token is empty");
         check("YQ== 0\nYg== 0", "tiktoken file: line 2: its number stands on an earlier line too");
+        check("YQ== 0\nYg== 4098", "vocabulary: the id of a token is 4098, but there are only 1 tokens");
         check("YQ== 4294967295", "vocabulary: tokens has 4294967295 entries, the limit is 2097152");
         let error = VocabularyParts::from_tiktoken(b"", "cl100k_bas").unwrap_err().to_string();
         assert!(error.contains("cl100k_base"), "{error}");

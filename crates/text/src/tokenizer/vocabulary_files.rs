@@ -189,7 +189,7 @@ struct Added {
     special: bool,
 }
 
-fn json<'a, T: Deserialize<'a>>(file: &'static str, bytes: &'a [u8]) -> Result<T, Error> {
+pub(super) fn json<'a, T: Deserialize<'a>>(file: &'static str, bytes: &'a [u8]) -> Result<T, Error> {
     limit(file, bytes)?;
     serde_json::from_slice(bytes).map_err(|error| bad(file, error.to_string()))
 }
@@ -211,7 +211,7 @@ fn limit(file: &'static str, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn bad(file: &'static str, reason: String) -> Error {
+pub(super) fn bad(file: &'static str, reason: String) -> Error {
     Error::BadVocabularyJson { file, reason: reason.chars().take(300).collect() }
 }
 

@@ -1,25 +1,57 @@
-//! A byte-level vocabulary as a `tokenizer.json`, for programs that read that.
+//! A vocabulary as a `tokenizer.json`, for programs that read that.
 //!
-//! Not for SentencePiece and WordPiece vocabularies. Source: the serialised form of the `tokenizers` library, as the
+//! What no such file can say: SentencePiece's merging puts a space before a text behind a control token and none behind an
+//! added one, while a file does both or neither; here it does both. Letters that are mapped by a table are mapped as the
+//! library `tokenizers` does it, letter group by letter group. Source: the serialised form of that library, as the
 //! `tokenizer.json` of published models show it.
+
+mod sentencepiece;
+mod word_pieces;
 
 use serde_json::{Value, json};
 
-use super::pretokenizer;
+use super::pretokenizer::{self, Adds};
 use crate::{Error, TokenType, VocabularyKind, VocabularyParts};
 
+/// What differs between the kinds of vocabularies.
+struct Pipeline {
+    normalizer: Value,
+    pre_tokenizer: Value,
+    decoder: Value,
+    model: Value,
+}
+
 impl VocabularyParts {
-    /// This vocabulary as a `tokenizer.json`; `None` when it is not byte-level or has no list of merges.
+    /// This vocabulary as a `tokenizer.json`; `None` when it is byte-level and has no list of merges
+    /// ([`VocabularyParts::with_listed_merges`] makes one), or its letters stand for themselves.
     ///
     /// # Errors
     /// [`Error::UnknownPreTokenizer`], or the field that does not fit the others.
     pub fn to_tokenizer_json(&self) -> Result<Option<Value>, Error> {
-        if self.kind != VocabularyKind::ByteBpe {
-            return Ok(None);
-        }
-        let cut = pretokenizer::find(&self.pre_tokenizer)?;
         super::parts::validate(self)?;
         let types = super::parts::token_types(self);
+        let pipeline = match self.kind {
+            VocabularyKind::ByteBpe => self.byte_level(&types)?,
+            VocabularyKind::Spm => Some(sentencepiece::merging(self, &types)?),
+            VocabularyKind::Unigram => Some(sentencepiece::unigram(self, &types)),
+            VocabularyKind::WordPiece => Some(word_pieces::pipeline(self, &types)),
+        };
+        let Some(Pipeline { normalizer, pre_tokenizer, decoder, model }) = pipeline else { return Ok(None) };
+        Ok(Some(json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": self.added_tokens(&types),
+            "normalizer": normalizer,
+            "pre_tokenizer": pre_tokenizer,
+            "post_processor": self.post_processor()?,
+            "decoder": decoder,
+            "model": model,
+        })))
+    }
+
+    fn byte_level(&self, types: &[TokenType]) -> Result<Option<Pipeline>, Error> {
+        let cut = pretokenizer::find(&self.pre_tokenizer)?;
         let merges_by_number = self.merges.is_empty()
             && types
                 .iter()
@@ -36,16 +68,11 @@ impl VocabularyParts {
         let vocabulary: serde_json::Map<String, Value> =
             self.tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
         let merges: Vec<Vec<&str>> = self.merges.iter().map(|merge| merge.split(' ').collect()).collect();
-        Ok(Some(json!({
-            "version": "1.0",
-            "truncation": null,
-            "padding": null,
-            "added_tokens": self.added_tokens(),
-            "normalizer": null,
-            "pre_tokenizer": { "type": "Sequence", "pretokenizers": stages },
-            "post_processor": null,
-            "decoder": byte_level,
-            "model": {
+        Ok(Some(Pipeline {
+            normalizer: Value::Null,
+            pre_tokenizer: json!({ "type": "Sequence", "pretokenizers": stages }),
+            decoder: byte_level,
+            model: json!({
                 "type": "BPE",
                 "dropout": null,
                 "unk_token": null,
@@ -56,15 +83,20 @@ impl VocabularyParts {
                 "ignore_merges": cut.whole_words_first,
                 "vocab": vocabulary,
                 "merges": merges,
-            },
-        })))
+            }),
+        }))
     }
 
     /// The tokens that are found in a text before anything is cut.
-    fn added_tokens(&self) -> Vec<Value> {
-        let kinds = self.token_types.iter().enumerate();
+    fn added_tokens(&self, types: &[TokenType]) -> Vec<Value> {
+        let is_added = |kind: &TokenType| match kind {
+            TokenType::Control | TokenType::UserDefined => true,
+            // Byte-level vocabularies name one only because others do.
+            TokenType::Unknown => self.kind != VocabularyKind::ByteBpe,
+            TokenType::Normal | TokenType::Unused | TokenType::Byte => false,
+        };
+        let kinds = types.iter().enumerate().filter(|(_, kind)| is_added(kind));
         kinds
-            .filter(|(_, kind)| matches!(kind, TokenType::Control | TokenType::UserDefined))
             .map(|(id, kind)| {
                 json!({
                     "id": id,
@@ -73,10 +105,49 @@ impl VocabularyParts {
                     "lstrip": false,
                     "rstrip": false,
                     "normalized": false,
-                    "special": *kind == TokenType::Control,
+                    "special": *kind != TokenType::UserDefined,
                 })
             })
             .collect()
+    }
+
+    /// The tokens around a text, and those around two.
+    fn post_processor(&self) -> Result<Value, Error> {
+        let adds = super::adds(self)?;
+        let is_bert = self.kind == VocabularyKind::WordPiece;
+        let (bos, eos) =
+            if is_bert { (self.cls.or(self.bos), self.sep.or(self.eos)) } else { (self.bos, self.eos) };
+        let adds_bos = self.add_bos.unwrap_or(matches!(adds, Adds::Begin | Adds::BeginAndEnd));
+        let adds_eos = self.add_eos.unwrap_or(matches!(adds, Adds::End | Adds::BeginAndEnd));
+        let (bos, eos) = (bos.filter(|_| adds_bos), eos.filter(|_| adds_eos));
+        if bos.is_none() && eos.is_none() {
+            return Ok(Value::Null);
+        }
+        let text = |id: base::TokenId| &self.tokens[id.index()];
+        let token = |id: Option<base::TokenId>, kind: u32| {
+            id.map(|id| json!({ "SpecialToken": { "id": text(id), "type_id": kind } }))
+        };
+        let sequence = |name: &str, kind: u32| Some(json!({ "Sequence": { "id": name, "type_id": kind } }));
+        let single = [token(bos, 0), sequence("A", 0), token(eos, 0)];
+        // BERT tells the second text by its type; RoBERTa puts a second end between them.
+        let second = u32::from(is_bert);
+        let between = match (bos, eos) {
+            (Some(_), Some(eos)) if !is_bert => token(Some(eos), 0),
+            (Some(_), Some(_)) => None,
+            _ => token(bos, second),
+        };
+        let pair = single.clone().into_iter().chain([between, sequence("B", second), token(eos, second)]);
+        let special: serde_json::Map<String, Value> = bos
+            .into_iter()
+            .chain(eos)
+            .map(|id| (text(id).clone(), json!({ "id": text(id), "ids": [id.0], "tokens": [text(id)] })))
+            .collect();
+        Ok(json!({
+            "type": "TemplateProcessing",
+            "single": single.into_iter().flatten().collect::<Vec<_>>(),
+            "pair": pair.flatten().collect::<Vec<_>>(),
+            "special_tokens": special,
+        }))
     }
 }
 
