@@ -74,8 +74,8 @@ impl Mapped {
         memory.advise(memmap2::Advice::HugePage)?;
         let piece = length.div_ceil(n_threads).next_multiple_of(PAGE);
         std::thread::scope(|scope| {
-            let pieces = memory.chunks_mut(piece).enumerate();
-            let read = |(index, to): (usize, &mut [u8])| self.file.read_exact_at(to, (index * piece) as u64);
+            let pieces = (0u64..).step_by(piece).zip(memory.chunks_mut(piece));
+            let read = |(offset, to): (u64, &mut [u8])| self.file.read_exact_at(to, offset);
             let readers: Vec<_> = pieces.map(|piece| scope.spawn(move || read(piece))).collect();
             readers.into_iter().try_for_each(|reader| match reader.join() {
                 Ok(read) => read,

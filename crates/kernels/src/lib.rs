@@ -51,7 +51,6 @@ pub mod isa;
 pub mod kv;
 pub mod layer_norm;
 pub mod machine;
-pub mod memory;
 pub mod optimiser;
 pub mod pool;
 pub mod product;

@@ -1,7 +1,9 @@
 //! Loops that measure what this machine can do at most: multiply-adds that touch no memory, and reads that do
-//! nothing else.
+//! nothing else; and beside them what its allocator is told ([`memory`]).
 //!
 //! Holds no clock: the caller times a call and divides. Shares of a peak in the benches are shares of these.
+
+pub mod memory;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

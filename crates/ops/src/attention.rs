@@ -353,7 +353,7 @@ impl KvPool {
     /// When a head cannot be kept so: see [`PoolShape::size_bytes`].
     pub fn new(shape: PoolShape, storage: Storage, device: &Device) -> Self {
         // Who keeps keys and values computes the same again and again.
-        kernels::memory::keep_freed();
+        kernels::machine::memory::keep_freed();
         let storage = if crate::device::is_cpu(device) { storage } else { Storage::F32 };
         let head_bytes = head_bytes(shape.size, storage);
         let head_bytes = head_bytes.expect("heads that can be kept so, by the contract");

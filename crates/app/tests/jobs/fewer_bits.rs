@@ -78,12 +78,12 @@ fn weighed(home: &Home, mix: &str, importance: &Path) -> Result<Quantised, Failu
 }
 
 /// Neither text is like what the starter learned from; the second is the program's own. Measured, as a share of what
-/// is lost without: 0.98, 0.94, 0.92 and 0.89.
+/// is lost without: 0.98, 0.94 and 0.92. In Q2_K it is 0.89 for one starter and 1.01 for another.
 #[test]
 fn importance_measured_on_one_text_keeps_the_model_nearer_on_another() {
     let home = Home::new();
     let prose = prose(&home);
-    for (mix, most) in [("Q4_K_M", 1.0), ("Q4_0", 0.98), ("Q3_K_M", 0.97), ("Q2_K", 0.95)] {
+    for (mix, most) in [("Q4_K_M", 1.0), ("Q4_0", 0.98), ("Q3_K_M", 0.97)] {
         let [plain, weighed] = [quantise(&home, mix, None), weighed(&home, mix, &prose)].map(Result::unwrap);
         let left = weighed.divergence.mean / plain.divergence.mean;
         assert!(left < most, "{mix}: {left}");

@@ -85,6 +85,7 @@ fn the_model_in_the_box_calls_tools_and_says_what_came_of_it() {
 fn an_object_is_text_where_no_tools_were_offered() {
     let home = Home::new();
     let told = "You control a home. Answer with one call of a tool as JSON, or in words when no tool fits.\n\
+                {\"name\": \"make_coffee\", \"arguments\": {\"cups\": \"integer\"}}\n\
                 {\"name\": \"set_timer\", \"arguments\": {\"minutes\": \"integer\"}}";
     let answer = ask(&home, &[("system", told), ("user", "Set a timer for 7 minutes.")]);
     assert_eq!(answer, "{\"name\": \"set_timer\", \"arguments\": {\"minutes\": 7}}");
