@@ -191,6 +191,12 @@ impl Part {
         Self { scales: [scale; 2], minima: [0.0; 2], values }
     }
 
+    /// 32 weights, each 16 of which have a whole scale under one of the block.
+    #[inline(always)]
+    fn halved(scale: f32, groups: [i16; 2], values: [i8; 32]) -> Self {
+        Self { scales: groups.map(|group| scale * f32::from(group)), minima: [0.0; 2], values }
+    }
+
     fn widen(&self, weights: &mut [f32]) {
         for (half, weights) in weights.chunks_exact_mut(16).enumerate() {
             for (weight, value) in weights.iter_mut().zip(&self.values[16 * half..]) {
@@ -214,6 +220,13 @@ impl Scales {
     #[inline(always)]
     fn one(scale: f32) -> Self {
         Self { scale, minimum: 0.0, groups: [1; 16], minima: [1; 16] }
+    }
+
+    /// One scale for all over the whole scales of N groups.
+    #[inline(always)]
+    fn grouped<const N: usize>(scale: f32, group: impl Fn(usize) -> i16) -> Self {
+        let groups = std::array::from_fn(|index| if index < N { group(index) } else { 0 });
+        Self { groups, ..Self::one(scale) }
     }
 }
 

@@ -140,8 +140,8 @@ impl<'a> Contents<'a> {
     /// token goes through all of them.
     fn hold(&self, device: &Device) {
         let n_bytes: u64 = self.tensors.parts().iter().map(FileBytes::size_bytes).sum();
-        let has_room = memory::available().is_some_and(|available| n_bytes / 2 * 3 <= available);
-        if ops::device::is_cpu(device) && n_bytes >= HELD_BYTES && has_room && memory::has_large_pages() {
+        let has_room = || memory::available().is_some_and(|available| n_bytes / 2 * 3 <= available);
+        if ops::device::is_cpu(device) && n_bytes >= HELD_BYTES && has_room() && memory::has_large_pages() {
             let n_threads = kernels::pool::active_threads();
             self.tensors.parts().iter().for_each(|part| part.hold(n_threads));
         }

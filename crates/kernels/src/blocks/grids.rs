@@ -10,6 +10,8 @@
 //!
 //! Source: the GGML project's code books (`iq2xxs_grid` to `iq1s_grid`), as facts; `fixtures/blocks/make.py` packs them.
 
+use super::bits::half;
+
 /// The rows of all books, packed.
 pub static PACKED: &[u8; 2 * 4608] = include_bytes!("grids.bin");
 
@@ -76,6 +78,12 @@ pub(super) fn even_signs(codes: [u32; 4]) -> u32 {
 #[inline(always)]
 pub(super) fn word(block: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+}
+
+/// The scale of a block that begins with it, for eight times the weights: magnitudes in code books are whole numbers.
+#[inline(always)]
+pub(super) fn eighth_scale(block: &[u8]) -> f32 {
+    half(block, 0) * 0.125
 }
 
 /// Half `index` of the bytes from `at` on, as an odd number: twice its four bits, and one.

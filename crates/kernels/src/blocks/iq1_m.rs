@@ -60,16 +60,11 @@ impl Format for Block {
             let eighth = 1 - 2 * (upper >> 3) as i8;
             eight.iter_mut().for_each(|value| *value += eighth);
         }
-        Part {
-            scales: [0, 1].map(|half| block_scale(block) * f32::from(group_scale(block, 2 * part + half))),
-            minima: [0.0; 2],
-            values,
-        }
+        Part::halved(block_scale(block), [0, 1].map(|half| group_scale(block, 2 * part + half)), values)
     }
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| group_scale(block, group));
-        Scales { groups, ..Scales::one(block_scale(block)) }
+        Scales::grouped::<16>(block_scale(block), |group| group_scale(block, group))
     }
 }

@@ -9,8 +9,7 @@
 //!
 //! Source: `block_iq1_s` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
-use super::bits::half;
-use super::grids::{self, joined};
+use super::grids::{self, eighth_scale, joined};
 use super::{BlockType, Format, Part, Scales};
 
 /// The type.
@@ -20,12 +19,6 @@ struct Block;
 
 const CODES: usize = 2;
 const GROUPS: usize = CODES + 32;
-
-/// The scale of the block for eight times the weights, of which a group's is an odd multiple.
-#[inline(always)]
-fn block_scale(block: &[u8]) -> f32 {
-    half(block, 0) * 0.125
-}
 
 /// Codes, scale and sign of a group.
 #[inline(always)]
@@ -53,12 +46,11 @@ impl Format for Block {
         let code = |i: usize| usize::from(block[CODES + 4 * part + i]) | (bits >> (3 * i) & 7) << 8;
         let eighth = 1 - 2 * (bits >> 15) as i8;
         let values = joined(&grids::IQ1, code).map(|number| number + eighth);
-        Part::scaled(block_scale(block) * f32::from(group_scale(block, part)), values)
+        Part::scaled(eighth_scale(block) * f32::from(group_scale(block, part)), values)
     }
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| if group < 8 { group_scale(block, group) } else { 0 });
-        Scales { groups, ..Scales::one(block_scale(block)) }
+        Scales::grouped::<8>(eighth_scale(block), |group| group_scale(block, group))
     }
 }

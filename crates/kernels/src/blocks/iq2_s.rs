@@ -9,8 +9,7 @@
 //!
 //! Source: `block_iq2_s` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
-use super::bits::half;
-use super::grids::{self, joined, odd_scale, signed, word};
+use super::grids::{self, eighth_scale, joined, odd_scale, signed, word};
 use super::{BlockType, Format, Part, Scales};
 
 /// The type.
@@ -22,12 +21,6 @@ const CODES: usize = 2;
 const SIGNS: usize = CODES + 32;
 const UPPER_BITS: usize = SIGNS + 32;
 const SCALES: usize = UPPER_BITS + 8;
-
-/// The scale of the block, of which a group's is an odd multiple.
-#[inline(always)]
-fn block_scale(block: &[u8]) -> f32 {
-    half(block, 0) * 0.125
-}
 
 /// The whole scale of a group.
 #[inline(always)]
@@ -49,16 +42,11 @@ impl Format for Block {
         let upper = usize::from(block[UPPER_BITS + part]);
         let code = |i: usize| usize::from(block[CODES + 4 * part + i]) | (upper >> (2 * i) & 3) << 8;
         let values = signed(joined(&grids::IQ2_S, code), word(block, SIGNS + 4 * part));
-        Part {
-            scales: [0, 1].map(|half| block_scale(block) * f32::from(group_scale(block, 2 * part + half))),
-            minima: [0.0; 2],
-            values,
-        }
+        Part::halved(eighth_scale(block), [0, 1].map(|half| group_scale(block, 2 * part + half)), values)
     }
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| group_scale(block, group));
-        Scales { groups, ..Scales::one(block_scale(block)) }
+        Scales::grouped::<16>(eighth_scale(block), |group| group_scale(block, group))
     }
 }

@@ -8,8 +8,7 @@
 //!
 //! Source: `block_iq2_xs` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
-use super::bits::half;
-use super::grids::{self, even_signs, joined, odd_scale, signed};
+use super::grids::{self, eighth_scale, even_signs, joined, odd_scale, signed};
 use super::{BlockType, Format, Part, Scales};
 
 /// The type.
@@ -19,12 +18,6 @@ struct Block;
 
 const CODES: usize = 2;
 const SCALES: usize = CODES + 64;
-
-/// The scale of the block, of which a group's is an odd multiple.
-#[inline(always)]
-fn block_scale(block: &[u8]) -> f32 {
-    half(block, 0) * 0.125
-}
 
 /// The whole scale of a group.
 #[inline(always)]
@@ -49,16 +42,11 @@ impl Format for Block {
         });
         let signs = even_signs(codes.map(|code| u32::from(code >> 9)));
         let values = signed(joined(&grids::IQ2_XS, |i| usize::from(codes[i] & 511)), signs);
-        Part {
-            scales: [0, 1].map(|half| block_scale(block) * f32::from(group_scale(block, 2 * part + half))),
-            minima: [0.0; 2],
-            values,
-        }
+        Part::halved(eighth_scale(block), [0, 1].map(|half| group_scale(block, 2 * part + half)), values)
     }
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| group_scale(block, group));
-        Scales { groups, ..Scales::one(block_scale(block)) }
+        Scales::grouped::<16>(eighth_scale(block), |group| group_scale(block, group))
     }
 }

@@ -7,8 +7,7 @@
 //!
 //! Source: `block_iq2_xxs` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
-use super::bits::half;
-use super::grids::{self, even_signs, joined, signed, word};
+use super::grids::{self, eighth_scale, even_signs, joined, signed, word};
 use super::{BlockType, Format, Part, Scales};
 
 /// The type.
@@ -17,12 +16,6 @@ pub static IQ2_XXS: BlockType = BlockType::of::<Block>();
 struct Block;
 
 const GROUPS: usize = 2;
-
-/// The scale of the block, of which a group's is an odd multiple.
-#[inline(always)]
-fn block_scale(block: &[u8]) -> f32 {
-    half(block, 0) * 0.125
-}
 
 /// The whole scale of a group.
 #[inline(always)]
@@ -44,12 +37,11 @@ impl Format for Block {
         let signs = word(block, GROUPS + 8 * part + 4);
         let signs = even_signs([signs, signs >> 7, signs >> 14, signs >> 21]);
         let values = signed(joined(&grids::IQ2_XXS, code), signs);
-        Part::scaled(block_scale(block) * f32::from(group_scale(block, part)), values)
+        Part::scaled(eighth_scale(block) * f32::from(group_scale(block, part)), values)
     }
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| if group < 8 { group_scale(block, group) } else { 0 });
-        Scales { groups, ..Scales::one(block_scale(block)) }
+        Scales::grouped::<8>(eighth_scale(block), |group| group_scale(block, group))
     }
 }

@@ -46,7 +46,6 @@ impl Format for Block {
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| if group < 8 { group_scale(block, group) } else { 0 });
-        Scales { groups, ..Scales::one(half(block, 0)) }
+        Scales::grouped::<8>(half(block, 0), |group| group_scale(block, group))
     }
 }

@@ -50,7 +50,6 @@ impl Format for Block {
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| if group < 8 { group_scale(block, group) } else { 0 });
-        Scales { groups, ..Scales::one(block_scale(block)) }
+        Scales::grouped::<8>(block_scale(block), |group| group_scale(block, group))
     }
 }

@@ -48,21 +48,16 @@ impl Format for Block {
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
-        let scale = half(block, SCALE);
-        let group_scale = |group: usize| scale * f32::from(group_scale(&block[SCALES..SCALE], group));
         let low = field(&block[CODES + 32 * (part / 4)..], 2 * (part % 4), 3);
         let high = field(block, part, 1);
-        Part {
-            scales: [group_scale(2 * part), group_scale(2 * part + 1)],
-            minima: [0.0; 2],
-            values: std::array::from_fn(|i| (low[i] | high[i] << 2) as i8 - 4),
-        }
+        let groups = [0, 1].map(|half| group_scale(&block[SCALES..SCALE], 2 * part + half));
+        let values = std::array::from_fn(|i| (low[i] | high[i] << 2) as i8 - 4);
+        Part::halved(half(block, SCALE), groups, values)
     }
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| group_scale(&block[SCALES..SCALE], group));
-        Scales { groups, ..Scales::one(half(block, SCALE)) }
+        Scales::grouped::<16>(half(block, SCALE), |group| group_scale(&block[SCALES..SCALE], group))
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -36,6 +36,12 @@ fn lower_bits(part: usize) -> (usize, usize) {
     (64 * (part / 4) + 32 * (part % 2), 4 * (part % 4 / 2))
 }
 
+/// The whole scale of a group.
+#[inline(always)]
+fn group_scale(block: &[u8], group: usize) -> i16 {
+    i16::from(block[SCALES + group] as i8)
+}
+
 impl Format for Block {
     const NAME: &'static str = "Q6_K";
     const N_WEIGHTS: usize = 256;
@@ -49,22 +55,16 @@ impl Format for Block {
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
-        let scale = half(block, SCALE);
-        let group_scale = |group: usize| scale * f32::from(block[SCALES + group] as i8);
         let (first, shift) = lower_bits(part);
         let low = field(&block[first..], shift, 15);
         let high = field(&block[UPPER_BITS + 32 * (part / 4)..], 2 * (part % 4), 3);
-        Part {
-            scales: [group_scale(2 * part), group_scale(2 * part + 1)],
-            minima: [0.0; 2],
-            values: std::array::from_fn(|i| (low[i] | high[i] << 4) as i8 - 32),
-        }
+        let values = std::array::from_fn(|i| (low[i] | high[i] << 4) as i8 - 32);
+        Part::halved(half(block, SCALE), [0, 1].map(|half| group_scale(block, 2 * part + half)), values)
     }
 
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
-        let groups = std::array::from_fn(|group| i16::from(block[SCALES + group] as i8));
-        Scales { groups, ..Scales::one(half(block, SCALE)) }
+        Scales::grouped::<16>(half(block, SCALE), |group| group_scale(block, group))
     }
 
     #[cfg(target_arch = "x86_64")]
