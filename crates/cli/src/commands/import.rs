@@ -30,7 +30,7 @@ vocab.json with merges.txt, or vocab.txt
 fn build(command: clap::Command) -> clap::Command {
     let path = value_parser!(PathBuf);
     command
-        .about("Bring a model file or folder into the store")
+        .about("Bring a model file into the store")
         .arg(
             Arg::new("path")
                 .required(true)
