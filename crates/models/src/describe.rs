@@ -1,4 +1,4 @@
-//! What a file says about a decoder: the metadata of a GGUF file and the `config.json` of a Hugging Face folder.
+//! What a file says about a decoder or an encoder: the metadata of a GGUF file and the `config.json` of a Hugging Face folder.
 //!
 //! The way back of [`Config`]'s readers. Knows no vocabulary. Source: the GGUF specification's keys of an
 //! architecture, and the configurations of transformers.
@@ -77,12 +77,19 @@ impl Config {
             "model_type": family.name,
             "tie_word_embeddings": head == Head::Tied,
         });
-        for (key, size) in self.sizes(dialect.keys) {
-            config[key] = match size {
-                Size::Count(count) => json!(count),
-                Size::Real(real) => json!(shortest(real)),
-                Size::Truth(truth) => json!(truth),
-            };
+        for (keys, size) in self.all_sizes(dialect.keys) {
+            // Of several names that a size had, some read one and some another.
+            for key in keys.split('|') {
+                config[key] = match size {
+                    Size::Count(count) => json!(count),
+                    Size::Real(real) => json!(shortest(real)),
+                    Size::Truth(truth) => json!(truth),
+                };
+            }
+        }
+        if dialect.first_position > 0 {
+            // Files have rows for the places before the first.
+            config[first(dialect.keys.context)] = json!(self.context + dialect.first_position);
         }
         self.describe_layers(dialect.keys, &mut config);
         if let Some(scaling) = self.rope.as_ref().and_then(scaling) {
@@ -93,6 +100,9 @@ impl Config {
         } else if self.rope.is_some() && dialect.blocks.yarn_range == YarnRange::Exact {
             // `transformers` stretches the angles of this family where nothing is said.
             config["rope_scaling"] = json!({ "rope_type": "default" });
+        }
+        if let Some(rope) = self.rope.as_ref().filter(|_| makes_vectors(family)) {
+            config["rope_parameters"] = json!({ "rope_type": "default", "rope_theta": rope.base });
         }
         for (key, allowed) in dialect.fixed {
             // What is written as a word may be a number or a truth value.
@@ -118,6 +128,11 @@ impl Config {
 
     /// Every size under its key, where the dialect has one for it and the model too.
     fn sizes(&self, keys: &Keys) -> Vec<(&'static str, Size)> {
+        self.all_sizes(keys).into_iter().map(|(key, size)| (first(key), size)).collect()
+    }
+
+    /// So too, under all names that a key had.
+    fn all_sizes(&self, keys: &Keys) -> Vec<(&'static str, Size)> {
         let count = |key, size: usize| (key, Some(Size::Count(size)));
         let real = |key, real: Option<f64>| (key, real.map(|real| Size::Real(real as f32)));
         let truth = |key, truth| (key, Some(Size::Truth(truth)));
@@ -155,10 +170,15 @@ impl Config {
             ),
         ];
         all.into_iter()
-            .filter_map(|(key, size)| Some((first(key), size?)))
+            .filter_map(|(key, size)| Some((key, size?)))
             .filter(|(key, _)| !key.is_empty())
             .collect()
     }
+}
+
+/// Whether a family is one of encoders, whose settings have another form where they turn.
+fn makes_vectors(family: &Family) -> bool {
+    crate::families::ENCODERS.iter().any(|encoder| encoder.name == family.name)
 }
 
 /// Where Phi 3 looks for its original context, besides what is said of its angles.
@@ -268,6 +288,21 @@ mod tests {
                 assert!((a.amplitude - b.amplitude).abs() < 1e-6, "{}", family.name);
                 assert_eq!(found, Config { rope: None, ..config }, "{}", family.name);
             }
+        }
+    }
+
+    /// Two names for a size, and places before the first.
+    #[test]
+    fn an_encoder_says_its_sizes_to_everybody() {
+        for family in crate::families::ENCODERS {
+            let written = config(&family.hugging_face, 1000.0);
+            let written = Config { n_kv_heads: written.n_heads, ..written };
+            let json = written.describe_hugging_face(family, Head::Tied);
+            assert_eq!(json["hidden_size"], json!(64), "{}", family.name);
+            let n_places = written.context + family.hugging_face.first_position;
+            assert_eq!(json["max_position_embeddings"], json!(n_places), "{}", family.name);
+            let read = Config::from_hugging_face(&json, &family.hugging_face, "a test").unwrap();
+            assert_eq!(read, written, "{}", family.name);
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod translate;
 
 mod fp8;
+mod scaled;
 
 use std::ops::Range;
 
@@ -165,14 +166,9 @@ impl Tensors for TensorFile {
             let (file, name) = (self.file().label().into(), name.into());
             Error::Storage { file, name, found: entry.dtype.to_string() }
         })?;
-        // Left out, it would change what every product is.
-        if storage.blocks().is_some() && has_scale(self, name) {
-            let (file, name) = (self.file().label().into(), name.into());
-            let found = format!("{} beside a scale of the whole tensor", entry.dtype);
-            return Err(Error::Storage { file, name, found });
-        }
         let view = self.tensor_view(entry)?;
-        Ok(Some(Found { shape: entry.shape.clone(), storage, bytes: Lent::new(view) }))
+        let found = Found { shape: entry.shape.clone(), storage, bytes: Lent::new(view) };
+        scaled::scaled(self, entry, found).map(Some)
     }
 
     fn raw(&self, name: &str) -> Result<Option<(Vec<usize>, Lent)>, Error> {
@@ -181,16 +177,9 @@ impl Tensors for TensorFile {
     }
 }
 
-/// Whether a file has a number that all of a matrix in blocks is to be multiplied with, as those with NVFP4 mostly do.
-fn has_scale(file: &TensorFile, name: &str) -> bool {
-    let stem = name.strip_suffix(".weight").unwrap_or(name);
-    [stem, name].iter().any(|stem| TensorFile::find(file, &format!("{stem}.scale")).is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use formats::{FileBytes, Metadata, TensorSpec, gguf};
 
     #[test]
     fn what_a_file_calls_usable_can_be_computed_with() {
@@ -198,27 +187,6 @@ mod tests {
         let n_usable =
             all.inspect(|dtype| assert_eq!(storage(*dtype).is_some(), dtype.is_usable(), "{dtype}"));
         assert_eq!(n_usable.filter(|dtype| dtype.is_usable()).count(), 3 + ops::weight::Quantised::ALL.len());
-    }
-
-    #[test]
-    fn blocks_beside_a_scale_of_the_whole_tensor_are_refused() {
-        let find = |other: &str| {
-            let spec = |name: &str, dtype, shape: &[usize]| TensorSpec {
-                name: name.into(),
-                dtype,
-                shape: shape.to_vec(),
-            };
-            let specs = [spec("a.weight", Dtype::Q8_0, &[1, 32]), spec(other, Dtype::F32, &[1])];
-            let mut writer = gguf::write(Vec::new(), &Metadata::new("f"), &specs).unwrap();
-            writer.append(&[0; 34]).unwrap();
-            writer.append(&[0; 4]).unwrap();
-            let file = gguf::read(&FileBytes::from_vec("f", writer.finish().unwrap())).unwrap();
-            Tensors::find(&file, "a.weight").map(|found| found.is_some())
-        };
-        assert!(find("b.scale").unwrap());
-        for name in ["a.scale", "a.weight.scale"] {
-            assert!(matches!(find(name), Err(Error::Storage { .. })), "{name}");
-        }
     }
 
     /// Numbers of a byte lie side by side in the blocks of a folder; scales are powers of two.

@@ -86,10 +86,8 @@ impl Embedder {
         let encoder = contents.encoder(device)?;
         let tokenizer = contents.compiled_tokenizer(store)?;
         let context = encoder.config().context;
-        let (pooling, length) = match contents.folder() {
-            Some(folder) => (pooling_of(folder)?, length_of(folder, context)?),
-            None => (Pooling::of_gguf(&contents.tensors)?.unwrap_or(Pooling::Mean), context),
-        };
+        let pooling = pooling_of(&contents)?;
+        let length = contents.folder().map_or(Ok(context), |folder| length_of(folder, context))?;
         Self { name: contents.name().to_owned(), encoder, tokenizer, pooling, length }.checked()
     }
 
@@ -125,7 +123,10 @@ impl Embedder {
 }
 
 /// How the rows of a text become one; their mean where nothing says otherwise.
-pub(super) fn pooling_of(folder: &Folder) -> Result<Pooling, Failure> {
+pub(super) fn pooling_of(contents: &Contents<'_>) -> Result<Pooling, Failure> {
+    let Some(folder) = contents.folder() else {
+        return Ok(Pooling::of_gguf(&contents.tensors)?.unwrap_or(Pooling::Mean));
+    };
     match folder.settings(POOLING)? {
         Some(settings) => pooling(&settings, folder.label()),
         None => Ok(Pooling::Mean),

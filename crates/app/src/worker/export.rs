@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use base::disk::{Disk, RealDisk, replace};
 use formats::metadata::Value;
 use formats::{Dtype, Metadata, TensorSpec, gguf, safetensors};
+use models::encoder::Pooling;
 use models::families::in_folder;
 use models::tensors::translate::{Translated, head_of, translate};
+use models::{Config, Family};
 use serde_json::json;
 use store::Store;
+use text::VocabularyKind;
 
 use super::contents::Contents;
 use super::one_file::{self, OneFile, Tensor};
 use super::training::record::io_failure;
-use super::{open, vocabulary};
+use super::{embed, open, vocabulary};
 use crate::event::training::Exported;
 use crate::job::training::{Export, Format, Storage};
 use crate::{Event, Failure};
@@ -122,28 +125,69 @@ fn write_folder(
     source: &open::Source,
     export: &Export,
 ) -> Result<Vec<(PathBuf, u64)>, Failure> {
-    let storage = match export.storage.unwrap_or(Storage::F32) {
-        Storage::Q8_0 => {
-            let message = "safetensors files have no Q8_0 blocks";
-            return Err(Failure::new(
-                "bad_setting",
-                message,
-                "take --storage f32, bf16 or f16, or --format gguf",
-            ));
-        }
-        storage => storage,
-    };
-    let (family, config) = contents.decoder_sizes()?;
+    let storage = storage_in_folder(export)?;
+    let (family, config) = contents.sizes()?;
     let dialect = contents.dialect(family);
     let config = config.with_divisors(&contents.tensors, dialect)?;
     // A folder says what it is; a GGUF file may be of one of several families.
-    let family = if contents.folder().is_some() { family } else { in_folder(family, &config) };
+    let is_said = contents.folder().is_some() || contents.is_encoder()?;
+    let family = if is_said { family } else { in_folder(family, &config) };
     let names: Vec<String> = contents.tensors.tensors().iter().map(|tensor| tensor.name.clone()).collect();
     let written = translate(&contents.tensors, &names, &config, [dialect, &family.hugging_face])?;
     let parts = Vocabulary::of(contents)?;
     let folder = &export.out;
-    RealDisk.create_dir(folder).map_err(|error| io_failure("create", folder, &error))?;
-    let head = head_of(&contents.tensors, dialect)?;
+    let create =
+        |folder: &Path| RealDisk.create_dir(folder).map_err(|error| io_failure("create", folder, &error));
+    create(folder)?;
+    let text = |name: &str, value: &serde_json::Value| {
+        write_file(&folder.join(name), |out| {
+            let written = serde_json::to_writer_pretty(out, value).map_err(io::Error::from);
+            written.map_err(|error| io_failure("write", &folder.join(name), &error))
+        })
+    };
+    let template = match &source.said.template {
+        Some(template) => Some(template.clone()),
+        None => contents.template()?,
+    };
+    let settings = settings(contents, (family, &config), &parts, storage)?;
+    let mut files = vec![
+        text("config.json", &settings)?,
+        text("tokenizer.json", &parts.json)?,
+        text("tokenizer_config.json", &tokenizer_config(&parts, template, config.context))?,
+        write_file(&folder.join("model.safetensors"), |out| write_safetensors(&written, storage, out))?,
+    ];
+    if contents.is_encoder()? {
+        let pooling = embed::pooling_of(contents)?;
+        create(&folder.join(POOLING_FOLDER))?;
+        for (name, value) in for_sentences(pooling, &config) {
+            files.push(text(name, &value)?);
+        }
+    } else {
+        files.push(text("generation_config.json", &generation(&parts, source))?);
+    }
+    Ok(files)
+}
+
+/// How the weights of a folder are stored.
+fn storage_in_folder(export: &Export) -> Result<Storage, Failure> {
+    match export.storage.unwrap_or(Storage::F32) {
+        Storage::Q8_0 => {
+            let message = "safetensors files have no Q8_0 blocks";
+            let hint = "take --storage f32, bf16 or f16, or --format gguf";
+            Err(Failure::new("bad_setting", message, hint))
+        }
+        storage => Ok(storage),
+    }
+}
+
+/// The `config.json` of a model that becomes a folder.
+fn settings(
+    contents: &Contents<'_>,
+    (family, config): (&'static Family, &Config),
+    parts: &Vocabulary,
+    storage: Storage,
+) -> Result<serde_json::Value, Failure> {
+    let head = head_of(&contents.tensors, contents.dialect(family))?;
     let mut settings = config.describe_hugging_face(family, head);
     settings["torch_dtype"] = json!(match storage {
         Storage::Bf16 => "bfloat16",
@@ -155,23 +199,47 @@ fn write_folder(
     settings["eos_token_id"] = json!(id(parts.eos));
     // Where nothing is said, some have a number of their own, which may be none of this vocabulary.
     settings["pad_token_id"] = json!(id(parts.pad));
-    let text = |name: &str, value: &serde_json::Value| {
-        write_file(&folder.join(name), |out| {
-            let written = serde_json::to_writer_pretty(out, value).map_err(io::Error::from);
-            written.map_err(|error| io_failure("write", &folder.join(name), &error))
-        })
+    if contents.is_encoder()? {
+        settings["type_vocab_size"] = json!(one_file::n_text_types(contents, contents.dialect(family)));
+        // Positions count from the one behind that of padding.
+        let before_first = family.hugging_face.first_position.checked_sub(1);
+        settings["pad_token_id"] = json!(before_first.or(id(parts.pad).map(|id| id as usize)).unwrap_or(0));
+    }
+    Ok(settings)
+}
+
+/// Where `sentence-transformers` looks for how rows become one.
+const POOLING_FOLDER: &str = "1_Pooling";
+
+/// What `sentence-transformers` wants to make the vectors that `hearth embed` makes: of length 1.
+fn for_sentences(pooling: Pooling, config: &Config) -> [(&'static str, serde_json::Value); 3] {
+    let step = |number: usize, path: &str, kind: &str| {
+        let kind = format!("sentence_transformers.models.{kind}");
+        json!({ "idx": number, "name": number.to_string(), "path": path, "type": kind })
     };
-    let template = match &source.said.template {
-        Some(template) => Some(template.clone()),
-        None => contents.template()?,
-    };
-    Ok(vec![
-        text("config.json", &settings)?,
-        text("generation_config.json", &generation(&parts, source))?,
-        text("tokenizer.json", &parts.json)?,
-        text("tokenizer_config.json", &tokenizer_config(&parts, template, config.context))?,
-        write_file(&folder.join("model.safetensors"), |out| write_safetensors(&written, storage, out))?,
-    ])
+    [
+        (
+            super::folder::POOLING,
+            json!({
+                "word_embedding_dimension": config.width,
+                "pooling_mode_cls_token": pooling == Pooling::First,
+                "pooling_mode_mean_tokens": pooling == Pooling::Mean,
+                "pooling_mode_lasttoken": pooling == Pooling::Last,
+                "pooling_mode_max_tokens": false,
+                "pooling_mode_mean_sqrt_len_tokens": false,
+                "pooling_mode_weightedmean_tokens": false,
+            }),
+        ),
+        (
+            "modules.json",
+            json!([
+                step(0, "", "Transformer"),
+                step(1, POOLING_FOLDER, "Pooling"),
+                step(2, "2_Normalize", "Normalize"),
+            ]),
+        ),
+        ("sentence_bert_config.json", json!({ "max_seq_length": config.context, "do_lower_case": false })),
+    ]
 }
 
 /// A vocabulary on its way to a folder.
@@ -185,18 +253,23 @@ pub(super) struct Vocabulary {
     /// Further tokens that end an answer.
     ends: Vec<base::TokenId>,
     add_bos: bool,
+    add_eos: bool,
     tokens: Vec<String>,
+    kind: VocabularyKind,
 }
 
 impl Vocabulary {
     fn of(contents: &Contents<'_>) -> Result<Self, Failure> {
         let mut parts = match contents.folder() {
             Some(folder) => one_file::parts(contents, folder)?,
-            None => vocabulary::parts(contents.tensors.metadata(), contents.name())?,
+            None => vocabulary::parts(contents.tensors.metadata(), contents.name())?.with_listed_merges()?,
         };
         if parts.token_types.is_empty() {
             parts.token_types = vec![text::TokenType::Normal; parts.tokens.len()];
         }
+        let tokenizer = contents.tokenizer()?;
+        parts.add_bos = Some(parts.add_bos.unwrap_or(tokenizer.add_bos()));
+        parts.add_eos = Some(parts.add_eos.unwrap_or(tokenizer.add_eos()));
         let own = match contents.folder() {
             Some(folder) => folder.settings("tokenizer.json")?,
             None => None,
@@ -209,15 +282,17 @@ impl Vocabulary {
                 Failure::new("unknown_vocabulary", message, "export it as --format gguf")
             })?,
         };
-        parts.add_bos = Some(parts.add_bos.unwrap_or(contents.tokenizer()?.add_bos()));
         Ok(Self::new(parts, json))
     }
 
     /// The vocabulary of `parts`, written as `json`.
     pub fn new(parts: text::VocabularyParts, json: serde_json::Value) -> Self {
-        let (bos, eos, unk, pad) = (parts.bos, parts.eos, parts.unk, parts.pad);
-        let (ends, tokens, add_bos) = (parts.ends, parts.tokens, parts.add_bos.unwrap_or(false));
-        Self { json, bos, eos, unk, pad, ends, add_bos, tokens }
+        let is_bert = parts.kind == VocabularyKind::WordPiece;
+        let (unk, pad, kind) = (parts.unk, parts.pad, parts.kind);
+        let (bos, eos) =
+            if is_bert { (parts.cls.or(parts.bos), parts.sep.or(parts.eos)) } else { (parts.bos, parts.eos) };
+        let (add_bos, add_eos) = (parts.add_bos.unwrap_or(false), parts.add_eos.unwrap_or(false));
+        Self { json, bos, eos, unk, pad, ends: parts.ends, add_bos, add_eos, tokens: parts.tokens, kind }
     }
 }
 
@@ -270,15 +345,27 @@ pub(super) fn tokenizer_config(
     context: usize,
 ) -> serde_json::Value {
     let token = |id: Option<base::TokenId>| id.and_then(|id| parts.tokens.get(id.0 as usize));
-    json!({
+    let mut config = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": token(parts.bos),
-        "eos_token": token(parts.eos),
         "pad_token": token(parts.pad),
         "unk_token": token(parts.unk),
-        "add_bos_token": parts.add_bos,
         "chat_template": template,
         "clean_up_tokenization_spaces": false,
         "model_max_length": context,
-    })
+    });
+    // BERT's have names of their own.
+    let names = match parts.kind {
+        VocabularyKind::WordPiece => ["cls_token", "sep_token"],
+        _ => ["bos_token", "eos_token"],
+    };
+    (config[names[0]], config[names[1]]) = (json!(token(parts.bos)), json!(token(parts.eos)));
+    let mask = || parts.tokens.iter().find(|token| ["[MASK]", "<mask>"].contains(&token.as_str()));
+    if let Some(mask) = mask() {
+        config["mask_token"] = json!(mask);
+    }
+    // Said here, it takes the place of what `tokenizer.json` puts around a text, which may be more.
+    if !parts.add_eos {
+        config["add_bos_token"] = json!(parts.add_bos);
+    }
+    config
 }

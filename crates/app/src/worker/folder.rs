@@ -14,6 +14,8 @@ use text::{Tokenizer, VocabularyParts};
 
 use crate::Failure;
 
+mod older;
+
 /// The longest settings that are read.
 const MAX_SETTINGS_BYTES: u64 = 16 << 20;
 /// The most files of a folder that are looked at.
@@ -231,7 +233,7 @@ impl Folder {
     /// When there is none, or what is wrong with it.
     pub fn tokenizer(&self) -> Result<Tokenizer, Failure> {
         let Some(file) = self.file("tokenizer.json")? else {
-            return Ok(Tokenizer::from_parts(self.vocabulary_parts()?)?);
+            return Ok(Tokenizer::from_parts(self.older_vocabulary()?)?);
         };
         let tokenizer = Tokenizer::from_json(file.as_slice())?;
         let settings = self.settings("tokenizer_config.json")?.unwrap_or_default();
@@ -249,36 +251,17 @@ impl Folder {
         Ok(tokenizer.with_ends(bos, eos, &[])?)
     }
 
-    /// The vocabulary from the files of earlier days.
-    fn vocabulary_parts(&self) -> Result<VocabularyParts, Failure> {
-        let parts = if let Some(file) = self.file("tokenizer.model")? {
-            VocabularyParts::from_sentencepiece(file.as_slice())?
-        } else if let (Some(vocabulary), Some(merges)) = (self.file("vocab.json")?, self.file("merges.txt")?)
-        {
-            VocabularyParts::from_vocab_json(vocabulary.as_slice(), merges.as_slice(), "")?
-        } else if let Some(file) = self.file("vocab.txt")? {
-            VocabularyParts::from_vocab_txt(file.as_slice())?
-        } else {
-            return Err(self.missing("tokenizer.json"));
-        };
-        Ok(match self.file("tokenizer_config.json")? {
-            Some(config) => parts.with_tokenizer_config(config.as_slice())?,
-            None => parts,
-        })
-    }
-
     /// The vocabulary as plain values; `None` where these cannot say what its `tokenizer.json` does.
     ///
     /// # Errors
     /// When there is no vocabulary, or what is wrong with it.
     pub fn parts(&self) -> Result<Option<VocabularyParts>, Failure> {
-        // SentencePiece's own file says more than what was made of it.
-        if self.path("tokenizer.model").is_some() {
-            return self.vocabulary_parts().map(Some);
+        if self.has_sentencepiece()? {
+            return self.older_vocabulary().map(Some);
         }
         match self.file("tokenizer.json")? {
             Some(file) => Ok(VocabularyParts::from_tokenizer_json(file.as_slice())?),
-            None => self.vocabulary_parts().map(Some),
+            None => self.older_vocabulary().map(Some),
         }
     }
 
@@ -311,7 +294,10 @@ impl Folder {
                 "weights alone do not say what model they are: put config.json and the vocabulary from the model's \
                  source beside them"
             }
-            "tokenizer.json" => "put tokenizer.json from the model's source beside the weights",
+            "tokenizer.json" => {
+                "put tokenizer.json (or tokenizer.model, tekken.json, a .tiktoken file, vocab.json with merges.txt, \
+                 vocab.txt) from the model's source beside the weights"
+            }
             _ => "name a folder with config.json, the weights and the vocabulary",
         };
         Failure::new("bad_file", message, hint)

@@ -111,23 +111,31 @@ fn described(
     add("general.quantization_version", Value::U32(2));
     if contents.is_encoder()? {
         add(&format!("{architecture}.attention.causal"), Value::Bool(false));
-        let pooling = match embed::pooling_of(folder)? {
+        let pooling = match embed::pooling_of(contents)? {
             Pooling::Mean => 1,
             Pooling::First => 2,
             Pooling::Last => 3,
         };
         add(&format!("{architecture}.pooling_type"), Value::U32(pooling));
-        let kinds = contents.tensors.find(family.hugging_face.names.token_types).or_else(|| {
-            let names = &family.hugging_face;
-            contents.tensors.find(names.names.token_types.strip_prefix(names.optional_prefix)?)
-        });
-        let n_kinds = kinds.and_then(|table| u32::try_from(*table.shape.first()?).ok()).unwrap_or(1);
+        let n_kinds = n_text_types(contents, &family.hugging_face);
+        let n_kinds = u32::try_from(n_kinds).unwrap_or(1);
         add("tokenizer.ggml.token_type_count", Value::U32(n_kinds));
     }
     let mut parts = parts(contents, folder)?;
     fill_up(&mut parts, config.vocabulary);
     vocabulary::describe(&parts, folder.template()?.as_deref(), &mut metadata);
     Ok(metadata)
+}
+
+/// How many types of text an encoder tells apart.
+pub(super) fn n_text_types(contents: &Contents<'_>, dialect: &models::Dialect) -> usize {
+    let name = dialect.names.token_types;
+    let short = || contents.tensors.find(name.strip_prefix(dialect.optional_prefix)?);
+    match contents.tensors.find(name).or_else(short).map(|table| table.shape.as_slice()) {
+        Some([n_types, _]) => *n_types,
+        // A single row may stand without its table.
+        _ => 1,
+    }
 }
 
 /// The last part of a path or name.
@@ -153,7 +161,8 @@ pub(crate) fn parts(contents: &Contents<'_>, folder: &Folder) -> Result<Vocabula
     });
     let is_new = |id: &TokenId| Some(*id) != parts.eos && id.index() < parts.tokens.len();
     parts.ends = ends.into_iter().map(|token| token.id).filter(is_new).collect();
-    Ok(parts)
+    // Other programs want the merges, whatever the numbers of the tokens say.
+    Ok(parts.with_listed_merges()?)
 }
 
 /// Tokens that nothing produces, for the rows of weights that have none: other programs ask for as many as rows.

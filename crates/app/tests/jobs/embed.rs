@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use app::event::embed::Embedding;
 use app::job::embed::Embed;
+use app::job::training::{Export, Format};
 use app::{Event, Failure, Job};
 use base::Rng;
 use formats::{Dtype, Metadata, TensorSpec, safetensors};
@@ -135,4 +136,34 @@ fn an_imported_encoder_makes_the_same_vectors() {
     );
     let failure = home.last(Job::Generate(crate::home::greedy("small", "the", 1))).unwrap_err();
     assert!(failure.hint.contains("hearth embed"), "{failure:?}");
+}
+
+#[test]
+fn an_encoder_that_is_written_either_way_makes_the_same_vectors() {
+    let home = Home::new();
+    let model = encoder(home.path());
+    let texts = ["The cat sleeps.", "a dog", "the the cat . dog"];
+    let expected = embed(&home, &model, &texts).unwrap();
+    let (file, folder) = (home.path().join("encoder.gguf"), home.path().join("again"));
+    for (from, to, format) in [(&model, &file, Format::Gguf), (&file, &folder, Format::Safetensors)] {
+        let job = Export { model: from.to_str().unwrap().into(), format, storage: None, out: to.clone() };
+        assert!(matches!(home.last(Job::Export(job)), Ok(Event::Exported(_))));
+        let found = embed(&home, to, &texts).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.n_tokens, expected.n_tokens);
+            assert!(cosine(found, expected) > 0.999_99, "{}", to.display());
+        }
+    }
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
+    };
+    let config = read("config.json");
+    assert_eq!((&config["architectures"][0], &config["model_type"]), (&"BertModel".into(), &"bert".into()));
+    assert_eq!((&config["type_vocab_size"], &config["pad_token_id"]), (&2.into(), &0.into()));
+    assert_eq!(read("1_Pooling/config.json")["pooling_mode_mean_tokens"], true);
+    assert_eq!(read("modules.json").as_array().unwrap().len(), 3);
+    let tokenizer = read("tokenizer_config.json");
+    assert_eq!((&tokenizer["cls_token"], &tokenizer["sep_token"]), (&"[CLS]".into(), &"[SEP]".into()));
+    assert!(tokenizer.get("add_bos_token").is_none());
+    assert!(!folder.join("generation_config.json").exists());
 }

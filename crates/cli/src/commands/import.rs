@@ -14,6 +14,19 @@ use crate::terminal::units;
 
 pub const COMMAND: Command = Command { name: "import", build, run };
 
+const AFTER_HELP: &str = "\
+PATH is one of these:
+
+  a GGUF file, or any part of a split one (model-00001-of-00003.gguf)
+  a folder with config.json, its weights and its vocabulary, or a file of weights in such a folder:
+    weights: .safetensors or PyTorch's .bin, .pth, .pt; whole, or in shards with their .index.json
+    vocabulary: tokenizer.json, tokenizer.model (SentencePiece or tiktoken), tekken.json, a .tiktoken file, \
+vocab.json with merges.txt, or vocab.txt
+  a llama2.c checkpoint, with --tokenizer
+
+  hearth import ~/Downloads/model-Q4_K_M.gguf --name mine
+  hearth import ~/models/Llama-3.2-1B --in-place";
+
 fn build(command: clap::Command) -> clap::Command {
     let path = value_parser!(PathBuf);
     command
@@ -23,14 +36,14 @@ fn build(command: clap::Command) -> clap::Command {
                 .required(true)
                 .value_name("PATH")
                 .value_parser(path.clone())
-                .help("The model's file"),
+                .help("The model's file or folder"),
         )
         .arg(
             Arg::new("tokenizer")
                 .long("tokenizer")
                 .value_name("FILE")
                 .value_parser(path)
-                .help("Its vocabulary, where it is a file of its own"),
+                .help("The vocabulary of a llama2.c checkpoint"),
         )
         .arg(
             Arg::new("name")
@@ -44,6 +57,7 @@ fn build(command: clap::Command) -> clap::Command {
                 .action(ArgAction::SetTrue)
                 .help("Use the file where it is, without a copy"),
         )
+        .after_help(AFTER_HELP)
 }
 
 fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {

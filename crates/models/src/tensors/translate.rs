@@ -70,7 +70,12 @@ pub fn translate<'a>(
     let is_used = |name: &str| {
         let long = format!("{}{name}", from.optional_prefix);
         let whole = name.strip_suffix("_blocks").or_else(|| name.strip_suffix("_scales"));
-        used.contains(name) || used.contains(&*long) || whole.is_some_and(|whole| used.contains(whole))
+        let owners = super::scaled::owners(name);
+        let is_scale = owners.is_some_and(|owners| owners.iter().any(|owner| used.contains(&**owner)));
+        used.contains(name)
+            || used.contains(&*long)
+            || whole.is_some_and(|whole| used.contains(whole))
+            || is_scale
     };
     let names = from.names;
     let is_about_angles = |name: &str| {

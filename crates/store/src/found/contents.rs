@@ -33,11 +33,14 @@ pub fn role_of(name: &str) -> Option<(Role, &'static str)> {
         "chat_template.json" => (Role::Template, "json"),
         "tokenizer.json"
         | "tokenizer_config.json"
+        | "tekken.json"
         | "vocab.json"
         | "special_tokens_map.json"
         | "added_tokens.json" => (Role::Tokenizer, "json"),
         "tokenizer.model" => (Role::Tokenizer, "sentencepiece"),
         "vocab.txt" | "merges.txt" => (Role::Tokenizer, "text"),
+        "tiktoken.model" => (Role::Tokenizer, "tiktoken"),
+        _ if name.ends_with(".tiktoken") => (Role::Tokenizer, "tiktoken"),
         "config.json"
         | "generation_config.json"
         | "preprocessor_config.json"
@@ -167,6 +170,9 @@ mod tests {
             ("licenses.py", None),
             ("modeling_x.py", None),
             ("training_args.bin", None),
+            ("tekken.json", Some((Role::Tokenizer, "json"))),
+            ("qwen.tiktoken", Some((Role::Tokenizer, "tiktoken"))),
+            ("sub/qwen.tiktoken", None),
         ] {
             assert_eq!(role_of(name), expected, "{name}");
         }

@@ -71,6 +71,8 @@ const BESIDE: &[(&str, Role)] = &[
     ("tokenizer.json", Role::Tokenizer),
     ("tokenizer_config.json", Role::Tokenizer),
     ("tokenizer.model", Role::Tokenizer),
+    ("tekken.json", Role::Tokenizer),
+    ("tiktoken.model", Role::Tokenizer),
     ("special_tokens_map.json", Role::Tokenizer),
     ("added_tokens.json", Role::Tokenizer),
     ("vocab.json", Role::Tokenizer),
@@ -300,7 +302,10 @@ fn choose_folder(names: &BTreeSet<String>) -> Result<Choice, Problem> {
         role: *role,
         format: text_format(name),
     });
-    let beside: Vec<Chosen> = beside.chain(license(names)).collect();
+    let ranks = names.iter().filter(|name| name.ends_with(".tiktoken") && !name.contains('/'));
+    let ranks =
+        ranks.map(|name| Chosen { name: name.clone(), role: Role::Tokenizer, format: text_format(name) });
+    let beside: Vec<Chosen> = beside.chain(ranks).chain(license(names)).collect();
     let find = |candidates: &[&'static str]| candidates.iter().find(|name| names.contains(**name)).copied();
     let of = |name: &str| {
         let format = if name.contains("safetensors") { "safetensors" } else { "pytorch" };
@@ -324,6 +329,7 @@ fn text_format(name: &str) -> &'static str {
     match name.rsplit_once('.') {
         Some((_, "json")) => "json",
         Some((_, "jinja")) => "jinja",
+        Some(("tiktoken", "model")) | Some((_, "tiktoken")) => "tiktoken",
         Some((_, "model")) => "sentencepiece",
         _ => "text",
     }

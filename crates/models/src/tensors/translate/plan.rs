@@ -59,7 +59,7 @@ impl<'a> Plan<'a> {
         if config.blocks.positions == PositionsKind::Learned {
             self.positions()?;
         }
-        self.optional(|names| names.token_types, 0)?;
+        self.token_types()?;
         self.norm(|names| names.embedding_norm, 0, config.width)?;
         self.divisors()?;
         for layer in 0..config.n_layers {
@@ -386,6 +386,23 @@ impl<'a> Plan<'a> {
             strips.insert(0, Strip::Zeros([new, width]));
         }
         self.push(self.to.names.positions, vec![new + n, width], (strips, Finish::None))
+    }
+
+    /// What tells one text from another, a table in every file; zeros where a model knows no kinds.
+    fn token_types(&mut self) -> Result<(), Error> {
+        let (old, new, width) = (self.from.names.token_types, self.to.names.token_types, self.config.width);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (n_kinds, strip) = if !old.is_empty() && self.has(old)? {
+            let old = self.old_name(old)?;
+            let n_values: usize = self.tensors.find(&old)?.map_or(0, |found| found.shape.iter().product());
+            let n_kinds = (n_values / width).max(1);
+            (n_kinds, Strip::whole(old, View::Rows([n_kinds, width])))
+        } else {
+            (1, Strip::Zeros([1, width]))
+        };
+        self.push(new, vec![n_kinds, width], (vec![strip], Finish::None))
     }
 
     /// A norm, where both dialects have it and the file too.

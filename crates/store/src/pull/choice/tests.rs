@@ -84,6 +84,8 @@ fn a_folder_brings_its_weights_and_what_belongs_to_them() {
     assert_eq!(chosen(&sharded, None), ["model.safetensors.index.json", "chat_template.jinja"]);
     let old = ["pytorch_model.bin", "vocab.txt"];
     assert_eq!(chosen(&old, None), ["pytorch_model.bin", "vocab.txt"]);
+    let ranks = ["model.safetensors", "qwen.tiktoken", "sub/other.tiktoken", "tekken.json"];
+    assert_eq!(chosen(&ranks, None), ["model.safetensors", "tekken.json", "qwen.tiktoken"]);
     let Choice::Files(adapter) = choose(&set(&["adapter_model.safetensors"]), None).unwrap() else {
         panic!()
     };
