@@ -75,10 +75,11 @@ pub(crate) const NAME: &str = "product (blocks)";
 
 /// Columns of a panel, and so the least that a task takes.
 const WIDTH: usize = 32;
-/// Bytes of weights that one task reads where rows are few: long enough to stream.
-const BYTES_PER_TASK: usize = 128 * 1024;
-/// Tasks wanted, so that threads end together.
-const TASKS_WANTED: usize = 8;
+/// Tasks wanted of each thread, so that threads end together.
+const TASKS_PER_THREAD: usize = 4;
+/// Columns of one task at most. Bodies ask for weights ahead of where they are: what lies behind a task's end is mostly
+/// another thread's to read, so a task is many panels long.
+const MOST_COLUMNS: usize = 512;
 /// Rows of one task at least: unpacking a panel costs as much as multiplying it with a few rows.
 const ROWS_PER_TASK: usize = 64;
 /// Numbers of x rounded at once: 4 MB of them in eight bits, beside a few more of scales.
@@ -110,11 +111,10 @@ pub(super) fn multiply(body: Body, x: &[f32], w: Blocks<'_>, y: &mut [f32], shap
 /// Hands out parts of y: stretches of columns, and where those are few and rows many, of rows.
 fn share(body: Body, x: &Activations<'_>, w: Blocks<'_>, y: &mut [f32], shape: Shape) {
     let Shape { rows, outer, .. } = shape;
-    let row_bytes = w.bytes().len().checked_div(outer).unwrap_or(0).max(1);
-    let streaming = BYTES_PER_TASK.div_ceil(row_bytes).div_ceil(rows.min(8));
-    let width = streaming.min(outer.div_ceil(TASKS_WANTED)).next_multiple_of(WIDTH);
+    let n_wanted = TASKS_PER_THREAD * pool::active_threads();
+    let width = outer.div_ceil(n_wanted).min(MOST_COLUMNS).next_multiple_of(WIDTH);
     let across = outer.div_ceil(width);
-    let down = TASKS_WANTED.div_ceil(across.max(1)).min(rows.div_ceil(ROWS_PER_TASK)).max(1);
+    let down = n_wanted.div_ceil(across.max(1)).min(rows.div_ceil(ROWS_PER_TASK)).max(1);
     let height = rows.div_ceil(down);
     let output = Disjoint::new(y);
     pool::run(across * down, &|index| {
