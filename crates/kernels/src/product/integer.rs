@@ -24,6 +24,8 @@
 //! fact: greedy answers agree only where both round alike. `fixtures/activations` holds what it computes.
 
 pub mod activations;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub(crate) mod pack;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod straight;
@@ -61,6 +63,8 @@ pub(crate) const fn bodies<F: Format>() -> &'static [(Isa, Body)] {
             (Isa::Avx2, x86::avx2::<F>),
             #[cfg(target_arch = "x86_64")]
             (Isa::Avx512Vnni, x86::vnni::<F>),
+            #[cfg(target_arch = "x86_64")]
+            (Isa::Amx, amx::amx::<F>),
         ]
     }
 }

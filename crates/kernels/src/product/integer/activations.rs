@@ -85,6 +85,21 @@ pub(crate) struct Address {
     pub pairs: *const i32,
 }
 
+impl Address {
+    /// Where the row stands that is `n` rows further, of rows that are so long.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    #[inline(always)]
+    pub(crate) fn further(self, n: usize, row: Lengths) -> Self {
+        Self {
+            codes: self.codes.wrapping_add(n * row.codes),
+            scales: self.scales.wrapping_add(n * row.scales),
+            starts: self.starts.wrapping_add(n * row.starts),
+            totals: self.totals.wrapping_add(n * row.totals),
+            pairs: self.pairs.wrapping_add(n * row.pairs),
+        }
+    }
+}
+
 /// How many elements each part of some activations of a row has.
 #[derive(Clone, Copy)]
 pub(crate) struct Lengths {
@@ -196,6 +211,12 @@ impl Activations<'_> {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(crate) fn skipped(&self, first: usize) -> Lengths {
         self.rounding.lengths(first)
+    }
+
+    /// How many elements each part of a row has.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub(crate) fn row_lengths(&self) -> Lengths {
+        self.lengths
     }
 
     /// Where a row stands behind what is skipped of it.
