@@ -112,7 +112,7 @@ pub(super) fn multiply(body: Body, x: &[f32], w: Blocks<'_>, y: &mut [f32], shap
 }
 
 /// Hands out parts of y: stretches of columns, and where those are few and rows many, of rows.
-fn share(body: Body, x: &Activations<'_>, w: Blocks<'_>, y: &mut [f32], shape: Shape) {
+pub(super) fn share(body: Body, x: &Activations<'_>, w: Blocks<'_>, y: &mut [f32], shape: Shape) {
     let Shape { rows, outer, .. } = shape;
     let row_bytes = w.bytes().len().checked_div(outer).unwrap_or(0).max(1);
     let streaming = BYTES_PER_TASK.div_ceil(row_bytes).div_ceil(rows.min(8));

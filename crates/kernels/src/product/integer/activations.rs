@@ -47,6 +47,8 @@ pub(crate) static ROUNDING: Kernel<RowBody> = Kernel::new(
     ],
 );
 
+/// Bytes of a cache line, on which codes begin: tiles read whole lines of them.
+const LINE: usize = 64;
 /// Numbers of one task at least: some microseconds.
 const NUMBERS_PER_TASK: usize = 16 * 1024;
 
@@ -155,7 +157,9 @@ impl Room {
     /// Rounds the rows of `x`, each `inner` long, which is a multiple of the unit and not 0.
     pub fn round(&mut self, body: RowBody, x: &[f32], inner: usize, rounding: Rounding) -> Activations<'_> {
         let (n_rows, lengths) = (x.len() / inner, rounding.lengths(inner));
-        let codes = first(&mut self.codes, n_rows * inner);
+        let codes = first(&mut self.codes, n_rows * inner + LINE);
+        let skipped = codes.as_ptr().align_offset(LINE).min(LINE);
+        let codes = &mut codes[skipped..][..n_rows * inner];
         let scales = first(&mut self.scales, n_rows * lengths.scales);
         let starts = first(&mut self.starts, n_rows * lengths.starts);
         let totals = first(&mut self.totals, n_rows * lengths.totals);
@@ -190,6 +194,19 @@ impl Activations<'_> {
     /// How long a row is.
     pub(crate) fn inner(&self) -> usize {
         self.lengths.codes
+    }
+
+    /// The same rows with their whole numbers elsewhere.
+    #[cfg(test)]
+    pub(crate) fn with_codes<'a>(&'a self, codes: &'a [i8]) -> Activations<'a> {
+        assert_eq!(codes, self.codes, "the same numbers");
+        Activations { codes, ..*self }
+    }
+
+    /// All whole numbers, row by row.
+    #[cfg(test)]
+    pub(crate) fn all_codes(&self) -> &[i8] {
+        self.codes
     }
 
     /// Some of the whole numbers of a row.

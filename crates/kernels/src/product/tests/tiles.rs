@@ -1,10 +1,11 @@
 //! AMX's products over quantised blocks have the bits of the scalar body, for every type, any number of rows, the largest
 //! numbers and several threads; on an emulator where the machine has none.
 
-use super::blocks::{is_emulated, over, quantised};
+use super::blocks::{body, is_emulated, over, quantised};
 use super::*;
 use crate::blocks::tests::put_scales;
-use crate::blocks::{BlockType, TYPES};
+use crate::blocks::{BlockType, Blocks, TYPES};
+use crate::product::integer::activations::{ROUNDING, Room};
 
 /// Whether AMX's body runs here at all.
 fn is_here(test: &str) -> bool {
@@ -122,5 +123,76 @@ fn the_largest_numbers_overflow_in_no_tile() {
                 check(kind, &x, &bytes, shape, &format!("{fill} {sign}"));
             }
         }
+    }
+}
+
+/// The last row ends where memory ends: a tile with a row or a byte too many ends the process.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_read_behind_the_last_row() {
+    if !is_here("nothing_is_read_behind_the_last_row") {
+        return;
+    }
+    let mut rng = Rng::new(34);
+    for kind in kinds() {
+        let (inner, outer) = (2 * kind.n_weights(), 2);
+        let (bytes, _) = quantised(kind, &mut rng, outer * inner);
+        for rows in [12, 13, 16, 17, 33, 34, 47] {
+            let shape = Shape { rows, inner, outer };
+            let x = normal(&mut rng, rows * inner);
+            let mut room = Room::empty();
+            let rounded = room.round(ROUNDING.body(), &x, inner, kind.rounding());
+            let last = LastBytes::new(rounded.all_codes());
+            let blocks = Blocks::new(kind, &bytes[1..]);
+            let mut found = vec![9.0; rows * outer];
+            integer::share(body(kind, Isa::Amx), &rounded.with_codes(last.get()), blocks, &mut found, shape);
+            let mut expected = vec![9.0; rows * outer];
+            run(Role::Prompt, Isa::Scalar, &x, over(kind, &bytes), &mut expected, shape);
+            assert_same_bits(&found, &expected, &format!("{kind:?} {rows} rows"));
+        }
+    }
+}
+
+/// Bytes behind which stands a page that may not be read.
+#[cfg(target_os = "linux")]
+struct LastBytes {
+    pages: *mut libc::c_void,
+    n_bytes: usize,
+    n_paged: usize,
+}
+
+#[cfg(target_os = "linux")]
+impl LastBytes {
+    const PAGE: usize = 4096;
+
+    fn new(bytes: &[i8]) -> Self {
+        let n_paged = bytes.len().next_multiple_of(Self::PAGE);
+        let (read, all) = (libc::PROT_READ | libc::PROT_WRITE, n_paged + Self::PAGE);
+        // SAFETY: new pages of nobody's; the bytes fit in all but the last, which alone is closed.
+        unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let pages = libc::mmap(std::ptr::null_mut(), all, read, flags, -1, 0);
+            assert_ne!(pages, libc::MAP_FAILED, "there is memory");
+            let to = pages.cast::<i8>().add(n_paged - bytes.len());
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+            assert_eq!(libc::mprotect(pages.add(n_paged), Self::PAGE, libc::PROT_NONE), 0);
+            Self { pages, n_bytes: bytes.len(), n_paged }
+        }
+    }
+
+    fn get(&self) -> &[i8] {
+        // SAFETY: written by `new`, and there until the drop.
+        unsafe {
+            let first = self.pages.cast::<i8>().add(self.n_paged - self.n_bytes);
+            std::slice::from_raw_parts(first, self.n_bytes)
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for LastBytes {
+    fn drop(&mut self) {
+        // SAFETY: the pages of `new`, of which nothing is borrowed any more.
+        unsafe { libc::munmap(self.pages, self.n_paged + Self::PAGE) };
     }
 }
