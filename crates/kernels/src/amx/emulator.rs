@@ -1,9 +1,10 @@
 //! AMX for machines without it: executes the instructions of the tile kernels when the processor refuses them.
 //!
 //! Only compiled for tests, and only what those kernels use: LDTILECFG, TILERELEASE, TILEZERO, TILELOADD,
-//! TILESTORED, TDPBF16PS and the four products of bytes, TDPBSSD to TDPBUUD. A signal handler finds the instruction where the processor stopped, carries out
-//! the SDM's pseudo code on tiles of the thread's own, and goes on behind it. Any other instruction ends the
-//! process as it would have without the handler.
+//! TILESTORED, TDPBF16PS and the four products of bytes, TDPBSSD to TDPBUUD. A signal handler finds the
+//! instruction where the processor stopped, carries out the SDM's pseudo code on tiles of the thread's own, and
+//! goes on behind it. Any other instruction, and one that AMX would refuse, ends the process as it would have
+//! without the handler.
 //!
 //! Source: Intel SDM volume 2, chapter 2.3 (the VEX prefix) and the instructions' own pages.
 
@@ -75,7 +76,7 @@ extern "C" fn on_illegal_instruction(_: c_int, _: *mut siginfo_t, context: *mut 
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let rip = registers[libc::REG_RIP as usize] as usize as *const u8;
     let register = |number: usize| registers[REGISTERS[number] as usize] as usize;
-    // SAFETY: the processor has read the instruction there, and one of these has nine bytes at most; fewer
+    // SAFETY: the processor has read the instruction there, and one of these has ten bytes at most; fewer
     // are looked at than `decode` finds that it has.
     let decoded = unsafe { decode(rip, &register) };
     let is_done = decoded.is_some_and(|(instruction, _)| {

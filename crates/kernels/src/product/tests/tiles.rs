@@ -127,7 +127,6 @@ fn the_largest_numbers_overflow_in_no_tile() {
 }
 
 /// The last row ends where memory ends: a tile with a row or a byte too many ends the process.
-#[cfg(target_os = "linux")]
 #[test]
 fn nothing_is_read_behind_the_last_row() {
     if !is_here("nothing_is_read_behind_the_last_row") {
@@ -154,14 +153,12 @@ fn nothing_is_read_behind_the_last_row() {
 }
 
 /// Bytes behind which stands a page that may not be read.
-#[cfg(target_os = "linux")]
 struct LastBytes {
     pages: *mut libc::c_void,
     n_bytes: usize,
     n_paged: usize,
 }
 
-#[cfg(target_os = "linux")]
 impl LastBytes {
     const PAGE: usize = 4096;
 
@@ -189,7 +186,6 @@ impl LastBytes {
     }
 }
 
-#[cfg(target_os = "linux")]
 impl Drop for LastBytes {
     fn drop(&mut self) {
         // SAFETY: the pages of `new`, of which nothing is borrowed any more.
