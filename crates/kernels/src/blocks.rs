@@ -100,6 +100,9 @@ pub(crate) trait Format: Sized + 'static {
     const GREATEST: u8;
     /// Weights under one whole scale: 16 or 32.
     const GROUP: usize = 32;
+    /// The least and the greatest whole scale of a group, or a wider range: AMX multiplies it into the values, which
+    /// then are bytes or take two.
+    const WHOLE_SCALES: [i16; 2] = [-128, 127];
     /// Weights that are one link of the chain in a product: a block, or a group where each has a scale of its own.
     const LINK: usize = Self::N_WEIGHTS;
     /// Whether there are minima.

@@ -35,6 +35,12 @@ impl<B: Copy> Kernel<B> {
         allowed.expect("the first body is scalar, which is below everything").1
     }
 
+    /// The body for an instruction set, whether or not this machine has it: for tests that emulate one.
+    #[cfg(test)]
+    pub fn body_of(&self, isa: Isa) -> Option<B> {
+        self.bodies.iter().find(|(own, _)| *own == isa).map(|(_, body)| *body)
+    }
+
     /// Every body that this machine can run, slowest first.
     pub fn bodies_here(&self) -> impl Iterator<Item = (Isa, B)> + '_ {
         self.bodies.iter().copied().filter(|(isa, _)| *isa <= isa::detected())

@@ -27,6 +27,7 @@
 //! | `row_sums` | sums over the rows of a matrix, in a fixed order |
 //! | [`machine`] | loops that measure what this machine can do at most |
 //! | `lanes`, `lanes/…` | sixteen f32 lanes on AVX2 and AVX-512, and the exponential on them; rows of bytes, turned |
+//! | `amx` | the shapes of AMX's tiles, and for tests AMX where there is none |
 //! | `disjoint` | one output slice shared by tasks that write different parts of it |
 //!
 //! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role,
@@ -58,6 +59,8 @@ pub mod rms_norm;
 pub mod rope;
 pub mod softmax;
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(test)]
 mod check;
 mod disjoint;

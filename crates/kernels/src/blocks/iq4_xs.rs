@@ -44,6 +44,7 @@ impl Format for Block {
     const N_BYTES: usize = CODES + 128;
     const OFFSET: u8 = 128;
     const GREATEST: u8 = 241;
+    const WHOLE_SCALES: [i16; 2] = [-32, 31];
     const SCALE_AT: Option<usize> = Some(0);
 
     #[inline(always)]

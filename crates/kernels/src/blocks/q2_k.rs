@@ -32,6 +32,7 @@ impl Format for Block {
     const OFFSET: u8 = 0;
     const GREATEST: u8 = 3;
     const GROUP: usize = 16;
+    const WHOLE_SCALES: [i16; 2] = [0, 15];
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(SCALE);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);

@@ -44,6 +44,7 @@ impl Format for Block {
     const OFFSET: u8 = 4;
     const GREATEST: u8 = 7;
     const GROUP: usize = 16;
+    const WHOLE_SCALES: [i16; 2] = [-32, 31];
     const SCALE_AT: Option<usize> = Some(SCALE);
 
     #[inline(always)]

@@ -33,6 +33,7 @@ impl Format for Block {
     const N_BYTES: usize = CODES + 128;
     const OFFSET: u8 = 0;
     const GREATEST: u8 = 31;
+    const WHOLE_SCALES: [i16; 2] = [0, 63];
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);

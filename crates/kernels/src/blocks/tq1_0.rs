@@ -42,6 +42,7 @@ impl Format for Block {
     const N_BYTES: usize = SCALE + 2;
     const OFFSET: u8 = 1;
     const GREATEST: u8 = 2;
+    const WHOLE_SCALES: [i16; 2] = [1, 1];
     const SCALE_AT: Option<usize> = Some(SCALE);
 
     #[inline(always)]

@@ -22,6 +22,7 @@ impl Format for Block {
     const N_BYTES: usize = SCALE + 2;
     const OFFSET: u8 = 1;
     const GREATEST: u8 = 3;
+    const WHOLE_SCALES: [i16; 2] = [1, 1];
     const SCALE_AT: Option<usize> = Some(SCALE);
 
     #[inline(always)]

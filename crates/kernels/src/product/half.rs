@@ -19,15 +19,13 @@
 //! | `fp16`, `pack` | chains of f16 multiply-adds, and packing for them |
 //! | `amx` | tiles of bf16, and packing for them |
 //! | `source` | an operand read sixteen elements at a time |
-//! | `plain`, `emulator` | for tests: packing written to be read, and AMX where there is none |
+//! | `plain` | for tests: packing written to be read |
 
 // Other processors have no body yet.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
-mod emulator;
 #[cfg(target_arch = "x86_64")]
 mod fp16;
 #[cfg(target_arch = "x86_64")]
@@ -35,7 +33,7 @@ mod pack;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod plain;
 #[cfg(target_arch = "x86_64")]
-mod source;
+pub(super) mod source;
 #[cfg(test)]
 mod tests;
 

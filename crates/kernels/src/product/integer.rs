@@ -24,6 +24,8 @@
 //! fact: greedy answers agree only where both round alike. `fixtures/activations` holds what it computes.
 
 pub mod activations;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub(crate) mod pack;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod straight;
@@ -61,6 +63,8 @@ pub(crate) const fn bodies<F: Format>() -> &'static [(Isa, Body)] {
             (Isa::Avx2, x86::avx2::<F>),
             #[cfg(target_arch = "x86_64")]
             (Isa::Avx512Vnni, x86::vnni::<F>),
+            #[cfg(target_arch = "x86_64")]
+            (Isa::Amx, amx::amx::<F>),
         ]
     }
 }
@@ -109,7 +113,7 @@ pub(super) fn multiply(body: Body, x: &[f32], w: Blocks<'_>, y: &mut [f32], shap
 }
 
 /// Hands out parts of y: stretches of columns, and where those are few and rows many, of rows.
-fn share(body: Body, x: &Activations<'_>, w: Blocks<'_>, y: &mut [f32], shape: Shape) {
+pub(super) fn share(body: Body, x: &Activations<'_>, w: Blocks<'_>, y: &mut [f32], shape: Shape) {
     let Shape { rows, outer, .. } = shape;
     let n_wanted = TASKS_PER_THREAD * pool::active_threads();
     let width = outer.div_ceil(n_wanted).min(MOST_COLUMNS).next_multiple_of(WIDTH);

@@ -1,10 +1,13 @@
 //! Every body against exact sums, and every row alone against the same row in company.
 
 mod blocks;
+// Elsewhere AMX is not permitted.
+#[cfg(target_os = "linux")]
+mod tiles;
 
 use super::*;
-use crate::Isa;
 use crate::check::{Shifted, assert_near, assert_same_bits, awkward, normal};
+use crate::isa::{self, Isa};
 use crate::pool;
 use base::Rng;
 
@@ -55,9 +58,7 @@ impl Owned {
 
 fn run(role: Role, isa: Isa, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
     match (w, role) {
-        (Weights::Blocks(blocks), _) => {
-            blocks_product(blocks.kind().product.body_for(isa), x, blocks, y, shape)
-        }
+        (Weights::Blocks(blocks), _) => blocks_product(blocks::body(blocks.kind(), isa), x, blocks, y, shape),
         (_, Role::Prompt) => prompt_product(PROMPT.body_for(isa), x, w, y, shape),
         (_, Role::Generated) => generated_product(GENERATED.body_for(isa), x, w, y, shape),
     }

@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use super::source::{Bf16, Element, F16, Source, transpose};
 use super::{Half, Line, Pack, Side, Target};
+use crate::amx::{Configuration, ROW_BYTES, TILE};
 use crate::product::operand::Operand;
 use crate::product::{Into, Weights};
 
@@ -24,8 +25,6 @@ use crate::product::{Into, Weights};
 pub(super) const WIDTH: usize = 32;
 /// Elements of k in a tile: sixteen pairs.
 pub(super) const STEP: usize = 32;
-/// Rows of a tile.
-pub(super) const TILE: usize = 16;
 
 /// The body for AMX, on which there is AVX-512 too.
 pub(super) const HALF: Half = body(pack_rows, pack_columns);
@@ -40,24 +39,8 @@ pub(super) const fn body(pack_a: Pack, pack_b: Pack) -> Half {
     }
 }
 
-/// What LDTILECFG reads.
-#[repr(C, align(64))]
-struct Configuration {
-    palette: u8,
-    start_row: u8,
-    reserved: [u8; 14],
-    row_bytes: [u16; 16],
-    n_rows: [u8; 16],
-}
-
 /// Eight tiles of sixteen rows of 64 bytes.
-static CONFIGURATION: Configuration = Configuration {
-    palette: 1,
-    start_row: 0,
-    reserved: [0; 14],
-    row_bytes: [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
-    n_rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
-};
+static CONFIGURATION: Configuration = Configuration::of_products(TILE, ROW_BYTES);
 
 /// Multiplies two groups; see [`super::Multiply`].
 unsafe fn multiply(k: usize, a: &[Line], b: &[Line], target: &Target) {

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use super::amx::{STEP, TILE, WIDTH, body};
+use super::amx::{STEP, WIDTH, body};
 use super::{Half, Line};
+use crate::amx::TILE;
 use crate::product::Weights;
 use crate::product::operand::Operand;
 use crate::product::weights::{from_bf16, from_f16};

@@ -97,7 +97,7 @@ impl<E: Element> Source<E> {
 /// Rows as columns, of 32-bit elements.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-pub(super) fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
+pub(in crate::product) fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
     let mut pairs = rows;
     for i in 0..8 {
         pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);

@@ -17,7 +17,7 @@ fn emulated() -> Option<(&'static str, Half)> {
     if crate::isa::detected() >= Isa::Amx {
         return None;
     }
-    emulator::install();
+    crate::amx::emulator::install();
     let is_wide = crate::isa::detected() >= Isa::Avx512Fp16;
     Some(("amx, emulated", if is_wide { amx::HALF } else { plain::AMX }))
 }

@@ -47,6 +47,8 @@ pub(crate) static ROUNDING: Kernel<RowBody> = Kernel::new(
     ],
 );
 
+/// Bytes of a cache line, on which codes begin: tiles read whole lines of them.
+const LINE: usize = 64;
 /// Numbers of one task at least: some microseconds.
 const NUMBERS_PER_TASK: usize = 16 * 1024;
 
@@ -83,6 +85,21 @@ pub(crate) struct Address {
     pub totals: *const f32,
     /// For each two groups their sums in the lower and the upper 16 bits.
     pub pairs: *const i32,
+}
+
+impl Address {
+    /// Where the row stands that is `n` rows further, of rows that are so long.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    #[inline(always)]
+    pub(crate) fn further(self, n: usize, row: Lengths) -> Self {
+        Self {
+            codes: self.codes.wrapping_add(n * row.codes),
+            scales: self.scales.wrapping_add(n * row.scales),
+            starts: self.starts.wrapping_add(n * row.starts),
+            totals: self.totals.wrapping_add(n * row.totals),
+            pairs: self.pairs.wrapping_add(n * row.pairs),
+        }
+    }
 }
 
 /// How many elements each part of some activations of a row has.
@@ -140,7 +157,9 @@ impl Room {
     /// Rounds the rows of `x`, each `inner` long, which is a multiple of the unit and not 0.
     pub fn round(&mut self, body: RowBody, x: &[f32], inner: usize, rounding: Rounding) -> Activations<'_> {
         let (n_rows, lengths) = (x.len() / inner, rounding.lengths(inner));
-        let codes = first(&mut self.codes, n_rows * inner);
+        let codes = first(&mut self.codes, n_rows * inner + LINE);
+        let skipped = codes.as_ptr().align_offset(LINE).min(LINE);
+        let codes = &mut codes[skipped..][..n_rows * inner];
         let scales = first(&mut self.scales, n_rows * lengths.scales);
         let starts = first(&mut self.starts, n_rows * lengths.starts);
         let totals = first(&mut self.totals, n_rows * lengths.totals);
@@ -177,6 +196,19 @@ impl Activations<'_> {
         self.lengths.codes
     }
 
+    /// The same rows with their whole numbers elsewhere.
+    #[cfg(test)]
+    pub(crate) fn with_codes<'a>(&'a self, codes: &'a [i8]) -> Activations<'a> {
+        assert_eq!(codes, self.codes, "the same numbers");
+        Activations { codes, ..*self }
+    }
+
+    /// All whole numbers, row by row.
+    #[cfg(test)]
+    pub(crate) fn all_codes(&self) -> &[i8] {
+        self.codes
+    }
+
     /// Some of the whole numbers of a row.
     pub(crate) fn codes(&self, row: usize, first: usize, n: usize) -> &[i8] {
         &self.codes[row * self.lengths.codes + first..][..n]
@@ -196,6 +228,12 @@ impl Activations<'_> {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(crate) fn skipped(&self, first: usize) -> Lengths {
         self.rounding.lengths(first)
+    }
+
+    /// How many elements each part of a row has.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub(crate) fn row_lengths(&self) -> Lengths {
+        self.lengths
     }
 
     /// Where a row stands behind what is skipped of it.

@@ -35,7 +35,26 @@ pub unsafe fn vnni<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
 }
 
 /// An instruction set that multiplies panels.
-trait Tiles {
+pub(super) trait Panels {
+    type Bytes: Bytes;
+    type Lanes: Lanes;
+
+    /// Adds the products of some rows of x, behind what is skipped of them, and a panel to their sums.
+    ///
+    /// # Safety
+    /// The machine has the instruction set; the rows of x have `n_blocks` blocks there, as the panel has; so many sums are
+    /// filled.
+    unsafe fn add_panel<F: Format>(
+        x: &Activations<'_>,
+        rows: (&Range<usize>, Lengths),
+        panel: &Panel,
+        n_blocks: usize,
+        sums: &mut SumRows,
+    );
+}
+
+/// An instruction set that multiplies panels with a few rows at a time.
+pub(super) trait Tiles {
     type Bytes: Bytes;
     type Lanes: Lanes;
 
@@ -55,10 +74,14 @@ const MOST_ROWS: usize = 6;
 const ROWS_AT_ONCE: usize = 512;
 
 /// The sums of 32 columns, row by row.
-type SumRows = [MaybeUninit<[f32; WIDTH]>; ROWS_AT_ONCE];
+pub(super) type SumRows = [MaybeUninit<[f32; WIDTH]>; ROWS_AT_ONCE];
 
+/// Takes panels apart and lets an instruction set go over them.
+///
+/// # Safety
+/// As [`super::Body`]; the machine has the instruction set.
 #[inline(always)]
-unsafe fn over_panels<F: Format, T: Tiles>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
+pub(super) unsafe fn over_panels<F: Format, P: Panels>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
     let row_bytes = x.inner() / F::N_WEIGHTS * F::N_BYTES;
     let (mut panel, mut sums) = (Panel::new(), [const { MaybeUninit::uninit() }; ROWS_AT_ONCE]);
     for first in part.columns.clone().step_by(WIDTH) {
@@ -77,8 +100,8 @@ unsafe fn over_panels<F: Format, T: Tiles>(x: &Activations<'_>, w: &[u8], part: 
                 let weights = weights.map(|row| row[first..][..n_blocks * F::N_BYTES].as_ptr());
                 // SAFETY: the slices above have so many blocks; the instruction set is the caller's.
                 unsafe {
-                    panel.fill::<F, T::Bytes, T::Lanes>(&weights, n_blocks, WIDTH * row_bytes);
-                    add_panel::<F, T>(x, (&rows, x.skipped(start)), &panel, n_blocks, &mut sums);
+                    panel.fill::<F, P::Bytes, P::Lanes>(&weights, n_blocks, WIDTH * row_bytes);
+                    P::add_panel::<F>(x, (&rows, x.skipped(start)), &panel, n_blocks, &mut sums);
                 }
             }
             for (row, sums) in rows.zip(&sums) {
@@ -92,30 +115,31 @@ unsafe fn over_panels<F: Format, T: Tiles>(x: &Activations<'_>, w: &[u8], part: 
     }
 }
 
-/// Adds the products of some rows of x and a panel to their sums.
-///
-/// # Safety
-/// As [`Tiles::multiply`], for as many rows as there are; so many sums are filled.
-#[inline(always)]
-unsafe fn add_panel<F: Format, T: Tiles>(
-    x: &Activations<'_>,
-    (rows, skipped): (&Range<usize>, Lengths),
-    panel: &Panel,
-    n_blocks: usize,
-    sums: &mut SumRows,
-) {
-    let mut done = 0;
-    while done < rows.len() {
-        // The last eight are four and four: two alone take nearly as long as four.
-        let n_rows = match rows.len() - done {
-            8 => 4,
-            n_left => MOST_ROWS.min(n_left),
-        };
-        let at: [Address; MOST_ROWS] =
-            std::array::from_fn(|i| x.address(rows.start + done + i.min(n_rows - 1), skipped));
-        let to = sums[done..done + n_rows].as_mut_ptr().cast();
-        // SAFETY: the caller's promises; there are so many rows of sums.
-        done += unsafe { T::multiply::<F>(&at[..n_rows], panel, n_blocks, to) };
+impl<T: Tiles> Panels for T {
+    type Bytes = T::Bytes;
+    type Lanes = T::Lanes;
+
+    #[inline(always)]
+    unsafe fn add_panel<F: Format>(
+        x: &Activations<'_>,
+        (rows, skipped): (&Range<usize>, Lengths),
+        panel: &Panel,
+        n_blocks: usize,
+        sums: &mut SumRows,
+    ) {
+        let mut done = 0;
+        while done < rows.len() {
+            // The last eight are four and four: two alone take nearly as long as four.
+            let n_rows = match rows.len() - done {
+                8 => 4,
+                n_left => MOST_ROWS.min(n_left),
+            };
+            let at: [Address; MOST_ROWS] =
+                std::array::from_fn(|i| x.address(rows.start + done + i.min(n_rows - 1), skipped));
+            let to = sums[done..done + n_rows].as_mut_ptr().cast();
+            // SAFETY: the caller's promises; there are so many rows of sums.
+            done += unsafe { T::multiply::<F>(&at[..n_rows], panel, n_blocks, to) };
+        }
     }
 }
 
@@ -147,12 +171,12 @@ impl Tiles for Vnni {
 }
 
 /// How many links so many blocks are.
-const fn n_links<F: Format>(n_blocks: usize) -> usize {
+pub(super) const fn n_links<F: Format>(n_blocks: usize) -> usize {
     n_blocks * (F::N_WEIGHTS / F::LINK)
 }
 
 /// Under which scale of activations a link lies.
-const fn unit_of<F: Format>(link: usize) -> usize {
+pub(super) const fn unit_of<F: Format>(link: usize) -> usize {
     link * F::LINK / unit::<F>()
 }
 

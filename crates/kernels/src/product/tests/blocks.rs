@@ -14,7 +14,7 @@ const N_MADE: usize = 61;
 
 /// Quantised normal weights, or random blocks where a type can only be read, behind one byte, so that nothing is aligned,
 /// and what they widen to.
-fn quantised(kind: &'static BlockType, rng: &mut Rng, n_weights: usize) -> (Vec<u8>, Vec<f32>) {
+pub(super) fn quantised(kind: &'static BlockType, rng: &mut Rng, n_weights: usize) -> (Vec<u8>, Vec<f32>) {
     let (n_bytes, n_made) = (kind.size_bytes(n_weights).unwrap(), n_weights.min(N_MADE * kind.n_weights()));
     let mut made = vec![0; kind.size_bytes(n_made).unwrap()];
     if kind.is_writable() {
@@ -28,13 +28,35 @@ fn quantised(kind: &'static BlockType, rng: &mut Rng, n_weights: usize) -> (Vec<
     (bytes, wide)
 }
 
-fn over<'a>(kind: &'static BlockType, bytes: &'a [u8]) -> Weights<'a> {
+pub(super) fn over<'a>(kind: &'static BlockType, bytes: &'a [u8]) -> Weights<'a> {
     Weights::Blocks(Blocks::new(kind, &bytes[1..]))
+}
+
+/// Whether AMX runs on an emulator here, which it does for those who have the vectors beside it.
+pub(super) fn is_emulated() -> bool {
+    cfg!(all(target_arch = "x86_64", target_os = "linux")) && isa::detected() == Isa::Avx512Fp16
+}
+
+/// The fastest body up to an instruction set; that of AMX on an emulator where the machine has none.
+pub(super) fn body(kind: &BlockType, isa: Isa) -> integer::Body {
+    match isa {
+        Isa::Amx if is_emulated() => {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            crate::amx::emulator::install();
+            kind.product.body_of(isa).expect("every type has one")
+        }
+        _ => kind.product.body_for(isa),
+    }
+}
+
+/// Every body of a type that this machine has.
+fn own_bodies(kind: &BlockType) -> impl Iterator<Item = Isa> {
+    kind.product.bodies_here().map(|(isa, _)| isa)
 }
 
 /// Every body of a type that this machine runs.
 fn bodies(kind: &BlockType) -> Vec<Isa> {
-    kind.product.bodies_here().map(|(isa, _)| isa).collect()
+    own_bodies(kind).chain(is_emulated().then_some(Isa::Amx)).collect()
 }
 
 /// What a row of x means after rounding, in f64: its numbers, and for types whose minimum is multiplied with a rounded
@@ -280,7 +302,8 @@ fn a_row_over_blocks_is_the_same_alone_and_in_company() {
         for (x, y) in x.chunks(inner).zip(alone.chunks_mut(outer)) {
             run(Role::Generated, Isa::Amx, x, over(kind, &bytes), y, alone_shape);
         }
-        for isa in bodies(kind).into_iter().filter(|isa| *isa > Isa::Scalar) {
+        // On an emulator so many rows take too long; `tiles` has fewer.
+        for isa in own_bodies(kind).filter(|isa| *isa > Isa::Scalar) {
             for (n_threads, first, rows) in [
                 (1, 0, 140),
                 (2, 1, 1),

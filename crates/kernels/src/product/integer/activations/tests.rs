@@ -10,7 +10,8 @@ use base::Rng;
 /// Everything that a row is rounded to.
 fn rounded(body: RowBody, x: &[f32], inner: usize, rounding: Rounding) -> Room {
     let mut room = Room::empty();
-    room.round(body, x, inner, rounding);
+    // Without what stands before the first line of them and behind the last.
+    room.codes = room.round(body, x, inner, rounding).codes.to_vec();
     room
 }
 
