@@ -382,9 +382,10 @@ impl<M: Model> Engine<M> {
             }
             if let Some(shelf) = &mut self.shelf {
                 let size = self.limits.block;
-                for page in planned.from / size..sequence.n_computed / size {
-                    let bytes = self.model.read_page(table[page], size);
-                    shelf.put_page(known.first((page + 1) * size), size, bytes);
+                let full = planned.from / size..sequence.n_computed / size;
+                for (index, &page) in full.clone().zip(&table[full]) {
+                    let bytes = self.model.read_page(page, size);
+                    shelf.put_page(known.first((index + 1) * size), size, bytes);
                 }
             }
         }

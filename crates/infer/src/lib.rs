@@ -16,14 +16,13 @@ pub mod fair;
 mod lookup;
 mod model;
 mod pace;
-pub mod plan;
+mod plan;
 pub mod sample;
 mod sequence;
 pub mod shelf;
 
 pub use answer::Answer;
 pub use batch::Batch;
-pub use blocks::Known;
 pub use engine::{Engine, Event, Place, Reason};
 pub use error::Error;
 pub use model::{LocalModel, Model};

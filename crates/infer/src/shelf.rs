@@ -7,7 +7,8 @@
 use base::TokenId;
 
 use crate::Model;
-use crate::blocks::{Blocks, Known};
+use crate::blocks::Blocks;
+pub use crate::blocks::Known;
 
 /// Pages that are brought back in one step at most, so that nobody else waits long.
 pub(crate) const PAGES_A_STEP: usize = 16;

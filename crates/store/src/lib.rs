@@ -63,7 +63,7 @@ pub use error::{Error, Problem};
 pub use import::{ModelInfo, NewFile, Source};
 pub use manifest::{FileRef, Location, Manifest, Role};
 pub use name::ModelName;
-pub use store::{Listing, Model, Store};
+pub use store::{Model, Store};
 
 /// What a call of this crate gives, or why not.
 pub(crate) type Result<T> = std::result::Result<T, Error>;

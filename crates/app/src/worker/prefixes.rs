@@ -13,8 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use base::TokenId;
-use infer::Known;
-use infer::shelf::{Behind, Shelf};
+use infer::shelf::{Behind, Known, Shelf};
 use ops::weight::Storage;
 use store::prefixes::{self, Prefixes, Text};
 use store::{Digest, Store};

@@ -154,7 +154,7 @@ mod tests {
         check("500 mb", 500_000_000);
         check("1.5GiB", 3 << 29);
         check("0", 0);
-        check("1e3", 1000);
+        check("0.5kB", 500);
         check("99999999999TB", u64::MAX);
         for wrong in ["", "GB", "-1", "2 XB", "nan", "inf", "2GB2"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");

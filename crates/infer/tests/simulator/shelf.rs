@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use base::TokenId;
-use infer::shelf::{Behind, Shelf};
-use infer::{Engine, Known, Limits, LocalModel, Model, Request};
+use infer::shelf::{Behind, Known, Shelf};
+use infer::{Engine, Limits, LocalModel, Model, Request};
 use ops::weight::Storage;
 
 use crate::hashed::{self, Hashed};

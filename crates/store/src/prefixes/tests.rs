@@ -1,3 +1,5 @@
+//! What is kept is given for exactly its text, whatever became of the files, and takes no more room than it may.
+
 use base::Rng;
 use base::disk::RealDisk;
 use testkit::disk::{Fault, FaultyDisk, Lasting, Plan, Survives};
@@ -15,7 +17,7 @@ fn text(tokens: &[TokenId]) -> Text<'_> {
     Text { salt: 7, tokens, n_prompt: tokens.len() }
 }
 
-fn opened(disk: impl base::disk::Disk + 'static, home: &Path, max_bytes: u64) -> Prefixes {
+fn opened(disk: impl disk::Disk + 'static, home: &Path, max_bytes: u64) -> Prefixes {
     let store = Arc::new(Store::open(Arc::new(disk), home).unwrap());
     Prefixes::new(store, "model sha256:0\nkept F16".into(), max_bytes)
 }
