@@ -95,10 +95,11 @@ impl Prefixes {
         })
     }
 
-    /// Keeps the last `n_tokens` of a text, unless there is a file already. Gives the bytes that were written.
+    /// Keeps the last `n_tokens` of a text, unless they are kept already. Gives the bytes that were written.
     pub fn keep_page(&self, text: Text<'_>, n_tokens: usize, body: &[u8]) -> u64 {
         let Some(path) = self.path(Kind::Page, text) else { return 0 };
-        if self.store.disk.facts(&path).is_ok() {
+        // A broken one would stay where a page before it is missing, so that nobody looks for it.
+        if self.page(text, n_tokens).is_some() {
             return 0;
         }
         let (tokens, n_prompt) = (text.tokens.to_vec(), text.n_prompt);

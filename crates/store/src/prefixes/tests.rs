@@ -118,6 +118,21 @@ fn what_was_used_longest_ago_goes_and_ends_before_beginnings() {
 }
 
 #[test]
+fn what_dead_writers_left_goes_and_what_living_ones_write_stays() {
+    use base::disk::Disk;
+    let home = tempfile::tempdir().unwrap();
+    let prefixes = opened(RealDisk, home.path(), 1 << 20);
+    prefixes.keep_page(text(&tokens("once")), BLOCK, b"x");
+    let folder = home.path().join("models/cache/prefixes");
+    let (dead, living) = (folder.join("dead.new"), folder.join("living.new"));
+    std::fs::write(&dead, b"x").unwrap();
+    let file = RealDisk.create_new(&living).unwrap();
+    prefixes.trim();
+    assert_eq!((files(home.path()).len(), dead.exists(), living.exists()), (2, false, true));
+    drop(file);
+}
+
+#[test]
 fn a_collection_tells_the_files_and_removes_what_it_told() {
     let home = tempfile::tempdir().unwrap();
     let prefixes = opened(RealDisk, home.path(), 1 << 20);
@@ -159,8 +174,30 @@ fn a_damaged_file_gives_nothing_and_is_removed() {
         n_bad += 1;
     }
     assert!(n_bad > 1000);
+    std::fs::write(&path, &good[1..]).unwrap();
+    assert!(prefixes.keep_page(text(&once), BLOCK, &body) > 0, "who keeps it again mends it");
+    assert_eq!(prefixes.keep_page(text(&once), BLOCK, &body), 0);
+    assert_eq!(std::fs::read(&path).unwrap(), good);
+}
+
+#[test]
+fn a_damaged_page_behind_a_text_gives_nothing_and_is_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let prefixes = opened(RealDisk, home.path(), 1 << 20);
+    let once = tokens("once");
+    let behind = Behind { tokens: tokens(" up"), n_prompt: 5, body: b"body".to_vec() };
+    prefixes.keep_behind(text(&once), &behind);
+    let path = files(home.path())[0].clone();
+    let good = std::fs::read(&path).unwrap();
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, bad).unwrap();
+        assert_eq!(prefixes.behind(text(&once)), None);
+        assert!(!path.exists());
+    }
     std::fs::write(&path, good).unwrap();
-    assert_eq!(prefixes.page(text(&once), BLOCK), Some(body));
+    assert_eq!(prefixes.behind(text(&once)), Some(behind));
 }
 
 #[test]
