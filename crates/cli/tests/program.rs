@@ -139,12 +139,11 @@ fn long_prompt() -> Vec<String> {
 
 /// The text of an answer, and how many tokens of the prompt were known.
 fn told(output: &Output) -> (String, u64) {
-    let events =
-        text(&output.stdout).lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let (mut answer, mut n_found) = (String::new(), None);
-    for event in events {
+    for line in text(&output.stdout).lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("each line is an event");
         match event["event"].as_str() {
-            Some("text") => answer += event["text"].as_str().unwrap(),
+            Some("text") => answer += event["text"].as_str().unwrap_or_default(),
             Some("finished") => n_found = event["n_found_tokens"].as_u64(),
             _ => {}
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use base::TokenId;
 use infer::shelf::{Behind, Known, Shelf};
-use infer::{Engine, Limits, LocalModel, Model, Request};
+use infer::{Engine, Event, Guessing, Limits, LocalModel, Model, Request, SequenceId};
 use ops::weight::Storage;
 
 use crate::hashed::{self, Hashed};
@@ -190,4 +190,30 @@ fn the_same_question_is_found_up_to_its_last_token() {
         assert_eq!((first.n_found, second.n_found), (0, n_prompt as usize - 1));
         assert_eq!(shelf.0.lock().unwrap().n_used, 2);
     }
+}
+
+#[test]
+fn a_long_text_is_brought_in_several_steps_while_others_go_on() {
+    let shelf = InMemory::default();
+    let engine = || Hashed::engine(100, Limits::default()).with_shelf(shelf.clone());
+    let prompt = (0..900).map(|index| TokenId(index * index % 47)).collect();
+    let long = Request { guessing: Guessing::Off, ..Request::new(prompt, 3) };
+    let expected = alone(&mut engine(), &long);
+    let mut second = engine();
+    let short = Request { guessing: Guessing::Off, ..Request::new(vec![TokenId(3)], 9) };
+    let other = second.submit(short).unwrap();
+    let told = |events: &[Event]| -> Vec<(SequenceId, Option<usize>)> {
+        let told = |event: &Event| match event {
+            Event::Token { id, .. } => Some((*id, None)),
+            Event::Found { id, n_tokens } => Some((*id, Some(*n_tokens))),
+            _ => None,
+        };
+        events.iter().filter_map(told).collect()
+    };
+    assert_eq!(told(&second.step(None)), [(other, None)]);
+    let id = second.submit(long.clone()).unwrap();
+    assert_eq!(told(&second.step(None)), [(other, None)], "sixteen of its 28 pages come in this step");
+    let both = [(other, None), (id, Some(899)), (id, None)];
+    assert_eq!(told(&second.step(None)), both, "the other twelve, and three tokens of the last page");
+    assert_eq!(alone(&mut engine(), &long), expected);
 }
