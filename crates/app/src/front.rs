@@ -14,6 +14,7 @@ use crate::clock::RealClock;
 use crate::job::Job;
 use crate::running::{Reporter, Running};
 use crate::worker::means::Means;
+use crate::worker::prefixes::Keeper;
 use crate::worker::training::Place;
 use crate::worker::{self, Task};
 use crate::{Failure, Network};
@@ -31,6 +32,9 @@ pub struct Settings {
     pub device: Option<String>,
     /// What keys and values are kept in: `f32`, `f16`, `q8_0` or `q4_0`; absent, it follows from the weights.
     pub kept: Option<String>,
+    /// Bytes that computed beginnings of texts may take on disk, where later processes find them; absent, none is kept. They
+    /// tell who can read them what the texts were.
+    pub prefix_bytes: Option<u64>,
     /// How the network is reached when somebody asks for it.
     pub network: Network,
     /// Where Ollama keeps its models, which are used in place.
@@ -47,6 +51,14 @@ pub struct App {
     means: Means,
     network: Network,
     clock: Arc<dyn Clock>,
+    keeper: Option<Keeper>,
+}
+
+impl Drop for App {
+    /// What was computed is written before the program may end.
+    fn drop(&mut self) {
+        self.keeper.iter().for_each(Keeper::flush);
+    }
 }
 
 impl App {
@@ -71,7 +83,9 @@ impl App {
         let means = Means::parse(settings.device.as_deref(), settings.kept.as_deref())?;
         let store = Store::open(Arc::new(RealDisk), &settings.home)?.with_folders(folders(&settings));
         let store = Arc::new(store);
-        let tasks = worker::start(store.clone(), means)?;
+        let keeper = settings.prefix_bytes.map(|max_bytes| Keeper::start(store.clone(), max_bytes));
+        let keeper = keeper.transpose()?;
+        let tasks = worker::start(store.clone(), means, keeper.clone())?;
         Ok(Self {
             tasks,
             store,
@@ -79,6 +93,7 @@ impl App {
             means,
             network: settings.network,
             clock: Arc::new(RealClock),
+            keeper,
         })
     }
 

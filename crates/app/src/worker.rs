@@ -11,6 +11,7 @@ use crate::running::Reporter;
 use crate::{Event, Failure};
 use loaded::Loaded;
 use means::Means;
+use prefixes::Keeper;
 
 mod contents;
 mod convert;
@@ -27,6 +28,7 @@ pub(crate) mod means;
 pub(crate) mod measure;
 mod one_file;
 mod open;
+pub(crate) mod prefixes;
 mod quantise;
 mod reading;
 pub(crate) mod runs;
@@ -47,9 +49,13 @@ pub(crate) struct Task {
 }
 
 /// Starts the thread that computes answers; it ends when nobody can send it tasks any more.
-pub(crate) fn start(store: Arc<Store>, means: Means) -> Result<Sender<Task>, Failure> {
+pub(crate) fn start(
+    store: Arc<Store>,
+    means: Means,
+    keeper: Option<Keeper>,
+) -> Result<Sender<Task>, Failure> {
     let (sender, tasks) = channel();
-    let worker = Worker { tasks, store, means, loaded: Vec::new() };
+    let worker = Worker { tasks, store, means, keeper, loaded: Vec::new() };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
     match started {
         Ok(_) => Ok(sender),
@@ -64,6 +70,7 @@ struct Worker {
     tasks: Receiver<Task>,
     store: Arc<Store>,
     means: Means,
+    keeper: Option<Keeper>,
     loaded: Vec<Loaded>,
 }
 
@@ -119,7 +126,7 @@ impl Worker {
         // One model at a time, besides those that are answering.
         self.loaded.retain(Loaded::is_busy);
         let started = std::time::Instant::now();
-        let mut loaded = Loaded::new(&source, &self.store, self.means)?;
+        let mut loaded = Loaded::new(&source, &self.store, self.means, self.keeper.as_ref())?;
         if let Some(draft) = &draft {
             loaded = loaded.with_draft(draft, &self.store, self.means)?;
         }

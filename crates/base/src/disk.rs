@@ -55,6 +55,9 @@ pub trait Disk: Send + Sync {
     /// What is known of a file or directory without reading it, following links.
     fn facts(&self, path: &Path) -> io::Result<Facts>;
 
+    /// Makes now the time at which a file was last changed, where the system can, and changes nothing else.
+    fn touch(&self, path: &Path) -> io::Result<()>;
+
     /// Bytes that may still be written below this existing path; `None` where the system does not tell.
     fn free_bytes(&self, path: &Path) -> io::Result<Option<u64>>;
 
@@ -256,6 +259,19 @@ impl Disk for RealDisk {
             size_bytes: metadata.len(),
             modified_ns: nanoseconds_since_1970(&metadata),
         })
+    }
+
+    #[cfg(unix)]
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+        let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
+        Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    #[cfg(not(unix))]
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        fs::metadata(path).map(drop)
     }
 
     #[cfg(unix)]
@@ -474,6 +490,19 @@ mod tests {
         RealDisk.remove_dir(&path).unwrap();
         drop(RealDisk.create_new(&path).unwrap());
         assert_eq!(RealDisk.create_dir(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_file_that_is_touched_is_the_newest_and_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old");
+        fs::write(&path, b"words").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        assert_eq!(RealDisk.facts(&path).unwrap().modified_ns, 0);
+        RealDisk.touch(&path).unwrap();
+        assert_eq!(RealDisk.facts(&path).unwrap().modified_ns > 0, cfg!(unix));
+        assert_eq!(fs::read(&path).unwrap(), b"words");
+        assert!(RealDisk.touch(&folder.path().join("none")).is_err());
     }
 
     #[test]

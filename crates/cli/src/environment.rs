@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use app::{Failure, Network, Settings};
 
 use crate::terminal::paint::Color;
+use crate::terminal::units;
 
 /// The variables, for help pages.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -19,6 +20,11 @@ pub const VARIABLES: &[(&str, &str)] = &[
     (
         "HEARTH_KV_CACHE",
         "what keys and values are kept in: f32, f16, q8_0 or q4_0 (default: f16, but f32 beside weights of f32)",
+    ),
+    (
+        "HEARTH_KEEP_PREFIXES",
+        "keep what is computed of texts on disk for later calls, so many bytes (2GB) at most; these files tell what the \
+         texts were (default: nothing is kept)",
     ),
     ("HF_TOKEN", "the secret for `hearth pull` from Hugging Face; HF_ENDPOINT names another address of it"),
     (
@@ -51,10 +57,19 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
         isa: text(&read, "HEARTH_ISA")?,
         device: None,
         kept: text(&read, "HEARTH_KV_CACHE")?,
+        prefix_bytes: prefix_bytes(&read)?,
         ollama_models: ollama_models(&read),
         hugging_face_hub: hugging_face_hub(&read),
         network: network(&read)?,
     })
+}
+
+fn prefix_bytes(read: &impl Fn(&str) -> Option<OsString>) -> Result<Option<u64>, Failure> {
+    const NAME: &str = "HEARTH_KEEP_PREFIXES";
+    let Some(size) = text(read, NAME)? else { return Ok(None) };
+    let wrong =
+        |why| Failure::new("bad_setting", format!("{NAME}: {why}"), format!("unset {NAME}, or write 2GB"));
+    units::parse_bytes(&size).map(Some).map_err(wrong)
 }
 
 /// Where Ollama keeps its models. Source: its documentation, "Where are models stored?".
@@ -178,6 +193,9 @@ mod tests {
         assert_eq!(settings("HEARTH_THREADS", "3").unwrap().n_threads, Some(3));
         assert_eq!(settings("HEARTH_ISA", "avx2").unwrap().isa.as_deref(), Some("avx2"));
         assert_eq!(settings("HEARTH_KV_CACHE", "q8_0").unwrap().kept.as_deref(), Some("q8_0"));
+        assert_eq!(settings("HEARTH_KEEP_PREFIXES", "500MB").unwrap().prefix_bytes, Some(500_000_000));
+        assert_eq!(settings("HEARTH_THREADS", "3").unwrap().prefix_bytes, None);
+        assert_eq!(settings("HEARTH_KEEP_PREFIXES", "yes").unwrap_err().code, "bad_setting");
         for wrong in ["0", "-1", "many", "99999999999999999999", "5000"] {
             assert_eq!(settings("HEARTH_THREADS", wrong).unwrap_err().code, "bad_setting", "{wrong}");
         }

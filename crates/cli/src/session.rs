@@ -61,6 +61,13 @@ impl Session {
         }
     }
 
+    /// How many bytes computed beginnings may take on disk, when a person says it.
+    pub fn set_prefix_bytes(&mut self, prefix_bytes: Option<u64>) {
+        if let (Ok(settings), Some(_)) = (&mut self.world.settings, prefix_bytes) {
+            settings.prefix_bytes = prefix_bytes;
+        }
+    }
+
     pub fn console(&mut self) -> &mut Console {
         &mut self.world.console
     }

@@ -129,3 +129,69 @@ fn ctrl_c_stops_a_job_and_keeps_what_was_said() {
     assert!(last.contains("\"reason\":\"cancelled\""), "{last}");
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
+
+/// A prompt of several pages for the model in the box.
+fn long_prompt() -> Vec<String> {
+    let words = ["run", "starter", "--raw", "--temperature", "0", "--max-tokens", "80", "--json"];
+    let prompt = "Once upon a time a cat saw a boat on the lake. ".repeat(9);
+    words.into_iter().map(str::to_owned).chain([prompt]).collect()
+}
+
+/// The text of an answer, and how many tokens of the prompt were known.
+fn told(output: &Output) -> (String, u64) {
+    let (mut answer, mut n_found) = (String::new(), None);
+    for line in text(&output.stdout).lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("each line is an event");
+        match event["event"].as_str() {
+            Some("text") => answer += event["text"].as_str().unwrap_or_default(),
+            Some("finished") => n_found = event["n_found_tokens"].as_u64(),
+            _ => {}
+        }
+    }
+    (answer, n_found.unwrap_or_else(|| panic!("{}", text(&output.stderr))))
+}
+
+#[test]
+fn a_later_call_goes_on_from_what_an_earlier_one_kept_where_a_person_wants_that() {
+    let home = tempfile::tempdir().unwrap();
+    let prompt = long_prompt();
+    let ask = |more: &[&str]| {
+        let words: Vec<&str> = prompt.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        told(&run(home.path(), &words))
+    };
+    let (answer, n_found) = ask(&[]);
+    assert_eq!((n_found, home.path().join("models").exists()), (0, false));
+    assert_eq!(ask(&["--keep-prefixes=100MB"]), (answer.clone(), 0));
+    let (again, n_found) = ask(&["--keep-prefixes"]);
+    assert!(again == answer && n_found > 64, "{n_found} tokens are known");
+    assert_eq!(ask(&[]), (answer.clone(), 0), "without the flag nothing is looked for");
+    // Another instruction set may compute other bits.
+    let words: Vec<&str> = prompt.iter().map(String::as_str).chain(["--keep-prefixes"]).collect();
+    let other = hearth(home.path(), &words).env("HEARTH_ISA", "scalar").output().unwrap();
+    assert_eq!(told(&other).1, 0);
+    let freed = run(home.path(), &["gc", "--yes"]);
+    assert!(text(&freed.stdout).contains("kept page"), "{}", text(&freed.stdout));
+    assert_eq!(ask(&["--keep-prefixes"]), (answer, 0));
+    assert_eq!(run(home.path(), &[&words[..], &["--keep-prefixes=much"]].concat()).status.code(), Some(2));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_kill_at_any_moment_changes_no_later_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let prompt = long_prompt();
+    let words: Vec<&str> = prompt.iter().map(String::as_str).chain(["--keep-prefixes"]).collect();
+    let (expected, _) = told(&run(tempfile::tempdir().unwrap().path(), &words[..words.len() - 1]));
+    let mut rng = base::Rng::new(17);
+    for round in 0..8 {
+        let mut child =
+            hearth(home.path(), &words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let n_lines = rng.below(70);
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let n_read = out.lines().take(n_lines).count();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (answer, n_found) = told(&run(home.path(), &words));
+        assert!(answer == expected, "round {round}: killed after {n_read} lines, {n_found} tokens known");
+    }
+}

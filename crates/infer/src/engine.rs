@@ -2,12 +2,13 @@
 
 use models::Probe;
 
-use crate::blocks::Blocks;
+use crate::blocks::{Blocks, Found, Rest};
 use crate::draft::{Draft, Text};
 use crate::fair::Shares;
 use crate::plan::{Limits, Plan, Planned, View, plan};
 use crate::sample::Choice;
 use crate::sequence::{Chosen, Request, Roles, Sequence, SequenceId};
+use crate::shelf::{self, Bringing, Shelf};
 use crate::{Batch, Error, Model};
 
 /// Why a sequence ended.
@@ -22,7 +23,7 @@ pub enum Reason {
 /// What a step did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A sequence began with pages that were computed for others, or for itself before it had to give them back.
+    /// A sequence began with what was computed for others, or for itself before it had to give it back.
     Found {
         /// The sequence.
         id: SequenceId,
@@ -70,6 +71,7 @@ pub struct Engine<M> {
     roles: Roles,
     blocks: Blocks,
     draft: Option<Box<dyn Draft>>,
+    shelf: Option<Box<dyn Shelf>>,
     /// The oldest first.
     sequences: Vec<Sequence>,
     shares: Shares,
@@ -82,14 +84,30 @@ impl<M: Model> Engine<M> {
     pub fn new(model: M, limits: Limits) -> Self {
         let blocks = Blocks::new(model.blocks(), limits.block);
         let roles = if model.computes_roles_alike() { Roles::Alike } else { Roles::Apart };
-        let (sequences, shares) = (Vec::new(), Shares::default());
-        Self { model, limits, roles, blocks, draft: None, sequences, shares, n_submitted: 0, n_begun: 0 }
+        Self {
+            model,
+            limits,
+            roles,
+            blocks,
+            draft: None,
+            shelf: None,
+            sequences: Vec::new(),
+            shares: Shares::default(),
+            n_submitted: 0,
+            n_begun: 0,
+        }
     }
 
     /// The same with a smaller model that guesses.
     #[must_use]
     pub fn with_draft(self, draft: impl Draft + 'static) -> Self {
         Self { draft: Some(Box::new(draft)), ..self }
+    }
+
+    /// The same with a shelf on which computed pages are kept, and from which those of earlier engines come back.
+    #[must_use]
+    pub fn with_shelf(self, shelf: impl Shelf + 'static) -> Self {
+        Self { shelf: Some(Box::new(shelf)), ..self }
     }
 
     /// The model.
@@ -135,14 +153,19 @@ impl<M: Model> Engine<M> {
         self.shares.enter(request.owner, self.sequences.iter().map(|sequence| sequence.request.owner));
         self.n_submitted += 1;
         let id = SequenceId(self.n_submitted);
-        self.sequences.push(Sequence::new(id, request));
+        let mut sequence = Sequence::new(id, request);
+        let is_shared = self.shelf.is_some() && sequence.known(self.roles).is_some();
+        // What is overwritten before it is used is not brought again and again.
+        sequence.to_bring = is_shared.then_some(n_tokens / self.limits.block);
+        self.sequences.push(sequence);
         Ok(id)
     }
 
-    /// Forgets a sequence; its pages are free at once. Whether there was one.
+    /// Forgets a sequence; its pages are free at once, and can be found until they are overwritten. Whether there was one.
     pub fn cancel(&mut self, id: SequenceId) -> bool {
         let Some(index) = self.sequences.iter().position(|sequence| sequence.id == id) else { return false };
         let mut sequence = self.sequences.remove(index);
+        self.keep_end(&sequence);
         self.blocks.release(&mut sequence.table);
         if let Some(draft) = &mut self.draft {
             draft.forget(id);
@@ -152,9 +175,26 @@ impl<M: Model> Engine<M> {
 
     /// Plans and computes one batch, and tells what came of it. Does nothing when there is nothing to do.
     pub fn step(&mut self, probe: Option<&mut dyn Probe>) -> Vec<Event> {
+        self.bring();
         self.let_draft_guess();
         let plan = self.plan();
         self.step_with(&plan, probe)
+    }
+
+    /// Brings pages of new sequences from the shelf, if there is one, as many as a step may.
+    fn bring(&mut self) {
+        let Self { shelf: Some(shelf), model, blocks, sequences, roles, .. } = self else { return };
+        let mut bringing = Bringing { shelf: &mut **shelf, model, blocks };
+        let mut n_left = shelf::PAGES_A_STEP;
+        for sequence in sequences {
+            let (Some(most), Some(known)) = (sequence.to_bring, sequence.known(*roles)) else { continue };
+            if n_left == 0 {
+                break;
+            }
+            let brought = bringing.bring(known, most.min(n_left));
+            n_left -= brought.n_pages;
+            sequence.to_bring = Some(most - brought.n_pages).filter(|most| brought.has_more && *most > 0);
+        }
     }
 
     /// Asks the smaller model, if there is one, for those who have no guess from their text.
@@ -179,9 +219,10 @@ impl<M: Model> Engine<M> {
         }
     }
 
-    /// The plan that [`Engine::step`] would follow.
+    /// The plan that [`Engine::step`] would follow, were nothing on a shelf. Who waits for a shelf is not in it.
     pub fn plan(&self) -> Plan {
-        let mut ranked: Vec<&Sequence> = self.sequences.iter().collect();
+        let is_ready = |sequence: &&Sequence| sequence.to_bring.is_none();
+        let mut ranked: Vec<&Sequence> = self.sequences.iter().filter(is_ready).collect();
         let served = |sequence: &Sequence| self.shares.of(sequence.request.owner);
         ranked.sort_by_cached_key(|sequence| {
             let turn = sequence.turn.unwrap_or(u64::MAX);
@@ -190,8 +231,7 @@ impl<M: Model> Engine<M> {
         });
         // Who cannot be begun in this step need not be looked for.
         let mut n_sought = self.limits.sequences;
-        let found: Vec<Vec<u32>> =
-            ranked.iter().map(|sequence| self.found(sequence, &mut n_sought)).collect();
+        let found: Vec<Found> = ranked.iter().map(|sequence| self.found(sequence, &mut n_sought)).collect();
         let mut views = Vec::with_capacity(ranked.len());
         for (sequence, found) in ranked.iter().zip(&found) {
             views.push(View {
@@ -203,20 +243,21 @@ impl<M: Model> Engine<M> {
                 is_generating: sequence.is_generating(),
                 n_guessed: sequence.guessed.len(),
                 table: &sequence.table,
-                found,
+                found: &found.pages,
+                rest: found.rest,
             });
         }
         plan(&views, &self.blocks, self.limits)
     }
 
-    /// The pages that hold the beginning of a sequence without pages, while there are more to be looked for.
-    fn found(&self, sequence: &Sequence, n_sought: &mut usize) -> Vec<u32> {
+    /// What is computed already of a sequence without pages, while there are more to be looked for.
+    fn found(&self, sequence: &Sequence, n_sought: &mut usize) -> Found {
         match sequence.known(self.roles) {
             Some(known) if sequence.table.is_empty() && *n_sought > 0 => {
                 *n_sought -= 1;
                 self.blocks.find(known)
             }
-            _ => Vec::new(),
+            _ => Found::default(),
         }
     }
 
@@ -231,7 +272,7 @@ impl<M: Model> Engine<M> {
         let rows: Vec<&[f32]> = logits.chunks_exact(self.model.vocabulary().max(1)).collect();
         let mut events = Vec::new();
         for &planned in &plan.planned {
-            if planned.adopted > 0 {
+            if planned.adopted + planned.copied > 0 {
                 events.push(Event::Found { id: planned.id, n_tokens: planned.from });
             }
             let wanted = batch.wanted_of(planned.id);
@@ -251,24 +292,39 @@ impl<M: Model> Engine<M> {
             self.blocks.release(&mut sequence.table);
             sequence.n_computed = 0;
         }
-        for planned in &plan.planned {
-            let index = self.index(planned.id);
-            let sequence = &mut self.sequences[index];
-            if planned.adopted > 0 {
-                let known = sequence.known(self.roles).expect("pages are found for those who share");
-                let found = self.blocks.find(known);
-                self.blocks.adopt(&mut sequence.table, &found[..planned.adopted]);
-                sequence.n_computed = planned.from;
-            }
-            if sequence.turn.is_none() {
-                self.n_begun += 1;
-                sequence.turn = Some(self.n_begun);
-            }
+        let mut copies = Vec::new();
+        for &planned in &plan.planned {
+            copies.extend(self.begin(planned).map(|rest| (planned, rest)));
         }
         for planned in &plan.planned {
             let index = self.index(planned.id);
             self.blocks.grow(&mut self.sequences[index].table, planned.from + planned.rows);
         }
+        for (planned, rest) in copies {
+            let to = self.sequence(planned.id).table[planned.adopted];
+            self.model.copy_page(rest.page, to, planned.copied);
+            self.blocks.let_go(rest.page);
+        }
+    }
+
+    /// Gives a sequence what was found for it; holds the page that it copies from, and says which that is.
+    fn begin(&mut self, planned: Planned) -> Option<Rest> {
+        let index = self.index(planned.id);
+        let sequence = &mut self.sequences[index];
+        if sequence.turn.is_none() {
+            self.n_begun += 1;
+            sequence.turn = Some(self.n_begun);
+        }
+        if planned.adopted + planned.copied == 0 {
+            return None;
+        }
+        let found =
+            self.blocks.find(sequence.known(self.roles).expect("pages are found for those who share"));
+        self.blocks.adopt(&mut sequence.table, &found.pages[..planned.adopted]);
+        sequence.n_computed = planned.from;
+        let rest = found.rest.filter(|_| planned.copied > 0)?;
+        self.blocks.hold(rest.page);
+        Some(rest)
     }
 
     /// Takes in what was computed for a sequence: of the rows behind its last token and behind guessed ones as many
@@ -312,7 +368,7 @@ impl<M: Model> Engine<M> {
         }
     }
 
-    /// Notes what is computed of a sequence, and lets others find it.
+    /// Notes what is computed of a sequence, and lets others find it: full pages, and the end of a prompt.
     fn keep(&mut self, planned: Planned) {
         let index = self.index(planned.id);
         let sequence = &mut self.sequences[index];
@@ -321,8 +377,30 @@ impl<M: Model> Engine<M> {
         let mut table = std::mem::take(&mut sequence.table);
         if let Some(known) = sequence.known(self.roles) {
             self.blocks.keep(&mut table, known, planned.from..sequence.n_computed);
+            if planned.from < sequence.n_prompt && sequence.n_computed >= sequence.n_prompt {
+                self.blocks.keep_rest(&table, known, sequence.n_computed);
+            }
+            if let Some(shelf) = &mut self.shelf {
+                let size = self.limits.block;
+                let full = planned.from / size..sequence.n_computed / size;
+                for (index, &page) in full.clone().zip(&table[full]) {
+                    let bytes = self.model.read_page(page, size);
+                    shelf.put_page(known.first((index + 1) * size), size, bytes);
+                }
+            }
         }
         sequence.table = table;
+    }
+
+    /// Lets others find the end of a sequence too.
+    fn keep_end(&mut self, sequence: &Sequence) {
+        let Some(known) = sequence.known(self.roles).filter(|_| sequence.n_computed > 0) else { return };
+        self.blocks.keep_rest(&sequence.table, known, sequence.n_computed);
+        if let Some(shelf) = &mut self.shelf {
+            let read = |page: usize, n_tokens| self.model.read_page(sequence.table[page], n_tokens);
+            let text = known.first(sequence.n_computed);
+            shelf::put_end(&mut **shelf, text, sequence.n_prompt, read, self.limits.block);
+        }
     }
 
     fn index(&self, id: SequenceId) -> usize {

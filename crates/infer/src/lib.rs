@@ -16,9 +16,10 @@ pub mod fair;
 mod lookup;
 mod model;
 mod pace;
-pub mod plan;
+mod plan;
 pub mod sample;
 mod sequence;
+pub mod shelf;
 
 pub use answer::Answer;
 pub use batch::Batch;

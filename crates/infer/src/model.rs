@@ -31,6 +31,20 @@ pub trait Model {
     /// # Shapes
     /// A batch with `W` wanted rows → `[W, V]`, row after row.
     fn forward(&mut self, batch: &Batch, probe: Option<&mut dyn Probe>) -> Vec<f32>;
+
+    /// The keys and values of the first `n_tokens` of a page, bit for bit.
+    fn read_page(&self, page: u32, n_tokens: usize) -> Vec<u8>;
+
+    /// Puts what [`Model::read_page`] gave for so many tokens into a page. False, and nothing is changed, where it is
+    /// not what this model gives.
+    fn write_page(&mut self, page: u32, n_tokens: usize, bytes: &[u8]) -> bool;
+
+    /// Puts the keys and values of the first `n_tokens` of a page into another page.
+    fn copy_page(&mut self, from: u32, to: u32, n_tokens: usize) {
+        let bytes = self.read_page(from, n_tokens);
+        let is_written = self.write_page(to, n_tokens, &bytes);
+        assert!(is_written, "a model takes what it gave");
+    }
 }
 
 /// A decoder with its cache.
@@ -111,5 +125,13 @@ impl Model for LocalModel {
         let mut attend = Attend::Pages { cache: &mut self.cache, spans: batch.spans.clone() };
         let logits = self.decoder.forward(&input, &mut attend, probe);
         logits.into_data().try_into_vec().expect("logits are f32")
+    }
+
+    fn read_page(&self, page: u32, n_tokens: usize) -> Vec<u8> {
+        self.cache.read_page(page, n_tokens)
+    }
+
+    fn write_page(&mut self, page: u32, n_tokens: usize, bytes: &[u8]) -> bool {
+        self.cache.write_page(page, n_tokens, bytes)
     }
 }

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use crate::SequenceId;
-use crate::blocks::Blocks;
+use crate::blocks::{Blocks, Rest};
 use crate::fair::Class;
 
 /// What planning needs to know of a sequence.
@@ -34,6 +34,8 @@ pub struct View<'a> {
     pub table: &'a [u32],
     /// Pages that hold its first tokens already, if it holds none.
     pub found: &'a [u32],
+    /// A page that holds some of those behind them.
+    pub rest: Option<Rest>,
 }
 
 /// What a step may use.
@@ -68,6 +70,8 @@ pub struct Planned {
     pub id: SequenceId,
     /// How many of the pages found for it it takes first.
     pub adopted: usize,
+    /// How many tokens behind them are copied from another page.
+    pub copied: usize,
     /// The first of its tokens to compute.
     pub from: usize,
     /// How many, with guessed ones behind its own.
@@ -171,26 +175,27 @@ impl Planner<'_> {
         }
         let taken = (rows + guesses).min(self.rows_left).min(room);
         self.n_free -= self.n_unheld(&start) + start.n_new_pages(taken);
-        for &page in start.adopted {
+        for page in start.used() {
             *self.holders.entry(page).or_insert_with(|| self.blocks.n_holders(page)) += 1;
         }
         self.rows_left -= taken;
-        let adopted = start.adopted.len();
-        self.plan.planned.push(Planned { id: view.id, adopted, from: start.from, rows: taken });
+        let (adopted, copied) = (start.adopted.len(), start.n_copied());
+        self.plan.planned.push(Planned { id: view.id, adopted, copied, from: start.from, rows: taken });
         wanted - rows
     }
 
-    /// Rows for which there are pages: those that are found and held by nobody are taken from the free ones too.
+    /// Rows for which there are pages: those that are found and held by nobody are taken from the free ones too, one to be
+    /// copied until that is done.
     fn room(&self, start: &Start<'_>) -> usize {
         let n_new = self.n_free.checked_sub(self.n_unheld(start));
-        n_new.map_or(0, |n_new| (start.n_pages + n_new) * start.block - start.from)
+        n_new.map_or(0, |n_new| ((start.n_pages + n_new) * start.block).saturating_sub(start.from))
     }
 
     /// Pages that are found for a sequence and held by nobody.
     fn n_unheld(&self, start: &Start<'_>) -> usize {
         let n_holders =
-            |page| self.holders.get(page).copied().unwrap_or_else(|| self.blocks.n_holders(*page));
-        start.adopted.iter().filter(|page| n_holders(page) == 0).count()
+            |page: &u32| self.holders.get(page).copied().unwrap_or_else(|| self.blocks.n_holders(*page));
+        start.used().filter(|page| n_holders(page) == 0).count()
     }
 
     /// Takes the pages of the last in rank behind `index` that holds some and is not planned yet.
@@ -212,6 +217,8 @@ impl Planner<'_> {
 /// Where a sequence begins in this step.
 struct Start<'a> {
     adopted: &'a [u32],
+    /// The page of which it copies the first tokens.
+    rest: Option<Rest>,
     block: usize,
     /// The first token to compute.
     from: usize,
@@ -223,10 +230,20 @@ struct Start<'a> {
 
 impl<'a> Start<'a> {
     fn new(view: View<'a>, block: usize) -> Self {
-        let adopted = if view.table.is_empty() { view.found } else { &[] };
-        let from = view.n_computed.max(adopted.len() * block);
+        let (adopted, rest) = if view.table.is_empty() { (view.found, view.rest) } else { (&[][..], None) };
+        let n_found = adopted.len() * block + rest.map_or(0, |rest| rest.n_tokens);
+        let from = view.n_computed.max(n_found);
         let n_pages = view.table.len() + adopted.len();
-        Self { adopted, block, from, rows: view.n_tokens - from, n_pages }
+        Self { adopted, rest, block, from, rows: view.n_tokens - from, n_pages }
+    }
+
+    /// Pages that were found for it: those that it shares, and the one that it copies from.
+    fn used(&self) -> impl Iterator<Item = u32> {
+        self.adopted.iter().copied().chain(self.rest.map(|rest| rest.page))
+    }
+
+    fn n_copied(&self) -> usize {
+        self.rest.map_or(0, |rest| rest.n_tokens)
     }
 
     /// Pages that it needs for `rows` rows and does not have.
@@ -234,16 +251,19 @@ impl<'a> Start<'a> {
         (self.from + rows).div_ceil(self.block).saturating_sub(self.n_pages)
     }
 
-    /// Does without the last page that was found. Whether there was one.
+    /// Does without what was found last: a copy, or a page. Whether there was one.
     fn shorten(&mut self) -> bool {
-        let Some((_, rest)) = self.adopted.split_last() else { return false };
-        *self = Self {
-            adopted: rest,
-            block: self.block,
-            from: self.from - self.block,
-            rows: self.rows + self.block,
-            n_pages: self.n_pages - 1,
+        let n_tokens = match (self.rest.take(), self.adopted.split_last()) {
+            (Some(rest), _) => rest.n_tokens,
+            (None, Some((_, others))) => {
+                self.adopted = others;
+                self.n_pages -= 1;
+                self.block
+            }
+            (None, None) => return false,
         };
+        self.from -= n_tokens;
+        self.rows += n_tokens;
         true
     }
 }
@@ -290,6 +310,7 @@ mod tests {
             n_guessed: case.n_guessed,
             table,
             found: &[],
+            rest: None,
         };
         let tables = tables.into_iter().map(|table| &*table.leak());
         let views: Vec<View> = cases.iter().zip(tables).map(view).collect();
@@ -301,7 +322,7 @@ mod tests {
         let planned = planned.iter().map(|p| match p.adopted {
             0 => format!("{}:{}+{}", p.id, p.from, p.rows),
             n => format!("{}:{}+{} on {n}", p.id, p.from, p.rows),
-        });
+        } + &if p.copied > 0 { format!(" and {}", p.copied) } else { String::new() });
         preempted.chain(planned).collect::<Vec<_>>().join(" ")
     }
 
@@ -375,6 +396,7 @@ mod tests {
             n_guessed: 0,
             table,
             found,
+            rest: None,
         };
         let views = [view(1, &held[..1], &[]), view(2, &[], &held)];
         assert_eq!(told(&plan(&views[1..], &blocks, LIMITS)), "2:8+2 on 2");
@@ -387,5 +409,40 @@ mod tests {
         let generating = View { n_tokens: 5, is_generating: true, ..view(1, &first, &[]) };
         let views = [generating, view(2, &second, &[]), view(3, &[], &second)];
         assert_eq!(told(&plan(&views, &full, LIMITS)), "-2 1:4+1");
+    }
+
+    #[test]
+    fn tokens_of_another_page_are_copied_where_there_is_room_for_both() {
+        let check = |n_pages: usize, n_held: usize, expected: &str| {
+            let mut blocks = Blocks::new(n_pages, 4);
+            let tokens: Vec<_> = (0..7).map(base::TokenId).collect();
+            let known = crate::blocks::Known { salt: 0, tokens: &tokens, n_prompt: 7 };
+            let (mut kept, mut held) = (Vec::new(), Vec::new());
+            blocks.grow(&mut kept, 7);
+            blocks.keep(&mut kept, known, 0..7);
+            blocks.keep_rest(&kept, known, 7);
+            blocks.release(&mut kept);
+            blocks.grow(&mut held, 4 * n_held);
+            let text: Vec<_> = (0..10).map(base::TokenId).collect();
+            let found = blocks.find(crate::blocks::Known { tokens: &text, n_prompt: 10, ..known });
+            let view = View {
+                id: SequenceId(1),
+                class: Class::Interactive,
+                served: 0,
+                n_tokens: 10,
+                n_computed: 0,
+                is_generating: false,
+                n_guessed: 0,
+                table: &[],
+                found: &found.pages,
+                rest: found.rest,
+            };
+            assert_eq!(told(&plan(&[view], &blocks, LIMITS)), expected);
+        };
+        check(9, 0, "1:7+3 on 1 and 3");
+        check(4, 0, "1:7+3 on 1 and 3");
+        // The page that is copied from takes the room of the last one, until the next step.
+        check(3, 0, "1:7+1 on 1 and 3");
+        check(3, 1, "1:4+4 on 1");
     }
 }

@@ -120,6 +120,8 @@ pub(crate) struct Sequence {
     pub n_prompt: usize,
     /// Tokens whose keys and values stand in the cache.
     pub n_computed: usize,
+    /// Pages that may still be brought from the engine's shelf before it is begun; absent when that is done.
+    pub to_bring: Option<usize>,
     /// Tokens that are guessed to follow.
     pub guessed: Vec<TokenId>,
     /// The pages that hold them, in order.
@@ -149,6 +151,7 @@ impl Sequence {
             tokens: request.prompt.clone(),
             n_prompt: request.prompt.len(),
             n_computed: 0,
+            to_bring: None,
             guessed: Vec::new(),
             table: Vec::new(),
             turn: None,

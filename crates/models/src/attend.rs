@@ -48,6 +48,40 @@ impl KvCache {
         self.block
     }
 
+    /// Bytes of the keys and values of `n_tokens` of a page, over all layers.
+    pub fn page_bytes(&self, n_tokens: usize) -> usize {
+        self.pools.iter().flatten().map(|pool| pool.page_bytes(n_tokens)).sum()
+    }
+
+    /// The keys and values of the first `n_tokens` of a page, layer after layer, as they are kept.
+    ///
+    /// # Panics
+    /// When there is no such page, or it has fewer tokens.
+    pub fn read_page(&self, page: u32, n_tokens: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.page_bytes(n_tokens));
+        self.pools.iter().flatten().for_each(|pool| pool.read_page(page, n_tokens, &mut bytes));
+        bytes
+    }
+
+    /// Puts what [`KvCache::read_page`] gave into a page. False, and nothing is changed, where it has another number of
+    /// bytes.
+    ///
+    /// # Panics
+    /// When there is no such page, or it has fewer tokens.
+    pub fn write_page(&mut self, page: u32, n_tokens: usize, bytes: &[u8]) -> bool {
+        if bytes.len() != self.page_bytes(n_tokens) {
+            return false;
+        }
+        let mut rest = bytes;
+        for slot in &mut self.pools {
+            let pool = slot.take().expect("a pool is always put back");
+            let (own, others) = rest.split_at(pool.page_bytes(n_tokens));
+            rest = others;
+            *slot = Some(pool.with_page(page, n_tokens, own));
+        }
+        true
+    }
+
     /// Bytes of all keys and values.
     pub fn size_bytes(&self) -> usize {
         self.pools.iter().flatten().map(KvPool::size_bytes).sum()

@@ -9,6 +9,8 @@
 //! I. Beltagy et al., "Longformer" (2020), section 3.1, for the window; Gemma Team, "Gemma 2" (2024), section 2, for
 //! the cap; G. Xiao et al., "Efficient Streaming Language Models with Attention Sinks" (2023), for the sink.
 
+mod pages;
+
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;

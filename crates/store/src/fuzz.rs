@@ -26,6 +26,7 @@ pub static TARGETS: &[Target] = &[
     ("model_settings", model_settings),
     ("ollama_manifest", ollama_manifest),
     ("snapshot_names", snapshot_names),
+    ("prefix_page", crate::prefixes::fuzz),
     ("pull_remote", pull::remote),
     ("pull_address", pull::address),
     ("pull_headers", pull::headers),

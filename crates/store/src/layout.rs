@@ -15,6 +15,7 @@ pub(crate) struct Layout {
     pub manifests: PathBuf,
     pub drafts: PathBuf,
     pub cache: PathBuf,
+    pub prefixes: PathBuf,
     pub lock: PathBuf,
 }
 
@@ -27,6 +28,7 @@ impl Layout {
             manifests: models.join("manifests"),
             drafts: models.join("tmp"),
             cache: models.join("cache"),
+            prefixes: models.join("cache").join("prefixes"),
             lock: models.join("lock"),
             models,
         }

@@ -10,6 +10,7 @@
 //! models/partial/                                          files on their way here, kept over a kill
 //! models/lock                                              one writer at a time; readers never ask
 //! models/cache/<kind>/sha256-<64 hex>                      what can be made again, by what it was made from
+//! models/cache/prefixes/sha256-<64 hex>                    computed beginnings of texts, where a person keeps them
 //! ```
 //!
 //! Models of others ([`found`]) stand behind the store's own and are used where they lie. A model's [`versions`] are
@@ -48,6 +49,7 @@ mod layout;
 mod manifest;
 mod name;
 mod nearest;
+pub mod prefixes;
 pub mod pull;
 mod read;
 mod remove;
@@ -61,7 +63,7 @@ pub use error::{Error, Problem};
 pub use import::{ModelInfo, NewFile, Source};
 pub use manifest::{FileRef, Location, Manifest, Role};
 pub use name::ModelName;
-pub use store::{Listing, Model, Store};
+pub use store::{Model, Store};
 
 /// What a call of this crate gives, or why not.
 pub(crate) type Result<T> = std::result::Result<T, Error>;

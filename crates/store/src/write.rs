@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// Makes the home and what is missing above it.
-    fn ensure_home(&self) -> Result<()> {
+    pub(crate) fn ensure_home(&self) -> Result<()> {
         let mut missing = Vec::new();
         for folder in self.layout.home.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
             match self.disk.facts(folder) {

@@ -264,6 +264,10 @@ impl Disk for FaultyDisk {
         self.attempt(Operation::Read, || RealDisk.facts(path), |_, _| ())
     }
 
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        self.attempt(Operation::Write, || RealDisk.touch(path), |_, _| ())
+    }
+
     fn free_bytes(&self, path: &Path) -> io::Result<Option<u64>> {
         let real = || RealDisk.free_bytes(path);
         let told = self.attempt(Operation::Read, real, |_, _| ())?;

@@ -78,6 +78,9 @@ pub struct Collectable {
     pub blobs: Vec<(String, u64)>,
     /// What dead writers left: path and bytes.
     pub drafts: Vec<(PathBuf, u64)>,
+    /// Computed beginnings of texts, which can be made again: digest and bytes.
+    #[serde(default)]
+    pub prefixes: Vec<(String, u64)>,
     /// Bytes that would become free.
     pub size_bytes: u64,
 }
@@ -85,7 +88,8 @@ pub struct Collectable {
 impl Collectable {
     /// Whether nothing would go.
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.blobs.is_empty() && self.drafts.is_empty()
+        let has_files = !self.blobs.is_empty() || !self.drafts.is_empty() || !self.prefixes.is_empty();
+        self.versions.is_empty() && !has_files
     }
 }
 
@@ -96,6 +100,9 @@ pub struct Collected {
     pub n_versions: usize,
     /// Files of the store that are gone.
     pub n_blobs: usize,
+    /// Computed beginnings of texts that are gone.
+    #[serde(default)]
+    pub n_prefixes: usize,
     /// Bytes that became free.
     pub freed_bytes: u64,
     /// Why not all is gone; the next collection tries again.

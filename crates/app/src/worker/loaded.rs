@@ -12,8 +12,9 @@ use super::contents::Contents;
 use super::dialogue::Dialogue;
 use super::inspect::Inspector;
 use super::live::{Live, Prepared};
-use super::means::Means;
+use super::means::{Device, Means};
 use super::open::Source;
+use super::prefixes::Keeper;
 use crate::Failure;
 use crate::job::{Detail, Prompt, Sampling};
 
@@ -33,14 +34,27 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads the files of `source`, and its vocabulary compiled where `store` keeps it so.
-    pub fn new(source: &Source, store: &Store, means: Means) -> Result<Self, Failure> {
+    /// Reads the files of `source`, and its vocabulary compiled where `store` keeps it so. What it computes is kept where
+    /// there is a keeper.
+    pub fn new(
+        source: &Source,
+        store: &Store,
+        means: Means,
+        keeper: Option<&Keeper>,
+    ) -> Result<Self, Failure> {
         let contents = Contents::read(source)?;
         let decoder = contents.decoder(&means.device.tensors())?;
         let tokenizer = contents.compiled_tokenizer(store)?;
         check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
         let dialogue = contents.dialogue(&tokenizer)?;
+        let storage = means.storage(&decoder);
         let engine = Engine::new(means.model(decoder, contents.name())?, Limits::default());
+        // Drivers of other devices may compute differently tomorrow.
+        let keeper = keeper.filter(|_| means.device == Device::Cpu);
+        let engine = match keeper.and_then(|keeper| keeper.shelf(source, storage)) {
+            Some(shelf) => engine.with_shelf(shelf),
+            None => engine,
+        };
         Ok(Self { key: source.key.clone(), engine, tokenizer, dialogue, live: Vec::new() })
     }
 

@@ -74,12 +74,17 @@ impl Means {
         self.kept.unwrap_or_else(|| KvCache::usual(head))
     }
 
+    /// What keys and values of a decoder are kept in.
+    pub fn storage(self, decoder: &Decoder) -> Storage {
+        self.kept.unwrap_or_else(|| decoder.usual_cache())
+    }
+
     /// A decoder that can answer; errors call it `name`.
     ///
     /// # Errors
     /// Heads that cannot be kept so.
     pub fn model(self, decoder: Decoder, name: &str) -> Result<LocalModel, Failure> {
-        let storage = self.kept.unwrap_or_else(|| decoder.usual_cache());
+        let storage = self.storage(&decoder);
         let size = decoder.config().head_size;
         LocalModel::keeping(decoder, CACHE_BYTES, storage).ok_or_else(|| not_kept(name, size, storage))
     }

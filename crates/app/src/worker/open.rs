@@ -8,6 +8,7 @@ use formats::{FileBytes, FileKind, shards};
 use store::{ModelName, Role, Store};
 
 use super::folder::Folder;
+use super::prefixes;
 use super::said::Said;
 use crate::{Failure, starter};
 
@@ -21,6 +22,8 @@ pub(crate) struct Source {
     pub files: Files,
     /// What is said of the model beside them.
     pub said: Said,
+    /// What is the same for the same weights tomorrow too; absent where that is not known.
+    pub identity: Option<String>,
 }
 
 /// The files of a model, by the form that they have.
@@ -86,7 +89,10 @@ pub(crate) fn find(store: &Store, wanted: &str) -> Result<Source, Failure> {
 
 fn at(path: &Path, wanted: &str) -> Result<Source, Failure> {
     let (key, name) = (format!("path:{wanted}"), wanted.to_owned());
-    Ok(Source { key, name, files: Files::at(path)?, said: Said::default() })
+    let files = Files::at(path)?;
+    let is_one = matches!(&files, Files::Gguf(parts) if parts.len() == 1);
+    let identity = if is_one { prefixes::facts(path) } else { None };
+    Ok(Source { key, name, files, said: Said::default(), identity })
 }
 
 /// The weights of a model that was found.
@@ -110,19 +116,33 @@ pub(crate) fn of_model(store: &Store, model: &store::Model) -> Result<Source, Fa
     let said = Said::of(store, model)?;
     if first.format != "gguf" {
         let files = Files::Folder(Folder::of(store, model)?);
-        return Ok(Source { key: model.digest.to_string(), name, files, said });
+        let identity = identity(model.manifest.files.iter());
+        return Ok(Source { key: model.digest.to_string(), name, files, said, identity });
     }
+    let identity = identity(weights.iter().copied());
     let open = |file: &&store::FileRef| Ok(FileBytes::open(&store.locate(file)?)?.with_label(&name));
     let parts = weights.iter().map(open).collect::<Result<Vec<FileBytes>, Failure>>()?;
     // One file is the same model under every name that it has.
     let key = if parts.len() == 1 { first.digest } else { model.digest };
-    Ok(Source { key: key.to_string(), name, files: Files::Gguf(parts), said })
+    Ok(Source { key: key.to_string(), name, files: Files::Gguf(parts), said, identity })
+}
+
+/// What tells files of the store apart: their digests, and of those in place what shows that they changed.
+fn identity<'a>(files: impl Iterator<Item = &'a store::FileRef>) -> Option<String> {
+    let identity = |file: &store::FileRef| match &file.location {
+        store::Location::Blob => Some(file.digest.to_string()),
+        store::Location::InPlace { path, .. } => Some(format!("{} {}", file.digest, prefixes::facts(path)?)),
+        _ => None,
+    };
+    files.map(identity).collect::<Option<Vec<_>>>().map(|files| files.join(", "))
 }
 
 /// The weights of the model in the box.
 pub(crate) fn starter_source() -> Source {
     let (key, name) = (starter::NAME.into(), starter::NAME.into());
-    Source { key, name, files: Files::Gguf(vec![starter::file()]), said: Said::default() }
+    // It is a part of the program.
+    let identity = Some(starter::NAME.into());
+    Source { key, name, files: Files::Gguf(vec![starter::file()]), said: Said::default(), identity }
 }
 
 /// What the name `wanted` stands for: the store's own models go first, then the model in the box, then others'.

@@ -10,6 +10,7 @@ mod forms;
 mod good;
 mod home;
 mod measure;
+mod prefixes;
 mod pull;
 mod quantised;
 mod starter;

@@ -204,7 +204,13 @@ fn a_name_goes_back_is_held_and_what_is_old_is_collected() {
     assert_eq!(collectable.versions, [("tiny".into(), first), ("tiny".into(), second)]);
     assert!(collectable.size_bytes > 0 && collectable.blobs.len() == 2, "the weights stay: {collectable:?}");
     match home.last(Job::Collect(collectable.clone())) {
-        Ok(Event::Collected(Collected { n_versions: 2, n_blobs: 2, freed_bytes, not_collected: None })) => {
+        Ok(Event::Collected(Collected {
+            n_versions: 2,
+            n_blobs: 2,
+            freed_bytes,
+            not_collected: None,
+            ..
+        })) => {
             assert_eq!(freed_bytes, collectable.size_bytes);
         }
         other => panic!("{other:?}"),

@@ -15,7 +15,7 @@ pub const COMMAND: Command = Command { name: "gc", build, run };
 
 const AFTER_HELP: &str = "\
 First it says what would go: files that no version of any model names, what interrupted downloads and imports left, \
-and with --versions the older versions of each name that is not pinned. At a terminal it asks then; elsewhere it \
+what `hearth run --keep-prefixes` keeps of texts, and with --versions the older versions of each name that is not pinned. At a terminal it asks then; elsewhere it \
 ends there, unless --yes stands on the command line. Files in place and models of other programs are never touched.
 
   hearth gc
@@ -99,6 +99,12 @@ fn page(collectable: &Collectable) -> String {
         let path = path.display().to_string();
         text += &format!("left     {}  {}\n", visible::line(&path), units::bytes(*size_bytes));
     }
+    if !collectable.prefixes.is_empty() {
+        let (n_files, sizes) =
+            (collectable.prefixes.len(), collectable.prefixes.iter().map(|(_, size)| *size));
+        let size_bytes = sizes.fold(0, u64::saturating_add);
+        text += &format!("texts    {}  {}\n", units::many(n_files, "kept page"), units::bytes(size_bytes));
+    }
     text + &format!("{} would be free.\n", units::bytes(collectable.size_bytes))
 }
 
@@ -114,12 +120,15 @@ mod tests {
             versions: vec![("poems".into(), format!("sha256:{}", "ab".repeat(32)))],
             blobs: vec![(format!("sha256:{}", "cd".repeat(32)), 1_100_000)],
             drafts: vec![("/home/models/tmp/draft-1\x1b[2J".into(), 300)],
-            size_bytes: 1_100_300,
+            prefixes: vec![(format!("sha256:{}", "ef".repeat(32)), 20_000); 2],
+            size_bytes: 1_140_300,
         }
     }
 
     fn script() -> Script {
-        let collected = Collected { n_versions: 1, n_blobs: 1, freed_bytes: 1_100_300, not_collected: None };
+        let freed_bytes = 1_140_300;
+        let collected =
+            Collected { n_versions: 1, n_blobs: 1, n_prefixes: 2, freed_bytes, not_collected: None };
         Script::new([Event::Collectable(collectable())]).then([Event::Collected(collected)])
     }
 
@@ -131,6 +140,7 @@ mod tests {
             version  abababababab  poems
             file     cdcdcdcdcdcd  1.1 MB
             left     /home/models/tmp/draft-1␛[2J  300 B
+            texts    2 kept pages  40 kB
             1.1 MB would be free.
         "#]]
         .assert_eq(&told.out);

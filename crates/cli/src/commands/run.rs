@@ -8,6 +8,7 @@ use super::Command;
 use crate::chat::{self, Chat};
 use crate::outcome::{Exit, Stop};
 use crate::session::Session;
+use crate::terminal::units;
 use crate::{knobs, prompt, statistics};
 
 pub const COMMAND: Command = Command { name: "run", build, run };
@@ -15,6 +16,10 @@ pub const COMMAND: Command = Command { name: "run", build, run };
 const AFTER_HELP: &str = "\
 With a prompt, the answer goes to stdout. Without one, a text that is piped in is the prompt; at a \
 terminal a chat begins, and /help lists its commands. A chat is kept in memory only.
+
+With --keep-prefixes, what was computed of the prompts and answers stays on disk (in models/cache/prefixes, readable \
+by you alone), and a later call that begins alike starts from there with the same answer. From these files the texts \
+can be read. What was used longest ago makes room; `hearth gc` frees all of it.
 
 What a model thinks goes to stderr, a call of a tool is a line of JSON on stdout; --messages brings what the tool \
 gave back.
@@ -41,12 +46,23 @@ fn build(command: clap::Command) -> clap::Command {
                 .action(ArgAction::SetTrue)
                 .help("Say on stderr how many tokens there were and how long they took"),
         )
+        .arg(
+            Arg::new("keep-prefixes")
+                .long("keep-prefixes")
+                .value_name("SIZE")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("2GB")
+                .value_parser(units::parse_bytes)
+                .help("Keep what is computed of texts on disk for later calls, 2GB or --keep-prefixes=SIZE at most"),
+        )
         .args(knobs::arguments())
         .after_help(AFTER_HELP)
 }
 
 fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     session.set_device(matches.get_one::<String>("device").cloned());
+    session.set_prefix_bytes(matches.get_one::<u64>("keep-prefixes").copied());
     let sampling = knobs::sampling(matches, Sampling::default());
     let model = super::text(matches, "model");
     let (tools, thinking) = (prompt::tools(matches)?, prompt::thinking(matches));

@@ -10,6 +10,30 @@ pub fn bytes(size: u64) -> String {
     with_prefix(size, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
+/// The bytes that a person wrote: `2GB`, `500 MB`, `1.5GiB`, `4096`.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let (number, unit) =
+        text.split_at(text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let factor = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 1.0,
+        "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "TB" => 1e12,
+        "KIB" => f64::from(1 << 10),
+        "MIB" => f64::from(1 << 20),
+        "GIB" => f64::from(1 << 30),
+        "TIB" => (1u64 << 40) as f64,
+        _ => return Err(format!("`{text}` is no number of bytes, such as 2GB")),
+    };
+    match number.trim().parse::<f64>() {
+        // A cast of what is too large gives the largest number, by definition of `as`.
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok((number * factor) as u64),
+        _ => Err(format!("`{text}` is no number of bytes, such as 2GB")),
+    }
+}
+
 /// `1 token`, `2 tokens`.
 pub fn many(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
@@ -121,6 +145,21 @@ pub fn date(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_read_as_they_are_written() {
+        let check = |text: &str, expected: u64| assert_eq!(parse_bytes(text), Ok(expected), "{text}");
+        check("4096", 4096);
+        check("2GB", 2_000_000_000);
+        check("500 mb", 500_000_000);
+        check("1.5GiB", 3 << 29);
+        check("0", 0);
+        check("0.5kB", 500);
+        check("99999999999TB", u64::MAX);
+        for wrong in ["", "GB", "-1", "2 XB", "nan", "inf", "2GB2"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_keep_two_or_three_digits() {

@@ -6,3 +6,4 @@
 mod hashed;
 mod real;
 mod scenario;
+mod shelf;

@@ -14,9 +14,10 @@ use ops::weight::{Quantised, Storage};
 
 use crate::scenario::{Outcome, Scenario, Sizes, alone, compare, run};
 
-fn replay(decoder: &Decoder, kept: &[Storage], sizes: Sizes, seeds: std::ops::Range<u64>) -> usize {
+/// How often memory ran short, and how many tokens were copied.
+fn replay(decoder: &Decoder, kept: &[Storage], sizes: Sizes, seeds: std::ops::Range<u64>) -> [usize; 2] {
     let mut known: HashMap<String, Outcome> = HashMap::new();
-    let mut n_preempted = 0;
+    let (mut n_preempted, mut n_copied) = (0, 0);
     for seed in seeds {
         let scenario = Scenario::new(seed, sizes);
         kernels::pool::set_active_threads([1, 2, 3, 5][seed as usize % 4]);
@@ -28,6 +29,7 @@ fn replay(decoder: &Decoder, kept: &[Storage], sizes: Sizes, seeds: std::ops::Ra
         };
         let report = run(&mut engine(scenario.limits), &scenario);
         n_preempted += report.n_preempted;
+        n_copied += report.n_copied;
         kernels::pool::set_active_threads(2);
         let alone_once = |request: &Request| {
             let key = format!("{storage:?} {request:?}");
@@ -35,7 +37,7 @@ fn replay(decoder: &Decoder, kept: &[Storage], sizes: Sizes, seeds: std::ops::Ra
         };
         compare(&scenario, &report, alone_once, seed);
     }
-    n_preempted
+    [n_preempted, n_copied]
 }
 
 /// A llama2.c checkpoint under the names of a GGUF file.
@@ -72,7 +74,7 @@ impl Tensors for Renamed {
     }
 }
 
-fn stories260k(path: &Path) -> Decoder {
+pub fn stories260k(path: &Path) -> Decoder {
     let llama2c::Checkpoint { header, file } = llama2c::read(&FileBytes::open(path).unwrap()).unwrap();
     let sizes = [header.vocab_size, header.dim, header.n_layers, header.hidden_dim, header.seq_len];
     let config = Config::new(sizes, [header.n_heads, header.n_kv_heads], &LLAMA.gguf);
@@ -86,15 +88,21 @@ fn stories260k_in_a_batch_is_as_alone_for_two_hundred_scenarios() {
     let decoder = stories260k(&shared.join("llm/stories260K/stories260K.bin"));
     let sizes = Sizes { vocabulary: 512, longest_prompt: 110, longest_answer: 40 };
     // Its heads have eight numbers: no blocks.
-    let n_preempted = replay(&decoder, &[Storage::F32, Storage::F16], sizes, 0..200);
+    let [n_preempted, n_copied] = replay(&decoder, &[Storage::F32, Storage::F16], sizes, 0..200);
     assert!(n_preempted > 50, "memory ran short only {n_preempted} times");
+    assert!(n_copied > 300, "only {n_copied} tokens are copied");
+}
+
+/// The model in the box.
+pub fn starter() -> Decoder {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf");
+    let file = formats::gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
+    models::load(&file, &ops::device::cpu()).unwrap()
 }
 
 #[test]
 fn the_starter_in_a_batch_is_as_alone() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf");
-    let file = formats::gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
-    let decoder = models::load(&file, &ops::device::cpu()).unwrap();
+    let decoder = starter();
     let sizes = Sizes { vocabulary: decoder.config().vocabulary, longest_prompt: 90, longest_answer: 25 };
     let kept = [Storage::F16, Storage::Q8_0, Storage::Blocks(Quantised::Q4_0)];
     replay(&decoder, &kept, sizes, 0..8);
@@ -103,9 +111,7 @@ fn the_starter_in_a_batch_is_as_alone() {
 /// A second turn brings the first and its answer back; in quantised weights both are found again.
 #[test]
 fn a_second_turn_is_computed_from_where_it_is_new() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf");
-    let file = formats::gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
-    let decoder = models::load(&file, &ops::device::cpu()).unwrap();
+    let decoder = starter();
     let engine = || Engine::new(LocalModel::new(decoder.clone(), 64 << 20), Limits::default());
     let mut first = engine();
     let prompt: Vec<TokenId> = (0..70).map(|index| TokenId(300 + index * 7)).collect();
@@ -114,7 +120,8 @@ fn a_second_turn_is_computed_from_where_it_is_new() {
     let second: Vec<TokenId> = prompt.into_iter().chain(said).chain([TokenId(9), TokenId(8)]).collect();
     let id = first.submit(Request::new(second.clone(), 8)).unwrap();
     let [planned] = first.plan().planned[..] else { panic!("one sequence") };
-    assert_eq!((planned.adopted, planned.from), (4, 128), "70 of the prompt and 58 of the answer");
+    let found = (planned.adopted, planned.copied, planned.from);
+    assert_eq!(found, (4, 1, 129), "70 of the prompt, and of the answer all that was computed");
     first.cancel(id);
     let again = alone(&mut first, &Request::new(second.clone(), 8));
     assert_eq!(again, alone(&mut engine(), &Request::new(second, 8)));

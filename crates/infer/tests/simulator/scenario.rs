@@ -44,6 +44,10 @@ pub struct Report {
     pub n_cancelled: usize,
     /// Pages that were found instead of computed.
     pub n_adopted: usize,
+    /// Tokens that sequences began with, for whatever reason.
+    pub n_found: usize,
+    /// Tokens that were copied from pages that agreed for a part.
+    pub n_copied: usize,
     /// Tokens that came in a step with others of their sequence.
     pub n_guessed_right: usize,
 }
@@ -109,6 +113,7 @@ pub fn run<M: Model>(engine: &mut Engine<M>, scenario: &Scenario) -> Report {
     let mut arrived = BTreeSet::new();
     let (total, mut last_progress) = (engine.blocks().total(), 0);
     for step in 0.. {
+        let n_arrived = arrived.len();
         for (index, arrival) in scenario.arrivals.iter().enumerate() {
             if arrival.step <= step && arrived.insert(index) {
                 let id = engine.submit(arrival.request.clone()).expect("the request fits");
@@ -127,15 +132,19 @@ pub fn run<M: Model>(engine: &mut Engine<M>, scenario: &Scenario) -> Report {
         }
         let plan = engine.plan();
         report.n_preempted += plan.preempted.len();
+        report.n_copied += plan.planned.iter().map(|planned| planned.copied).sum::<usize>();
         report.n_adopted += plan.planned.iter().map(|planned| planned.adopted).sum::<usize>();
         assert!(plan.planned.iter().map(|p| p.rows).sum::<usize>() <= scenario.limits.rows, "too many rows");
         assert!(plan.planned.len() <= scenario.limits.sequences, "too many sequences");
-        if !plan.planned.is_empty() || running.is_empty() {
+        let events = engine.step(None);
+        // Who has just come, and waits for a shelf, stands in no plan before its first step.
+        let has_come = arrived.len() > n_arrived;
+        if !plan.planned.is_empty() || !events.is_empty() || running.is_empty() || has_come {
             last_progress = step;
         }
         assert!(step - last_progress < 2, "nothing was planned although sequences wait");
         let mut told = BTreeSet::new();
-        for event in engine.step(None) {
+        for event in events {
             if let Event::Token { id, .. } = event {
                 report.n_guessed_right += usize::from(!told.insert(id));
             }
@@ -159,7 +168,10 @@ fn note(event: Event, running: &mut BTreeMap<SequenceId, usize>, report: &mut Re
             report.outcomes[index].reason = Some(reason);
         }
         Event::Failed { error, .. } => panic!("{error}"),
-        Event::Found { n_tokens, .. } => assert!(n_tokens.is_multiple_of(infer::BLOCK) && n_tokens > 0),
+        Event::Found { n_tokens, .. } => {
+            assert!(n_tokens > 0);
+            report.n_found += n_tokens;
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Plan {
     pub blobs: Vec<Unused>,
     /// Files that dead writers left.
     pub drafts: Vec<Leftover>,
+    /// Computed beginnings of texts: see [`crate::prefixes`].
+    pub prefixes: Vec<Unused>,
 }
 
 /// A version beyond those that are kept.
@@ -70,6 +72,8 @@ pub struct Removed {
     pub n_versions: usize,
     /// The number of blobs that are gone.
     pub n_blobs: usize,
+    /// The number of computed beginnings that are gone.
+    pub n_prefixes: usize,
     /// The bytes of all that is gone.
     pub freed_bytes: u64,
     /// Why not all that could go is gone; the next removal or collection tries again.
@@ -79,13 +83,14 @@ pub struct Removed {
 impl Plan {
     /// Bytes that would become free.
     pub fn size_bytes(&self) -> u64 {
-        let sizes = self.blobs.iter().map(|blob| blob.size_bytes);
+        let sizes = self.blobs.iter().chain(&self.prefixes).map(|file| file.size_bytes);
         sizes.chain(self.drafts.iter().map(|draft| draft.size_bytes)).fold(0, u64::saturating_add)
     }
 
     /// Whether nothing would go.
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.blobs.is_empty() && self.drafts.is_empty()
+        let has_files = !self.blobs.is_empty() || !self.drafts.is_empty() || !self.prefixes.is_empty();
+        self.versions.is_empty() && !has_files
     }
 }
 
@@ -106,6 +111,7 @@ impl Store {
         }
         plan.blobs = self.blobs_beside(&used)?;
         plan.drafts = self.leftovers()?;
+        plan.prefixes = self.prefixes_to_collect();
         Ok(plan)
     }
 
@@ -121,7 +127,8 @@ impl Store {
         for draft in drafts.iter().filter(|draft| self.is_gone(draft)) {
             removed.freed_bytes = removed.freed_bytes.saturating_add(draft.size_bytes);
         }
-        removed.not_collected = self.carry_out(plan, &mut removed).err();
+        let prefixes = self.remove_prefixes(plan, &mut removed);
+        removed.not_collected = self.carry_out(plan, &mut removed).and(prefixes).err();
         Ok(removed)
     }
 
@@ -184,6 +191,15 @@ impl Store {
             removed.freed_bytes = removed.freed_bytes.saturating_add(blob.size_bytes);
         }
         if removed.n_blobs > 0 { self.sync_folder(&self.layout.blobs) } else { Ok(()) }
+    }
+
+    fn remove_prefixes(&self, plan: &Plan, removed: &mut Removed) -> Result<()> {
+        for prefix in &plan.prefixes {
+            let freed_bytes = self.collect_prefix(prefix)?;
+            removed.n_prefixes += 1;
+            removed.freed_bytes = removed.freed_bytes.saturating_add(freed_bytes);
+        }
+        Ok(())
     }
 
     fn records(&self) -> Result<Vec<Record>> {

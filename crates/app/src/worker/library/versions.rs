@@ -18,9 +18,11 @@ impl Library<'_> {
         let plan = self.store.gc_plan(Keep { n_versions })?;
         let size_bytes = plan.size_bytes();
         let version = |old: OldVersion| (old.name.to_string(), old.digest.to_string());
+        let file = |unused: &Unused| (unused.digest.to_string(), unused.size_bytes);
         Ok(Event::Collectable(Collectable {
             versions: plan.versions.into_iter().map(version).collect(),
-            blobs: plan.blobs.iter().map(|blob| (blob.digest.to_string(), blob.size_bytes)).collect(),
+            blobs: plan.blobs.iter().map(file).collect(),
+            prefixes: plan.prefixes.iter().map(file).collect(),
             drafts: plan.drafts.into_iter().map(|draft| (draft.path, draft.size_bytes)).collect(),
             size_bytes,
         }))
@@ -31,6 +33,7 @@ impl Library<'_> {
         Ok(Event::Collected(Collected {
             n_versions: removed.n_versions,
             n_blobs: removed.n_blobs,
+            n_prefixes: removed.n_prefixes,
             freed_bytes: removed.freed_bytes,
             not_collected: removed.not_collected.map(Failure::from),
         }))
@@ -88,14 +91,15 @@ fn plan(collectable: &Collectable) -> Result<Plan, Failure> {
     let version = |(name, digest): &(String, String)| {
         Ok::<_, store::Error>(OldVersion { name: ModelName::parse(name)?, digest: Digest::parse(digest)? })
     };
-    let blob = |(digest, size_bytes): &(String, u64)| {
+    let file = |(digest, size_bytes): &(String, u64)| {
         Ok::<_, store::Error>(Unused { digest: Digest::parse(digest)?, size_bytes: *size_bytes })
     };
     let draft =
         |(path, size_bytes): &(PathBuf, u64)| Leftover { path: path.clone(), size_bytes: *size_bytes };
     Ok(Plan {
         versions: collectable.versions.iter().map(version).collect::<Result<_, _>>()?,
-        blobs: collectable.blobs.iter().map(blob).collect::<Result<_, _>>()?,
+        blobs: collectable.blobs.iter().map(file).collect::<Result<_, _>>()?,
+        prefixes: collectable.prefixes.iter().map(file).collect::<Result<_, _>>()?,
         drafts: collectable.drafts.iter().map(draft).collect(),
     })
 }
