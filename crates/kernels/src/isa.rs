@@ -67,11 +67,9 @@ impl Isa {
 
     /// Whether processors of the kind that this program is built for may have it.
     fn is_native(self) -> bool {
-        match self {
-            Isa::Scalar => true,
-            Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => cfg!(target_arch = "aarch64"),
-            _ => cfg!(target_arch = "x86_64"),
-        }
+        let native =
+            if cfg!(target_arch = "aarch64") { Isa::Neon..=Isa::NeonI8mm } else { Isa::Avx2..=Isa::Amx };
+        self == Isa::Scalar || native.contains(&self)
     }
 }
 

@@ -40,7 +40,7 @@
 // Arrays that stand for registers are read best with the index that their loop unrolls over.
 #![allow(clippy::needless_range_loop)]
 // Other processors have only the scalar bodies.
-#![cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
+#![cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code, unused_imports))]
 
 pub mod activation;
 pub mod attention;
