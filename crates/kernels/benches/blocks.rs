@@ -18,7 +18,10 @@ use testkit::bench::median;
 const THREADS: [usize; 2] = [1, 2];
 const N_RUNS: usize = 5;
 /// The scalar body, which goes output by output, would take minutes for many rows.
+#[cfg(not(target_arch = "aarch64"))]
 const BODIES: [Isa; 3] = [Isa::Avx2, Isa::Avx512Vnni, Isa::Amx];
+#[cfg(target_arch = "aarch64")]
+const BODIES: [Isa; 3] = [Isa::Neon, Isa::NeonDotprod, Isa::NeonI8mm];
 /// Rows of those that are generated at once, where reading the weights is the limit.
 const FEW: [usize; 4] = [1, 4, 8, 16];
 const MANY: usize = 512;

@@ -31,7 +31,10 @@ use kernels::{machine, pool};
 
 const N_THREADS: usize = 2;
 const N_RUNS: usize = 5;
+#[cfg(not(target_arch = "aarch64"))]
 const BODIES: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
+#[cfg(target_arch = "aarch64")]
+const BODIES: [Isa; 2] = [Isa::Scalar, Isa::Neon];
 
 /// What a row is a share of.
 #[derive(Clone, Copy, PartialEq)]

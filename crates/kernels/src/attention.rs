@@ -178,9 +178,11 @@ pub static ATTENTION: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon, 4>),
     ],
 );
 
@@ -341,8 +343,7 @@ fn finish(y: &mut [f32], sum: f32) {
     y.iter_mut().for_each(|y| *y *= factor);
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod vector;
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,6 @@ use std::ops::Range;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes, bytes::Bytes};
 use crate::pool;
 use crate::product::integer;
@@ -133,7 +132,6 @@ pub(crate) trait Format: Sized + 'static {
     ///
     /// # Safety
     /// The rows are good for a block, the panel for as many steps of k; the machine has the instruction set of `V`.
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
@@ -145,7 +143,6 @@ pub(crate) trait Format: Sized + 'static {
     ///
     /// # Safety
     /// As [`Self::pack`].
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.
@@ -157,7 +154,6 @@ pub(crate) trait Format: Sized + 'static {
     /// # Safety
     /// `block` is good for a whole block, `part` lies inside it, and the machine has the instruction set of
     /// `V`.
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn lanes<V: Lanes>(block: *const u8, part: usize) -> [V; 2] {
         // SAFETY: the caller's block and instruction set; sixteen values are read at 0 and at 16 of 32.
@@ -269,9 +265,11 @@ impl BlockType {
             &[
                 (Isa::Scalar, scalar::<F>),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, x86::avx2::<F>),
+                (Isa::Avx2, vector::avx2::<F>),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, x86::avx512::<F>),
+                (Isa::Avx512, vector::avx512::<F>),
+                #[cfg(target_arch = "aarch64")]
+                (Isa::Neon, vector::body::<crate::lanes::Neon, F>),
             ]
         };
         Self {
@@ -481,17 +479,20 @@ fn scalar<F: Format>(blocks: &[u8], to: &mut [f32]) {
     });
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use super::Format;
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2<F: Format>(blocks: &[u8], to: &mut [f32]) {
         // SAFETY: this function has the features, its caller the sizes.
         unsafe { body::<Avx2, F>(blocks, to) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512<F: Format>(blocks: &[u8], to: &mut [f32]) {
         // SAFETY: as above.
@@ -499,7 +500,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes, F: Format>(blocks: &[u8], to: &mut [f32]) {
+    pub unsafe fn body<V: Lanes, F: Format>(blocks: &[u8], to: &mut [f32]) {
         for (block, to) in blocks.chunks_exact(F::N_BYTES).zip(to.chunks_exact_mut(F::N_WEIGHTS)) {
             for (part, to) in to.chunks_exact_mut(2 * LANES).enumerate() {
                 // SAFETY: a whole block, a part inside it, and room for 32 weights.

@@ -26,18 +26,12 @@ use crate::isa::Isa;
 use crate::kernel::Kernel;
 use crate::pool;
 
-#[cfg(target_arch = "x86_64")]
 mod backward;
-#[cfg(target_arch = "x86_64")]
 mod forward;
-#[cfg(target_arch = "x86_64")]
 mod pack;
-#[cfg(target_arch = "x86_64")]
 mod tile;
 
-#[cfg(target_arch = "x86_64")]
 use pack::Rows;
-#[cfg(target_arch = "x86_64")]
 use tile::BLOCK;
 
 /// The sizes of a batch of sequences of one length.
@@ -130,21 +124,18 @@ impl Place {
     }
 
     /// Block `block` of the `member`-th query head, in `q` or what is laid out like it.
-    #[cfg(target_arch = "x86_64")]
     fn queries<'a>(&self, all: &'a [f32], member: usize, block: usize) -> Rows<'a> {
         let first = self.query(member, block * BLOCK).start;
         Rows::new(all, first, self.s.heads * self.s.size, self.shape(block))
     }
 
     /// Block `block` of the key-value head, in `k` or what is laid out like it.
-    #[cfg(target_arch = "x86_64")]
     fn keys<'a>(&self, all: &'a [f32], block: usize) -> Rows<'a> {
         let first = self.key(block * BLOCK).start;
         Rows::new(all, first, self.s.kv_heads * self.s.size, self.shape(block))
     }
 
     /// Rows of a block and elements of a row.
-    #[cfg(target_arch = "x86_64")]
     fn shape(&self, block: usize) -> [usize; 2] {
         [(self.s.length - block * BLOCK).min(BLOCK), self.s.size]
     }
@@ -173,6 +164,8 @@ pub static CAUSAL_ATTENTION: Kernel<Body> = Kernel::new(
         (Isa::Avx2, forward::avx2),
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512, forward::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, forward::body::<crate::lanes::Neon, 4, 1>),
     ],
 );
 
@@ -261,6 +254,8 @@ pub static CAUSAL_ATTENTION_BACKWARD: Kernel<BackwardBody> = Kernel::new(
         (Isa::Avx2, backward::avx2),
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512, backward::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, backward::body::<crate::lanes::Neon, 4, 1>),
     ],
 );
 

@@ -38,9 +38,11 @@ pub static CROSS_ENTROPY: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon>),
     ],
 );
 
@@ -237,20 +239,23 @@ fn scalar(logits: &mut [f32], target: usize, goal: Goal) -> f32 {
     sum.ln() + below
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use super::Goal;
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp_normal, load_up_to, store_up_to};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, exp_normal, load_up_to, store_up_to};
 
     /// Vectors side by side: enough sums that none waits for another.
     const CHAINS: usize = 4;
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(logits: &mut [f32], target: usize, goal: Goal) -> f32 {
         // SAFETY: this function has the features.
         unsafe { body::<Avx2>(logits, target, goal) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(logits: &mut [f32], target: usize, goal: Goal) -> f32 {
         // SAFETY: as above.
@@ -258,7 +263,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes>(logits: &mut [f32], target: usize, goal: Goal) -> f32 {
+    pub unsafe fn body<V: Lanes>(logits: &mut [f32], target: usize, goal: Goal) -> f32 {
         // SAFETY: the caller has the instruction set.
         unsafe {
             let greatest = greatest::<V>(logits);

@@ -11,12 +11,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::Error;
 
-/// An instruction set, slowest first.
+/// An instruction set, slowest first; those of aarch64 stand before those of x86-64, and no machine has both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Isa {
     /// Plain Rust, whatever the target's baseline is.
     Scalar,
+    /// NEON of aarch64, with fused multiply-adds.
+    Neon,
+    /// Sums of products of signed bytes (FEAT_DotProd), above everything in [`Isa::Neon`].
+    NeonDotprod,
+    /// Those of unsigned with signed bytes, and products of small matrices of them (FEAT_I8MM), above everything in
+    /// [`Isa::NeonDotprod`].
+    NeonI8mm,
     /// AVX2 with FMA and F16C.
     Avx2,
     /// AVX-512 F, BW, DQ and VL, above everything in [`Isa::Avx2`].
@@ -31,19 +38,38 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Isa; 6] =
-        [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni, Isa::Avx512Fp16, Isa::Amx];
+    pub const ALL: [Isa; 9] = [
+        Isa::Scalar,
+        Isa::Neon,
+        Isa::NeonDotprod,
+        Isa::NeonI8mm,
+        Isa::Avx2,
+        Isa::Avx512,
+        Isa::Avx512Vnni,
+        Isa::Avx512Fp16,
+        Isa::Amx,
+    ];
 
     /// The name that `HEARTH_ISA` uses.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
+            Isa::Neon => "neon",
+            Isa::NeonDotprod => "neondotprod",
+            Isa::NeonI8mm => "neoni8mm",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Avx512Vnni => "avx512vnni",
             Isa::Avx512Fp16 => "avx512fp16",
             Isa::Amx => "amx",
         }
+    }
+
+    /// Whether processors of the kind that this program is built for may have it.
+    fn is_native(self) -> bool {
+        let native =
+            if cfg!(target_arch = "aarch64") { Isa::Neon..=Isa::NeonI8mm } else { Isa::Avx2..=Isa::Amx };
+        self == Isa::Scalar || native.contains(&self)
     }
 }
 
@@ -75,8 +101,9 @@ pub fn detected() -> Isa {
 
 /// The instruction set from which kernels choose: the detected one, or the limit if that is lower.
 pub fn current() -> Isa {
-    let limit = Isa::ALL[LIMIT.load(Ordering::Relaxed) as usize];
-    detected().min(limit)
+    let allowed = &Isa::ALL[..=LIMIT.load(Ordering::Relaxed) as usize];
+    let highest = allowed.iter().rfind(|isa| isa.is_native()).expect("the first is scalar, which all have");
+    detected().min(*highest)
 }
 
 /// Lets nothing above `highest` be used from now on, in the whole process; returns what is then current.
@@ -86,9 +113,21 @@ pub fn limit(highest: Isa) -> Isa {
     current()
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn detect() -> Isa {
     Isa::Scalar
+}
+
+#[cfg(target_arch = "aarch64")]
+fn detect() -> Isa {
+    use std::arch::is_aarch64_feature_detected as has;
+    // A guest system may hide one and show the next.
+    let dotprod = has!("dotprod");
+    match (dotprod, dotprod && has!("i8mm")) {
+        (_, true) => Isa::NeonI8mm,
+        (true, _) => Isa::NeonDotprod,
+        _ => Isa::Neon,
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -183,6 +222,9 @@ mod tests {
         // Other tests of this process choose bodies by hand, so a limit that lasts a moment harms none.
         assert_eq!(limit(Isa::Scalar), Isa::Scalar);
         assert_eq!(limit(Isa::Avx2), detected().min(Isa::Avx2));
+        // Those of another kind of processor are the highest below them of this one.
+        let other = if cfg!(target_arch = "aarch64") { detected() } else { Isa::Scalar };
+        assert_eq!(limit(Isa::NeonI8mm), other);
         assert_eq!(limit(Isa::Amx), detected());
     }
 }

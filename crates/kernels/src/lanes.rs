@@ -1,16 +1,24 @@
-//! Sixteen f32 lanes, on AVX2 as two registers and on AVX-512 as one, so that one body serves both and both
-//! give the same bits: the same lanes, the same fused operations, the same trees of reduction.
+//! Sixteen f32 lanes, on NEON as four registers, on AVX2 as two and on AVX-512 as one, so that one body serves all and
+//! all give the same bits: the same lanes, the same fused operations, the same trees of reduction.
 //!
 //! Not a general vector library: only what the kernels use.
 
+#[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod bytes;
 mod exp;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 
+#[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
 pub(crate) use exp::{exp, exp_normal};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 
 /// How many lanes every vector body has.
 pub(crate) const LANES: usize = 16;

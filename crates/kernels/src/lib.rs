@@ -26,13 +26,13 @@
 //! | [`optimiser`] | one step of AdamW in place; the squared norm of a gradient |
 //! | `row_sums` | sums over the rows of a matrix, in a fixed order |
 //! | [`machine`] | loops that measure what this machine can do at most |
-//! | `lanes`, `lanes/…` | sixteen f32 lanes on AVX2 and AVX-512, and the exponential on them; rows of bytes, turned |
+//! | `lanes`, `lanes/…` | sixteen f32 lanes on NEON, AVX2 and AVX-512, and the exponential on them; rows of bytes, turned |
 //! | `amx` | the shapes of AMX's tiles, and for tests AMX where there is none |
 //! | `disjoint` | one output slice shared by tasks that write different parts of it |
 //!
 //! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role,
-//! never on the other rows, the number of rows, where it stands or how many threads work. The AVX2 and
-//! AVX-512 bodies also agree with each other bit for bit: both compute in sixteen lanes with the same trees
+//! never on the other rows, the number of rows, where it stands or how many threads work. The vector bodies of a
+//! machine also agree with each other bit for bit: all compute in sixteen lanes with the same trees
 //! of reduction. The scalar bodies round differently, but for products over quantised weights, which have the same
 //! bits in every body.
 
@@ -40,6 +40,8 @@
 // The home of unsafe: every block says why it is sound.
 // Arrays that stand for registers are read best with the index that their loop unrolls over.
 #![allow(clippy::needless_range_loop)]
+// Other processors have only the scalar bodies.
+#![cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code, unused_imports))]
 
 pub mod activation;
 pub mod attention;
@@ -66,7 +68,6 @@ mod check;
 mod disjoint;
 mod error;
 mod kernel;
-#[cfg(target_arch = "x86_64")]
 mod lanes;
 mod row_sums;
 

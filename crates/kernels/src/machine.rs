@@ -22,9 +22,11 @@ pub static ARITHMETIC: Kernel<Arithmetic> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon, 6>),
     ],
 );
 
@@ -52,9 +54,11 @@ pub static READ: Kernel<Read> = Kernel::new(
     &[
         (Isa::Scalar, scalar_read),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::read_avx2),
+        (Isa::Avx2, vector::read_avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::read_avx512),
+        (Isa::Avx512, vector::read_avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::read::<crate::lanes::Neon>),
     ],
 );
 
@@ -107,30 +111,35 @@ fn scalar(rounds: u64) -> u64 {
     rounds * 16 * 4 * 2
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use std::hint::black_box;
 
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(rounds: u64) -> u64 {
         // SAFETY: this function has the features.
         unsafe { body::<Avx2, 6>(rounds) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(rounds: u64) -> u64 {
         // SAFETY: as above.
         unsafe { body::<Avx512, 16>(rounds) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn read_avx2(values: &[f32]) -> f32 {
         // SAFETY: this function has the features, its caller the length.
         unsafe { read::<Avx2>(values) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn read_avx512(values: &[f32]) -> f32 {
         // SAFETY: as above.
@@ -139,7 +148,7 @@ mod x86 {
 
     /// Four streams of sixteen lanes.
     #[inline(always)]
-    unsafe fn read<V: Lanes>(values: &[f32]) -> f32 {
+    pub unsafe fn read<V: Lanes>(values: &[f32]) -> f32 {
         let (quarter, from) = (values.len() / 4, values.as_ptr());
         // SAFETY: the length is a multiple of 64, so each quarter is one of sixteen.
         unsafe {
@@ -155,7 +164,7 @@ mod x86 {
 
     /// At least twelve independent registers, so that two units with a latency of four to five stay busy.
     #[inline(always)]
-    unsafe fn body<V: Lanes, const CHAINS: usize>(rounds: u64) -> u64 {
+    pub unsafe fn body<V: Lanes, const CHAINS: usize>(rounds: u64) -> u64 {
         // SAFETY: no memory but a local is touched.
         unsafe {
             let mut sums = [V::splat(1.0); CHAINS];
@@ -192,7 +201,7 @@ mod tests {
         let values: Vec<f32> = (0..64 * 9).map(|i| (i % 7) as f32).collect();
         for (isa, body) in READ.bodies_here() {
             // SAFETY: this machine can run the body, and the length is a multiple of 64.
-            assert_eq!(unsafe { body(&values) }, values.iter().sum(), "{isa}");
+            assert_eq!(unsafe { body(&values) }, values.iter().sum::<f32>(), "{isa}");
         }
         assert_eq!(read(&vec![1.0; READ_TASK * 3 + 70], 2), (READ_TASK * 3 + 64) as f32);
     }

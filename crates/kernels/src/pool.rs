@@ -485,9 +485,10 @@ mod tests {
             });
         });
         let order = lock(&order);
-        let first = order.iter().position(|p| *p == Priority::Interactive).expect("it ran");
-        let last = order.iter().rposition(|p| *p == Priority::Interactive).expect("it ran");
-        let between = order[first..last].iter().filter(|p| **p == Priority::Batch).count();
+        let interactive: Vec<usize> =
+            (0..order.len()).filter(|place| order[*place] == Priority::Interactive).collect();
+        // Of the last, each of three threads may have claimed one and not have said so yet, while the batch goes on.
+        let between = interactive[36] - interactive[0] - 36;
         // Each of the two other threads may have had one batch task in flight.
         assert!(between <= 2, "{between} batch tasks between interactive ones");
     }

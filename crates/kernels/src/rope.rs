@@ -41,9 +41,11 @@ pub static ROPE_INTERLEAVED: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar_interleaved),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::interleaved_avx2),
+        (Isa::Avx2, vector::interleaved_avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::interleaved_avx512),
+        (Isa::Avx512, vector::interleaved_avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::interleaved::<crate::lanes::Neon>),
     ],
 );
 
@@ -53,9 +55,11 @@ pub static ROPE_HALVES: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar_halves),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::halves_avx2),
+        (Isa::Avx2, vector::halves_avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::halves_avx512),
+        (Isa::Avx512, vector::halves_avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::halves::<crate::lanes::Neon>),
     ],
 );
 
@@ -173,28 +177,33 @@ fn scalar_halves(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, load_up_to, store_up_to};
+mod vector {
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, load_up_to, store_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn interleaved_avx2(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
         // SAFETY: this function has the features, its caller the lengths.
         unsafe { interleaved::<Avx2>(x, cosines, sines) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn interleaved_avx512(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
         // SAFETY: as above.
         unsafe { interleaved::<Avx512>(x, cosines, sines) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn halves_avx2(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
         // SAFETY: as above.
         unsafe { halves::<Avx2>(x, cosines, sines) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn halves_avx512(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
         // SAFETY: as above.
@@ -202,7 +211,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn interleaved<V: Lanes>(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
+    pub unsafe fn interleaved<V: Lanes>(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
         let whole = x.len() - x.len() % LANES;
         // SAFETY: sixteen elements of x and eight of each table stand at every start.
         unsafe {
@@ -222,7 +231,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn halves<V: Lanes>(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
+    pub unsafe fn halves<V: Lanes>(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
         let half = cosines.len();
         let (lower, upper) = x.split_at_mut(half);
         // SAFETY: all four slices are `half` long, and no lane goes beyond.

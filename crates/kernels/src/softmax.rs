@@ -19,9 +19,11 @@ pub static SOFTMAX: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon>),
     ],
 );
 
@@ -73,16 +75,19 @@ fn fill_masked(x: &[f32], y: &mut [f32]) {
     y.fill(if x.iter().any(|x| x.is_nan()) { f32::NAN } else { 0.0 });
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp, load_up_to, store_up_to};
+mod vector {
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, exp, load_up_to, store_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(x: &[f32], y: &mut [f32]) {
         // SAFETY: this function has the features, its caller the lengths.
         unsafe { body::<Avx2>(x, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(x: &[f32], y: &mut [f32]) {
         // SAFETY: as above.
@@ -90,7 +95,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes>(x: &[f32], y: &mut [f32]) {
+    pub unsafe fn body<V: Lanes>(x: &[f32], y: &mut [f32]) {
         let length = x.len();
         let (from, to) = (x.as_ptr(), y.as_mut_ptr());
         let whole = length - length % LANES;

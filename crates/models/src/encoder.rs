@@ -12,7 +12,8 @@
 use burn::tensor::{Device, Tensor};
 use formats::TensorFile;
 use ops::embedding::embedding;
-use ops::{Rows, Weight};
+use ops::weight::Storage;
+use ops::{Precision, Rows, Weight};
 
 use crate::attend::Attend;
 use crate::config::Config;
@@ -88,7 +89,7 @@ impl Encoder {
     /// `R` ids, each below the size of the vocabulary, in texts of `lengths`, none longer than the context →
     /// `[R, D]`.
     pub fn forward(&self, ids: &[u32], lengths: &[usize], probe: Option<&mut dyn Probe>) -> Tensor<2> {
-        let (config, rows) = (&self.config, Rows::prompt(ids.len()));
+        let (config, rows) = (&self.config, self.rows(ids.len()));
         let mut attend = Attend::Whole { lengths };
         let positions = attend.positions(ids.len());
         let mut watch = Watch(probe);
@@ -112,6 +113,15 @@ impl Encoder {
             pass.watch.tell(Part::LayerOutput(index), &x);
         }
         x
+    }
+
+    /// Rows that are read and never continued. Where weights have eight bits of significand, so may what they are
+    /// multiplied with: nothing that is written depends on it, and a vector is a mean of many rows.
+    fn rows(&self, n_rows: usize) -> Rows {
+        match self.embedding.storage() {
+            Storage::Bf16 => Rows::training(n_rows, Precision::Bf16),
+            _ => Rows::prompt(n_rows),
+        }
     }
 
     /// One vector of length 1 for each text, whose products are cosines.

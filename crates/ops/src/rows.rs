@@ -12,7 +12,8 @@ pub struct Rows {
     pub prompt: usize,
     /// Rows of tokens that a model generated or verifies.
     pub generated: usize,
-    /// How exact the products of prompt rows are that belong to a training; `None` for prompts.
+    /// How exact the products of prompt rows are that belong to a training, or to an encoder whose weights have as few
+    /// bits; `None` for prompts.
     pub training: Option<Precision>,
 }
 

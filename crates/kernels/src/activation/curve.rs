@@ -9,7 +9,6 @@
 //! - **GELU, erf** (the same): `x·Φ(x)` with the normal distribution Φ; slope `Φ(x) + x·φ(x)`. With the upper
 //!   tail Q(a) = 1 − Φ(a), `x·Φ(x) = max(x, 0) − |x|·Q(|x|)`, in which nothing cancels.
 
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::{Lanes, exp};
 
 /// Which formula of GELU.
@@ -30,7 +29,6 @@ pub(super) trait Curve {
     ///
     /// # Safety
     /// As [`Lanes`].
-    #[cfg(target_arch = "x86_64")]
     unsafe fn lanes<V: Lanes>(x: V) -> (V, V);
 }
 
@@ -49,7 +47,6 @@ impl Curve for Silu {
         (value, sigmoid + value * (HUGE.min(below) * sigmoid))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn lanes<V: Lanes>(x: V) -> (V, V) {
         // SAFETY: the caller promises the instruction set.
@@ -85,7 +82,6 @@ impl Curve for GeluTanh {
         (x * sigmoid, sigmoid + near * sigmoid * rest * steepness)
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn lanes<V: Lanes>(x: V) -> (V, V) {
         // SAFETY: the caller promises the instruction set.
@@ -140,7 +136,6 @@ impl Curve for GeluErf {
         (x.max(0.0) - size * tail, share + near * bell * DENSITY)
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn lanes<V: Lanes>(x: V) -> (V, V) {
         // SAFETY: the caller promises the instruction set.

@@ -23,9 +23,11 @@ pub(super) const fn forward<C: Curve + 'static>(name: &'static str) -> Kernel<Bo
             &[
                 (Isa::Scalar, scalar::<C> as Body),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, x86::avx2::<C>),
+                (Isa::Avx2, vector::avx2::<C>),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, x86::avx512::<C>),
+                (Isa::Avx512, vector::avx512::<C>),
+                #[cfg(target_arch = "aarch64")]
+                (Isa::Neon, vector::body::<crate::lanes::Neon, C>),
             ]
         },
     )
@@ -39,9 +41,11 @@ pub(super) const fn backward<C: Curve + 'static>(name: &'static str) -> Kernel<B
             &[
                 (Isa::Scalar, scalar_backward::<C> as BackwardBody),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, x86::backward_avx2::<C>),
+                (Isa::Avx2, vector::backward_avx2::<C>),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, x86::backward_avx512::<C>),
+                (Isa::Avx512, vector::backward_avx512::<C>),
+                #[cfg(target_arch = "aarch64")]
+                (Isa::Neon, vector::backward::<crate::lanes::Neon, C>),
             ]
         },
     )
@@ -93,23 +97,27 @@ fn scalar_backward<C: Curve>(gate: &[f32], up: &[f32], gradient: &[f32], dgate: 
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use super::Curve;
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, load_up_to, store_up_to};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, load_up_to, store_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2<C: Curve>(gate: &[f32], up: &[f32], y: &mut [f32]) {
         // SAFETY: this function has the features, its caller the lengths.
         unsafe { body::<Avx2, C>(gate, up, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512<C: Curve>(gate: &[f32], up: &[f32], y: &mut [f32]) {
         // SAFETY: as above.
         unsafe { body::<Avx512, C>(gate, up, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn backward_avx2<C: Curve>(
         gate: &[f32],
@@ -122,6 +130,7 @@ mod x86 {
         unsafe { backward::<Avx2, C>(gate, up, gradient, dgate, dup) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn backward_avx512<C: Curve>(
         gate: &[f32],
@@ -135,7 +144,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes, C: Curve>(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    pub unsafe fn body<V: Lanes, C: Curve>(gate: &[f32], up: &[f32], y: &mut [f32]) {
         let length = gate.len();
         // SAFETY: the three slices are `length` long, and no lane goes beyond.
         unsafe {
@@ -148,7 +157,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn backward<V: Lanes, C: Curve>(
+    pub unsafe fn backward<V: Lanes, C: Curve>(
         gate: &[f32],
         up: &[f32],
         gradient: &[f32],

@@ -22,9 +22,11 @@ pub(super) const fn forward<C: Curve + 'static>(name: &'static str) -> Kernel<Bo
             &[
                 (Isa::Scalar, scalar::<C> as Body),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, x86::avx2::<C>),
+                (Isa::Avx2, vector::avx2::<C>),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, x86::avx512::<C>),
+                (Isa::Avx512, vector::avx512::<C>),
+                #[cfg(target_arch = "aarch64")]
+                (Isa::Neon, vector::body::<crate::lanes::Neon, C>),
             ]
         },
     )
@@ -38,9 +40,11 @@ pub(super) const fn backward<C: Curve + 'static>(name: &'static str) -> Kernel<B
             &[
                 (Isa::Scalar, scalar_backward::<C> as BackwardBody),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx2, x86::backward_avx2::<C>),
+                (Isa::Avx2, vector::backward_avx2::<C>),
                 #[cfg(target_arch = "x86_64")]
-                (Isa::Avx512, x86::backward_avx512::<C>),
+                (Isa::Avx512, vector::backward_avx512::<C>),
+                #[cfg(target_arch = "aarch64")]
+                (Isa::Neon, vector::backward::<crate::lanes::Neon, C>),
             ]
         },
     )
@@ -82,29 +86,34 @@ fn scalar_backward<C: Curve>(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use super::Curve;
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, load_up_to, store_up_to};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, load_up_to, store_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2<C: Curve>(x: &[f32], y: &mut [f32]) {
         // SAFETY: this function has the features, its caller the lengths.
         unsafe { body::<Avx2, C>(x, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512<C: Curve>(x: &[f32], y: &mut [f32]) {
         // SAFETY: as above.
         unsafe { body::<Avx512, C>(x, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn backward_avx2<C: Curve>(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
         // SAFETY: as above.
         unsafe { backward::<Avx2, C>(x, gradient, dx) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn backward_avx512<C: Curve>(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
         // SAFETY: as above.
@@ -112,7 +121,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes, C: Curve>(x: &[f32], y: &mut [f32]) {
+    pub unsafe fn body<V: Lanes, C: Curve>(x: &[f32], y: &mut [f32]) {
         let length = x.len();
         // SAFETY: both slices are `length` long, and no lane goes beyond.
         unsafe {
@@ -124,7 +133,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn backward<V: Lanes, C: Curve>(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
+    pub unsafe fn backward<V: Lanes, C: Curve>(x: &[f32], gradient: &[f32], dx: &mut [f32]) {
         let length = x.len();
         // SAFETY: the three slices are `length` long, and no lane goes beyond.
         unsafe {

@@ -18,9 +18,11 @@ pub static SWIGLU: Kernel<GatedBody> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon>),
     ],
 );
 
@@ -63,16 +65,19 @@ fn scalar(gate: &[f32], up: &[f32], y: &mut [f32]) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp, load_up_to, store_up_to};
+mod vector {
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, exp, load_up_to, store_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(gate: &[f32], up: &[f32], y: &mut [f32]) {
         // SAFETY: this function has the features, its caller the lengths.
         unsafe { body::<Avx2>(gate, up, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(gate: &[f32], up: &[f32], y: &mut [f32]) {
         // SAFETY: as above.
@@ -80,7 +85,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes>(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    pub unsafe fn body<V: Lanes>(gate: &[f32], up: &[f32], y: &mut [f32]) {
         let length = gate.len();
         // SAFETY: the three slices are `length` long, and no lane goes beyond.
         unsafe {

@@ -10,9 +10,7 @@
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::{self, Levels, NONE};
 use super::{BlockType, Format, Part, Scales, Writable};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
@@ -27,7 +25,6 @@ pub(super) static LEVELS: [i8; 16] =
     [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// The levels with the offset of their type added.
-#[cfg(target_arch = "x86_64")]
 pub(super) static RAISED: [u8; 16] = {
     let (mut raised, mut code) = ([0; 16], 0);
     while code < 16 {
@@ -56,7 +53,6 @@ impl Format for Block {
         Scales::one(half(block, 0))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.

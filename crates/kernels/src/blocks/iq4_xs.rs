@@ -9,14 +9,11 @@
 //! Source: `block_iq4_xs` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
 use super::bits::{half, nibbles, put_half, put_nibbles};
-#[cfg(target_arch = "x86_64")]
 use super::iq4_nl::RAISED;
 use super::iq4_nl::{LEVELS, Uneven, code};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales, Writable};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
@@ -59,7 +56,6 @@ impl Format for Block {
         Scales::grouped::<8>(half(block, 0), |group| group_scale(block, group))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.

@@ -13,9 +13,7 @@
 use super::bits::{nibbles, put_nibbles};
 use super::plain::not_finite;
 use super::{BlockType, Format, Part, Scales, Writable, search};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
@@ -28,7 +26,6 @@ const NEGATIVE: u8 = 8;
 /// Twice what the codes stand for.
 pub(super) static LEVELS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 /// The levels with the offset of the type added.
-#[cfg(target_arch = "x86_64")]
 static RAISED: [u8; 16] = [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
 /// Twice the middles between neighbouring magnitudes.
 static MIDDLES: [f32; 7] = [0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0];
@@ -52,7 +49,6 @@ impl Format for Block {
         Scales::one(half_scale(block[0]))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.

@@ -9,9 +9,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, fields, turn_16};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::STEP;
 
 /// How many bytes they take.
@@ -46,7 +44,6 @@ pub(super) fn whole(bytes: &[u8]) -> ([i16; 16], [u8; 16]) {
 ///
 /// # Safety
 /// As [`super::Format::pack_groups`].
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], (scales, minima): (*mut i32, *mut i32)) {
     // SAFETY: the caller's promises; a block begins with these sixteen bytes.
@@ -118,10 +115,8 @@ pub(super) unsafe fn minima(at: *const u8) -> __m128i {
 }
 
 /// No byte.
-#[cfg(target_arch = "x86_64")]
 const X: u8 = 128;
 /// One byte of each four as a number of 32 bits.
-#[cfg(target_arch = "x86_64")]
 static ONE: [[u8; 16]; 4] = [
     [0, X, X, X, 4, X, X, X, 8, X, X, X, 12, X, X, X],
     [1, X, X, X, 5, X, X, X, 9, X, X, X, 13, X, X, X],
@@ -129,7 +124,6 @@ static ONE: [[u8; 16]; 4] = [
     [3, X, X, X, 7, X, X, X, 11, X, X, X, 15, X, X, X],
 ];
 /// Two bytes of each four as numbers of 16 bits.
-#[cfg(target_arch = "x86_64")]
 static TWO: [[u8; 16]; 2] = [
     [0, X, 1, X, 4, X, 5, X, 8, X, 9, X, 12, X, 13, X],
     [2, X, 3, X, 6, X, 7, X, 10, X, 11, X, 14, X, 15, X],

@@ -11,9 +11,7 @@
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales, Writable};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, turn_32};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
@@ -59,7 +57,6 @@ impl Format for Block {
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.

@@ -13,9 +13,7 @@
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales, Writable};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
@@ -61,7 +59,6 @@ impl Format for Block {
         Scales::grouped::<16>(half(block, SCALE), |group| group_scale(&block[SCALES..SCALE], group))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.

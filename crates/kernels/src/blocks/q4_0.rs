@@ -13,9 +13,7 @@ use super::{BlockType, Format, Part, Scales, Writable, plain};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_nibbles};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::straight::{self, Straight};
@@ -49,7 +47,6 @@ impl Format for Block {
         Scales::one(half(block, 0))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.

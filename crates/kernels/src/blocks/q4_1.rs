@@ -10,9 +10,7 @@
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::Whole;
 use super::{BlockType, Format, Part, Scales, Writable, plain};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_nibbles};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
@@ -45,7 +43,6 @@ impl Format for Block {
         Scales { minimum: -half(block, MINIMUM), ..Scales::one(half(block, 0)) }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.

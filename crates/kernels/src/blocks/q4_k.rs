@@ -14,9 +14,7 @@ use super::{BlockType, Format, Part, Scales, Writable, pairs};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, turn_32};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::straight::{self, Straight};
@@ -58,7 +56,6 @@ impl Format for Block {
         Scales { minimum: half(block, MINIMUM), groups, minima, ..Scales::one(half(block, 0)) }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
@@ -71,7 +68,6 @@ impl Format for Block {
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.

@@ -12,9 +12,7 @@ use super::bits::{field, half, put_field, put_half};
 use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales, Writable, pairs};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 
 /// The type.
@@ -54,7 +52,6 @@ impl Format for Block {
         Scales { minimum: half(block, MINIMUM), groups, minima, ..Scales::one(half(block, 0)) }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
@@ -72,7 +69,6 @@ impl Format for Block {
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.

@@ -14,9 +14,7 @@ use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_16, turn_32};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::{STEP, put};
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::straight::{self, Straight};
@@ -67,7 +65,6 @@ impl Format for Block {
         Scales::grouped::<16>(half(block, SCALE), |group| group_scale(block, group))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
@@ -86,7 +83,6 @@ impl Format for Block {
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], (scales, _): (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.

@@ -13,11 +13,8 @@ use super::{BlockType, Format, Part, Scales, Writable};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_32};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
-#[cfg(target_arch = "x86_64")]
 use crate::product::integer::pack::put;
 #[cfg(target_arch = "x86_64")]
 use crate::product::integer::straight::{self, Straight};
@@ -69,7 +66,6 @@ impl Format for Block {
         Scales::one(half(block, 0))
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
         // SAFETY: the caller's promises.
@@ -83,7 +79,6 @@ impl Format for Block {
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn lanes<V: Lanes>(block: *const u8, _: usize) -> [V; 2] {
         // SAFETY: the caller's block and instruction set; a block has one part.

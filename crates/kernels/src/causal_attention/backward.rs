@@ -6,14 +6,18 @@ use std::ops::Range;
 use super::pack::{Room, columns};
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Backward, finite_shift};
-use crate::lanes::{Avx2, Avx512, LANES, Lanes, exp_normal, load_up_to, store_up_to};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{Avx2, Avx512};
+use crate::lanes::{LANES, Lanes, exp_normal, load_up_to, store_up_to};
 
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub unsafe fn avx2(task: &Backward<'_>) {
     // SAFETY: this function has the features, its caller the lengths.
     unsafe { body::<Avx2, 4, 1>(task) }
 }
 
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
 pub unsafe fn avx512(task: &Backward<'_>) {
     // SAFETY: as above.
@@ -22,7 +26,7 @@ pub unsafe fn avx512(task: &Backward<'_>) {
 
 /// Tiles of `ROWS` rows (which divide a block) and at most `WIDE` vectors.
 #[inline(always)]
-unsafe fn body<V: Lanes, const ROWS: usize, const WIDE: usize>(task: &Backward<'_>) {
+pub unsafe fn body<V: Lanes, const ROWS: usize, const WIDE: usize>(task: &Backward<'_>) {
     let s = task.place.s;
     let n_blocks = s.length.div_ceil(BLOCK);
     let lengths = Blocks::lengths(n_blocks, s.size);

@@ -119,6 +119,7 @@ pub(super) fn columns(from: &[f32], to: &mut [f32]) {
 ///
 /// # Safety
 /// Four elements stand at `from` and each `stride` behind it; four have room at `to` and each `BLOCK` behind.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn transpose_4x4(from: *const f32, stride: usize, to: *mut f32) {
     use std::arch::x86_64::*;
@@ -131,5 +132,23 @@ unsafe fn transpose_4x4(from: *const f32, stride: usize, to: *mut f32) {
         _mm_storeu_ps(to.add(BLOCK), _mm_movehl_ps(cd_low, ab_low));
         _mm_storeu_ps(to.add(2 * BLOCK), _mm_movelh_ps(ab_high, cd_high));
         _mm_storeu_ps(to.add(3 * BLOCK), _mm_movehl_ps(cd_high, ab_high));
+    }
+}
+
+/// As above.
+///
+/// # Safety
+/// As above.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+unsafe fn transpose_4x4(from: *const f32, stride: usize, to: *mut f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(target_arch = "aarch64")]
+        crate::lanes::neon::turn_4x4(std::array::from_fn(|row| from.add(row * stride)), to, BLOCK);
+        #[cfg(not(target_arch = "aarch64"))]
+        for place in 0..16 {
+            *to.add(place % 4 * BLOCK + place / 4) = *from.add(place / 4 * stride + place % 4);
+        }
     }
 }

@@ -73,34 +73,64 @@ pub(crate) unsafe fn exp_normal<V: Lanes>(x: V) -> V {
 mod tests {
     use crate::Isa;
     use crate::isa;
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes};
 
+    type Body = unsafe fn(&[f32; LANES], &mut [f32; LANES]);
+
+    /// Both functions for every instruction set.
+    const BODIES: &[(Isa, Body, Body)] = &[
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx2, avx2, normal_avx2),
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx512, avx512, normal_avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, all::<crate::lanes::Neon>, normal::<crate::lanes::Neon>),
+    ];
+
+    #[inline(always)]
+    unsafe fn all<V: Lanes>(x: &[f32; LANES], y: &mut [f32; LANES]) {
+        // SAFETY: the test asked the machine, and the arrays have sixteen elements.
+        unsafe { super::exp(V::load(x.as_ptr())).store(y.as_mut_ptr()) }
+    }
+
+    #[inline(always)]
+    unsafe fn normal<V: Lanes>(x: &[f32; LANES], y: &mut [f32; LANES]) {
+        // SAFETY: as above.
+        unsafe { super::exp_normal(V::load(x.as_ptr())).store(y.as_mut_ptr()) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn avx2(x: &[f32; LANES], y: &mut [f32; LANES]) {
-        // SAFETY: the test asked the machine, and the arrays have sixteen elements.
-        unsafe { super::exp(Avx2::load(x.as_ptr())).store(y.as_mut_ptr()) }
+        // SAFETY: as above.
+        unsafe { all::<Avx2>(x, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     unsafe fn avx512(x: &[f32; LANES], y: &mut [f32; LANES]) {
-        // SAFETY: the test asked the machine, and the arrays have sixteen elements.
-        unsafe { super::exp(Avx512::load(x.as_ptr())).store(y.as_mut_ptr()) }
+        // SAFETY: as above.
+        unsafe { all::<Avx512>(x, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn normal_avx2(x: &[f32; LANES], y: &mut [f32; LANES]) {
         // SAFETY: as above.
-        unsafe { super::exp_normal(Avx2::load(x.as_ptr())).store(y.as_mut_ptr()) }
+        unsafe { normal::<Avx2>(x, y) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     unsafe fn normal_avx512(x: &[f32; LANES], y: &mut [f32; LANES]) {
         // SAFETY: as above.
-        unsafe { super::exp_normal(Avx512::load(x.as_ptr())).store(y.as_mut_ptr()) }
+        unsafe { normal::<Avx512>(x, y) }
     }
 
     /// The largest error in ULP of the f32 nearest to the true value, over every `step`-th f32.
-    fn worst_ulp(body: unsafe fn(&[f32; LANES], &mut [f32; LANES]), step: u32) -> f64 {
+    fn worst_ulp(body: Body, step: u32) -> f64 {
         let mut worst = 0.0f64;
         let mut bits = 0u32;
         loop {
@@ -138,13 +168,9 @@ mod tests {
     }
 
     fn check(step: u32) {
-        if isa::detected() >= Isa::Avx2 {
-            let worst = worst_ulp(avx2, step);
-            assert!(worst <= 1.1, "avx2: {worst} ULP");
-        }
-        if isa::detected() >= Isa::Avx512 {
-            let worst = worst_ulp(avx512, step);
-            assert!(worst <= 1.1, "avx512: {worst} ULP");
+        for (isa, all, _) in BODIES.iter().filter(|(isa, ..)| *isa <= isa::detected()) {
+            let worst = worst_ulp(*all, step);
+            assert!(worst <= 1.1, "{isa}: {worst} ULP");
         }
     }
 
@@ -159,13 +185,7 @@ mod tests {
         let ends = [-inf, f32::MIN, -1e4, -104.0, -88.0, -0.0, 1e-40, -1e-40, nan, 0.0, -1.0, 1.0];
         let numbers = (0..20_000).map(|i| i as f32 * 0.00877 - 87.3).filter(|x| *x < 88.2).chain(ends);
         let numbers: Vec<f32> = numbers.collect();
-        for (isa, all, normal) in [
-            (Isa::Avx2, avx2 as unsafe fn(&[f32; LANES], &mut [f32; LANES]), normal_avx2 as _),
-            (Isa::Avx512, avx512 as _, normal_avx512 as unsafe fn(&[f32; LANES], &mut [f32; LANES])),
-        ] {
-            if isa > isa::detected() {
-                continue;
-            }
+        for (isa, all, normal) in BODIES.iter().filter(|(isa, ..)| *isa <= isa::detected()) {
             for x in numbers.iter().copied() {
                 let (mut y, mut expected) = ([7.0; LANES], [7.0; LANES]);
                 // SAFETY: this machine can run both.

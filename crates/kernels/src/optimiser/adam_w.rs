@@ -92,9 +92,11 @@ pub static ADAM_W: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon>),
     ],
 );
 
@@ -137,17 +139,20 @@ fn scalar(factors: &Factors, value: &mut [f32], gradient: &[f32], first: &mut [f
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use super::Factors;
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, load_up_to, store_up_to};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, load_up_to, store_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(f: &Factors, value: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32]) {
         // SAFETY: this function has the features, its caller the lengths.
         unsafe { body::<Avx2>(f, value, gradient, m, v) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(f: &Factors, value: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32]) {
         // SAFETY: as above.
@@ -155,7 +160,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes>(
+    pub unsafe fn body<V: Lanes>(
         factors: &Factors,
         value: &mut [f32],
         gradient: &[f32],

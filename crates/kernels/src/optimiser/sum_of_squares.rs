@@ -20,9 +20,11 @@ pub static SUM_OF_SQUARES: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon>),
     ],
 );
 
@@ -46,16 +48,19 @@ fn scalar(values: &[f32]) -> f64 {
     values.iter().map(|x| f64::from(*x) * f64::from(*x)).sum()
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, load_up_to};
+mod vector {
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, load_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(values: &[f32]) -> f64 {
         // SAFETY: this function has the features.
         unsafe { body::<Avx2>(values) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(values: &[f32]) -> f64 {
         // SAFETY: as above.
@@ -64,7 +69,7 @@ mod x86 {
 
     /// Four sums of alternate groups of sixteen: one alone would wait for each addition.
     #[inline(always)]
-    unsafe fn body<V: Lanes>(values: &[f32]) -> f64 {
+    pub unsafe fn body<V: Lanes>(values: &[f32]) -> f64 {
         let (length, from) = (values.len(), values.as_ptr());
         let whole = length - length % (4 * LANES);
         // SAFETY: four times sixteen elements stand at every start below `whole`, and no lane goes beyond

@@ -28,9 +28,11 @@ pub static GENERATED: Kernel<Body> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::by_type::<crate::lanes::Neon, 2, 2>),
     ],
 );
 
@@ -116,17 +118,20 @@ fn sum(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use super::{BLOCKS, Columns, Shape, Weights};
-    use crate::lanes::{Avx2, Avx512, Bf16, Element, F16, LANES, Lanes};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{Bf16, Element, F16, LANES, Lanes};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(x: &[f32], w: Weights<'_>, columns: &Columns<'_>) {
         // SAFETY: this function has the features, its caller the shapes.
         unsafe { by_type::<Avx2, 2, 2>(x, w, columns) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(x: &[f32], w: Weights<'_>, columns: &Columns<'_>) {
         // SAFETY: as above.
@@ -134,7 +139,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn by_type<V: Lanes, const R: usize, const C: usize>(
+    pub unsafe fn by_type<V: Lanes, const R: usize, const C: usize>(
         x: &[f32],
         w: Weights<'_>,
         columns: &Columns<'_>,

@@ -26,9 +26,12 @@
 pub mod activations;
 #[cfg(target_arch = "x86_64")]
 mod amx;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub(crate) mod pack;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod straight;
+mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -65,6 +68,12 @@ pub(crate) const fn bodies<F: Format>() -> &'static [(Isa, Body)] {
             (Isa::Avx512Vnni, x86::vnni::<F>),
             #[cfg(target_arch = "x86_64")]
             (Isa::Amx, amx::amx::<F>),
+            #[cfg(target_arch = "aarch64")]
+            (Isa::Neon, neon::neon::<F>),
+            #[cfg(target_arch = "aarch64")]
+            (Isa::NeonDotprod, neon::dotprod::<F>),
+            #[cfg(target_arch = "aarch64")]
+            (Isa::NeonI8mm, neon::i8mm::<F>),
         ]
     }
 }

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use super::tile::fetch;
 use super::weights::Weights;
+#[cfg(target_arch = "aarch64")]
+use crate::lanes::neon::turn_4x4 as transpose_4x4;
 
 /// Elements of a row that are packed at a time: what is written meanwhile, 16 kB, stays in the first cache.
 const PACK_BLOCK: usize = 128;
@@ -158,7 +160,7 @@ fn interleave(rows: [&[f32]; 4], to: &mut [f32], width: usize, n_rows: usize) {
 }
 
 /// [`interleave`] for as many k as vectors of four cover; returns how many that were.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn interleave_fours(rows: [&[f32]; 4], to: &mut [f32], width: usize) -> usize {
     let length = rows[0].len();
     let n_done = length - length % 4;
@@ -169,13 +171,13 @@ fn interleave_fours(rows: [&[f32]; 4], to: &mut [f32], width: usize) -> usize {
     );
     for k in (0..n_done).step_by(4) {
         // SAFETY: the assertion covers the reads up to k + 3 and the four writes at each of them; SSE is part
-        // of every x86-64.
+        // of every x86-64, NEON of every aarch64.
         unsafe { transpose_4x4(rows.map(|row| row.as_ptr().add(k)), to.as_mut_ptr().add(k * width), width) };
     }
     n_done
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn interleave_fours(_: [&[f32]; 4], _: &mut [f32], _: usize) -> usize {
     0
 }

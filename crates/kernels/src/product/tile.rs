@@ -42,16 +42,18 @@ impl Tile {
 /// The tiles of the prompt product.
 ///
 /// Sixteen AVX2 registers hold 6 x 2 sums, two vectors of b and one of a; 32 AVX-512 registers hold 14 x 2
-/// sums, two vectors of b and one of a: the more sums, the fewer loads per multiply-add. Lower tiles are for
-/// the rows that are left over.
+/// sums, two vectors of b and one of a: the more sums, the fewer loads per multiply-add. 32 NEON registers, a quarter
+/// of those, hold 6 x 4 sums, four of b and one of a. Lower tiles are for the rows that are left over.
 pub static PROMPT: Kernel<Tile> = Kernel::new(
     "product (prompt)",
     &[
         (Isa::Scalar, Tile { rows: 4, columns: 16, bodies: &[(4, scalar::<4>), (1, scalar::<1>)] }),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, Tile { rows: 6, columns: 16, bodies: &x86::AVX2 }),
+        (Isa::Avx2, Tile { rows: 6, columns: 16, bodies: &vector::AVX2 }),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, Tile { rows: 14, columns: 32, bodies: &x86::AVX512 }),
+        (Isa::Avx512, Tile { rows: 14, columns: 32, bodies: &vector::AVX512 }),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, Tile { rows: 6, columns: 16, bodies: &vector::NEON }),
     ],
 );
 
@@ -97,25 +99,37 @@ pub(super) fn fetch<T>(address: *const T) {
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    crate::lanes::neon::fetch(address);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = address;
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
+mod vector {
     use super::{Start, TileBody, fetch};
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes};
+    #[cfg(target_arch = "aarch64")]
+    use crate::lanes::Neon;
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes};
 
     /// How many steps of k ahead a and b are fetched; behind the end of a panel of b stands the next one.
     const A_AHEAD: usize = 16;
     const B_AHEAD: usize = 8;
 
+    #[cfg(target_arch = "x86_64")]
     pub static AVX2: [(usize, TileBody); 4] =
         [(6, avx2::<6>), (4, avx2::<4>), (2, avx2::<2>), (1, avx2::<1>)];
 
+    #[cfg(target_arch = "x86_64")]
     pub static AVX512: [(usize, TileBody); 5] =
         [(14, avx512::<14>), (8, avx512::<8>), (4, avx512::<4>), (2, avx512::<2>), (1, avx512::<1>)];
 
+    #[cfg(target_arch = "aarch64")]
+    pub static NEON: [(usize, TileBody); 4] =
+        [(6, body::<Neon, 6, 1>), (4, body::<Neon, 4, 1>), (2, body::<Neon, 2, 1>), (1, body::<Neon, 1, 1>)];
+
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn avx2<const ROWS: usize>(
         k: usize,
@@ -130,6 +144,7 @@ mod x86 {
         unsafe { body::<Avx2, ROWS, 1>(k, a, a_strides, b, tile, stride, start) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     unsafe fn avx512<const ROWS: usize>(
         k: usize,

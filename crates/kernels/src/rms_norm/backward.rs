@@ -19,9 +19,11 @@ pub static RMS_NORM_BACKWARD: Kernel<BackwardBody> = Kernel::new(
     &[
         (Isa::Scalar, scalar),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, x86::avx2),
+        (Isa::Avx2, vector::avx2),
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, x86::avx512),
+        (Isa::Avx512, vector::avx512),
+        #[cfg(target_arch = "aarch64")]
+        (Isa::Neon, vector::body::<crate::lanes::Neon>),
     ],
 );
 
@@ -72,16 +74,19 @@ fn scalar(x: &[f32], weight: &[f32], gradient: &[f32], epsilon: f32, dx: &mut [f
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use crate::lanes::{Avx2, Avx512, LANES, Lanes, load_up_to, store_up_to};
+mod vector {
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{Avx2, Avx512};
+    use crate::lanes::{LANES, Lanes, load_up_to, store_up_to};
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub unsafe fn avx2(x: &[f32], weight: &[f32], gradient: &[f32], e: f32, dx: &mut [f32], dw: &mut [f32]) {
         // SAFETY: this function has the features, its caller the lengths.
         unsafe { body::<Avx2>(x, weight, gradient, e, dx, dw) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
     pub unsafe fn avx512(
         x: &[f32],
@@ -96,7 +101,7 @@ mod x86 {
     }
 
     #[inline(always)]
-    unsafe fn body<V: Lanes>(
+    pub unsafe fn body<V: Lanes>(
         x: &[f32],
         weight: &[f32],
         gradient: &[f32],

@@ -75,7 +75,6 @@ pub struct Activations<'a> {
 
 /// Where the parts of one row begin, for bodies that read by address.
 #[derive(Clone, Copy)]
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) struct Address {
     pub codes: *const i8,
     pub scales: *const f32,
@@ -225,7 +224,6 @@ impl Activations<'_> {
     }
 
     /// What lies before activation `first`, which begins a block.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(crate) fn skipped(&self, first: usize) -> Lengths {
         self.rounding.lengths(first)
     }
@@ -237,7 +235,6 @@ impl Activations<'_> {
     }
 
     /// Where a row stands behind what is skipped of it.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(crate) fn address(&self, row: usize, skipped: Lengths) -> Address {
         let Lengths { codes, scales, starts, totals, pairs } = self.lengths;
         Address {

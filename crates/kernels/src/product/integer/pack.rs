@@ -4,9 +4,7 @@
 
 use super::WIDTH;
 use crate::blocks::Format;
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::bytes::{Bytes, turn_32};
-#[cfg(target_arch = "x86_64")]
 use crate::lanes::{LANES, Lanes};
 
 /// Weights of a row in one panel: 16 kB of whole numbers, which stay in a first cache beside the activations.
@@ -16,7 +14,6 @@ pub(crate) const STEP: usize = 4 * WIDTH;
 
 /// What a tile reads of the weights.
 #[repr(C, align(64))]
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(super) struct Panel {
     /// Values plus their type's offset, [k / 4, row, 4].
     pub codes: [u8; LENGTH * WIDTH],
@@ -37,7 +34,6 @@ pub(super) const fn is_short<F: Format>() -> bool {
     (F::GREATEST as usize * 16 + F::OFFSET as usize * (F::GROUP - 16)) * 127 < 1 << 15
 }
 
-#[cfg(target_arch = "x86_64")]
 impl Panel {
     pub fn new() -> Self {
         Self {
@@ -98,7 +94,6 @@ impl Panel {
 ///
 /// # Safety
 /// As [`Panel::fill`].
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn put_halves<F: Format, L: Lanes>(rows: &[*const u8; WIDTH], at: usize, to: &mut [f32]) {
     let mut halves = [0u16; LENGTH / 32 * WIDTH];
@@ -119,7 +114,6 @@ unsafe fn put_halves<F: Format, L: Lanes>(rows: &[*const u8; WIDTH], at: usize, 
 ///
 /// # Safety
 /// As [`Panel::fill`].
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn put_other_scales<F: Format>(rows: &[*const u8; WIDTH], to: &mut [f32]) {
     for (row, from) in rows.iter().enumerate() {
@@ -137,7 +131,6 @@ unsafe fn put_other_scales<F: Format>(rows: &[*const u8; WIDTH], to: &mut [f32])
 ///
 /// # Safety
 /// As [`Format::pack_groups`].
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) unsafe fn groups_by_rows<F: Format, V: Bytes>(
     rows: &[*const u8; 16],
@@ -162,23 +155,33 @@ pub(crate) unsafe fn groups_by_rows<F: Format, V: Bytes>(
 
 /// Asks the second cache for one block of each row, `ahead` bytes behind it. Rows in blocks are short: the processor's
 /// own prefetching, which follows a row, has hardly begun when the row ends. The first cache has room for a panel only.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn fetch_ahead<F: Format>(rows: &[*const u8; 16], n_rows: usize, ahead: usize) {
-    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
     for row in &rows[..n_rows] {
         for line in (0..F::N_BYTES).step_by(64) {
-            // SAFETY: a prefetch may be asked for any address; it is part of every x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(ahead + line).cast()) };
+            fetch(row.wrapping_add(ahead + line));
         }
     }
+}
+
+/// Asks the second cache for the line at an address, which need not be valid.
+#[inline(always)]
+fn fetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch may be asked for any address; it is part of every x86-64.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(address.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    crate::lanes::neon::fetch_to_second(address);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
 }
 
 /// Packs one block of each of `V::ROWS` rows the way that every type allows: 32 weights of a row at a time.
 ///
 /// # Safety
 /// As [`Format::pack`].
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) unsafe fn by_parts<F: Format, V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
     for part in 0..F::N_WEIGHTS / 32 {
@@ -202,7 +205,6 @@ pub(crate) unsafe fn by_parts<F: Format, V: Bytes>(rows: &[*const u8; 16], to: *
 ///
 /// # Safety
 /// The panel that `to` is in has these steps; as [`Bytes`].
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) unsafe fn put<V: Bytes, const N: usize>(turned: [V; N], to: *mut u8, first: usize) {
     for step in 0..N {

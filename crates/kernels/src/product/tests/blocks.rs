@@ -236,7 +236,7 @@ fn every_body_and_role_gives_the_bits_of_scalar() {
 /// The largest sums there can be: whole numbers at their bounds, in every register that adds them up.
 #[test]
 fn the_largest_numbers_overflow_in_no_body() {
-    for (kind, rows) in TYPES.iter().flat_map(|kind| [(kind, 5), (kind, 1)]) {
+    for (kind, rows) in TYPES.iter().flat_map(|kind| [(kind, 9), (kind, 5), (kind, 1)]) {
         let shape = Shape { rows, inner: 1024, outer: 35 };
         let n_bytes = kind.size_bytes(shape.inner * shape.outer).unwrap();
         for (fill, sign) in

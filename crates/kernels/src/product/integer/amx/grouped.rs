@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::super::WIDTH;
 use super::super::activations::{Activations, Address, Lengths};
 use super::super::pack::Panel;
-use super::super::x86::SumRows;
+use super::super::tiles::SumRows;
 use super::folded::{Fold, fold};
 use super::{Dots, LINE, MEMBER};
 use crate::amx::{Configuration, ROW_BYTES, TILE};

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::super::WIDTH;
 use super::super::activations::{Activations, Address, Lengths};
 use super::super::pack::{LENGTH, Panel, STEP};
-use super::super::x86::{SumRows, n_links, unit_of};
+use super::super::tiles::{SumRows, n_links, unit_of};
 use super::{Dots, LINE, MEMBER};
 use crate::amx::{Configuration, TILE};
 use crate::blocks::Format;

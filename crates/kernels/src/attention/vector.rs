@@ -3,18 +3,22 @@
 use std::ops::Range;
 
 use super::{ROWS_AT_ONCE, Scoring, Stretch, TOKENS_AT_ONCE, finish, finite_shift};
-use crate::lanes::{Avx2, Avx512, F16, LANES, Lanes, exp, load_up_to, store_up_to};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{Avx2, Avx512};
+use crate::lanes::{F16, LANES, Lanes, exp, load_up_to, store_up_to};
 use crate::product::Weights;
 
 /// Heads whose running maxima and sums are kept beside one another.
 const HEADS_AT_ONCE: usize = 16;
 
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub unsafe fn avx2(stretch: &Stretch<'_>) {
     // SAFETY: this function has the features, its caller the pools.
     unsafe { body::<Avx2, 4>(stretch) }
 }
 
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
 pub unsafe fn avx512(stretch: &Stretch<'_>) {
     // SAFETY: as above.
@@ -22,7 +26,7 @@ pub unsafe fn avx512(stretch: &Stretch<'_>) {
 }
 
 #[inline(always)]
-unsafe fn body<V: Lanes, const CHAINS: usize>(stretch: &Stretch<'_>) {
+pub unsafe fn body<V: Lanes, const CHAINS: usize>(stretch: &Stretch<'_>) {
     let pages = stretch.cache.pages;
     let group = stretch.row_size() / pages.n_key_heads;
     let step = pages.head_size * HEADS_AT_ONCE;
