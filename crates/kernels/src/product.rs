@@ -3,7 +3,8 @@
 //! Adds no bias. Weights that are numbers take two arithmetics, by the [`Role`] of the rows:
 //!
 //! - **Prompt**, and training: tiles of outputs; each output is one chain of fused multiply-adds over k = 0,
-//!   1, 2, …, in the tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴.
+//!   1, 2, …, in the tile's middle as at its edge. Relative to Σ|x·w| the error is at most K · 2⁻²⁴. But where weights
+//!   are bf16 and the machine has units of sixteen bits, x is rounded too: the contract of training in [`half`].
 //! - **Generated**: each weight row is read once, for up to 32 rows of x; each output is sixteen chains, lane
 //!   i over k ≡ i (mod 16), added up over one tree. The error is at most (K/16 + 5) · 2⁻²⁴.
 //!
@@ -72,6 +73,7 @@ pub struct Shape {
 pub fn product(role: Role, x: &[f32], w: Weights<'_>, y: &mut [f32], shape: Shape) {
     match (w, role) {
         (Weights::Blocks(blocks), _) => blocks_product(blocks.kind().product.body(), x, blocks, y, shape),
+        (Weights::Bf16(_), Role::Prompt) => training_product(How::BF16, x, w, y, shape),
         (_, Role::Prompt) => prompt_product(PROMPT.body(), x, w, y, shape),
         (_, Role::Generated) => generated_product(GENERATED.body(), x, w, y, shape),
     }

@@ -1,5 +1,6 @@
 //! Every case: a new one is a file and a line here.
 
+mod encoder;
 mod engine;
 mod losses;
 mod product;
@@ -16,6 +17,7 @@ pub static CASES: &[&Case] = &[
     &product::PRODUCT,
     &losses::LOSSES_15M,
     &shakespeare::SHAKESPEARE,
+    &encoder::MINILM,
     &engine::Q4_K_M,
     &engine::Q8_0,
     &engine::Q4_0,

@@ -42,6 +42,8 @@ pub struct How {
 impl How {
     /// Exact operands, a new output.
     pub const F32: How = How { precision: Precision::F32, into: Into::Replace };
+    /// Operands may be rounded, a new output.
+    pub const BF16: How = How { precision: Precision::Bf16, into: Into::Replace };
     /// Exact operands, added to the output.
     pub const F32_ADD: How = How { precision: Precision::F32, into: Into::Add };
 }
