@@ -27,6 +27,7 @@
 //! | `row_sums` | sums over the rows of a matrix, in a fixed order |
 //! | [`machine`] | loops that measure what this machine can do at most |
 //! | `lanes`, `lanes/…` | sixteen f32 lanes on NEON, AVX2 and AVX-512, and the exponential on them; rows of bytes, turned |
+//! | `room` | a thread's room for what its tasks pack |
 //! | `disjoint` | one output slice shared by tasks that write different parts of it |
 //!
 //! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role,
@@ -66,6 +67,7 @@ mod disjoint;
 mod error;
 mod kernel;
 mod lanes;
+mod room;
 mod row_sums;
 
 pub use error::Error;
