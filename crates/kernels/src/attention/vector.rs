@@ -45,6 +45,7 @@ pub unsafe fn body<V: Lanes, const QUERIES: usize, const VECTORS: usize, const A
     let mut values = Rows::new(cache.values, size, value_rows);
     // SAFETY: the caller's promises, here and below.
     let mut heads = unsafe { heads(stretch) };
+    let mut seeing = Vec::with_capacity(heads.len().min(HEADS_AT_ONCE));
     for heads in heads.chunks_mut(HEADS_AT_ONCE) {
         let earliest = heads.iter().map(|head| head.visible.start).min().unwrap_or(0);
         let longest = heads.iter().map(|head| head.visible.end).max().unwrap_or(0);
@@ -55,7 +56,7 @@ pub unsafe fn body<V: Lanes, const QUERIES: usize, const VECTORS: usize, const A
                 keys.read::<V>(&places);
                 values.read::<V>(&places);
                 let group = Group { start, keys: &keys, values: &values, scoring: stretch.scoring };
-                group.meet_all::<V, QUERIES, VECTORS, ALONE>(heads);
+                group.meet_all::<V, QUERIES, VECTORS, ALONE>(heads, &mut seeing);
             }
         }
     }
@@ -111,7 +112,7 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Meets every head that sees something of it, as many at once as can be.
+    /// Meets every head that sees something of it, as many at once as can be; `seeing` is room for their numbers.
     ///
     /// # Safety
     /// The heads are of the group's size, and the machine has the instruction set of `V`.
@@ -119,15 +120,11 @@ impl Group<'_> {
     unsafe fn meet_all<V: Lanes, const QUERIES: usize, const VECTORS: usize, const ALONE: usize>(
         &self,
         heads: &mut [Head<'_>],
+        seeing: &mut Vec<usize>,
     ) {
-        let (mut seeing, mut n_seeing) = ([0; HEADS_AT_ONCE], 0);
-        for (index, head) in heads.iter().enumerate() {
-            if !head.seen(self.start).is_empty() {
-                seeing[n_seeing] = index;
-                n_seeing += 1;
-            }
-        }
-        let (most, rest) = seeing[..n_seeing].as_chunks::<QUERIES>();
+        seeing.clear();
+        seeing.extend((0..heads.len()).filter(|index| !heads[*index].seen(self.start).is_empty()));
+        let (most, rest) = seeing.as_chunks::<QUERIES>();
         let (pairs, rest) = rest.as_chunks::<2>();
         // SAFETY: the caller's promises.
         unsafe {
@@ -151,8 +148,11 @@ impl Group<'_> {
         some: [usize; N],
     ) {
         let size = heads[some[0]].query.len();
-        let seen = some.map(|index| heads[index].seen(self.start));
-        let queries = some.map(|index| heads[index].query.as_ptr());
+        let (mut seen, mut queries) = ([const { 0..0 }; N], [std::ptr::null(); N]);
+        for i in 0..N {
+            let head = &heads[some[i]];
+            (seen[i], queries[i]) = (head.seen(self.start), head.query.as_ptr());
+        }
         let (values, places) = self.values.read_heads();
         // SAFETY: the caller's promises: `size` elements stand at every place, query and y.
         unsafe {
