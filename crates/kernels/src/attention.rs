@@ -10,12 +10,15 @@
 //! "Efficient Streaming Language Models with Attention Sinks" (2023), for a score that takes weight and gives
 //! no value.
 //!
-//! A row walks its tokens in order, in groups of [`TOKENS_AT_ONCE`] from its sequence's first token, so its
-//! bits depend on its query and the tokens that it sees: not on the other rows, the threads, the block size or
-//! where blocks lie. A score of minus infinity counts nothing; NaN or plus infinity makes its head NaN (under a
-//! soft cap an infinite score is the cap); a row that sees nothing gives zeros. Largest error against exact
-//! arithmetic over the same keys and values: 1e-5 of the largest value seen, for scores up to 80. What is kept in
-//! fewer bits is widened exactly, a group of tokens at a time, and then meets the same arithmetic.
+//! A row walks its tokens in order, in groups of [`TOKENS_AT_ONCE`] from its sequence's first token. A score is one chain
+//! over the elements of its key, 0, 1, 2, …, and an element of y one chain over the tokens, in fused multiply-adds (the
+//! scalar body rounds twice); the weights of a group are added up over one tree. So a row's bits depend on its query and
+//! the tokens that it sees: not on the other rows, the threads, the block size or where blocks lie. What a row does not
+//! see has no part in it, not even NaN. A score of minus infinity counts nothing, and so does a weight below 2⁻¹²⁶ of
+//! the greatest; NaN or plus infinity makes its head NaN (under a soft cap an infinite score is the cap); a row that sees
+//! nothing gives zeros. Largest error against exact arithmetic over the same keys and values: 1e-5 of the largest value
+//! seen, for scores up to 80. What is kept in fewer bits is widened exactly, a group of tokens at a time, and then meets
+//! the same arithmetic.
 
 use std::ops::Range;
 
@@ -182,7 +185,7 @@ pub static ATTENTION: Kernel<Body> = Kernel::new(
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512, vector::avx512),
         #[cfg(target_arch = "aarch64")]
-        (Isa::Neon, vector::body::<crate::lanes::Neon, 4>),
+        (Isa::Neon, vector::body::<crate::lanes::Neon, 2, 2, 4>),
     ],
 );
 
@@ -343,6 +346,7 @@ fn finish(y: &mut [f32], sum: f32) {
     y.iter_mut().for_each(|y| *y *= factor);
 }
 
+mod group;
 mod vector;
 
 #[cfg(test)]

@@ -78,10 +78,10 @@ pub(crate) trait Lanes: Copy {
     unsafe fn mul_sub_add(self, other: Self, addend: Self) -> Self;
     /// The sum over the tree (i, i+8), (i, i+4), (i, i+2), (i, i+1).
     unsafe fn sum(self) -> f32;
-    /// Writes the sums of four vectors, each over the tree of [`Self::sum`], to four places.
-    unsafe fn store_sums(four: [Self; 4], to: *mut f32);
     /// The greatest over the same tree.
     unsafe fn greatest(self) -> f32;
+    /// Sixteen rows as sixteen columns.
+    unsafe fn turn(rows: [Self; LANES]) -> [Self; LANES];
 }
 
 /// A type of weight that can be read as f32 lanes.

@@ -28,6 +28,7 @@
 //! | [`machine`] | loops that measure what this machine can do at most |
 //! | `lanes`, `lanes/…` | sixteen f32 lanes on NEON, AVX2 and AVX-512, and the exponential on them; rows of bytes, turned |
 //! | `amx` | the shapes of AMX's tiles, and for tests AMX where there is none |
+//! | `room` | a thread's room for what its tasks pack |
 //! | `disjoint` | one output slice shared by tasks that write different parts of it |
 //!
 //! **The same bits, whatever the company.** A row's result depends on the row, its weights and its role,
@@ -69,6 +70,7 @@ mod disjoint;
 mod error;
 mod kernel;
 mod lanes;
+mod room;
 mod row_sums;
 
 pub use error::Error;

@@ -79,17 +79,23 @@ impl Case {
     }
 
     fn cache(&self) -> Cache<'_> {
-        Cache {
-            keys: (&self.keys).into(),
-            values: (&self.values).into(),
-            tables: &self.tables,
-            pages: self.pages,
-        }
+        self.cache_of([(&self.keys).into(), (&self.values).into()])
+    }
+
+    fn cache_of<'a>(&'a self, [keys, values]: [Weights<'a>; 2]) -> Cache<'a> {
+        Cache { keys, values, tables: &self.tables, pages: self.pages }
     }
 
     fn run(&self, body: Body) -> Vec<f32> {
-        let mut y = vec![f32::NAN; self.queries.len()];
-        attention_with(body, &self.queries, &self.cache(), &self.rows, self.scoring(), &mut y);
+        self.run_rows(body, [(&self.keys).into(), (&self.values).into()], 0..self.rows.len())
+    }
+
+    /// Some rows, over pools in the place of the case's own.
+    fn run_rows(&self, body: Body, pools: [Weights<'_>; 2], rows: Range<usize>) -> Vec<f32> {
+        let size = self.n_heads * self.pages.head_size;
+        let queries = &self.queries[rows.start * size..rows.end * size];
+        let mut y = vec![f32::NAN; queries.len()];
+        attention_with(body, queries, &self.cache_of(pools), &self.rows[rows], self.scoring(), &mut y);
         y
     }
 
@@ -190,6 +196,98 @@ fn same_in_company(case_16: &Case) {
 }
 
 #[test]
+fn large_scores_stay_within_the_promised_error() {
+    for (seed, size, factor) in [(40, 128, 4.5), (41, 128, 4.5), (42, 64, 6.5)] {
+        let mut case = prompt(seed, [6, size], 1000);
+        case.queries.iter_mut().for_each(|query| *query *= factor);
+        let (keys, values) = &case.plain[0];
+        let score =
+            |(query, key): (&[f32], &[f32])| 0.3 * query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>();
+        let heads = case.queries.chunks(size);
+        let greatest = heads.flat_map(|query| keys.chunks(size).map(move |key| score((query, key))));
+        let greatest = greatest.fold(0.0, f32::max);
+        assert!((65.0..85.0).contains(&greatest), "the case is what it says: {greatest}");
+        let largest = values.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+        let expected = case.expected();
+        for (isa, body) in ATTENTION.bodies_here() {
+            let wrong =
+                case.run(body).iter().zip(&expected).fold(0.0, |wrong: f32, (y, e)| wrong.max((y - e).abs()));
+            assert!(wrong <= 1e-5 * largest, "{isa}, heads of {size}: {:e} of the largest", wrong / largest);
+        }
+    }
+}
+
+/// A prompt of one sequence: row t sees the tokens up to t, of a window the last `window`.
+fn prompt(seed: u64, [n_heads, head_size]: [usize; 2], window: usize) -> Case {
+    const LENGTH: usize = 130;
+    let mut case = Case::new(seed, &[LENGTH], n_heads, Pages { n_key_heads: 2, head_size, block_size: 16 });
+    let table_start = case.rows[0].table_start;
+    case.rows = (1..=LENGTH).map(|n_visible| Row { table_start, first_visible: 0, n_visible }).collect();
+    case.queries = normal(&mut Rng::new(seed + 100), LENGTH * n_heads * head_size);
+    assert_eq!(stretches(&case.rows, 2)[0], 0..ROWS_AT_ONCE, "rows go together");
+    case.windowed(window)
+}
+
+/// Rows of a prompt go in stretches of sixteen, with several queries at once; generated rows come one by one.
+#[test]
+fn a_row_of_a_prompt_is_the_same_alone() {
+    for (seed, head_size) in (1..).zip([8, 64, 80, 128]) {
+        for (n_heads, window) in [(2, 1000), (6, 1000), (2, 16), (14, 37)] {
+            let case = prompt(seed, [n_heads, head_size], window);
+            prompt_as_alone(&case, [(&case.keys).into(), (&case.values).into()]);
+            in_fewer_bits(&case, &|pools| prompt_as_alone(&case, pools));
+        }
+    }
+}
+
+fn prompt_as_alone(case: &Case, pools: [Weights<'_>; 2]) {
+    let size = case.n_heads * case.pages.head_size;
+    for (isa, body) in ATTENTION.bodies_here() {
+        let together = case.run_rows(body, pools, 0..case.rows.len());
+        // So every place in a stretch comes up.
+        for row in (0..case.rows.len()).step_by(3) {
+            let alone = case.run_rows(body, pools, row..row + 1);
+            let context = format!("{isa} row {row} of {:?}, {} heads", case.pages, case.n_heads);
+            assert_same_bits(&alone, &together[row * size..(row + 1) * size], &context);
+        }
+    }
+}
+
+#[test]
+fn what_a_row_does_not_see_has_no_part_in_it() {
+    const TOKEN: usize = 70;
+    for (n_heads, window) in [(2, 1000), (2, 20), (6, 1000), (6, 20)] {
+        let clean = prompt(9, [n_heads, 24], window);
+        // Keys that are NaN, and values that are NaN or infinite.
+        for (of_values, awkward) in [(0, f32::NAN), (1, f32::NAN), (1, f32::INFINITY)] {
+            let mut case = prompt(9, [n_heads, 24], window);
+            let block = case.tables[case.rows[0].table_start + TOKEN / 16];
+            let slot = [block * 16 + TOKEN as u32 % 16];
+            let pool = [&mut case.keys, &mut case.values].into_iter().nth(of_values).unwrap();
+            crate::kv::kv_write(&[awkward; 48], &slot, &mut Kept::F32(pool), case.pages);
+            seen_or_not(&case, &clean, TOKEN);
+        }
+    }
+}
+
+/// The rows that see `token` are not finite, the others are as in `clean`.
+fn seen_or_not(case: &Case, clean: &Case, token: usize) {
+    let size = case.n_heads * case.pages.head_size;
+    for (isa, body) in ATTENTION.bodies_here() {
+        let (y, expected) = (case.run(body), clean.run(body));
+        for (row, (y, expected)) in case.rows.iter().zip(y.chunks(size).zip(expected.chunks(size))) {
+            let context = format!("{isa} {row:?}");
+            if (row.first_visible..row.n_visible).contains(&token) {
+                assert!(y.iter().all(|y| !y.is_finite()), "{context}");
+            } else {
+                assert!(y.iter().all(|y| y.is_finite()), "{context}");
+                assert_same_bits(y, expected, &context);
+            }
+        }
+    }
+}
+
+#[test]
 fn the_block_size_and_the_blocks_do_not_matter() {
     let pages = |block_size| Pages { n_key_heads: 1, head_size: 12, block_size };
     let mut rng = Rng::new(6);
@@ -240,48 +338,44 @@ fn scores_that_are_not_finite_do_what_the_contract_says() {
 /// Keys and values in fewer bits give the very bits that their widened numbers give.
 #[test]
 fn what_is_kept_in_fewer_bits_is_widened_and_then_the_same() {
-    for (seed, size) in [(1, 64), (2, 96), (3, 32)] {
+    for (seed, size) in [(1, 64), (2, 96), (3, 32), (4, 40)] {
         let pages = Pages { n_key_heads: 2, head_size: size, block_size: 16 };
         let case = Case::new(seed, &[1, 33, 200], 8, pages).windowed(90);
-        let n = case.keys.len();
-        // Nothing is read that no row sees; in blocks it cannot be NaN alone.
-        let pools = [&case.keys, &case.values];
-        let pools =
-            pools.map(|pool| pool.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect::<Vec<f32>>());
-        let halves = pools
-            .each_ref()
-            .map(|pool| pool.iter().map(|x| crate::product::to_f16(*x)).collect::<Vec<u16>>());
-        check_kept(&case, halves.each_ref().map(|bits| Weights::F16(bits)));
-        for kind in [&Q8_0, &Q4_0] {
-            let blocks = pools.each_ref().map(|pool| {
-                let mut bytes = vec![0; kind.size_bytes(n).unwrap()];
-                kind.quantise(pool, &mut bytes);
-                bytes
-            });
-            check_kept(&case, blocks.each_ref().map(|bytes| Weights::Blocks(Blocks::new(kind, bytes))));
-        }
+        in_fewer_bits(&case, &|pools| check_kept(&case, pools));
     }
 }
 
-fn check_kept(case: &Case, [keys, values]: [Weights<'_>; 2]) {
-    let widened = [keys, values].map(|kept| {
+/// Calls `check` with both pools in halves and, where heads are whole numbers of them, in blocks.
+fn in_fewer_bits(case: &Case, check: &dyn Fn([Weights<'_>; 2])) {
+    let n = case.keys.len();
+    // Nothing is read that no row sees; in blocks it cannot be NaN alone.
+    let pools = [&case.keys, &case.values];
+    let pools =
+        pools.map(|pool| pool.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect::<Vec<f32>>());
+    let halves =
+        pools.each_ref().map(|pool| pool.iter().map(|x| crate::product::to_f16(*x)).collect::<Vec<u16>>());
+    check(halves.each_ref().map(|bits| Weights::F16(bits)));
+    for kind in [&Q8_0, &Q4_0].into_iter().filter(|_| case.pages.head_size.is_multiple_of(32)) {
+        let blocks = pools.each_ref().map(|pool| {
+            let mut bytes = vec![0; kind.size_bytes(n).unwrap()];
+            kind.quantise(pool, &mut bytes);
+            bytes
+        });
+        check(blocks.each_ref().map(|bytes| Weights::Blocks(Blocks::new(kind, bytes))));
+    }
+}
+
+fn check_kept(case: &Case, pools: [Weights<'_>; 2]) {
+    let widened = pools.map(|kept| {
         let mut all = vec![0.0; kept.len()];
         kept.widen(0..all.len(), &mut all);
         all
     });
     for (isa, body) in ATTENTION.bodies_here() {
-        let run = |keys, values| {
-            let cache = Cache { keys, values, tables: &case.tables, pages: case.pages };
-            let mut y = vec![f32::NAN; case.queries.len()];
-            attention_with(body, &case.queries, &cache, &case.rows, case.scoring(), &mut y);
-            y
-        };
-        let expected = run((&widened[0]).into(), (&widened[1]).into());
-        assert_same_bits(
-            &run(keys, values),
-            &expected,
-            &format!("{isa}, {keys:.0?}").chars().take(40).collect::<String>(),
-        );
+        let rows = 0..case.rows.len();
+        let expected = case.run_rows(body, widened.each_ref().map(|pool| pool.into()), rows.clone());
+        let context = format!("{isa}, {:.0?}", pools[0]).chars().take(40).collect::<String>();
+        assert_same_bits(&case.run_rows(body, pools, rows), &expected, &context);
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
-use super::pack::{Room, columns};
+use super::pack::columns;
 use super::tile::{self, BLOCK, Meeting, Operands, n_vectors};
 use super::{Backward, finite_shift};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{Avx2, Avx512};
 use crate::lanes::{LANES, Lanes, exp_normal, load_up_to, store_up_to};
+use crate::room::Room;
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -48,29 +48,6 @@ pub(super) unsafe fn sum(eight: __m256) -> f32 {
     }
 }
 
-/// The sums of four times eight lanes, each over the same tree, to four places.
-///
-/// # Safety
-/// Needs AVX2, and four writable elements.
-#[inline(always)]
-pub(super) unsafe fn store_sums([a, b, c, d]: [__m256; 4], to: *mut f32) {
-    // SAFETY: the caller promises AVX2 and the room.
-    unsafe {
-        let join =
-            |a, b| _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
-        // a and b, c and d: four lanes of each; then two lanes of each as a a c c, b b d d.
-        let (ab, cd) = (join(a, b), join(c, d));
-        let lower = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
-        let upper = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
-        let two = _mm256_add_ps(lower, upper);
-        // a c a c, b d b d.
-        let even = _mm256_permute_ps::<0b10_00_10_00>(two);
-        let one = _mm256_add_ps(even, _mm256_permute_ps::<0b11_01_11_01>(two));
-        let (ac, bd) = (_mm256_castps256_ps128(one), _mm256_extractf128_ps::<1>(one));
-        _mm_storeu_ps(to, _mm_unpacklo_ps(ac, bd));
-    }
-}
-
 /// The greatest of eight lanes over the same tree.
 ///
 /// # Safety
@@ -83,6 +60,34 @@ pub(super) unsafe fn greatest(eight: __m256) -> f32 {
         let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
         _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
     }
+}
+
+/// Eight rows of eight lanes as eight columns.
+///
+/// # Safety
+/// Needs AVX2.
+#[inline(always)]
+unsafe fn turn(rows: [__m256; 8]) -> [__m256; 8] {
+    let mut columns = rows;
+    // SAFETY: the caller promises AVX2.
+    unsafe {
+        // Of four rows: columns 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+        let mut fours = [[rows[0]; 4]; 2];
+        for i in 0..2 {
+            let [a, b, c, d] = [rows[4 * i], rows[4 * i + 1], rows[4 * i + 2], rows[4 * i + 3]];
+            let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            fours[i][0] = _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low);
+            fours[i][1] = _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low);
+            fours[i][2] = _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high);
+            fours[i][3] = _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high);
+        }
+        for i in 0..4 {
+            columns[i] = _mm256_permute2f128_ps::<0x20>(fours[0][i], fours[1][i]);
+            columns[4 + i] = _mm256_permute2f128_ps::<0x31>(fours[0][i], fours[1][i]);
+        }
+    }
+    columns
 }
 
 // SAFETY of every block below: the trait's callers promise AVX2, FMA and F16C, and good pointers.
@@ -274,17 +279,31 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_sums(four: [Self; 4], to: *mut f32) {
-        // SAFETY: see above; four elements are written.
-        unsafe {
-            let halve = |v: Self| _mm256_add_ps(v.0, v.1);
-            store_sums([halve(four[0]), halve(four[1]), halve(four[2]), halve(four[3])], to);
-        }
-    }
-
-    #[inline(always)]
     unsafe fn greatest(self) -> f32 {
         // SAFETY: see above.
         unsafe { greatest(_mm256_max_ps(self.0, self.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn turn(rows: [Self; 16]) -> [Self; 16] {
+        let mut columns = rows;
+        // SAFETY: see above.
+        unsafe {
+            let (mut low, mut high) = ([rows[0].0; 8], [rows[0].0; 8]);
+            // The lower eight of the columns come from the first eight rows, the upper from the others.
+            for i in 0..8 {
+                (low[i], high[i]) = (rows[i].0, rows[i].1);
+            }
+            (low, high) = (turn(low), turn(high));
+            for i in 0..8 {
+                (columns[i].0, columns[8 + i].0) = (low[i], high[i]);
+                (low[i], high[i]) = (rows[8 + i].0, rows[8 + i].1);
+            }
+            (low, high) = (turn(low), turn(high));
+            for i in 0..8 {
+                (columns[i].1, columns[8 + i].1) = (low[i], high[i]);
+            }
+        }
+        columns
     }
 }

@@ -173,21 +173,44 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_sums(four: [Self; 4], to: *mut f32) {
-        // SAFETY: see above; four elements are written.
-        unsafe {
-            let halve =
-                |v: Self| _mm256_add_ps(_mm512_castps512_ps256(v.0), _mm512_extractf32x8_ps::<1>(v.0));
-            super::avx2::store_sums([halve(four[0]), halve(four[1]), halve(four[2]), halve(four[3])], to);
-        }
-    }
-
-    #[inline(always)]
     unsafe fn greatest(self) -> f32 {
         // SAFETY: see above.
         unsafe {
             let high = _mm512_extractf32x8_ps::<1>(self.0);
             super::avx2::greatest(_mm256_max_ps(_mm512_castps512_ps256(self.0), high))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn turn(rows: [Self; 16]) -> [Self; 16] {
+        const EVEN: i32 = 0b10_00_10_00;
+        const ODD: i32 = 0b11_01_11_01;
+        let mut columns = rows;
+        // SAFETY: see above.
+        unsafe {
+            // Of four rows: columns 0, 4, 8 and 12; 1, 5, 9 and 13; and so on.
+            let mut fours = [[rows[0].0; 4]; 4];
+            for i in 0..4 {
+                let [a, b, c, d] = [rows[4 * i].0, rows[4 * i + 1].0, rows[4 * i + 2].0, rows[4 * i + 3].0];
+                let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                fours[i][0] = _mm512_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low);
+                fours[i][1] = _mm512_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low);
+                fours[i][2] = _mm512_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high);
+                fours[i][3] = _mm512_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high);
+            }
+            for i in 0..4 {
+                let [a, b, c, d] = [fours[0][i], fours[1][i], fours[2][i], fours[3][i]];
+                // Of eight rows: columns i and 8 + i, or 4 + i and 12 + i.
+                let (ab_even, cd_even) =
+                    (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<EVEN>(c, d));
+                let (ab_odd, cd_odd) = (_mm512_shuffle_f32x4::<ODD>(a, b), _mm512_shuffle_f32x4::<ODD>(c, d));
+                columns[i] = Self(_mm512_shuffle_f32x4::<EVEN>(ab_even, cd_even));
+                columns[4 + i] = Self(_mm512_shuffle_f32x4::<EVEN>(ab_odd, cd_odd));
+                columns[8 + i] = Self(_mm512_shuffle_f32x4::<ODD>(ab_even, cd_even));
+                columns[12 + i] = Self(_mm512_shuffle_f32x4::<ODD>(ab_odd, cd_odd));
+            }
+        }
+        columns
     }
 }

@@ -269,21 +269,6 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_sums([a, b, c, d]: [Self; 4], to: *mut f32) {
-        // SAFETY: see above.
-        unsafe {
-            // Two lanes of each of two: the sums over (i, i+2).
-            let join = |a: Self, b: Self| {
-                let (a, b) =
-                    (vreinterpretq_u64_f32(a.sums_of_fours()), vreinterpretq_u64_f32(b.sums_of_fours()));
-                let (low, high) = (vzip1q_u64(a, b), vzip2q_u64(a, b));
-                vaddq_f32(vreinterpretq_f32_u64(low), vreinterpretq_f32_u64(high))
-            };
-            vst1q_f32(to, vpaddq_f32(join(a, b), join(c, d)));
-        }
-    }
-
-    #[inline(always)]
     unsafe fn greatest(self) -> f32 {
         // SAFETY: see above.
         unsafe {
@@ -292,6 +277,29 @@ impl Lanes for Neon {
             let two = greater(four, vextq_f32::<2>(four, four));
             vgetq_lane_f32::<0>(greater(two, vextq_f32::<1>(two, two)))
         }
+    }
+
+    // Through memory: sixteen rows are twice the registers that there are.
+    #[inline(always)]
+    unsafe fn turn(mut rows: [Self; 16]) -> [Self; 16] {
+        let (mut from, mut to) = ([0.0f32; 256], [0.0f32; 256]);
+        // SAFETY: see above; row and column i of sixteen stand at element 16 · i.
+        unsafe {
+            for i in 0..16 {
+                rows[i].store(from.as_mut_ptr().add(16 * i));
+            }
+            for row in (0..16).step_by(4) {
+                for column in (0..16).step_by(4) {
+                    let four = from.as_ptr().add(16 * row + column);
+                    let four = [four, four.add(16), four.add(32), four.add(48)];
+                    turn_4x4(four, to.as_mut_ptr().add(16 * column + row), 16);
+                }
+            }
+            for i in 0..16 {
+                rows[i] = Self::load(to.as_ptr().add(16 * i));
+            }
+        }
+        rows
     }
 }
 

@@ -117,6 +117,7 @@ pub fn subjects() -> Vec<Subject> {
             answers(&models::load(&as_gguf_stored(&settings, tensors), &ops::device::cpu()).unwrap(), &ids)
         });
         Subject {
+            rounded: None,
             fixture: format!("gpt2-two-layers/{case}"),
             family: GPT2.name,
             row: reference.config.vocabulary,

@@ -102,6 +102,7 @@ pub fn subjects() -> Vec<Subject> {
             answers(&models::load(&as_gguf_stored(&settings, tensors), &ops::device::cpu()).unwrap(), &ids)
         });
         Subject {
+            rounded: None,
             fixture: format!("llama-two-layers/{case}"),
             family: LLAMA.name,
             row: reference.config.vocabulary,

@@ -317,6 +317,7 @@ impl Case {
             })
         });
         Subject {
+            rounded: None,
             fixture: case.fixture.into(),
             family: case.family.name,
             row: reference.config.vocabulary,

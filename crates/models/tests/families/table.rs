@@ -66,6 +66,8 @@ pub struct Subject {
     pub family: &'static str,
     /// Numbers of a row of what is compared.
     pub row: usize,
+    /// How far weights of bf16 may lie from the same numbers in f32, where products with them round the other side too.
+    pub rounded: Option<f32>,
     /// What `transformers` computed.
     pub expected: Vec<f32>,
     pub folder: File,
@@ -162,7 +164,8 @@ impl Subject {
             let largest = largest_difference(&found, &(file.compute)(&twice.widened));
             let rounded = middle_error(&found, &self.expected, self.row);
             println!("{what}: {largest:.1e} from its numbers in F32, {rounded:.1e} from transformers");
-            assert!(largest <= MAX_ERROR, "{what}: {largest:.1e} from its numbers in F32");
+            let may = self.rounded.filter(|_| storage == Storage::Bf16).unwrap_or(MAX_ERROR);
+            assert!(largest <= may, "{what}: {largest:.1e} from its numbers in F32");
             assert!(rounded <= most, "{what}: {rounded:.1e} of its size from transformers");
         }
     }
@@ -260,7 +263,8 @@ quirks of its family (`fixtures/`), each cell a file of it that the test writes 
 every device of the build, F32 is held by the tests of the families.
 
 - **F32**: every logit within 2e-4 of what `transformers` computed.
-- **F16**, **BF16**: every logit within 2e-4 of the same rounded numbers in F32; and of `transformers` with unrounded
+- **F16**, **BF16**: every logit within 2e-4 of the same rounded numbers in F32 (rows of encoders in BF16 within 0.1, because they
+  take products of sixteen bits); and of `transformers` with unrounded
   weights the middle row within 1 % (F16) or 5 % (BF16) of its size. In a folder every tensor is rounded, in a GGUF
   file the matrices.
 
