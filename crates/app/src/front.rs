@@ -72,7 +72,7 @@ impl App {
                 Failure::new(
                     "bad_setting",
                     error.to_string(),
-                    "use scalar, avx2, avx512, avx512vnni, avx512fp16 or amx",
+                    "use scalar, avx2, avx512, avx512vnni, avx512fp16 or amx; on aarch64 neon, neondotprod or neoni8mm",
                 )
             })?;
             kernels::isa::limit(isa);
