@@ -176,7 +176,9 @@ impl Bench {
     }
 
     fn step(&mut self) -> usize {
+        let begun = Instant::now();
         let events = self.engine.step(None);
+        self.engine.learn(begun.elapsed());
         events.iter().filter(|event| matches!(event, Event::Token { .. })).count()
     }
 }

@@ -1,7 +1,11 @@
 //! The loop: each call of [`Engine::step`] advances every sequence that the plan has room for.
 
-use models::Probe;
+use std::time::Duration;
 
+use models::Probe;
+use ops::Rows;
+
+use crate::beside::Beside;
 use crate::blocks::{Blocks, Found, Rest};
 use crate::draft::{Draft, Text};
 use crate::fair::Shares;
@@ -75,6 +79,9 @@ pub struct Engine<M> {
     /// The oldest first.
     sequences: Vec<Sequence>,
     shares: Shares,
+    beside: Beside,
+    /// The rows of the last step.
+    last: Rows,
     n_submitted: u64,
     n_begun: u64,
 }
@@ -93,6 +100,8 @@ impl<M: Model> Engine<M> {
             shelf: None,
             sequences: Vec::new(),
             shares: Shares::default(),
+            beside: Beside::default(),
+            last: Rows::default(),
             n_submitted: 0,
             n_begun: 0,
         }
@@ -173,6 +182,12 @@ impl<M: Model> Engine<M> {
         true
     }
 
+    /// Tells how long the last step took. From then on there are as many rows of prompts beside answers as let a step take
+    /// less than three times as long as without them. No answer depends on it.
+    pub fn learn(&mut self, took: Duration) {
+        self.beside.learn(self.last, took, self.limits.rows_beside);
+    }
+
     /// Plans and computes one batch, and tells what came of it. Does nothing when there is nothing to do.
     pub fn step(&mut self, probe: Option<&mut dyn Probe>) -> Vec<Event> {
         self.bring();
@@ -247,7 +262,8 @@ impl<M: Model> Engine<M> {
                 rest: found.rest,
             });
         }
-        plan(&views, &self.blocks, self.limits)
+        let rows_beside = self.beside.rows(self.limits.rows_beside);
+        plan(&views, &self.blocks, Limits { rows_beside, ..self.limits })
     }
 
     /// What is computed already of a sequence without pages, while there are more to be looked for.
@@ -265,6 +281,7 @@ impl<M: Model> Engine<M> {
     fn step_with(&mut self, plan: &Plan, probe: Option<&mut dyn Probe>) -> Vec<Event> {
         self.reserve(plan);
         let batch = Batch::new(plan, &self.sequences);
+        self.last = batch.rows;
         if batch.ids.is_empty() {
             return Vec::new();
         }

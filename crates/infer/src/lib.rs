@@ -8,6 +8,7 @@
 
 mod answer;
 mod batch;
+mod beside;
 mod blocks;
 pub mod draft;
 mod engine;

@@ -43,7 +43,8 @@ pub struct View<'a> {
 pub struct Limits {
     /// Rows a step.
     pub rows: usize,
-    /// Rows of prompts in a step in which somebody waits for the next token of an answer.
+    /// Rows of prompts in a step in which somebody waits for the next token of an answer: so many, or fewer where the
+    /// engine is told that they take long.
     pub rows_beside: usize,
     /// Generated rows a step up to which there are guesses.
     pub guesses: usize,

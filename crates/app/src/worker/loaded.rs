@@ -1,5 +1,7 @@
 //! A model that is ready: its weights, its vocabulary, and the answers that it is giving.
 
+use std::time::Instant;
+
 use base::TokenId;
 use infer::draft::DraftModel;
 use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request, SequenceId};
@@ -132,10 +134,12 @@ impl Loaded {
             return;
         }
         let mut inspector = Inspector::for_all(self.live.iter().map(|live| live.detail));
+        let begun = Instant::now();
         let events = match &mut inspector {
             Some(inspector) => self.engine.step(Some(inspector)),
             None => self.engine.step(None),
         };
+        self.engine.learn(begun.elapsed());
         if let Some(inspector) = &inspector {
             self.live.iter_mut().for_each(|live| live.time(inspector));
         }
