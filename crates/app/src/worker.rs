@@ -33,6 +33,7 @@ mod quantise;
 mod reading;
 pub(crate) mod runs;
 mod said;
+mod small_text;
 mod stream;
 pub(crate) mod synth;
 pub(crate) mod training;

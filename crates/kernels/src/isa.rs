@@ -101,15 +101,16 @@ pub fn detected() -> Isa {
 
 /// The instruction set from which kernels choose: the detected one, or the limit if that is lower.
 pub fn current() -> Isa {
-    let allowed = &Isa::ALL[..=LIMIT.load(Ordering::Relaxed) as usize];
-    let highest = allowed.iter().rfind(|isa| isa.is_native()).expect("the first is scalar, which all have");
-    detected().min(*highest)
+    let limit = Isa::ALL[LIMIT.load(Ordering::Relaxed) as usize];
+    detected().min(limit)
 }
 
 /// Lets nothing above `highest` be used from now on, in the whole process; returns what is then current.
 /// [`Isa::Amx`] lifts the limit. Results may change in their last bits with the instruction set.
 pub fn limit(highest: Isa) -> Isa {
-    LIMIT.store(highest as u8, Ordering::Relaxed);
+    let allowed = &Isa::ALL[..=highest as usize];
+    let highest = allowed.iter().rfind(|isa| isa.is_native()).expect("the first is scalar, which all have");
+    LIMIT.store(*highest as u8, Ordering::Relaxed);
     current()
 }
 

@@ -402,5 +402,13 @@ pub fn quick_folder() -> io::Result<tempfile::TempDir> {
     }
 }
 
+/// What lies in a folder, in the order of the names, or nothing where there is no such folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
 #[cfg(test)]
 mod tests;

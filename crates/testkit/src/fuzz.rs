@@ -138,10 +138,7 @@ fn computed() -> Duration {
 
 /// The files of a corpus folder in the order of their names, or nothing where there is no such folder.
 pub fn corpus(folder: &Path) -> Vec<Vec<u8>> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    paths.iter().filter_map(|path| std::fs::read(path).ok()).collect()
+    crate::disk::files(folder).iter().filter_map(|path| std::fs::read(path).ok()).collect()
 }
 
 /// A name for a finding: the 64-bit FNV-1a hash of its bytes.

@@ -22,6 +22,7 @@ use super::contents::Contents;
 use super::loaded::CACHE_BYTES;
 use super::one_file::{OneFile, Tensor};
 use super::open;
+use super::small_text::small_text;
 use super::stream::{Sink, stream};
 use crate::event::quantise::{self, Divergence, Quantised, QuantisedTensor};
 use crate::job::quantise::Quantise;
@@ -121,11 +122,7 @@ fn text(path: Option<&Path>) -> Result<String, Failure> {
     let failed = |message: String| {
         Failure::new("cannot_read", message, "give a plain text file to --text, or leave it out")
     };
-    let size = std::fs::metadata(path).map_err(|error| failed(format!("{}: {error}", path.display())))?.len();
-    if size > MOST_TEXT_BYTES {
-        return Err(failed(format!("{}: {size} bytes, at most {MOST_TEXT_BYTES} are read", path.display())));
-    }
-    std::fs::read_to_string(path).map_err(|error| failed(format!("{}: {error}", path.display())))
+    small_text(path, MOST_TEXT_BYTES).map_err(failed)
 }
 
 /// What the new model is called: as was asked for, or as the old one with the mix for its tag.

@@ -33,10 +33,7 @@ fn answer(app: &App, generate: Generate) -> (String, Finished) {
 }
 
 fn files(home: &Path) -> Vec<PathBuf> {
-    let Ok(files) = std::fs::read_dir(home.join("models/cache/prefixes")) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
-    files.sort();
-    files
+    testkit::disk::files(&home.join("models/cache/prefixes"))
 }
 
 #[test]

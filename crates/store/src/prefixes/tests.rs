@@ -23,10 +23,7 @@ fn opened(disk: impl disk::Disk + 'static, home: &Path, max_bytes: u64) -> Prefi
 }
 
 fn files(home: &Path) -> Vec<PathBuf> {
-    let Ok(files) = std::fs::read_dir(home.join("models/cache/prefixes")) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
-    files.sort();
-    files
+    testkit::disk::files(&home.join("models/cache/prefixes"))
 }
 
 #[test]

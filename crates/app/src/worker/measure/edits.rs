@@ -6,6 +6,7 @@ use text::{Special, Tokenizer};
 
 use crate::Failure;
 use crate::job::measure::Edits;
+use crate::worker::small_text::small_text;
 
 /// The largest file that is read.
 const MOST_BYTES: u64 = 1 << 20;
@@ -33,12 +34,7 @@ pub(super) fn read(edits: &Edits, tokenizer: &Tokenizer) -> Result<Vec<Edit>, Fa
         let remedy = "give a file to --edits with a line {\"prompt\": …, \"target\": …} for each edit";
         Failure::new("cannot_read", message, remedy)
     };
-    let unread = |error: std::io::Error| failed(format!("{path}: {error}"));
-    let size = std::fs::metadata(&edits.path).map_err(unread)?.len();
-    if size > MOST_BYTES {
-        return Err(failed(format!("{path}: {size} bytes, at most {MOST_BYTES} are read")));
-    }
-    let text = std::fs::read_to_string(&edits.path).map_err(unread)?;
+    let text = small_text(&edits.path, MOST_BYTES).map_err(failed)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(at, line): (usize, &str)| {
         let Line { prompt, target } = serde_json::from_str(line)
