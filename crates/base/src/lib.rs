@@ -6,7 +6,9 @@
 pub mod clock;
 pub mod disk;
 pub mod ids;
+pub mod limits;
 pub mod rng;
 
-pub use ids::TokenId;
+pub use ids::{KeyId, TokenId};
+pub use limits::Limits;
 pub use rng::Rng;

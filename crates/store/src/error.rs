@@ -162,6 +162,14 @@ pub enum Error {
         /// The most that is allowed.
         limit: u64,
     },
+    /// A file came with other content than was announced.
+    #[error("the bytes that came have {found} instead of {expected}")]
+    OtherContent {
+        /// The digest that was announced.
+        expected: Digest,
+        /// The digest of what came.
+        found: Digest,
+    },
     /// A Modelfile that cannot be read or written.
     #[error("Modelfile{}: {problem}", at_line(*line))]
     BadModelfile {
@@ -269,6 +277,7 @@ impl Error {
             Self::BadSource { .. } => "give the path of a plain file that nobody is writing".into(),
             Self::NoFiles { .. } => "give the path of the model's file".into(),
             Self::TooLarge { .. } => "import less under one name".into(),
+            Self::OtherContent { .. } => "nothing was kept; send the whole file again".into(),
             Self::BadModelfile { problem, .. } => problem.hint(),
             Self::Remote { problem, .. } => problem.hint(),
             Self::Io { .. } => "check the disk, then try again; nothing was lost".into(),

@@ -15,7 +15,7 @@ use crate::write::check_writable;
 use crate::{Digest, Error, FileRef, Location, Manifest, Model, ModelName, Result, Role, Store};
 
 /// Room that an import leaves free, so that the records of other models can still be written.
-const SPARE_BYTES: u64 = 16 << 20;
+pub(crate) const SPARE_BYTES: u64 = 16 << 20;
 
 /// A file that a model is to have.
 pub struct NewFile<'a> {
@@ -36,6 +36,8 @@ pub enum Source<'a> {
     Copy(PathBuf),
     /// A file that stays where it is. The path is absolute.
     InPlace(PathBuf),
+    /// What the store has already, under its digest.
+    Stored(Digest),
     /// Bytes in memory.
     Bytes(&'a [u8]),
     /// A stream of at most so many bytes.
@@ -116,6 +118,7 @@ impl Store {
                     return Err(Error::BadSource { path: path.clone(), rule });
                 }
                 Source::InPlace(path) => drop(self.source_facts(path)?),
+                Source::Stored(digest) => drop(self.blob_path(digest)?),
                 Source::Bytes(_) | Source::Reader { .. } => {}
             }
         }
@@ -136,7 +139,7 @@ impl Store {
     fn drafts_for(&self, files: &[NewFile<'_>]) -> Result<Vec<Option<Draft<'_>>>> {
         let _lock = self.begin_write()?;
         let draft_for = |file: &NewFile<'_>| match file.source {
-            Source::InPlace(_) => Ok(None),
+            Source::InPlace(_) | Source::Stored(_) => Ok(None),
             _ => Draft::create(&*self.disk, &self.layout.drafts).map(Some),
         };
         files.iter().map(draft_for).collect()
@@ -151,14 +154,12 @@ impl Store {
     ) -> Result<(FileRef, Option<Draft<'a>>)> {
         let NewFile { role, format, name, source } = file;
         let Some(mut draft) = draft else {
-            let Source::InPlace(path) = source else { unreachable!("only files in place have no draft") };
-            let (facts, digest) = self.hash_unchanged(&path)?;
-            let location = Location::InPlace { path, modified_ns: facts.modified_ns };
-            let size_bytes = facts.size_bytes;
+            let (digest, size_bytes, location) = self.refer(source)?;
             return Ok((FileRef { role, digest, size_bytes, format, name, location }, None));
         };
         let (digest, size_bytes) = match source {
-            Source::Copy(path) | Source::InPlace(path) => self.copy_unchanged(&path, &mut draft)?,
+            Source::Copy(path) => self.copy_unchanged(&path, &mut draft)?,
+            Source::InPlace(_) | Source::Stored(_) => unreachable!("what is referred to has no draft"),
             Source::Bytes(mut bytes) => {
                 self.check_room(bytes.len() as u64)?;
                 draft.fill(&mut bytes, &self.layout.drafts)?
@@ -174,6 +175,23 @@ impl Store {
         };
         let location = Location::Blob;
         Ok((FileRef { role, digest, size_bytes, format, name, location }, Some(draft)))
+    }
+
+    /// The digest, length and place of a file that is not copied.
+    fn refer(&self, source: Source<'_>) -> Result<(Digest, u64, Location)> {
+        match source {
+            Source::InPlace(path) => {
+                let (facts, digest) = self.hash_unchanged(&path)?;
+                let location = Location::InPlace { path, modified_ns: facts.modified_ns };
+                Ok((digest, facts.size_bytes, location))
+            }
+            Source::Stored(digest) => {
+                let path = self.layout.blob(&digest);
+                let size_bytes = self.blob_size(&digest)?.ok_or(Error::FileMissing { path })?;
+                Ok((digest, size_bytes, Location::Blob))
+            }
+            _ => unreachable!("only what is referred to has no draft"),
+        }
     }
 
     /// Hashes a file that must not change meanwhile.

@@ -37,6 +37,7 @@
 //! ```
 
 pub mod about;
+mod blob;
 mod cache;
 mod create;
 mod digest;

@@ -295,25 +295,8 @@ fn modes_are_0700_and_0600_whatever_the_umask() {
         store.copy(&name("a"), &name("hf.co/b/c:d")).unwrap();
         std::process::exit(0);
     }
-    fn check(path: &Path, n_paths: &mut usize) {
-        let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        *n_paths += 1;
-        assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{} has {mode:o}", path.display());
-        if path.is_dir() {
-            std::fs::read_dir(path).unwrap().for_each(|entry| check(&entry.unwrap().path(), n_paths));
-        }
-    }
-    for umask in ["000", "022", "077", "0277"] {
-        let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().join("deep/home");
-        let test = child("modes_are_0700_and_0600_whatever_the_umask", "writer", &home, 5);
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("umask {umask}; exec \"$0\" \"$@\"")).arg(test.get_program());
-        shell.args(test.get_args()).envs(test.get_envs().map(|(key, value)| (key, value.unwrap())));
-        let output = shell.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mut n_paths = 0;
-        check(&folder.path().join("deep"), &mut n_paths);
+    let process = |home: &Path| child("modes_are_0700_and_0600_whatever_the_umask", "writer", home, 5);
+    for n_paths in testkit::modes::paths_under_every_umask(process) {
         assert!(n_paths > 15, "{n_paths}");
     }
 }

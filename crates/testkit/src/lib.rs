@@ -7,6 +7,8 @@ pub mod bench;
 pub mod clock;
 pub mod disk;
 pub mod fuzz;
+pub mod modes;
 pub mod mutate;
 pub mod registry;
 pub mod shared;
+pub mod wire;
