@@ -20,7 +20,8 @@ fn targets() -> Vec<Target> {
     let store = store::fuzz::TARGETS.iter().copied();
     let text = text::fuzz::TARGETS.iter().copied();
     let data = data::fuzz::TARGETS.iter().copied();
-    formats.chain(store).chain(text).chain(data).collect()
+    let guard = guard::fuzz::TARGETS.iter().copied();
+    formats.chain(store).chain(text).chain(data).chain(guard).collect()
 }
 
 fn corpus_folder(target: &str) -> PathBuf {

@@ -1,10 +1,13 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
 pub mod embed;
+pub mod keys;
 pub mod library;
+pub mod loaded;
 pub mod measure;
 pub mod pull;
 pub mod quantise;
+pub mod tokens;
 pub mod training;
 
 use serde::{Deserialize, Serialize};
@@ -36,10 +39,38 @@ pub enum Event {
         /// One JSON object, as the model wrote it.
         arguments: String,
     },
+    /// How likely tokens of the prompt were, when that was asked for: the next ones of them.
+    Scored {
+        /// In their order, from the second of the prompt on.
+        tokens: Vec<Token>,
+    },
     /// One generated token, when detail was asked for.
     Token(Token),
     /// The answer is complete.
     Finished(Finished),
+    /// A key was made. Its secret is told this once and kept nowhere.
+    KeyCreated {
+        /// The key.
+        key: keys::Key,
+        /// What its owner presents.
+        secret: String,
+    },
+    /// All keys.
+    Keys {
+        /// The oldest first.
+        keys: Vec<keys::Key>,
+    },
+    /// A key was ended.
+    KeyRevoked(keys::Key),
+    /// What a prompt is to a model.
+    Rendered(tokens::Rendered),
+    /// What is in memory.
+    Loaded(loaded::Memory),
+    /// A model is out of memory, or will be when its answers have ended.
+    Unloaded {
+        /// Its name.
+        model: String,
+    },
     /// A model was brought into the store, or copied.
     Stored(Model),
     /// The models that there are.
@@ -58,6 +89,23 @@ pub enum Event {
         model: Model,
         /// What of the Modelfile takes no effect here, or not as written.
         notes: Vec<library::Note>,
+    },
+    /// Whether the store has a file, and how long it is.
+    Blob {
+        /// Its digest.
+        digest: String,
+        /// Its bytes; absent where there is none.
+        size_bytes: Option<u64>,
+    },
+    /// The tokens of a text.
+    Tokenised {
+        /// In their order.
+        tokens: Vec<Piece>,
+    },
+    /// The text of tokens.
+    Detokenised {
+        /// Special tokens by their names; bytes that are no text as the replacement character.
+        text: String,
     },
     /// The Modelfile that makes a model again.
     Modelfile {
@@ -128,6 +176,9 @@ pub enum Event {
         model: String,
         /// How many texts there were.
         n_texts: usize,
+        /// Tokens of all of them.
+        #[serde(default)]
+        n_tokens: usize,
     },
     /// A fetch goes on.
     Fetching(pull::Fetching),
@@ -174,7 +225,10 @@ impl Event {
             Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
             Self::Thinking { .. } | Self::ToolCall { .. } => false,
             Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
-            Self::Embedding(_) => false,
+            Self::Embedding(_) | Self::Scored { .. } => false,
+            Self::Blob { .. } | Self::Tokenised { .. } | Self::Detokenised { .. } => true,
+            Self::Loaded(_) | Self::Unloaded { .. } | Self::Rendered(_) => true,
+            Self::KeyCreated { .. } | Self::Keys { .. } | Self::KeyRevoked(_) => true,
             Self::Pulled(_) | Self::Outdated { .. } | Self::Embedded { .. } => true,
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Created { .. } | Self::Modelfile { .. } | Self::Collectable(_) | Self::Collected(_) => true,
@@ -209,8 +263,18 @@ pub struct Started {
 pub struct Piece {
     /// Its id.
     pub id: u32,
-    /// Its text, special tokens by their names, incomplete characters as U+FFFD.
+    /// Its text, special tokens by their names, bytes that are no text as `<0xXX>`.
     pub text: String,
+    /// Its bytes, where they are not those of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Vec<u8>>,
+}
+
+impl Piece {
+    /// The bytes of the token.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or(self.text.as_bytes())
+    }
 }
 
 /// One generated token.
@@ -251,6 +315,9 @@ pub struct LayerView {
 pub struct Finished {
     /// Why it ended.
     pub reason: Reason,
+    /// The stop text that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_text: Option<String>,
     /// Tokens of the prompt.
     pub n_prompt_tokens: usize,
     /// Those of them, the first ones, that an earlier text began with too, so that they were not computed again.
@@ -258,6 +325,9 @@ pub struct Finished {
     pub n_found_tokens: usize,
     /// Tokens of the answer.
     pub n_generated_tokens: usize,
+    /// Those of them that the model thought with.
+    #[serde(default)]
+    pub n_thinking_tokens: usize,
     /// Milliseconds to load the model; 0 when it was loaded already.
     pub load_ms: f64,
     /// Milliseconds for the prompt, up to the first token.
@@ -313,6 +383,9 @@ pub struct Model {
     /// How many versions of it there are; 0 for the model in the box.
     #[serde(default)]
     pub n_versions: usize,
+    /// The adapter that it is, or has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<library::Adapter>,
 }
 
 /// Everything about one model.
@@ -330,6 +403,12 @@ pub struct Details {
     pub tensors: Vec<(String, Vec<usize>, String, u64)>,
     /// Its chat template; empty where it has none.
     pub chat_template: String,
+    /// What the file says about itself, whole and as JSON; nothing of lists.
+    #[serde(default)]
+    pub facts: serde_json::Map<String, serde_json::Value>,
+    /// What it can be asked for.
+    #[serde(default)]
+    pub abilities: Vec<library::Ability>,
     /// What is said of it beside its weights.
     #[serde(default)]
     pub about: library::About,

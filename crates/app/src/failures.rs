@@ -15,6 +15,7 @@ impl From<store::Error> for Failure {
             E::Corrupt { .. } | E::FileMissing { .. } | E::Changed { .. } => "damaged_store",
             E::FutureVersion { .. } => "future_version",
             E::BadName { .. } | E::BadDigest { .. } => "bad_name",
+            E::OtherContent { .. } => "other_content",
             E::Remote { problem, .. } => remote(problem),
             E::BadModelfile { .. } => "bad_modelfile",
             E::NotOwn { .. } => "not_own",
@@ -109,6 +110,7 @@ impl From<infer::Error> for Failure {
             E::Full { .. } => "busy",
             E::Token { .. } => "vocabulary_mismatch",
             E::NotFinite { .. } => "damaged_weights",
+            E::Form { .. } => "bad_grammar",
             _ => "inference",
         };
         Self::new(code, error.to_string(), error.hint())
@@ -129,8 +131,36 @@ impl From<text::Error> for Failure {
             }
             E::ConversationTooDeep { .. } | E::TooManyLetters => ("bad_prompt", "simplify the conversation"),
             E::NoTokenFor { .. } => ("bad_prompt", "leave the character out: this model has never seen it"),
+            E::BadGrammar { .. } => ("bad_grammar", "correct it, or make it smaller"),
+            E::GrammarUnsupported { .. } => {
+                ("bad_grammar", "leave that out, and check the answer for it afterwards")
+            }
+            E::GrammarTooLarge { .. } => ("bad_grammar", "make it smaller, or ask for less at once"),
+            E::GrammarFailed { .. } | E::NoTokenFits | E::VocabularyTooLarge { .. } => {
+                ("bad_grammar", "give a simpler form, or another model")
+            }
+            E::CallsNotForced { .. } => {
+                ("bad_tool_choice", "let the model choose whether it calls, or use a model of another family")
+            }
             _ => ("bad_vocabulary", "fetch the model again, or convert it again"),
         };
         Self::new(code, error.to_string(), hint)
+    }
+}
+
+impl From<guard::Error> for Failure {
+    fn from(error: guard::Error) -> Self {
+        use guard::Error as E;
+        let code = match &error {
+            E::BadKeyName { .. } | E::NameTaken { .. } => "bad_setting",
+            _ => "guard",
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Self {
+        Self::new("ledger", error.to_string(), error.hint())
     }
 }

@@ -1,6 +1,6 @@
 //! The front: takes jobs in, gives each a seed and the time, and hands it to the worker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -10,13 +10,17 @@ use kernels::Isa;
 use store::Store;
 use store::found::{Folder, Place as FoundIn};
 
+use crate::caller::Caller;
 use crate::clock::RealClock;
+use crate::doors::Doors;
 use crate::job::Job;
+use crate::responses::Responses;
 use crate::running::{Reporter, Running};
+use crate::upload::{self, Pieces};
 use crate::worker::means::Means;
 use crate::worker::prefixes::Keeper;
 use crate::worker::training::Place;
-use crate::worker::{self, Task};
+use crate::worker::{self, Hands, Order, Task};
 use crate::{Failure, Network};
 
 /// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
@@ -35,6 +39,8 @@ pub struct Settings {
     /// Bytes that computed beginnings of texts may take on disk, where later processes find them; absent, none is kept. They
     /// tell who can read them what the texts were.
     pub prefix_bytes: Option<u64>,
+    /// Bytes that models may take together with the program; absent, most of what the machine has left.
+    pub memory_bytes: Option<u64>,
     /// How the network is reached when somebody asks for it.
     pub network: Network,
     /// Where Ollama keeps its models, which are used in place.
@@ -45,7 +51,7 @@ pub struct Settings {
 
 /// The program: jobs go in, events come out.
 pub struct App {
-    tasks: Sender<Task>,
+    orders: Sender<Order>,
     store: Arc<Store>,
     home: PathBuf,
     means: Means,
@@ -85,9 +91,10 @@ impl App {
         let store = Arc::new(store);
         let keeper = settings.prefix_bytes.map(|max_bytes| Keeper::start(store.clone(), max_bytes));
         let keeper = keeper.transpose()?;
-        let tasks = worker::start(store.clone(), means, keeper.clone())?;
+        let hands = Hands { store: store.clone(), means, keeper: keeper.clone() };
+        let orders = worker::start(hands, settings.memory_bytes.unwrap_or_else(usual_memory))?;
         Ok(Self {
-            tasks,
+            orders,
             store,
             home: settings.home,
             means,
@@ -97,20 +104,52 @@ impl App {
         })
     }
 
-    /// Starts a job. Any number may run at once; answers of one model are computed together.
+    /// Starts a job of the person at this machine. Any number may run at once; answers of one model are computed
+    /// together.
     pub fn run(&self, job: Job) -> Running {
+        self.run_for(Caller::default(), job)
+    }
+
+    /// Starts a job of somebody.
+    pub fn run_for(&self, caller: Caller, job: Job) -> Running {
         let (running, reporter) = Running::new();
+        self.start(caller, job, reporter);
+        running
+    }
+
+    /// Starts a job of somebody who asks over a network, and counts what it takes. It may name no file of this machine.
+    pub fn run_counted(&self, doors: &Doors, caller: Caller, job: Job) -> Running {
+        let (running, reporter) = Running::new();
+        if let Err(failure) = job.check_from_afar() {
+            reporter.tell(crate::Event::Failed(failure));
+            return running;
+        }
+        let is_counted = matches!(job, Job::Generate(_) | Job::Embed(_));
+        match is_counted.then(|| doors.bill(caller)).transpose() {
+            Ok(None) => self.start(caller, job, reporter),
+            Ok(Some(bill)) => self.start(caller, job, reporter.with_bill(bill)),
+            Err(failure) => reporter.tell(crate::Event::Failed(failure)),
+        }
+        running
+    }
+
+    fn start(&self, caller: Caller, job: Job, reporter: Reporter) {
         match job {
             Job::Generate(generate) => {
                 let now_unix_ms = self.clock.now_unix_ms();
-                let task = Task { generate, drawn_seed: draw_seed(), now_unix_ms, reporter };
-                if let Err(returned) = self.tasks.send(task) {
-                    returned.0.reporter.tell(crate::Event::Failed(Failure::internal()));
-                }
+                let task = Task { generate, caller, drawn_seed: draw_seed(), now_unix_ms, reporter };
+                self.order(Order::Generate(Box::new(task)));
             }
+            Job::Render(generate) => {
+                let (generate, now_unix_ms) = (*generate, self.clock.now_unix_ms());
+                let task = Task { generate, caller, drawn_seed: 0, now_unix_ms, reporter };
+                self.order(Order::Render(Box::new(task)));
+            }
+            Job::Embed(embed) => self.order(Order::Embed(embed, reporter)),
+            Job::Loaded => self.order(Order::Loaded(reporter)),
+            Job::Unload { model } => self.order(Order::Unload(model, reporter)),
             Job::Train(train) => self.run_training(train, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
-            Job::Embed(embed) => self.run_embed(embed, reporter),
             Job::Fit(fit) => {
                 let means = self.means;
                 self.run_fetch(reporter, move |place| worker::measure::run_fit(place, &fit, means))
@@ -119,9 +158,46 @@ impl App {
             Job::Outdated { model } => {
                 self.run_fetch(reporter, move |place| place.outdated(model.as_deref()))
             }
+            Job::Keys(keys) => self.run_keys(keys, reporter),
             job => self.run_library(job, reporter),
         }
-        running
+    }
+
+    /// The folder of everything that is kept.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn run_keys(&self, keys: crate::job::keys::Keys, reporter: Reporter) {
+        let (home, now_unix_ms) = (self.home.clone(), self.clock.now_unix_ms());
+        self.on_a_thread("keys", reporter, move |reporter| {
+            reporter.finish(|| worker::keys::run(&home, keys, now_unix_ms));
+        });
+    }
+
+    /// The answers that are kept for their owners.
+    pub fn responses(&self) -> Responses {
+        Responses::new(Arc::new(RealDisk), &self.home)
+    }
+
+    /// Takes in a file of at most so many bytes whose content has this digest, for a model that is made of it later: where
+    /// to give its pieces, and the job, which ends with [`crate::Event::Blob`].
+    pub fn receive(&self, digest: &str, at_most_bytes: u64) -> (Pieces, Running) {
+        let (running, reporter) = Running::new();
+        let (pieces, mut arriving) = upload::new();
+        let (store, digest) = (self.store.clone(), digest.to_owned());
+        self.on_a_thread("upload", reporter, move |reporter| {
+            reporter.finish(|| {
+                let parsed = store::Digest::parse(&digest)?;
+                let size_bytes = Some(store.put_blob(&parsed, &mut arriving, at_most_bytes)?);
+                Ok(crate::Event::Blob { digest, size_bytes })
+            });
+        });
+        (pieces, running)
     }
 
     fn run_training(&self, train: crate::job::training::Train, reporter: Reporter) {
@@ -144,11 +220,10 @@ impl App {
         });
     }
 
-    fn run_embed(&self, embed: crate::job::embed::Embed, reporter: Reporter) {
-        let (store, means) = (self.store.clone(), self.means);
-        self.on_a_thread("embed", reporter, move |reporter| {
-            worker::embed::run(&store, &embed, &means.device.tensors(), reporter)
-        });
+    fn order(&self, order: Order) {
+        if let Err(returned) = self.orders.send(order) {
+            returned.0.reporter().tell(crate::Event::Failed(Failure::internal()));
+        }
     }
 
     fn run_bench(&self, bench: crate::job::measure::Bench, reporter: Reporter) {
@@ -181,6 +256,13 @@ fn folders(settings: &Settings) -> Vec<Folder> {
     let ollama = settings.ollama_models.iter().map(|path| (FoundIn::Ollama, path));
     let hub = settings.hugging_face_hub.iter().map(|path| (FoundIn::HuggingFace, path));
     ollama.chain(hub).map(|(place, path)| Folder { place, path: path.clone() }).collect()
+}
+
+/// Nine tenths of what this program holds and what is free; no limit where the system tells neither.
+fn usual_memory() -> u64 {
+    let held = worker::measure::memory::held().unwrap_or(0);
+    let free = worker::measure::memory::available();
+    free.map_or(u64::MAX, |free| free.saturating_add(held) / 10 * 9)
 }
 
 /// A seed that nobody chose: short enough to be typed again.

@@ -1,12 +1,16 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
+mod constraint;
 pub mod embed;
+pub mod keys;
 pub mod library;
 pub mod measure;
 mod message;
+mod names;
 pub mod pull;
 pub mod quantise;
 pub mod training;
+pub mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +18,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+pub use constraint::{Constraint, ToolCalls, ToolChoice};
 pub use message::{Message, Tool, ToolCall};
 
 /// One thing to do.
@@ -23,6 +28,8 @@ pub use message::{Message, Tool, ToolCall};
 pub enum Job {
     /// Continue a text or answer a conversation.
     Generate(Generate),
+    /// Tell what a prompt is to its model: its text and its tokens. Nothing is computed, nothing is loaded for it.
+    Render(Box<Generate>),
     /// Bring a model file into the store.
     Import(Import),
     /// Turn texts into vectors.
@@ -33,6 +40,15 @@ pub enum Job {
     Outdated {
         /// A model's name; all that were fetched when absent.
         model: Option<String>,
+    },
+    /// Make, list or end keys.
+    Keys(keys::Keys),
+    /// The models that are in memory.
+    Loaded,
+    /// Take a model out of memory, when it has given its answers.
+    Unload {
+        /// Its name.
+        model: String,
     },
     /// All models.
     List,
@@ -50,6 +66,17 @@ pub enum Job {
     },
     /// Make a model from another one by a Modelfile.
     Create(library::Create),
+    /// Make a model from another one, or from files that came before.
+    Make(library::Make),
+    /// Tell whether the store has a file, before it is known which model it is for.
+    Blob {
+        /// Its digest.
+        digest: String,
+    },
+    /// Tell the tokens of a text.
+    Tokenise(vocabulary::Tokenise),
+    /// Tell the text of tokens.
+    Detokenise(vocabulary::Detokenise),
     /// Tell the Modelfile that makes a model again.
     Modelfile {
         /// Its name.
@@ -121,6 +148,15 @@ pub struct Generate {
     /// What the model may call; in conversations only.
     #[serde(default)]
     pub tools: Vec<Tool>,
+    /// Whether the answer has to call them.
+    #[serde(default, skip_serializing_if = "ToolChoice::is_usual")]
+    pub tool_choice: ToolChoice,
+    /// How many calls the answer may have.
+    #[serde(default, skip_serializing_if = "ToolCalls::is_usual")]
+    pub tool_calls: ToolCalls,
+    /// The form that the answer has to have; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<Constraint>,
     /// Whether the model thinks before it answers, where its template lets one choose; absent, as the template has it.
     #[serde(default)]
     pub thinking: Option<bool>,
@@ -130,6 +166,15 @@ pub struct Generate {
     /// A smaller model of the same vocabulary, which guesses what this one will say: the answer is the same, sooner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
+    /// How long the model stays loaded behind this answer; absent, as before, or for the usual time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+    /// A Jinja template in the place of the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Tokens that prompt and answer may have together; refused where it is more than the model has here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<usize>,
 }
 
 impl Generate {
@@ -141,11 +186,27 @@ impl Generate {
             sampling: Sampling::default(),
             detail: Detail::default(),
             tools: Vec::new(),
+            tool_choice: ToolChoice::default(),
+            tool_calls: ToolCalls::default(),
+            constraint: None,
             thinking: None,
             variables: Map::new(),
             draft: None,
+            keep: None,
+            template: None,
+            context: None,
         }
     }
+}
+
+/// How long a model that nobody uses stays loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// For so many seconds.
+    Seconds(u64),
+    /// Until somebody ends it.
+    Always,
 }
 
 /// What to continue.
@@ -154,6 +215,15 @@ impl Generate {
 pub enum Prompt {
     /// A text, as it is.
     Raw(String),
+    /// Tokens, as they are: none is put before them.
+    Tokens(Vec<u32>),
+    /// What belongs between two texts, for models that learned to fill in.
+    FillIn {
+        /// The text before.
+        prefix: String,
+        /// The text behind.
+        suffix: String,
+    },
     /// A conversation, through the model's chat template.
     Chat(Vec<Message>),
 }
@@ -210,6 +280,14 @@ impl Sampling {
         }
     }
 
+    /// Whether tokens that occurred are to be less likely, or more.
+    pub fn is_penalised(&self) -> bool {
+        let changes = |value: Option<f32>, neutral: f32| value.is_some_and(|value| value != neutral);
+        changes(self.repetition_penalty, 1.0)
+            || changes(self.presence_penalty, 0.0)
+            || changes(self.frequency_penalty, 0.0)
+    }
+
     /// What is said here, and where nothing is, what `other` says.
     #[must_use]
     pub fn over(&self, other: &Self) -> Self {
@@ -238,6 +316,9 @@ pub struct Detail {
     pub alternatives: usize,
     /// Tell the prompt's tokens.
     pub prompt_tokens: bool,
+    /// For each token of the prompt, tell how likely it was behind those before it, with so many alternatives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_alternatives: Option<usize>,
     /// For each generated token, tell what each layer would have said.
     pub lens: bool,
     /// Tell how long each kind of layer took.

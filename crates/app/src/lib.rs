@@ -5,17 +5,25 @@
 //!
 //! Does not: print, parse arguments, speak HTTP.
 
+mod caller;
 mod clock;
+#[cfg(unix)]
+pub mod control;
+pub mod doors;
 pub mod event;
 mod failure;
 mod failures;
 mod front;
+pub mod house;
 pub mod job;
 mod network;
+pub mod responses;
 mod running;
 mod starter;
+mod upload;
 mod worker;
 
+pub use caller::Caller;
 pub use event::Event;
 pub use failure::Failure;
 pub use front::{App, Settings};

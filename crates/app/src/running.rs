@@ -3,8 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll};
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::doors::Bill;
 use crate::{Event, Failure};
 
 /// Ends a job early, from any thread.
@@ -23,9 +26,10 @@ impl Canceller {
     }
 }
 
-/// The events of a running job; the last one is its end or its failure.
+/// The events of a running job; the last one is its end or its failure. How many wait here is bounded by the length of an
+/// answer, so that who reads slowly holds nobody up.
 pub struct Running {
-    events: Receiver<Event>,
+    events: UnboundedReceiver<Event>,
     canceller: Canceller,
     is_over: bool,
 }
@@ -33,21 +37,45 @@ pub struct Running {
 /// The other end: where a job puts its events.
 #[derive(Clone)]
 pub(crate) struct Reporter {
-    events: Sender<Event>,
+    events: UnboundedSender<Event>,
     canceller: Canceller,
+    bill: Option<Arc<Bill>>,
 }
 
 impl Running {
     pub(crate) fn new() -> (Self, Reporter) {
-        let (sender, receiver) = channel();
+        let (sender, receiver) = unbounded_channel();
         let canceller = Canceller::default();
-        let reporter = Reporter { events: sender, canceller: canceller.clone() };
+        let reporter = Reporter { events: sender, canceller: canceller.clone(), bill: None };
         (Self { events: receiver, canceller, is_over: false }, reporter)
     }
 
     /// Asks the job to end.
     pub fn cancel(&self) {
         self.canceller.cancel();
+    }
+
+    /// The next event for who polls; nothing behind the last one.
+    pub fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        self.events.poll_recv(context).map(|event| Some(self.take(event)))
+    }
+
+    /// The next event, if it is there already.
+    pub fn ready_event(&mut self) -> Option<Event> {
+        if self.is_over {
+            return None;
+        }
+        let event = self.events.try_recv().ok()?;
+        Some(self.take(Some(event)))
+    }
+
+    fn take(&mut self, event: Option<Event>) -> Event {
+        let event = event.unwrap_or_else(|| Event::Failed(Failure::internal()));
+        self.is_over = event.is_last();
+        event
     }
 
     /// A handle that can end this job from another thread.
@@ -63,9 +91,8 @@ impl Iterator for Running {
         if self.is_over {
             return None;
         }
-        let event = self.events.recv().unwrap_or_else(|_| Event::Failed(Failure::internal()));
-        self.is_over = event.is_last();
-        Some(event)
+        let event = self.events.blocking_recv();
+        Some(self.take(event))
     }
 }
 
@@ -79,6 +106,11 @@ impl Drop for Running {
 }
 
 impl Reporter {
+    /// The same for a job that is counted.
+    pub fn with_bill(self, bill: Bill) -> Self {
+        Self { bill: Some(Arc::new(bill)), ..self }
+    }
+
     /// Does a job's work and tells how it ended; a bug of ours ends the job and not the program.
     pub fn finish(&self, work: impl FnOnce() -> Result<Event, Failure>) {
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::internal()));
@@ -87,6 +119,11 @@ impl Reporter {
 
     /// Tells an event. That nobody listens any more is not an error: the job ends at its next step.
     pub fn tell(&self, event: Event) {
+        let event = match &self.bill {
+            Some(bill) => bill.see(event, &self.events),
+            None => Some(event),
+        };
+        let Some(event) = event else { return };
         if self.events.send(event).is_err() {
             self.canceller.cancel();
         }

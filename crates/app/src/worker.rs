@@ -2,46 +2,59 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::Instant;
 
 use store::Store;
 
+use crate::caller::Caller;
 use crate::job::Generate;
+use crate::job::embed::Embed;
 use crate::running::Reporter;
 use crate::{Event, Failure};
-use loaded::Loaded;
 use means::Means;
 use prefixes::Keeper;
+use ready::Ready;
 
+mod adapters;
+pub(crate) mod broker;
 mod contents;
 mod convert;
 mod dialogue;
 pub(crate) mod embed;
 pub(crate) mod export;
 pub(crate) mod fetch;
+mod fill_in;
 mod folder;
+mod form;
 mod inspect;
+pub(crate) mod keys;
 pub(crate) mod library;
 mod live;
 mod loaded;
 pub(crate) mod means;
 pub(crate) mod measure;
 mod one_file;
-mod open;
+pub(crate) mod open;
 pub(crate) mod prefixes;
 mod quantise;
 mod reading;
+mod ready;
 pub(crate) mod runs;
 mod said;
 mod small_text;
 mod stream;
 pub(crate) mod synth;
+mod tokens;
 pub(crate) mod training;
 mod vocabulary;
+mod words;
 
 /// One answer to compute.
 pub(crate) struct Task {
     pub generate: Generate,
+    /// Who asked.
+    pub caller: Caller,
     /// When it was asked for, in milliseconds since 1970.
     pub now_unix_ms: u64,
     /// Starts the random numbers where neither the person nor the model says a seed.
@@ -49,14 +62,43 @@ pub(crate) struct Task {
     pub reporter: Reporter,
 }
 
-/// Starts the thread that computes answers; it ends when nobody can send it tasks any more.
-pub(crate) fn start(
-    store: Arc<Store>,
-    means: Means,
-    keeper: Option<Keeper>,
-) -> Result<Sender<Task>, Failure> {
-    let (sender, tasks) = channel();
-    let worker = Worker { tasks, store, means, keeper, loaded: Vec::new() };
+/// What the worker is told to do.
+pub(crate) enum Order {
+    Generate(Box<Task>),
+    Embed(Embed, Reporter),
+    /// Tell what a prompt is to its model.
+    Render(Box<Task>),
+    /// Tell what is in memory.
+    Loaded(Reporter),
+    /// Take a model out of memory.
+    Unload(String, Reporter),
+}
+
+impl Order {
+    pub fn reporter(&self) -> &Reporter {
+        match self {
+            Self::Generate(task) | Self::Render(task) => &task.reporter,
+            Self::Embed(_, reporter) | Self::Loaded(reporter) | Self::Unload(_, reporter) => reporter,
+        }
+    }
+}
+
+/// What every model is made ready with.
+#[derive(Clone)]
+pub(crate) struct Hands {
+    pub store: Arc<Store>,
+    pub means: Means,
+    pub keeper: Option<Keeper>,
+}
+
+/// Starts the thread that computes answers with models that take `limit_bytes` together; it ends when nobody can send
+/// it orders any more.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(crate) fn start(hands: Hands, limit_bytes: u64) -> Result<Sender<Order>, Failure> {
+    let (sender, orders) = channel();
+    let worker = Worker { orders, ready: Ready::new(hands, limit_bytes) };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
     match started {
         Ok(_) => Ok(sender),
@@ -68,71 +110,46 @@ pub(crate) fn start(
 }
 
 struct Worker {
-    tasks: Receiver<Task>,
-    store: Arc<Store>,
-    means: Means,
-    keeper: Option<Keeper>,
-    loaded: Vec<Loaded>,
+    orders: Receiver<Order>,
+    ready: Ready,
 }
 
 impl Worker {
     fn run(mut self) {
-        while self.take_tasks() {
-            let mut index = 0;
-            while index < self.loaded.len() {
-                let model = &mut self.loaded[index];
-                if catch_unwind(AssertUnwindSafe(|| model.step())).is_ok() {
-                    index += 1;
-                } else {
-                    // A bug of ours: the answers of this model end, the others go on.
-                    self.loaded.swap_remove(index).fail(&Failure::internal());
-                }
-            }
+        while self.take_orders() {
+            self.ready.step();
         }
     }
 
     /// Takes in what was asked; waits when there is nothing to compute. False when nobody can ask any more.
-    fn take_tasks(&mut self) -> bool {
+    fn take_orders(&mut self) -> bool {
         loop {
-            let next = if self.loaded.iter().any(Loaded::is_busy) {
-                self.tasks.try_recv()
-            } else {
-                self.tasks.recv().map_err(|_| TryRecvError::Disconnected)
+            self.ready.drop_expired();
+            self.ready.begin_waiting();
+            let next = match (self.ready.is_busy(), self.ready.next_end()) {
+                (true, _) => self.orders.try_recv(),
+                (false, Some(end)) => {
+                    let timeout = end.saturating_duration_since(Instant::now());
+                    self.orders.recv_timeout(timeout).map_err(|error| match error {
+                        RecvTimeoutError::Timeout => TryRecvError::Empty,
+                        RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+                    })
+                }
+                (false, None) => self.orders.recv().map_err(|_| TryRecvError::Disconnected),
             };
             match next {
-                Ok(task) => self.begin(task),
+                Ok(order) => self.begin(order),
                 Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return self.loaded.iter().any(Loaded::is_busy),
+                Err(TryRecvError::Disconnected) => return self.ready.is_busy(),
             }
         }
     }
 
-    fn begin(&mut self, task: Task) {
-        let reporter = task.reporter.clone();
-        let begun = catch_unwind(AssertUnwindSafe(|| self.submit(task)));
+    fn begin(&mut self, order: Order) {
+        let reporter = order.reporter().clone();
+        let begun = catch_unwind(AssertUnwindSafe(|| self.ready.take(order)));
         if let Err(failure) = begun.unwrap_or_else(|_| Err(Failure::internal())) {
             reporter.tell(Event::Failed(failure));
         }
-    }
-
-    fn submit(&mut self, task: Task) -> Result<(), Failure> {
-        let source = open::find(&self.store, &task.generate.model)?;
-        source.said.check(&source.name)?;
-        let draft = task.generate.draft.as_deref().map(|draft| open::find(&self.store, draft)).transpose()?;
-        let key = loaded::key(&source, draft.as_ref());
-        let position = self.loaded.iter().position(|loaded| loaded.key == key);
-        if let Some(position) = position {
-            return self.loaded[position].submit(task, &source, 0.0);
-        }
-        // One model at a time, besides those that are answering.
-        self.loaded.retain(Loaded::is_busy);
-        let started = std::time::Instant::now();
-        let mut loaded = Loaded::new(&source, &self.store, self.means, self.keeper.as_ref())?;
-        if let Some(draft) = &draft {
-            loaded = loaded.with_draft(draft, &self.store, self.means)?;
-        }
-        self.loaded.push(loaded);
-        let load_ms = started.elapsed().as_secs_f64() * 1e3;
-        self.loaded.last_mut().expect("it was just put there").submit(task, &source, load_ms)
     }
 }

@@ -14,17 +14,21 @@ mod fit;
 mod gc;
 mod help;
 mod import;
+mod key;
 mod list;
 mod man;
 mod outdated;
 mod pin;
+mod ps;
 mod pull;
 mod quantize;
 mod remove;
 mod rollback;
 mod run;
 mod runs;
+mod serve;
 mod show;
+mod stop;
 mod train;
 mod verify;
 
@@ -69,6 +73,10 @@ pub static COMMANDS: &[Command] = &[
     export::COMMAND,
     fit::COMMAND,
     bench::COMMAND,
+    serve::COMMAND,
+    key::COMMAND,
+    ps::COMMAND,
+    stop::COMMAND,
     completions::COMMAND,
     man::COMMAND,
     help::COMMAND,

@@ -22,6 +22,10 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "what keys and values are kept in: f32, f16, q8_0 or q4_0 (default: f16, but f32 beside weights of f32)",
     ),
     (
+        "HEARTH_MEMORY",
+        "memory that models may take (8GB), together with the program (default: most of what is free)",
+    ),
+    (
         "HEARTH_KEEP_PREFIXES",
         "keep what is computed of texts on disk for later calls, so many bytes (2GB) at most; these files tell what the \
          texts were (default: nothing is kept)",
@@ -57,18 +61,19 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
         isa: text(&read, "HEARTH_ISA")?,
         device: None,
         kept: text(&read, "HEARTH_KV_CACHE")?,
-        prefix_bytes: prefix_bytes(&read)?,
+        prefix_bytes: bytes(&read, "HEARTH_KEEP_PREFIXES")?,
+        memory_bytes: bytes(&read, "HEARTH_MEMORY")?,
         ollama_models: ollama_models(&read),
         hugging_face_hub: hugging_face_hub(&read),
         network: network(&read)?,
     })
 }
 
-fn prefix_bytes(read: &impl Fn(&str) -> Option<OsString>) -> Result<Option<u64>, Failure> {
-    const NAME: &str = "HEARTH_KEEP_PREFIXES";
-    let Some(size) = text(read, NAME)? else { return Ok(None) };
+/// A number of bytes, as `2GB`.
+fn bytes(read: &impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<u64>, Failure> {
+    let Some(size) = text(read, name)? else { return Ok(None) };
     let wrong =
-        |why| Failure::new("bad_setting", format!("{NAME}: {why}"), format!("unset {NAME}, or write 2GB"));
+        |why| Failure::new("bad_setting", format!("{name}: {why}"), format!("unset {name}, or write 2GB"));
     units::parse_bytes(&size).map(Some).map_err(wrong)
 }
 

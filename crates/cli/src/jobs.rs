@@ -27,3 +27,13 @@ impl RunningJob for Running {
         Box::new(move || canceller.cancel())
     }
 }
+
+#[cfg(unix)]
+impl RunningJob for app::control::Remote {
+    fn canceller(&self) -> Cancel {
+        match app::control::Remote::canceller(self) {
+            Some(canceller) => Box::new(move || canceller.cancel()),
+            None => Box::new(|| ()),
+        }
+    }
+}

@@ -24,16 +24,19 @@ mod terminal;
 mod training_settings;
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use app::{App, Failure, Settings};
+use app::{App, Failure, Job, Settings};
+use server::{Server, Tls};
 use terminal_size::{Height, Width, terminal_size};
 
 use crate::console::{Console, End, Look};
-use crate::jobs::Jobs;
-use crate::session::{Session, Stdin, World};
+use crate::jobs::{Jobs, RunningJob};
+use crate::session::{Certificates, Served, ServedHouse, Session, Stdin, World};
 
 /// Columns where no terminal says how many it has.
 const COLUMNS: u16 = 80;
@@ -66,6 +69,8 @@ fn world(console: Console) -> World {
         stdin: if is_terminal { Stdin::Terminal } else { Stdin::Piped(Box::new(io::stdin())) },
         settings: environment::settings(environment::variable),
         open: Box::new(open),
+        serve: Box::new(serve),
+        find_server: Box::new(find_server),
         edit: Box::new(chat::lines::editor),
         // Without a handler Ctrl-C ends the program at once, which loses only a goodbye.
         listen: Box::new(|interrupt| drop(interrupt.listen())),
@@ -82,4 +87,59 @@ fn elapsed_ms() -> Rc<dyn Fn() -> u64> {
 
 fn open(settings: Settings) -> Result<Box<dyn Jobs>, Failure> {
     App::open(settings).map(|app| Box::new(app) as Box<dyn Jobs>)
+}
+
+fn serve(
+    settings: Settings,
+    (mut server, certificates): (server::Settings, Certificates),
+    tell: &mut dyn FnMut(&Served),
+) -> Result<(), Failure> {
+    let home = settings.home.clone();
+    let app = Arc::new(App::open(settings)?);
+    #[cfg(unix)]
+    let _listening = app::control::listen(&app, &home)?;
+    let house = match certificates {
+        Certificates::AsGiven => None,
+        Certificates::OfTheHouse => {
+            let own: Vec<String> = server::home_address().iter().map(ToString::to_string).collect();
+            Some(app.house(&own, &server.hosts)?)
+        }
+    };
+    if let Some(house) = &house {
+        let (chain_pem, key_pem) = (house.chain_pem.clone(), house.key_pem.0.clone());
+        server.tls = Some(Tls { chain_pem, key_pem });
+        server.authority_pem = Some(house.authority_pem.clone());
+        server.hosts.extend(house.names.iter().filter(|name| *name != "localhost").cloned());
+    }
+    let server = Server::bind(app, server)?;
+    let urls = server.urls().to_vec();
+    let house = house.map(|house| how_to_trust(&house, &urls)).transpose()?;
+    tell(&Served { urls, house });
+    server.run()
+}
+
+/// How a phone comes to trust the server: by the code, then by the certificate's print.
+fn how_to_trust(house: &app::house::House, urls: &[String]) -> Result<ServedHouse, Failure> {
+    let address = urls.first().map(|url| url.replacen("https://", "http://", 1)).unwrap_or_default();
+    let url = format!("{address}/house.crt");
+    let how_to_trust = format!(
+        "\nA device trusts this server when it trusts \"{}\". Open {url} on it\n\
+         (or point its camera here), install the certificate, and compare its SHA-256 before you agree:\n\n\
+         {}\n\n{}",
+        house.name,
+        house.fingerprint,
+        app::house::code(&url)?,
+    );
+    Ok(ServedHouse { how_to_trust })
+}
+
+#[cfg(unix)]
+fn find_server(home: &Path, job: &Job) -> Result<Option<Box<dyn RunningJob>>, Failure> {
+    let Some(control) = app::control::Control::find(home) else { return Ok(None) };
+    Ok(Some(Box::new(control.run(job)?)))
+}
+
+#[cfg(not(unix))]
+fn find_server(_: &Path, _: &Job) -> Result<Option<Box<dyn RunningJob>>, Failure> {
+    Ok(None)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use app::Failure;
-use app::job::{Message, Prompt, Tool};
+use app::job::{Constraint, Message, Prompt, Tool};
 use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::outcome::Stop;
@@ -68,6 +68,40 @@ pub fn ability_arguments() -> [Arg; 3] {
             .help("Tools that the model may call: a JSON list of functions as OpenAI writes them; each call is a line \
                    of JSON"),
     ]
+}
+
+/// The flags that say what form an answer has to have.
+pub fn form_arguments() -> [Arg; 3] {
+    let arg = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
+    [
+        arg("schema", "FILE")
+            .conflicts_with_all(["grammar", "regex", "tools"])
+            .help("A JSON schema that the answer has to fit; what of it cannot be kept is refused"),
+        arg("grammar", "FILE")
+            .conflicts_with_all(["regex", "tools"])
+            .help("A grammar that the answer has to follow, in the notation of Lark or of llama.cpp (GBNF)"),
+        arg("regex", "REGEX")
+            .conflicts_with("tools")
+            .help("A regular expression that the whole answer has to match"),
+    ]
+}
+
+/// What `--schema`, `--grammar` or `--regex` says; absent without them.
+pub fn constraint(matches: &ArgMatches) -> Result<Option<Constraint>, Stop> {
+    let given = |name: &str| matches.get_one::<String>(name);
+    if let Some(path) = given("schema") {
+        let hint = r#"write a JSON schema: {"type": "object", "properties": {…}}"#;
+        let wrong = |error: serde_json::Error| Failure::new("wrong_schema", format!("{path}: {error}"), hint);
+        let schema = serde_json::from_str(&file(path)?).map_err(wrong)?;
+        return Ok(Some(Constraint::JsonSchema(schema)));
+    }
+    if let Some(path) = given("grammar") {
+        let text = file(path)?;
+        // Only there a rule is told from its name by this sign.
+        let is_gbnf = path.ends_with(".gbnf") || !path.ends_with(".lark") && text.contains("::=");
+        return Ok(Some(if is_gbnf { Constraint::Gbnf(text) } else { Constraint::Lark(text) }));
+    }
+    Ok(given("regex").cloned().map(Constraint::Regex))
 }
 
 /// The model that `--draft` names.

@@ -19,7 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::jobs::{Cancel, Jobs, RunningJob};
 use crate::outcome::Exit;
 use crate::program;
-use crate::session::{Session, Stdin, World};
+use crate::session::{Served, Session, Stdin, World};
 use crate::terminal::paint::Color;
 
 /// What happens around a call of the program.
@@ -116,11 +116,20 @@ impl Script {
         });
         let typed = Rc::new(RefCell::new(self.typed));
         let (at_open, at_edit, at_listen) = (play.clone(), play.clone(), play.clone());
+        let at_server = play.clone();
         let world = World {
             console: Console::new(Box::new(out.clone()), Box::new(err.clone()), look),
             stdin: self.stdin,
             settings: Ok(Settings::default()),
             open: Box::new(move |_| Ok(Box::new(ScriptedJobs { play: at_open.clone() }))),
+            serve: Box::new(|_, (settings, _), tell| {
+                let urls = settings.addresses.iter().map(|address| format!("http://{address}")).collect();
+                tell(&Served { urls, house: None });
+                Ok(())
+            }),
+            find_server: Box::new(move |_, job| {
+                Ok(Some(ScriptedJobs { play: at_server.clone() }.start(job.clone())))
+            }),
             edit: Box::new(move || {
                 Ok(Box::new(ScriptedLines { typed: typed.clone(), play: at_edit.clone() }))
             }),
@@ -169,9 +178,11 @@ pub fn answer(pieces: &[&str]) -> Vec<Event> {
 pub fn finished(reason: Reason) -> Finished {
     Finished {
         reason,
+        stop_text: None,
         n_prompt_tokens: 3,
         n_found_tokens: 0,
         n_generated_tokens: 41,
+        n_thinking_tokens: 0,
         load_ms: 12.0,
         prompt_ms: 6.0,
         generate_ms: 80.0,
@@ -189,6 +200,7 @@ pub fn model(name: &str) -> Model {
         place: String::new(),
         is_pinned: false,
         n_versions: 1,
+        adapter: None,
     }
 }
 

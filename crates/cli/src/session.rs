@@ -1,7 +1,9 @@
 //! One call of the program: its streams, its settings, and the one way in which a job is run.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::path::Path;
 use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use app::{Event, Failure, Job, Settings};
 
@@ -21,6 +23,42 @@ pub enum Stdin {
 
 /// Opens what takes jobs.
 pub type Open = dyn Fn(Settings) -> Result<Box<dyn Jobs>, Failure>;
+/// Answers over the network until somebody ends it; tells where, before the first answer.
+pub type Serve =
+    dyn Fn(Settings, (server::Settings, Certificates), &mut dyn FnMut(&Served)) -> Result<(), Failure>;
+
+/// Writes a line of talk from any thread, with the time (UTC).
+pub fn log(line: &str) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (hours, minutes, seconds) = (now / 3600 % 24, now / 60 % 60, now % 60);
+    // A log that nobody can read any more stops nobody.
+    let _ = writeln!(io::stderr(), "{hours:02}:{minutes:02}:{seconds:02} {line}");
+}
+
+/// Whose certificates a server shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificates {
+    /// None, or those that its settings name.
+    AsGiven,
+    /// Its own, made for this house.
+    OfTheHouse,
+}
+
+/// Where a server is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    pub urls: Vec<String>,
+    pub house: Option<ServedHouse>,
+}
+
+/// What is told of the certificates of the house.
+#[derive(Clone, Debug)]
+pub struct ServedHouse {
+    pub how_to_trust: String,
+}
+
+/// Gives a job to the server of a home, if one runs.
+pub type FindServer = dyn Fn(&Path, &Job) -> Result<Option<Box<dyn RunningJob>>, Failure>;
 /// Opens a line editor.
 pub type Edit = dyn Fn() -> io::Result<Box<dyn Lines>>;
 
@@ -32,6 +70,10 @@ pub struct World {
     pub settings: Result<Settings, Failure>,
     /// Opens what takes jobs; called at the first job only.
     pub open: Box<Open>,
+    /// Answers over the network.
+    pub serve: Box<Serve>,
+    /// Gives a job to the server of a home, if one runs.
+    pub find_server: Box<FindServer>,
     /// Opens the line editor of a chat.
     pub edit: Box<Edit>,
     /// Joins Ctrl-C to the running job; called before the first job.
@@ -81,7 +123,54 @@ impl Session {
         job: Job,
         view: &mut dyn FnMut(&mut Console, &Event) -> io::Result<()>,
     ) -> Result<(), Stop> {
-        let mut running = self.start(job)?;
+        let running = self.start(job)?;
+        self.watch(running, view)
+    }
+
+    /// The same with a server that runs already and has its own models in memory.
+    pub fn follow_at_server(
+        &mut self,
+        job: Job,
+        view: &mut dyn FnMut(&mut Console, &Event) -> io::Result<()>,
+    ) -> Result<(), Stop> {
+        match self.find_server(job)? {
+            Ok(running) => self.watch(running, view),
+            Err(_) => {
+                let hint = "start one with `hearth serve`";
+                Err(Failure::new("no_server", "no server of this home runs", hint).into())
+            }
+        }
+    }
+
+    /// The same where one runs, else here.
+    pub fn follow_anywhere(
+        &mut self,
+        job: Job,
+        view: &mut dyn FnMut(&mut Console, &Event) -> io::Result<()>,
+    ) -> Result<(), Stop> {
+        match self.find_server(job)? {
+            Ok(running) => self.watch(running, view),
+            Err(job) => self.follow(*job, view),
+        }
+    }
+
+    /// Gives a job to the server that runs; the job comes back where none does.
+    fn find_server(&mut self, job: Job) -> Result<Result<Box<dyn RunningJob>, Box<Job>>, Stop> {
+        let settings = self.world.settings.clone()?;
+        match (self.world.find_server)(&settings.home, &job)? {
+            Some(running) => {
+                (self.world.listen)(&self.interrupt);
+                Ok(Ok(running))
+            }
+            None => Ok(Err(Box::new(job))),
+        }
+    }
+
+    fn watch(
+        &mut self,
+        mut running: Box<dyn RunningJob>,
+        view: &mut dyn FnMut(&mut Console, &Event) -> io::Result<()>,
+    ) -> Result<(), Stop> {
         let cancel = running.canceller();
         self.interrupt.watch(running.canceller());
         let shown = show(&mut *running, &mut self.world.console, view);

@@ -249,6 +249,14 @@ pub enum Error {
         /// What it asks for, made safe to print.
         asked: String,
     },
+    /// An adapter that does something besides adding products of two matrices to weights.
+    #[error("{file}: it is an adapter, of which {what} cannot be applied")]
+    Unapplied {
+        /// The label of the file that asks for it.
+        file: Arc<str>,
+        /// What it asks for, made safe to print.
+        what: String,
+    },
     /// A model in several files of which one is not there.
     #[error("{file}: its part {part:?} is missing")]
     MissingPart {
@@ -295,6 +303,9 @@ impl Error {
             Self::Refused { .. } => {
                 "a PyTorch file is a program, and only the part of it that names weights is read here: fetch this \
                  model as safetensors or GGUF, or have its author save the state_dict alone"
+            }
+            Self::Unapplied { .. } => {
+                "merge the adapter into its model with the tool that made it, then import the merged model"
             }
             Self::MissingPart { .. } => "put all parts of the model into one folder, under their own names",
             Self::Unbalanced { .. } => "this is a defect in Hearth: please report it",

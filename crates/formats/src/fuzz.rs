@@ -13,7 +13,9 @@ pub use seeds::archived;
 
 use crate::metadata::{self, Metadata};
 use crate::write::TensorWriter;
-use crate::{Error, FileBytes, TensorFile, TensorSpec, gguf, llama2c, pytorch, safetensors, shards, sniff};
+use crate::{
+    Error, FileBytes, TensorFile, TensorSpec, adapter, gguf, llama2c, pytorch, safetensors, shards, sniff,
+};
 
 /// A parser to be fuzzed.
 pub struct Target {
@@ -36,6 +38,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "metadata", run: fuzz_metadata, seeds: seeds::metadata },
     Target { name: "shards", run: fuzz_shards, seeds: seeds::shards },
     Target { name: "gguf_split", run: fuzz_gguf_split, seeds: seeds::gguf_split },
+    Target { name: "adapter", run: fuzz_adapter, seeds: seeds::adapter },
     Target { name: "any", run: fuzz_any, seeds: seeds::any },
 ];
 
@@ -143,6 +146,33 @@ fn check_conversion(file: &TensorFile) {
         let copied_bytes = copy.as_ref().ok().and_then(|copy| bytes(copy, tensor));
         assert_eq!(original.map(|entry| entry.spec()), Some(tensor.spec()));
         assert_eq!(original_bytes, copied_bytes, "{}", tensor.name);
+    }
+}
+
+/// Settings of so many bytes as the first two bytes say, and the matrices behind them; and all of it as one file.
+fn fuzz_adapter(bytes: &[u8]) {
+    check_adapter(adapter::read_gguf(&label(bytes)));
+    let Some((length, rest)) = bytes.split_first_chunk() else { return };
+    let Some((settings, matrices)) = rest.split_at_checked(u16::from_le_bytes(*length).into()) else {
+        return;
+    };
+    check_adapter(adapter::read_peft(&label(settings), &label(matrices)));
+}
+
+fn check_adapter(read: Result<adapter::Adapter, Error>) {
+    match read {
+        Ok(adapter) => {
+            check_tensors(&adapter.tensors);
+            assert!(!adapter.factors.is_empty() && adapter.rank() > 0);
+            let (pairs, tensors) = (adapter.factors.len(), adapter.tensors.tensors().len());
+            assert_eq!(pairs.saturating_mul(2), tensors, "a matrix without its pair");
+            for pair in &adapter.factors {
+                assert!(pair.scale.is_finite() && !pair.target.is_empty(), "{}", pair.target);
+                assert_eq!(pair.down.shape.first(), pair.up.shape.last(), "{}", pair.target);
+                assert!(!pair.down.shape.contains(&0) && !pair.up.shape.contains(&0), "{}", pair.target);
+            }
+        }
+        Err(error) => check_error(&error),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bytes → names, shapes, ranges and metadata, and back: GGUF, safetensors, PyTorch and llama2.c checkpoints.
+//! Bytes → names, shapes, ranges and metadata, and back: GGUF, safetensors, PyTorch and llama2.c checkpoints, adapters.
 //!
 //! Every reader takes a [`FileBytes`] (a mapped file, or bytes that are part of the binary) and gives a
 //! [`TensorFile`]: what the file says, checked, with each tensor as a range of the file. Nothing is copied
@@ -24,10 +24,10 @@ mod cursor;
 mod dtype;
 mod error;
 mod mmap;
-mod sniff;
 mod tensors;
 mod write;
 
+pub mod adapter;
 pub mod fuzz;
 pub mod gguf;
 pub mod llama2c;
@@ -35,14 +35,16 @@ pub mod metadata;
 pub mod pytorch;
 pub mod safetensors;
 pub mod shards;
+pub mod sniff;
 
 pub use bytes::{ByteView, FileBytes};
 pub use dtype::Dtype;
 pub use error::{Error, Place};
 pub use metadata::Metadata;
-pub use sniff::{FileKind, sniff};
 pub use tensors::{TensorEntry, TensorFile, TensorSpec};
 pub use write::TensorWriter;
+
+use sniff::{FileKind, sniff};
 
 /// One format that Hearth reads models from.
 struct Format {

@@ -119,6 +119,25 @@ impl TensorFile {
         }
     }
 
+    /// The same set with other numbers for one tensor of the same shape, which are held in memory.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], and [`Error::Unbalanced`] for more or fewer bytes than its shape takes.
+    pub fn replaced(mut self, name: &str, dtype: Dtype, bytes: Vec<u8>) -> Result<Self, Error> {
+        let spec = TensorSpec { dtype, ..self.tensor(name)?.spec() };
+        let (field, given) = (format!("tensor {}", Quoted(name)), bytes.len() as u64);
+        let expected = spec.size_bytes().unwrap_or(u64::MAX);
+        if given != expected {
+            return Err(Error::Unbalanced { field, expected, given });
+        }
+        let (part, range) = (self.parts.len(), 0..bytes.len());
+        if let Some(entry) = self.tensors.iter_mut().find(|entry| entry.name == name) {
+            *entry = TensorEntry { name: spec.name, dtype, shape: spec.shape, part, range };
+        }
+        self.parts.push(FileBytes::from_vec(self.file.label(), bytes));
+        Ok(self)
+    }
+
     fn sorted(self) -> Self {
         let tensors = &self.tensors;
         let mut by_name: Vec<u32> = (0..u32::try_from(tensors.len()).unwrap_or(u32::MAX)).collect();
@@ -310,6 +329,21 @@ mod tests {
             check(vec![claim("a", 0, 90), claim("b", 10, 20), claim("c", 30, 40)]),
             Err(Error::Overlap { .. })
         ));
+    }
+
+    #[test]
+    fn a_tensor_gets_other_numbers_of_the_same_shape() {
+        let bytes = FileBytes::from_vec("f", vec![7; 8]);
+        let entries = check_ranges(&bytes, 8, vec![claim("z", 0, 1), claim("a", 1, 2)]).unwrap();
+        let file = TensorFile::new(bytes, FileKind::Gguf, Metadata::new("f"), entries);
+        let file = file.replaced("a", Dtype::F16, vec![1, 2]).unwrap();
+        let found = |name: &str| file.tensor_bytes(file.tensor(name).unwrap()).unwrap().to_vec();
+        assert_eq!((found("a"), found("z")), (vec![1, 2], vec![7]));
+        assert_eq!(file.tensor("a").unwrap().dtype, Dtype::F16);
+        let refused =
+            |name: &str, bytes: Vec<u8>| file.clone().replaced(name, Dtype::F16, bytes).unwrap_err();
+        assert!(matches!(refused("b", vec![1, 2]), Error::MissingTensor { .. }));
+        assert!(matches!(refused("a", vec![1]), Error::Unbalanced { given: 1, expected: 2, .. }));
     }
 
     #[test]

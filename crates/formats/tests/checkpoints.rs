@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use formats::metadata::{Value, read_json};
-use formats::{Error, FileBytes, FileKind, TensorFile, pytorch, safetensors, shards};
+use formats::sniff::FileKind;
+use formats::{Error, FileBytes, TensorFile, pytorch, safetensors, shards};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name)

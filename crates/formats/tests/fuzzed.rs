@@ -89,7 +89,12 @@ fn gguf_split() {
 }
 
 #[test]
+fn adapter() {
+    check("adapter");
+}
+
+#[test]
 fn any() {
     check("any");
-    assert_eq!(TARGETS.len(), 10, "a target without its test");
+    assert_eq!(TARGETS.len(), 11, "a target without its test");
 }

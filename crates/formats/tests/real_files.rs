@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use formats::{Dtype, Error, FileBytes, FileKind, Metadata, gguf, llama2c, sniff};
+use formats::sniff::{FileKind, sniff};
+use formats::{Dtype, Error, FileBytes, Metadata, gguf, llama2c};
 
 /// The folder of real files, or a note that the test was skipped.
 fn shared(test: &str) -> Option<PathBuf> {

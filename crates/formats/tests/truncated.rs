@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use formats::fuzz::TARGETS;
 use formats::metadata::read_json;
-use formats::{Error, FileBytes, FileKind, TensorFile, gguf, llama2c, pytorch, shards};
+use formats::sniff::FileKind;
+use formats::{Error, FileBytes, TensorFile, gguf, llama2c, pytorch, shards};
 
 /// The last byte that a reader needs: padding behind it may be cut without loss.
 fn needed(file: &TensorFile) -> usize {

@@ -22,8 +22,8 @@ pub use app::{Event, Failure};
 /// Every job and every event as plain values, and the program that runs them.
 pub mod jobs {
     pub use app::event::{Alternative, Details, Finished, LayerView, Model, Piece, Reason, Started, Token};
+    pub use app::job::{Constraint, Tool, ToolCall, ToolCalls, ToolChoice};
     pub use app::job::{Detail, Generate, Import, Job, Message, Placement, Prompt, Sampling};
-    pub use app::job::{Tool, ToolCall};
     pub use app::{App, Canceller, Event, Running, Settings, event, job};
 }
 

@@ -27,6 +27,11 @@ impl Answer {
         self.stops.found().is_some()
     }
 
+    /// The stop text that came.
+    pub fn stop_text(&self) -> Option<&str> {
+        self.stops.found()
+    }
+
     /// What was held back; call it once, when no token follows.
     pub fn finish(&mut self) -> String {
         let rest = self.detokenizer.finish();

@@ -1,10 +1,12 @@
 //! From a plan to the rows of one forward pass: prompt rows first, then generated rows.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use ops::Rows;
 use ops::attention::{Span, Spans};
+use ops::linear::low_rank::{AdapterId, AdapterRows};
 
 use crate::plan::Plan;
 use crate::sequence::Sequence;
@@ -23,6 +25,8 @@ pub struct Batch {
     pub wanted: Vec<usize>,
     /// The sequence of each wanted row.
     pub owners: Vec<SequenceId>,
+    /// Which rows have which adapter.
+    pub adapters: Vec<AdapterRows>,
 }
 
 impl Batch {
@@ -30,6 +34,7 @@ impl Batch {
     pub(crate) fn new(plan: &Plan, sequences: &[Sequence]) -> Self {
         let mut batch = Self::default();
         let mut spans = Spans::default();
+        let mut adapted: BTreeMap<AdapterId, Vec<u32>> = BTreeMap::new();
         for role in [Role::Prompt, Role::Generated] {
             for planned in &plan.planned {
                 let found = sequences.iter().find(|sequence| sequence.id == planned.id);
@@ -38,9 +43,16 @@ impl Batch {
                 if from >= to {
                     continue;
                 }
+                if let Some(adapter) = sequence.request.adapter {
+                    let first = batch.ids.len();
+                    adapted
+                        .entry(adapter)
+                        .or_default()
+                        .extend((first..first + to - from).map(|row| row as u32));
+                }
                 for index in from..to {
-                    // Behind its last token, and behind those that are guessed.
-                    if index + 1 >= sequence.tokens.len() {
+                    // Behind its last token, behind those that are guessed, and where somebody asked how likely a prompt is.
+                    if index + 1 >= sequence.tokens.len() || sequence.is_scored(index) {
                         batch.wanted.push(batch.ids.len());
                         batch.owners.push(sequence.id);
                     }
@@ -51,6 +63,8 @@ impl Batch {
             }
         }
         batch.spans = Arc::new(spans);
+        let some = |(adapter, rows): (AdapterId, Vec<u32>)| AdapterRows { adapter, rows: rows.into() };
+        batch.adapters = adapted.into_iter().map(some).collect();
         batch
     }
 

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use base::TokenId;
+use ops::linear::low_rank::AdapterId;
 
 /// The pages of a cache.
 #[derive(Clone, Debug)]
@@ -57,8 +58,8 @@ struct Content {
 /// What stands before a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Before {
-    /// Nothing; only those who know the salt share it.
-    Nothing { salt: u64 },
+    /// Nothing; only those who know the salt share it, and only those with the same adapter.
+    Nothing { salt: u64, adapter: Option<AdapterId> },
     /// The page with this name.
     Page(u64),
 }
@@ -85,6 +86,8 @@ impl Content {
 pub struct Known<'a> {
     /// Who shares it: the same for those who may notice each other.
     pub salt: u64,
+    /// What it is computed with.
+    pub adapter: Option<AdapterId>,
     /// All tokens from the first on.
     pub tokens: &'a [TokenId],
     /// How many of them, the first ones, are computed as a prompt's.
@@ -106,7 +109,13 @@ impl<'a> Known<'a> {
             true => usize::MAX,
             false => self.n_prompt.min(other.n_prompt),
         };
-        if self.salt == other.salt { n_equal.min(n_alike) } else { 0 }
+        let is_shared = self.salt == other.salt && self.adapter == other.adapter;
+        if is_shared { n_equal.min(n_alike) } else { 0 }
+    }
+
+    /// What stands before its first page.
+    fn beginning(&self) -> Before {
+        Before::Nothing { salt: self.salt, adapter: self.adapter }
     }
 
     /// What a page holds that has these of its tokens.
@@ -185,7 +194,7 @@ impl Blocks {
     pub(crate) fn find(&self, known: Known<'_>) -> Found {
         let n_sought = known.tokens.len().saturating_sub(1);
         let mut found = Found::default();
-        let mut before = Before::Nothing { salt: known.salt };
+        let mut before = known.beginning();
         for from in (0..n_sought).step_by(self.size) {
             let sought = known.content(from..n_sought.min(from + self.size), before);
             let whole = self.index.get(&sought).filter(|_| sought.tokens.len() == self.size);
@@ -241,7 +250,7 @@ impl Blocks {
     pub(crate) fn keep(&mut self, table: &mut [u32], known: Known<'_>, computed: Range<usize>) {
         for index in computed.start / self.size..computed.end / self.size {
             let from = index * self.size;
-            let content = known.content(from..from + self.size, self.before(table, index, known.salt));
+            let content = known.content(from..from + self.size, self.before(table, index, known));
             let own = table[index];
             match self.index.get(&content).copied() {
                 Some(page) if page == own => {}
@@ -262,7 +271,7 @@ impl Blocks {
         if n_tokens == 0 {
             return;
         }
-        let before = self.before(table, index, known.salt);
+        let before = self.before(table, index, known);
         let content = known.content(n_computed - n_tokens..n_computed, before);
         if self.nearest(&content).is_none_or(|kept| kept.n_tokens < n_tokens) {
             self.write(table[index], content);
@@ -296,9 +305,9 @@ impl Blocks {
     }
 
     /// What stands before page number `index` of a text.
-    fn before(&self, table: &[u32], index: usize, salt: u64) -> Before {
+    fn before(&self, table: &[u32], index: usize, known: Known<'_>) -> Before {
         match index.checked_sub(1) {
-            None => Before::Nothing { salt },
+            None => known.beginning(),
             Some(index) => Before::Page(self.name(table[index])),
         }
     }
@@ -351,14 +360,14 @@ mod tests {
     fn computed(blocks: &mut Blocks, salt: u64, text: &str, n_prompt: usize) {
         let (tokens, mut table) = (tokens(text), Vec::new());
         blocks.grow(&mut table, tokens.len());
-        let known = Known { salt, tokens: &tokens, n_prompt };
+        let known = Known { salt, adapter: None, tokens: &tokens, n_prompt };
         blocks.keep(&mut table, known, 0..tokens.len());
         blocks.keep_rest(&table, known, tokens.len());
         blocks.release(&mut table);
     }
 
     fn search(blocks: &Blocks, salt: u64, text: &str) -> Found {
-        blocks.find(Known { salt, tokens: &tokens(text), n_prompt: text.len() })
+        blocks.find(Known { salt, adapter: None, tokens: &tokens(text), n_prompt: text.len() })
     }
 
     fn found(blocks: &Blocks, salt: u64, text: &str) -> usize {
@@ -386,7 +395,7 @@ mod tests {
             assert_eq!(found(&blocks, 0, text), expected, "{text:?}");
         }
         assert_eq!(found(&blocks, 1, "once upon a time there"), 0, "another salt shares nothing");
-        let answer = Known { salt: 0, tokens: &tokens("once upon a time there"), n_prompt: 6 };
+        let answer = Known { salt: 0, adapter: None, tokens: &tokens("once upon a time there"), n_prompt: 6 };
         assert_eq!(blocks.find(answer).pages.len(), 1, "what was a prompt's is not an answer's");
         assert_eq!((blocks.n_free(), blocks.n_idle()), (9, 4));
     }
@@ -413,7 +422,7 @@ mod tests {
             assert_eq!((found(&blocks, 0, text), rest(&blocks, 0, text)), (whole, behind), "{text:?}");
         }
         assert_eq!(rest(&blocks, 1, "once upset"), 0, "another salt shares nothing");
-        let answer = Known { salt: 0, tokens: &tokens("once upon a tiger"), n_prompt: 13 };
+        let answer = Known { salt: 0, adapter: None, tokens: &tokens("once upon a tiger"), n_prompt: 13 };
         let one = Rest { n_tokens: 1, ..blocks.find(answer).rest.unwrap() };
         assert_eq!(blocks.find(answer), Found { rest: Some(one), ..search(&blocks, 0, "once upon a tiger") });
     }
@@ -449,7 +458,7 @@ mod tests {
         assert_eq!((blocks.n_idle(), rest(&blocks, 0, "abcdefgh")), (2, 3), "the longer one is kept");
         // A page is found by its first tokens while it is filled, then by all.
         let (text, mut table) = (tokens("abcdefgh"), Vec::new());
-        let known = Known { salt: 0, tokens: &text, n_prompt: 8 };
+        let known = Known { salt: 0, adapter: None, tokens: &text, n_prompt: 8 };
         blocks.adopt(&mut table, &blocks.find(known).pages);
         blocks.grow(&mut table, 8);
         blocks.keep(&mut table, known, 4..8);
@@ -476,7 +485,8 @@ mod tests {
         let mut blocks = Blocks::new(3, 4);
         computed(&mut blocks, 0, "abcdefgh", 8);
         // The second page is held while the first is not: nobody does that, but names must not mislead.
-        let second = blocks.find(Known { salt: 0, tokens: &tokens("abcdefghi"), n_prompt: 9 }).pages[1];
+        let second =
+            blocks.find(Known { salt: 0, adapter: None, tokens: &tokens("abcdefghi"), n_prompt: 9 }).pages[1];
         blocks.hold(second);
         computed(&mut blocks, 0, "ABCDWXYZ", 8);
         assert_eq!(found(&blocks, 0, "ABCDefghi"), 1, "other words before it, another text");
@@ -485,7 +495,7 @@ mod tests {
     #[test]
     fn texts_agree_as_far_as_tokens_and_roles_do() {
         let (first, second) = (tokens("once upon"), tokens("once more"));
-        let known = |tokens, n_prompt| Known { salt: 0, tokens, n_prompt };
+        let known = |tokens, n_prompt| Known { salt: 0, adapter: None, tokens, n_prompt };
         let check = |a: usize, b: usize, expected: usize| {
             assert_eq!(known(&first, a).n_same(known(&second, b)), expected, "{a} {b}");
         };
@@ -494,13 +504,15 @@ mod tests {
         check(3, 9, 3);
         check(9, 7, 5);
         assert_eq!(known(&first, 3).n_same(Known { salt: 1, ..known(&first, 3) }), 0);
+        let adapter = Some(AdapterId([1; 32]));
+        assert_eq!(known(&first, 3).n_same(Known { adapter, ..known(&first, 3) }), 0);
     }
 
     #[test]
     fn two_who_computed_the_same_share_one_page_afterwards() {
         let mut blocks = Blocks::new(4, 4);
         let text = tokens("abcdefgh");
-        let known = Known { salt: 0, tokens: &text, n_prompt: 8 };
+        let known = Known { salt: 0, adapter: None, tokens: &text, n_prompt: 8 };
         let mut tables = [Vec::new(), Vec::new()];
         tables.iter_mut().for_each(|table| blocks.grow(table, 8));
         assert_eq!(blocks.n_free(), 0);

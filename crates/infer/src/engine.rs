@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use models::Probe;
 use ops::Rows;
+use ops::linear::low_rank::AdapterId;
+use text::grammar::Guide;
 
 use crate::beside::Beside;
 use crate::blocks::{Blocks, Found, Rest};
@@ -14,6 +16,9 @@ use crate::sample::Choice;
 use crate::sequence::{Chosen, Request, Roles, Sequence, SequenceId};
 use crate::shelf::{self, Bringing, Shelf};
 use crate::{Batch, Error, Model};
+
+/// Logits that a step makes at most where prompts are scored, unless one row alone has more: 64 MiB.
+const SCORED_LOGITS: usize = 16 << 20;
 
 /// Why a sequence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +38,13 @@ pub enum Event {
         id: SequenceId,
         /// The tokens that stood there.
         n_tokens: usize,
+    },
+    /// It was computed how likely tokens of a prompt were, in their order; the first token of a prompt has no such number.
+    Scored {
+        /// The sequence.
+        id: SequenceId,
+        /// The tokens, with likely ones in their place.
+        tokens: Vec<Choice>,
     },
     /// A sequence got one more token. A token that ends the answer is not told.
     Token {
@@ -124,6 +136,16 @@ impl<M: Model> Engine<M> {
         &self.model
     }
 
+    /// The model, to be given or relieved of adapters.
+    pub fn model_mut(&mut self) -> &mut M {
+        &mut self.model
+    }
+
+    /// Whether a sequence that is not complete has this adapter.
+    pub fn uses(&self, adapter: AdapterId) -> bool {
+        self.sequences.iter().any(|sequence| sequence.request.adapter == Some(adapter))
+    }
+
     /// Sequences that are not complete.
     pub fn n_sequences(&self) -> usize {
         self.sequences.len()
@@ -142,7 +164,7 @@ impl<M: Model> Engine<M> {
     /// Takes a request in; it is computed by the steps that follow.
     ///
     /// # Errors
-    /// Anything that [`Error`] names but [`Error::NotFinite`].
+    /// Anything that [`Error`] names but [`Error::NotFinite`] and [`Error::Form`].
     pub fn submit(&mut self, request: Request) -> Result<SequenceId, Error> {
         request.sampling.check()?;
         let (n_tokens, room) = (request.prompt.len(), self.context().saturating_sub(1));
@@ -155,6 +177,9 @@ impl<M: Model> Engine<M> {
         let vocabulary = self.model.vocabulary();
         if let Some(token) = request.prompt.iter().find(|token| token.index() >= vocabulary) {
             return Err(Error::Token { token: token.0, vocabulary });
+        }
+        if request.adapter.is_some_and(|adapter| !self.model.has_adapter(adapter)) {
+            return Err(Error::NoAdapter);
         }
         if self.sequences.len() >= self.limits.waiting {
             return Err(Error::Full { waiting: self.sequences.len() });
@@ -263,7 +288,12 @@ impl<M: Model> Engine<M> {
             });
         }
         let rows_beside = self.beside.rows(self.limits.rows_beside);
-        plan(&views, &self.blocks, Limits { rows_beside, ..self.limits })
+        let rows = if ranked.iter().any(|sequence| sequence.request.scored.is_some()) {
+            (SCORED_LOGITS / self.model.vocabulary().max(1)).clamp(1, self.limits.rows)
+        } else {
+            self.limits.rows
+        };
+        plan(&views, &self.blocks, Limits { rows, rows_beside: rows_beside.min(rows), ..self.limits })
     }
 
     /// What is computed already of a sequence without pages, while there are more to be looked for.
@@ -285,7 +315,7 @@ impl<M: Model> Engine<M> {
         if batch.ids.is_empty() {
             return Vec::new();
         }
-        let logits = self.model.forward(&batch, probe);
+        let logits = forward_beside_guides(&mut self.model, &batch, probe, &mut self.sequences);
         let rows: Vec<&[f32]> = logits.chunks_exact(self.model.vocabulary().max(1)).collect();
         let mut events = Vec::new();
         for &planned in &plan.planned {
@@ -344,14 +374,23 @@ impl<M: Model> Engine<M> {
         Some(rest)
     }
 
-    /// Takes in what was computed for a sequence: of the rows behind its last token and behind guessed ones as many
+    /// Takes in what was computed for a sequence: of a prompt that is scored its rows, and of the rows behind its last token and behind guessed ones as many
     /// as it would have chosen itself, and one more.
     fn commit(&mut self, planned: Planned, rows: &[(Place, &[f32])], events: &mut Vec<Event>) {
         let (id, context) = (planned.id, self.context());
         let sequence = self.sequence(id);
+        let (mut n_right, mut end) = (0, None);
+        let n_scored =
+            (planned.from..planned.from + planned.rows).filter(|&at| sequence.is_scored(at)).count();
+        let (scored, rows) = rows.split_at(n_scored);
+        match scored.iter().map(|(_, logits)| sequence.score(logits)).collect::<Result<Vec<_>, _>>() {
+            Ok(tokens) if tokens.is_empty() => {}
+            Ok(tokens) => events.push(Event::Scored { id, tokens }),
+            Err(error) => end = Some(Event::Failed { id, error }),
+        }
+        let rows = if end.is_some() { &[] } else { rows };
         let guessed = std::mem::take(&mut sequence.guessed);
         let n_guessed = rows.len().saturating_sub(1);
-        let (mut n_right, mut end) = (0, None);
         for (index, &(place, logits)) in rows.iter().enumerate() {
             match sequence.choose(logits, context) {
                 Chosen::Token(choice, reason) => {
@@ -367,7 +406,7 @@ impl<M: Model> Engine<M> {
                     end = Some(Event::Finished { id, reason });
                     break;
                 }
-                Chosen::NotFinite(error) => {
+                Chosen::Failed(error) => {
                     end = Some(Event::Failed { id, error });
                     break;
                 }
@@ -429,4 +468,24 @@ impl<M: Model> Engine<M> {
         let index = self.index(id);
         &mut self.sequences[index]
     }
+}
+
+/// Computes a batch, and meanwhile which tokens may follow where answers have to keep a form: on a thread of its own.
+fn forward_beside_guides<M: Model>(
+    model: &mut M,
+    batch: &Batch,
+    probe: Option<&mut dyn Probe>,
+    sequences: &mut [Sequence],
+) -> Vec<f32> {
+    let is_wanted = |sequence: &&mut Sequence| batch.owners.contains(&sequence.id);
+    let guides =
+        sequences.iter_mut().filter(is_wanted).filter_map(|sequence| sequence.request.guide.as_mut());
+    let mut guides: Vec<&mut Guide> = guides.collect();
+    if guides.is_empty() {
+        return model.forward(batch, probe);
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| guides.iter_mut().for_each(|guide| guide.prepare()));
+        model.forward(batch, probe)
+    })
 }

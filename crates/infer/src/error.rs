@@ -28,6 +28,9 @@ pub enum Error {
         /// Entries of the vocabulary.
         vocabulary: usize,
     },
+    /// The adapter is none of this model.
+    #[error("the model was not given this adapter")]
+    NoAdapter,
     /// A setting of sampling has no meaning.
     #[error("{setting}: {value} is not {wanted}")]
     Setting {
@@ -52,6 +55,14 @@ pub enum Error {
         /// The position in it.
         position: usize,
     },
+    /// An answer cannot keep the form that it was given.
+    #[error("sequence {sequence}: {reason}")]
+    Form {
+        /// The sequence that it happened to.
+        sequence: SequenceId,
+        /// What went wrong.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -63,8 +74,12 @@ impl Error {
             Self::Token { .. } => {
                 "the vocabulary does not belong to this model: import it with the right one"
             }
+            Self::NoAdapter => "name the adapter with the model, as in base+adapter",
             Self::Setting { .. } => "correct the setting",
             Self::Full { .. } => "try again in a moment",
+            Self::Form { .. } => {
+                "give a simpler form, or take back what is subtracted from the tokens that it needs"
+            }
             Self::NotFinite { .. } => "check the file with `hearth verify`, or fetch it again",
         }
     }

@@ -1,12 +1,15 @@
 //! What the engine needs of a model, and the decoder on this machine as one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base::TokenId;
+use models::tensors::adapter::Adapter;
 use models::{Attend, Decoder, Input, KvCache, Probe};
 
 use ops::Rows;
 use ops::attention::{Span, Spans};
+use ops::linear::low_rank::AdapterId;
 use ops::weight::Storage;
 
 use crate::{BLOCK, Batch};
@@ -25,6 +28,11 @@ pub trait Model {
     /// Whether keys and values come out the same, to the bit, for rows of a prompt and for generated ones: then an
     /// answer that comes back in a later prompt is found again.
     fn computes_roles_alike(&self) -> bool {
+        false
+    }
+
+    /// Whether rows can have this adapter. What it changes, it changes in both roles alike.
+    fn has_adapter(&self, _adapter: AdapterId) -> bool {
         false
     }
 
@@ -53,6 +61,7 @@ pub struct LocalModel {
     cache: KvCache,
     context: usize,
     computes_roles_alike: bool,
+    adapters: BTreeSet<AdapterId>,
 }
 
 impl LocalModel {
@@ -66,13 +75,20 @@ impl LocalModel {
     pub fn keeping(decoder: Decoder, cache_bytes: usize, storage: Storage) -> Option<Self> {
         let config = decoder.config();
         let fit = cache_bytes / KvCache::block_bytes(config, BLOCK, storage)?.max(1);
-        // More than a few full contexts at once wait for each other; pages are touched only when used.
-        let useful = config.context.div_ceil(BLOCK).saturating_mul(8);
+        // More than that wait for each other; pages are touched only when used.
+        let useful = Self::useful_tokens(config.context).div_ceil(BLOCK);
         let blocks = fit.clamp(1, useful);
         let context = config.context.min(blocks * BLOCK);
         let cache = KvCache::new(config, [blocks, BLOCK], storage, decoder.device());
         let computes_roles_alike = decoder.computes_roles_alike();
-        Some(Self { decoder, cache, context, computes_roles_alike })
+        Some(Self { decoder, cache, context, computes_roles_alike, adapters: BTreeSet::new() })
+    }
+
+    /// Tokens that a cache is useful for, of a model with so many tokens of context: a few full contexts, and many short
+    /// texts at once.
+    pub fn useful_tokens(context: usize) -> usize {
+        const SHORT_TEXTS: usize = 32 << 10;
+        context.saturating_mul(8).max(SHORT_TEXTS)
     }
 
     /// A decoder with room for exactly `blocks` pages, kept in `storage`; `None` as in [`LocalModel::keeping`].
@@ -94,7 +110,22 @@ impl LocalModel {
         let wanted = (0..ids.len()).collect();
         let rows = Rows::prompt(ids.len());
         let spans = Arc::new(Spans(vec![span]));
-        self.forward(&Batch { ids, rows, spans, wanted, owners: Vec::new() }, None)
+        self.forward(&Batch { ids, rows, spans, wanted, ..Batch::default() }, None)
+    }
+
+    /// Lets sequences have an adapter, under a name that tells its content.
+    ///
+    /// # Panics
+    /// When it is for a model of another shape.
+    pub fn attach(&mut self, id: AdapterId, adapter: &Adapter) {
+        self.decoder.attach(id, adapter);
+        self.adapters.insert(id);
+    }
+
+    /// Takes an adapter away that no sequence has.
+    pub fn detach(&mut self, id: AdapterId) {
+        self.decoder.detach(id);
+        self.adapters.remove(&id);
     }
 
     /// The decoder.
@@ -120,8 +151,13 @@ impl Model for LocalModel {
         self.computes_roles_alike
     }
 
+    fn has_adapter(&self, adapter: AdapterId) -> bool {
+        self.adapters.contains(&adapter)
+    }
+
     fn forward(&mut self, batch: &Batch, probe: Option<&mut dyn Probe>) -> Vec<f32> {
-        let input = Input { ids: &batch.ids, rows: batch.rows, wanted: Some(&batch.wanted) };
+        let wanted = Some(&*batch.wanted);
+        let input = Input { ids: &batch.ids, rows: batch.rows, wanted, adapters: &batch.adapters };
         let mut attend = Attend::Pages { cache: &mut self.cache, spans: batch.spans.clone() };
         let logits = self.decoder.forward(&input, &mut attend, probe);
         logits.into_data().try_into_vec().expect("logits are f32")

@@ -417,7 +417,7 @@ mod tests {
         let check = |n_pages: usize, n_held: usize, expected: &str| {
             let mut blocks = Blocks::new(n_pages, 4);
             let tokens: Vec<_> = (0..7).map(base::TokenId).collect();
-            let known = crate::blocks::Known { salt: 0, tokens: &tokens, n_prompt: 7 };
+            let known = crate::blocks::Known { salt: 0, adapter: None, tokens: &tokens, n_prompt: 7 };
             let (mut kept, mut held) = (Vec::new(), Vec::new());
             blocks.grow(&mut kept, 7);
             blocks.keep(&mut kept, known, 0..7);

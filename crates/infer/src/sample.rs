@@ -1,7 +1,7 @@
 //! From logits to one token.
 //!
-//! In this order: bias, penalties, temperature, top-k, top-p, min-p, then one draw. What is reported as a token's
-//! probability is the model's own, before any of them.
+//! In this order: bias, penalties, what a form forbids, temperature, top-k, top-p, min-p, then one draw. What is reported as
+//! a token's probability is the model's own, before any of them: that of a forbidden token too.
 //!
 //! Sources: A. Holtzman et al., "The Curious Case of Neural Text Degeneration" (2019) for top-p; M. Nguyen et al.,
 //! "Min-p Sampling" (2024); N. Keskar et al., "CTRL" (2019) for the repetition penalty.
@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use base::{Rng, TokenId};
+use text::grammar::TokenSet;
 
 use crate::Error;
 
@@ -112,6 +113,17 @@ pub struct Choice {
     pub alternatives: Vec<Likely>,
 }
 
+/// What a row of logits gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drawn {
+    /// A token.
+    Choice(Choice),
+    /// Nothing, because a logit is not a number.
+    NotFinite,
+    /// Nothing, because every allowed token is ruled out by a bias or by the model.
+    NoneLeft,
+}
+
 /// Chooses the tokens of one sequence.
 #[derive(Clone, Debug)]
 pub struct Sampler {
@@ -140,29 +152,36 @@ impl Sampler {
 
     /// Chooses a token from a row of logits `[V]`; `None` when one of them is not a number.
     pub fn choose(&mut self, logits: &[f32], n_alternatives: usize) -> Option<Choice> {
-        if logits.is_empty() || logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
-            return None;
+        match self.choose_of(None, logits, n_alternatives) {
+            Drawn::Choice(choice) => Some(choice),
+            Drawn::NotFinite | Drawn::NoneLeft => None,
         }
-        let total = log_sum_exp(logits);
-        if !total.is_finite() {
-            return None;
-        }
-        let token = self.draw(logits);
-        self.seen.entry(token).or_default().in_answer += 1;
-        let likely = |token: TokenId| Likely {
-            token,
-            log_probability: (f64::from(logits[token.index()]) - total) as f32,
-        };
-        let best = best(candidates(logits), n_alternatives);
-        let alternatives = best.into_iter().map(|candidate| likely(candidate.token)).collect();
-        Some(Choice { chosen: likely(token), alternatives })
     }
 
-    fn draw(&mut self, logits: &[f32]) -> TokenId {
+    /// Chooses one of the tokens of a set, of all where there is no set.
+    pub fn choose_of(&mut self, allowed: Option<&TokenSet>, logits: &[f32], n_alternatives: usize) -> Drawn {
+        if !is_finite(logits) {
+            return Drawn::NotFinite;
+        }
+        let Some(token) = self.draw(logits, allowed) else { return Drawn::NoneLeft };
+        let Some(choice) = judge(logits, token, n_alternatives) else { return Drawn::NotFinite };
+        self.seen.entry(token).or_default().in_answer += 1;
+        Drawn::Choice(choice)
+    }
+
+    /// One token of those that are allowed; none where the bias or the model itself rules out all of them.
+    fn draw(&mut self, logits: &[f32], allowed: Option<&TokenSet>) -> Option<TokenId> {
         let mut candidates = candidates(logits);
         self.bias_and_penalise(&mut candidates);
+        if let Some(allowed) = allowed {
+            candidates
+                .retain(|candidate| allowed.has(candidate.token) && candidate.logit > f32::NEG_INFINITY);
+            if candidates.is_empty() {
+                return None;
+            }
+        }
         if self.sampling.temperature == 0.0 {
-            return best(candidates, 1)[0].token;
+            return Some(best(candidates, 1)[0].token);
         }
         let candidates = self.filter(candidates);
         let largest = candidates[0].logit;
@@ -171,10 +190,10 @@ impl Sampler {
         for (candidate, weight) in candidates.iter().zip(weights) {
             rest -= weight;
             if rest < 0.0 {
-                return candidate.token;
+                return Some(candidate.token);
             }
         }
-        candidates[0].token
+        Some(candidates[0].token)
     }
 
     fn weight(&self, logit: f32, largest: f32) -> f64 {
@@ -219,6 +238,26 @@ impl Sampler {
         }
         kept
     }
+}
+
+/// How likely `token` is by a row of logits `[V]` itself, with `n_alternatives` likely ones beside it; nothing where the
+/// logits are no probabilities.
+pub(crate) fn judge(logits: &[f32], token: TokenId, n_alternatives: usize) -> Option<Choice> {
+    let total = log_sum_exp(logits);
+    if !is_finite(logits) || !total.is_finite() {
+        return None;
+    }
+    let likely =
+        |token: TokenId| Likely { token, log_probability: (f64::from(logits[token.index()]) - total) as f32 };
+    let best = best(candidates(logits), n_alternatives);
+    let alternatives = best.into_iter().map(|candidate| likely(candidate.token)).collect();
+    Some(Choice { chosen: likely(token), alternatives })
+}
+
+/// Whether something can be chosen by these logits.
+fn is_finite(logits: &[f32]) -> bool {
+    let is_number = |logit: &f32| !logit.is_nan() && *logit != f32::INFINITY;
+    logits.iter().all(is_number) && logits.iter().any(|logit| logit.is_finite())
 }
 
 fn candidates(logits: &[f32]) -> Vec<Candidate> {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use base::TokenId;
+use ops::linear::low_rank::AdapterId;
+use text::grammar::Guide;
 
 use crate::blocks::Known;
 use crate::fair::{Class, Owner};
 use crate::lookup::Lookup;
 use crate::pace::{LONGEST_GUESS, Pace};
-use crate::sample::{Choice, Sampler, Sampling};
+use crate::sample::{self, Choice, Drawn, Sampler, Sampling};
 use crate::{Error, Reason};
 
 /// Names a sequence for as long as the process lives; later ones are larger.
@@ -42,8 +44,15 @@ pub struct Request {
     pub beginning: Beginning,
     /// Whether next tokens are guessed.
     pub guessing: Guessing,
+    /// How likely each token of the prompt was behind those before it is told, with so many alternatives, where that is
+    /// asked for; then every row is computed.
+    pub scored: Option<usize>,
     /// Tokens that are taken whatever the logits say, as far as they reach: to measure how a given answer is computed.
     pub target: Arc<[TokenId]>,
+    /// The adapter that its rows have; one that the model knows.
+    pub adapter: Option<AdapterId>,
+    /// The form that the answer has to keep. It ends where the form is complete.
+    pub guide: Option<Guide>,
 }
 
 impl Request {
@@ -59,7 +68,10 @@ impl Request {
             class: Class::default(),
             beginning: Beginning::default(),
             guessing: Guessing::default(),
+            scored: None,
             target: [].into(),
+            adapter: None,
+            guide: None,
         }
     }
 }
@@ -107,8 +119,8 @@ pub(crate) enum Chosen {
     Token(Choice, Option<Reason>),
     /// The end, without a token.
     Nothing(Reason),
-    /// Logits that are no numbers.
-    NotFinite(Error),
+    /// Nothing: logits that are no numbers, or a form that cannot be kept.
+    Failed(Error),
 }
 
 /// A sequence in the engine.
@@ -120,6 +132,8 @@ pub(crate) struct Sequence {
     pub n_prompt: usize,
     /// Tokens whose keys and values stand in the cache.
     pub n_computed: usize,
+    /// Tokens of the prompt of which it was told how likely they were.
+    pub n_scored: usize,
     /// Pages that may still be brought from the engine's shelf before it is begun; absent when that is done.
     pub to_bring: Option<usize>,
     /// Tokens that are guessed to follow.
@@ -151,6 +165,7 @@ impl Sequence {
             tokens: request.prompt.clone(),
             n_prompt: request.prompt.len(),
             n_computed: 0,
+            n_scored: 0,
             to_bring: None,
             guessed: Vec::new(),
             table: Vec::new(),
@@ -179,7 +194,10 @@ impl Sequence {
             Roles::Alike => self.tokens.len(),
         };
         match self.request.beginning {
-            Beginning::Shared { salt } => Some(Known { salt, tokens: &self.tokens, n_prompt }),
+            _ if self.request.scored.is_some() => None,
+            Beginning::Shared { salt } => {
+                Some(Known { salt, adapter: self.request.adapter, tokens: &self.tokens, n_prompt })
+            }
             Beginning::Computed => None,
         }
     }
@@ -192,16 +210,31 @@ impl Sequence {
         }
     }
 
+    /// Whether the logits behind token `index` tell how likely the next one of the prompt was, to somebody who asked.
+    pub fn is_scored(&self, index: usize) -> bool {
+        self.request.scored.is_some() && (self.n_scored..self.n_prompt - 1).contains(&index)
+    }
+
+    /// How likely the next token of the prompt was, by the logits `[V]` behind the last that was told of.
+    ///
+    /// # Errors
+    /// Logits that are no numbers.
+    pub fn score(&mut self, logits: &[f32]) -> Result<Choice, Error> {
+        let position = self.n_scored;
+        let token = self.tokens[position + 1];
+        let choice = sample::judge(logits, token, self.request.scored.unwrap_or_default());
+        self.n_scored += 1;
+        choice.ok_or(Error::NotFinite { sequence: self.id, position })
+    }
+
     /// Chooses the next token from a row of logits `[V]`.
     pub fn choose(&mut self, logits: &[f32], context: usize) -> Chosen {
         if self.request.max_tokens == 0 {
             return Chosen::Nothing(Reason::Length);
         }
-        let Some(mut choice) = self.sampler.choose(logits, self.request.alternatives) else {
-            return Chosen::NotFinite(Error::NotFinite {
-                sequence: self.id,
-                position: self.tokens.len() - 1,
-            });
+        let mut choice = match self.draw(logits) {
+            Ok(choice) => choice,
+            Err(error) => return Chosen::Failed(error),
         };
         if let Some(&token) = self.request.target.get(self.n_generated()) {
             choice.chosen.token = token;
@@ -210,13 +243,39 @@ impl Sequence {
         if self.request.ends.contains(&token) {
             return Chosen::Nothing(Reason::End);
         }
+        if let Err(error) = self.guide(token) {
+            return Chosen::Failed(error);
+        }
         self.tokens.push(token);
         if let Some(lookup) = &mut self.lookup {
             lookup.push(token);
             self.paces.iter_mut().for_each(Pace::pass);
         }
+        let is_complete = self.request.guide.as_ref().is_some_and(Guide::is_complete);
         let is_full = self.n_generated() >= self.request.max_tokens || self.tokens.len() >= context;
-        Chosen::Token(choice, is_full.then_some(Reason::Length))
+        let reason = is_full.then_some(Reason::Length);
+        Chosen::Token(choice, if is_complete { Some(Reason::End) } else { reason })
+    }
+
+    /// A token that the form allows, where there is one.
+    fn draw(&mut self, logits: &[f32]) -> Result<Choice, Error> {
+        let (id, n_alternatives) = (self.id, self.request.alternatives);
+        let broken = |reason: text::Error| Error::Form { sequence: id, reason: reason.to_string() };
+        let allowed = match &mut self.request.guide {
+            Some(guide) => guide.allowed().map_err(broken)?,
+            None => None,
+        };
+        match self.sampler.choose_of(allowed, logits, n_alternatives) {
+            Drawn::Choice(choice) => Ok(choice),
+            Drawn::NotFinite => Err(Error::NotFinite { sequence: id, position: self.tokens.len() - 1 }),
+            Drawn::NoneLeft => Err(broken(text::Error::NoTokenFits)),
+        }
+    }
+
+    /// Lets the form take the token that was chosen.
+    fn guide(&mut self, token: TokenId) -> Result<(), Error> {
+        let Some(guide) = &mut self.request.guide else { return Ok(()) };
+        guide.push(token).map_err(|reason| Error::Form { sequence: self.id, reason: reason.to_string() })
     }
 
     /// Learns that of so many guessed tokens that were computed so many were right, and guesses anew from the text.

@@ -15,6 +15,7 @@ use std::ops::Range;
 use burn::tensor::{Device, Tensor};
 use ops::embedding::embedding;
 use ops::head_loss::Targets;
+use ops::linear::low_rank::{AdapterRows, MixedRows};
 use ops::{Linear, Rows, Weight};
 
 use ops::weight::Storage;
@@ -47,6 +48,8 @@ pub struct Input<'a> {
     pub rows: Rows,
     /// The rows whose logits are wanted, ascending; `None` for all.
     pub wanted: Option<&'a [usize]>,
+    /// Which rows have which adapter; those that have none are computed as if nobody had one.
+    pub adapters: &'a [AdapterRows],
 }
 
 impl Input<'_> {
@@ -89,7 +92,8 @@ impl Decoder {
         let mut watch = Watch(probe);
         let mut x = self.embed(input.ids, &attend.positions(input.ids.len())); // [R, D]
         watch.tell(Part::Embedding, &x);
-        x = self.run_layers(0..self.layers.len(), x, input.rows, (attend, &mut watch)); // [R, D]
+        let rows = MixedRows { roles: input.rows, adapters: input.adapters };
+        x = self.run_layers(0..self.layers.len(), x, rows, (attend, &mut watch)); // [R, D]
         if let Some(wanted) = input.wanted {
             x = self.select(x, wanted); // [W, D]
         }
@@ -123,7 +127,7 @@ impl Decoder {
         rows: Rows,
         attend: &mut Attend<'_>,
     ) -> Tensor<2> {
-        self.run_layers(range, x, rows, (attend, &mut Watch(None)))
+        self.run_layers(range, x, rows.into(), (attend, &mut Watch(None)))
     }
 
     /// The end of a training's forward pass: what the stream behind the last layer costs, in nats.
@@ -142,7 +146,7 @@ impl Decoder {
         &self,
         range: Range<usize>,
         mut x: Tensor<2>,
-        rows: Rows,
+        rows: MixedRows<'_>,
         (attend, watch): (&mut Attend<'_>, &mut Watch<'_>),
     ) -> Tensor<2> {
         let angles = Turns::new(&self.config, &attend.positions(x.dims()[0]), &self.device);

@@ -89,7 +89,7 @@ impl Encoder {
     /// `R` ids, each below the size of the vocabulary, in texts of `lengths`, none longer than the context →
     /// `[R, D]`.
     pub fn forward(&self, ids: &[u32], lengths: &[usize], probe: Option<&mut dyn Probe>) -> Tensor<2> {
-        let (config, rows) = (&self.config, self.rows(ids.len()));
+        let (config, rows) = (&self.config, self.rows(ids.len()).into());
         let mut attend = Attend::Whole { lengths };
         let positions = attend.positions(ids.len());
         let mut watch = Watch(probe);

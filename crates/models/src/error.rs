@@ -78,6 +78,38 @@ pub enum Error {
         /// What stands in the way.
         what: &'static str,
     },
+    /// An adapter was made for another architecture.
+    #[error("{file}: the adapter was made for the architecture \"{found}\", the model is \"{expected}\"")]
+    AdapterArchitecture {
+        /// How errors name the adapter's file.
+        file: String,
+        /// What it was made for.
+        found: String,
+        /// What the model is.
+        expected: &'static str,
+    },
+    /// An adapter changes what the model does not have, or what adapters do not reach.
+    #[error(
+        "{file}: the adapter changes \"{name}\", which is no product of this model that adapters can change"
+    )]
+    AdapterTarget {
+        /// How errors name the adapter's file.
+        file: String,
+        /// What it changes.
+        name: String,
+    },
+    /// A matrix of an adapter does not fit the product that it changes.
+    #[error("{file}: the adapter's tensor \"{name}\" has shape {found:?}, the model asks for {expected:?}")]
+    AdapterShape {
+        /// How errors name the adapter's file.
+        file: String,
+        /// The tensor's name.
+        name: String,
+        /// As the file has it.
+        found: Vec<usize>,
+        /// As the model asks for.
+        expected: Vec<usize>,
+    },
     /// The file itself is broken.
     #[error(transparent)]
     File(#[from] formats::Error),
@@ -96,6 +128,13 @@ impl Error {
                 "the file is incomplete or was converted wrongly: fetch it again, or convert it again"
             }
             Self::UnknownTensor { .. } => "it can be used as it is, but not be written in another form yet",
+            Self::AdapterArchitecture { .. } | Self::AdapterShape { .. } => {
+                "use the adapter with the model that it was made for"
+            }
+            Self::AdapterTarget { .. } => {
+                "use the adapter with the model that it was made for; one for experts, embeddings or the output head has \
+                 to be merged into its model first"
+            }
             Self::Learning { .. } => "it can be used as it is",
             Self::Storage { .. } => {
                 "use a file with weights in F32, F16, BF16, Q2_K to Q8_0, IQ1_S to IQ4_XS, TQ1_0, TQ2_0, MXFP4 or NVFP4"

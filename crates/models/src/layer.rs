@@ -8,9 +8,10 @@ use ops::activation::geglu::geglu;
 use ops::activation::gelu::gelu;
 use ops::activation::swiglu::swiglu;
 use ops::experts::{Routes, Weighing, experts};
+use ops::linear::low_rank::MixedRows;
 use ops::norm::layer_norm::layer_norm;
 use ops::norm::rms_norm::rms_norm;
-use ops::{Linear, Rows, Weight};
+use ops::{Linear, Weight};
 
 use crate::blocks::{FeedForwardKind, NormKind};
 use crate::pass::Watch;
@@ -124,7 +125,12 @@ impl FeedForward {
     ///
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
-    pub fn forward(&self, x: Tensor<2>, rows: Rows, (index, watch): (usize, &mut Watch<'_>)) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        x: Tensor<2>,
+        rows: MixedRows<'_>,
+        (index, watch): (usize, &mut Watch<'_>),
+    ) -> Tensor<2> {
         match self {
             Self::Plain(ways) => {
                 ways.forward(x, rows, |inner| watch.tell(Part::FeedForwardInner(index), inner))
@@ -153,7 +159,7 @@ impl Ways {
     ///
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
-    pub fn forward(&self, x: Tensor<2>, rows: Rows, tell: impl FnOnce(&Tensor<2>)) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, rows: MixedRows<'_>, tell: impl FnOnce(&Tensor<2>)) -> Tensor<2> {
         let gate = || {
             let gate = self.gate.as_ref().expect("a gated block is loaded with its gate");
             gate.forward(x.clone(), rows) // [R, F]
@@ -185,13 +191,18 @@ impl Experts {
     ///
     /// # Shapes
     /// `x` `[R, D]` → `[R, D]`.
-    pub fn forward(&self, x: Tensor<2>, rows: Rows, (index, watch): (usize, &mut Watch<'_>)) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        x: Tensor<2>,
+        rows: MixedRows<'_>,
+        (index, watch): (usize, &mut Watch<'_>),
+    ) -> Tensor<2> {
         let logits = self.router.forward(x.clone(), rows); // [R, E]
         let routes = Routes::new(logits, self.n_chosen, self.weighing);
-        experts(x, &routes, rows, &mut |expert, x, rows| {
+        experts(x, &routes, rows.roles, &mut |expert, x, rows| {
             watch.tell(Part::ExpertInput(index, expert), &x);
             let tell = |inner: &Tensor<2>| watch.tell(Part::ExpertInner(index, expert), inner);
-            self.list[expert].forward(x, rows, tell)
+            self.list[expert].forward(x, rows.into(), tell)
         })
     }
 }

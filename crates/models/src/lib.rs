@@ -3,7 +3,8 @@
 //! A file's metadata and tensor names become a [`Decoder`]: one definition that serves inference on every device
 //! and training. A family says what differs; sizes come from the file.
 //!
-//! Does not: know strings, people, how requests are put together, how weights are stored, or adapters.
+//! Does not: know strings, people, how requests are put together, how weights are stored, or how an
+//! adapter is computed.
 
 mod attend;
 pub mod blocks;

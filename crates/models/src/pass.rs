@@ -3,8 +3,8 @@
 //! Does not: order the blocks; a decoder and an encoder do, each in its own way.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use ops::Rows;
 use ops::attention::{Scoring, Sight};
+use ops::linear::low_rank::MixedRows;
 use ops::rope::{Angles, rope};
 
 use crate::attend::Attend;
@@ -14,7 +14,7 @@ use crate::probe::{Part, Probe};
 
 /// What every block of one forward pass needs.
 pub(crate) struct Pass<'a, 'b, 'p> {
-    pub rows: Rows,
+    pub rows: MixedRows<'a>,
     pub angles: Turns,
     pub attend: &'a mut Attend<'b>,
     pub watch: &'a mut Watch<'p>,

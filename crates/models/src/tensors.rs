@@ -1,5 +1,6 @@
 //! Where a model's weights come from: anything that finds a tensor by name.
 
+pub mod adapter;
 pub mod translate;
 
 mod fp8;

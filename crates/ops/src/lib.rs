@@ -48,6 +48,7 @@ pub trait Ops:
     + embedding::EmbeddingOp
     + head_loss::HeadLossOp
     + linear::LinearOp
+    + linear::low_rank::LowRankOp
     + norm::layer_norm::LayerNormOp
     + norm::rms_norm::RmsNormOp
     + rope::RopeOp
@@ -67,6 +68,7 @@ impl<B> Ops for B where
         + embedding::EmbeddingOp
         + head_loss::HeadLossOp
         + linear::LinearOp
+        + linear::low_rank::LowRankOp
         + norm::layer_norm::LayerNormOp
         + norm::rms_norm::RmsNormOp
         + rope::RopeOp

@@ -1,4 +1,6 @@
-//! The dense layer: `y = x · Wᵀ + b`, behind which storage, precision and (later) adapters live.
+//! The dense layer: `y = x · Wᵀ + b`, behind which storage, precision and adapters live.
+
+pub mod low_rank;
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -16,6 +18,7 @@ use crate::quantised::{Quantised, activations};
 use crate::rows::Rows;
 use crate::value::Value;
 use crate::weight::{Storage, Weight, WeightTensor};
+use low_rank::{AdapterId, LowRank, MixedRows};
 
 /// The op; see [`Linear`].
 #[backend_extension(Flex, Autodiff, Cube: cfg(feature = "gpu"))]
@@ -212,12 +215,13 @@ impl<B: LinearOp, C: CheckpointStrategy> LinearOp for Autodiff<B, C> {
 pub struct Linear {
     weight: Weight,
     bias: Option<Tensor<1>>,
+    adapters: Vec<(AdapterId, LowRank)>,
 }
 
 impl Linear {
     /// A layer `x · Wᵀ` over `weight` `[N, K]`.
     pub fn new(weight: Weight) -> Self {
-        Self { weight, bias: None }
+        Self { weight, bias: None, adapters: Vec::new() }
     }
 
     /// The same layer with `bias` `[N]` added to every row.
@@ -248,14 +252,42 @@ impl Linear {
         head_loss(x, self.weight.learning(), targets)
     }
 
+    /// Lets rows have an adapter, which takes the place of one with the same name.
+    ///
+    /// # Panics
+    /// When it is for another shape.
+    pub fn attach(&mut self, id: AdapterId, low_rank: LowRank) {
+        assert_eq!(low_rank.shape(), self.shape(), "an adapter of another layer");
+        self.detach(id);
+        self.adapters.push((id, low_rank));
+    }
+
+    /// Takes an adapter away, where there is one of this name.
+    pub fn detach(&mut self, id: AdapterId) {
+        self.adapters.retain(|(known, _)| *known != id);
+    }
+
+    /// Rows that have an adapter which this layer knows get what it adds; the others are not touched.
+    ///
     /// # Shapes
-    /// `x` `[R, K]` → `[R, N]`, where `R` is `rows.total()`.
-    pub fn forward(&self, x: Tensor<2>, rows: Rows) -> Tensor<2> {
-        let y = linear(x, &self.weight, rows);
-        match &self.bias {
+    /// `x` `[R, K]` → `[R, N]`, where `R` is the number of rows.
+    pub fn forward<'a>(&self, x: Tensor<2>, rows: impl std::convert::Into<MixedRows<'a>>) -> Tensor<2> {
+        let MixedRows { roles, adapters } = rows.into();
+        let has = |id: AdapterId| self.adapters.iter().find(|(known, _)| *known == id);
+        let adapted: Vec<_> =
+            adapters.iter().filter_map(|some| Some((&has(some.adapter)?.1, some))).collect();
+        let own = if adapted.is_empty() { None } else { Some(x.clone()) };
+        let y = linear(x, &self.weight, roles);
+        let mut y = match &self.bias {
             Some(bias) => y + bias.clone().unsqueeze(), // [R, N] + [1, N]
             None => y,
+        };
+        if let Some(x) = own {
+            for (low_rank, some) in adapted {
+                y = low_rank.add(y, x.clone(), some.rows.clone()); // [R, N]
+            }
         }
+        y
     }
 }
 

@@ -10,10 +10,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ops::activation::swiglu::swiglu;
 use ops::attention::{KvPool, PoolShape, Scoring, Sight, Span, Spans, attention};
 use ops::linear::linear;
+use ops::linear::low_rank::{AdapterId, AdapterRows, LowRank, MixedRows};
 use ops::norm::rms_norm::rms_norm;
 use ops::softmax::softmax;
 use ops::weight::{Lent, Quantised, Storage};
-use ops::{Rows, Weight};
+use ops::{Linear, Rows, Weight};
 
 const THREADS: [usize; 4] = [1, 2, 3, 5];
 
@@ -106,6 +107,90 @@ fn a_row_of_a_linear_layer_is_the_same_in_any_batch() {
             }
         }
     }
+}
+
+/// A layer with two adapters of different rank; the second is none of the layer where `n` is 1.
+fn adapted(rng: &mut Rng, weight: Weight, n: u8) -> Linear {
+    let [outer, inner] = weight.shape();
+    let mut linear = Linear::new(weight);
+    for index in 0..n {
+        let rank = 3 + 13 * usize::from(index);
+        let down = (numbers(rng, rank * inner), [rank, inner]);
+        let low_rank = LowRank::from_values(down, (numbers(rng, outer * rank), outer), 0.3, &cpu());
+        linear.attach(AdapterId([index; 32]), low_rank);
+    }
+    linear
+}
+
+/// Which rows have which of two adapters, from what each row has.
+fn adapter_rows(of_rows: &[Option<u8>]) -> Vec<AdapterRows> {
+    let rows = |index: u8| (0..of_rows.len() as u32).filter(move |&row| of_rows[row as usize] == Some(index));
+    let some = |index| AdapterRows { adapter: AdapterId([index; 32]), rows: rows(index).collect() };
+    [0, 1].map(some).into()
+}
+
+#[test]
+fn a_row_with_an_adapter_is_the_same_in_any_batch_and_one_without_is_not_touched() {
+    const N_ROWS: usize = 60;
+    const SHAPE: [usize; 2] = [131, 256];
+    let mut rng = Rng::new(4);
+    let x = numbers(&mut rng, N_ROWS * SHAPE[1]);
+    for storage in [Storage::F32, Storage::Bf16, Storage::Q8_0] {
+        let weight = random_weight(&mut rng, SHAPE, storage);
+        let layer = adapted(&mut rng, weight.clone(), 2);
+        let alone = |row: usize, has: Option<u8>, rows: Rows| {
+            let x = matrix(gather(&x, SHAPE[1], &[row]), SHAPE[1]);
+            bits(layer.forward(x, MixedRows { roles: rows, adapters: &adapter_rows(&[has]) }))
+        };
+        kernels::pool::set_active_threads(1);
+        for row in [0, N_ROWS - 1] {
+            let x = matrix(gather(&x, SHAPE[1], &[row]), SHAPE[1]);
+            let plain = bits(linear(x, &weight, Rows::prompt(1)));
+            assert!(alone(row, None, Rows::prompt(1)) == plain, "no adapter, no difference");
+            assert!(alone(row, Some(0), Rows::prompt(1)) != plain, "or this test sees little");
+            assert!(alone(row, Some(0), Rows::prompt(1)) != alone(row, Some(1), Rows::prompt(1)));
+            if storage.blocks().is_some() {
+                let both = [Rows::prompt(1), Rows::generated(1)].map(|rows| alone(row, Some(1), rows));
+                assert!(both[0] == both[1], "an adapter makes no difference between roles");
+            }
+        }
+        for round in 0..16 {
+            let chosen = some(&mut rng, N_ROWS);
+            let prompt = rng.below(chosen.len() + 1);
+            let rows = Rows { prompt, generated: chosen.len() - prompt, training: None };
+            let of_rows: Vec<Option<u8>> =
+                chosen.iter().map(|_| [None, Some(0), Some(1)][rng.below(3)]).collect();
+            kernels::pool::set_active_threads(1);
+            let expected: Vec<u32> = (0..chosen.len())
+                .flat_map(|place| {
+                    let role = if place < prompt { Rows::prompt(1) } else { Rows::generated(1) };
+                    alone(chosen[place], of_rows[place], role)
+                })
+                .collect();
+            let adapters = adapter_rows(&of_rows);
+            for threads in THREADS {
+                kernels::pool::set_active_threads(threads);
+                let batch = matrix(gather(&x, SHAPE[1], &chosen), SHAPE[1]);
+                let found = bits(layer.forward(batch, MixedRows { roles: rows, adapters: &adapters }));
+                assert!(found == expected, "{storage:?}, round {round}, {rows:?}, {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_adapter_that_a_layer_does_not_know_changes_nothing() {
+    let mut rng = Rng::new(5);
+    let weight = random_weight(&mut rng, [7, 9], Storage::F32);
+    let mut layer = adapted(&mut rng, weight.clone(), 1);
+    let x = matrix(numbers(&mut rng, 2 * 9), 9);
+    let adapters = adapter_rows(&[Some(0), Some(1)]);
+    let rows = MixedRows { roles: Rows::prompt(2), adapters: &adapters };
+    let plain = bits(linear(x.clone(), &weight, Rows::prompt(2)));
+    let found = bits(layer.forward(x.clone(), rows));
+    assert!(found[..7] != plain[..7] && found[7..] == plain[7..]);
+    layer.detach(AdapterId([0; 32]));
+    assert!(bits(layer.forward(x, rows)) == plain);
 }
 
 #[test]

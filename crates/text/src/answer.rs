@@ -6,7 +6,7 @@
 //!
 //! Does not: call tools, know which were allowed, or look into what a person wrote.
 
-mod format;
+pub(crate) mod format;
 mod formats;
 mod json;
 mod literals;

@@ -245,4 +245,59 @@ pub enum Error {
     /// A conversation has more different letters than can be told apart.
     #[error("conversation: more than 131,000 different letters")]
     TooManyLetters,
+    /// A grammar cannot be read, or is more than may be worked through.
+    #[error("{kind}: {reason}")]
+    BadGrammar {
+        /// What it was given as: `JSON schema`, `regex`, `Lark grammar`, `GBNF grammar`.
+        kind: &'static str,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A grammar asks for something that cannot be kept.
+    #[error("{kind}: {key} at {at} is not supported")]
+    GrammarUnsupported {
+        /// What it was given as.
+        kind: &'static str,
+        /// What it asks for.
+        key: String,
+        /// Where: a JSON pointer, or a line.
+        at: String,
+    },
+    /// A grammar is longer or deeper than any real one.
+    #[error("{kind}: {found} {what}, the limit is {limit}")]
+    GrammarTooLarge {
+        /// What it was given as.
+        kind: &'static str,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much of it was found.
+        found: usize,
+        /// Largest number accepted.
+        limit: usize,
+    },
+    /// The calls of a model's family, or the arguments of a tool, cannot be written as a grammar.
+    #[error("tool calls of the format {format:?} cannot be forced: {reason}")]
+    CallsNotForced {
+        /// The name of the format.
+        format: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// A vocabulary is larger than can be matched with grammars.
+    #[error("vocabulary: {found} bytes of tokens, grammars are limited to {limit}")]
+    VocabularyTooLarge {
+        /// Bytes of all tokens.
+        found: usize,
+        /// Largest number accepted.
+        limit: usize,
+    },
+    /// No token of the vocabulary can go on in the way that the grammar wants.
+    #[error("grammar: no token of this vocabulary can follow here")]
+    NoTokenFits,
+    /// An answer went where its grammar cannot follow.
+    #[error("grammar: {reason}")]
+    GrammarFailed {
+        /// What went wrong.
+        reason: String,
+    },
 }

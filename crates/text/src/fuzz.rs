@@ -3,9 +3,12 @@
 //! Each reads its bytes as a stranger's file or stream; a panic, a hang or a failed check is a finding. The kept
 //! corpus lies in `fuzz/corpus/<name>/`.
 
+use std::sync::LazyLock;
+
 use base::TokenId;
 
 use crate::answer::{AnswerParser, Event, FORMATS, Setting, StopStrings};
+use crate::grammar::{Grammar, Plan, Source, Vocabulary};
 use crate::{
     Begin, ChatTemplate, Conversation, Detokenizer, Message, ShowSpecial, Special, TokenType, Tokenizer,
     VocabularyKind, VocabularyParts,
@@ -26,6 +29,7 @@ pub static TARGETS: &[Target] = &[
     ("text_template", template),
     ("text_detokenizer", detokenizer),
     ("text_answer", answer),
+    ("text_grammar", grammar),
 ];
 
 /// Text with what tokenizers stumble over.
@@ -191,6 +195,40 @@ fn answer(bytes: &[u8]) {
     if !text.contains(['<', '[', '{', '`', ':', '>', '(', '\n']) && !text.contains("functools") {
         let is_text = |event: &Event| matches!(event, Event::Text(_));
         assert!(events.iter().all(is_text) && shown(&events) == text, "{events:?}");
+    }
+}
+
+/// The first byte chooses what kind of grammar the rest is. What compiles is followed for a few tokens, and only the
+/// allowed ones; each of them can be taken.
+fn grammar(bytes: &[u8]) {
+    let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
+    let text = String::from_utf8_lossy(rest).into_owned();
+    let source = match first {
+        b'j' => match serde_json::from_str(&text) {
+            Ok(schema) => Source::JsonSchema(schema),
+            Err(_) => return,
+        },
+        b'r' => Source::Regex(text),
+        b'l' => Source::Lark(text),
+        _ => Source::Gbnf(text),
+    };
+    static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+        let mut parts = VocabularyParts::new(VocabularyKind::Spm, Vec::new());
+        parts.tokens = (0..=255).map(|byte| format!("<0x{byte:02X}>")).collect();
+        parts.tokens.extend(["▁a", "ab", "{\"", "\":", "</s>"].map(str::to_owned));
+        parts.scores = vec![0.0; parts.tokens.len()];
+        parts.eos = Some(TokenId(260));
+        let tokenizer = Tokenizer::from_parts(parts).expect("this vocabulary is valid");
+        Vocabulary::new(&tokenizer).expect("it is small")
+    });
+    let Ok(grammar) = Grammar::compile(&source, &VOCABULARY) else { return };
+    let end = TokenId(260);
+    let mut guide = Plan::whole(grammar).guide([end].into());
+    for step in 0..8 {
+        let Ok(Some(set)) = guide.allowed() else { return };
+        let allowed: Vec<TokenId> = (0..261).map(TokenId).filter(|&id| set.has(id) && id != end).collect();
+        let Some(&token) = allowed.get(step * 7 % allowed.len().max(1)) else { return };
+        guide.push(token).expect("an allowed token can be taken");
     }
 }
 

@@ -9,7 +9,8 @@
 //! keeps them by a digest of the source, and compiles again when they are damaged or older. A [`Detokenizer`] turns ids back into text as they stream and never
 //! splits a character. A [`ChatTemplate`] renders a conversation inside a sandbox and marks which text is the
 //! template's own and which came from a person, so that [`Tokenizer::encode_segments`] reads special tokens only
-//! in the former. [`answer`] reads what a model writes back. [`learn`] makes a new vocabulary from text.
+//! in the former. [`answer`] reads what a model writes back, [`grammar`] says which tokens may follow where that has to keep a form.
+//! [`learn`] makes a new vocabulary from text.
 //!
 //! Trust is decided by the letter, not by the word: no list of forbidden texts stands anywhere.
 //!
@@ -19,6 +20,7 @@ pub mod answer;
 mod detokenizer;
 mod error;
 pub mod fuzz;
+pub mod grammar;
 pub mod learn;
 mod template;
 mod tokenizer;
@@ -27,4 +29,4 @@ pub use detokenizer::{Begin, Detokenizer, ShowSpecial};
 pub use error::Error;
 pub use template::{ChatTemplate, CivilTime, Conversation, Message, Rendered};
 pub use tokenizer::parts::{TokenType, VocabularyKind, VocabularyParts};
-pub use tokenizer::{MAX_TEXT_BYTES, Segment, Special, Tokenizer, Trust};
+pub use tokenizer::{Segment, Special, Tokenizer, Trust};

@@ -46,7 +46,7 @@ mod wordpiece;
 mod write_json;
 
 /// Longest text that one call encodes, in bytes.
-pub const MAX_TEXT_BYTES: usize = 16 << 20;
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Texts by which models name tokens at which a turn or the generation ends. They count only for tokens that are
 /// special, never for ordinary text.
@@ -136,6 +136,9 @@ enum Model {
 }
 
 impl Tokenizer {
+    /// Longest text that one call encodes, in bytes.
+    pub const MAX_TEXT_BYTES: usize = MAX_TEXT_BYTES;
+
     /// Checks a vocabulary and makes it ready.
     ///
     /// # Errors
@@ -229,7 +232,7 @@ impl Tokenizer {
     /// Token ids of a text, without begin or end tokens.
     ///
     /// # Errors
-    /// [`Error::TextTooLong`] above [`MAX_TEXT_BYTES`]; [`Error::NoTokenFor`] where a vocabulary lacks single bytes
+    /// [`Error::TextTooLong`] above [`Tokenizer::MAX_TEXT_BYTES`]; [`Error::NoTokenFor`] where a vocabulary lacks single bytes
     /// and has no token for what is unknown.
     pub fn encode(&self, text: &str, special: Special) -> Result<Vec<TokenId>, Error> {
         let trusted = 0..text.len();
@@ -243,7 +246,7 @@ impl Tokenizer {
     /// where all of their text is trusted.
     ///
     /// # Errors
-    /// [`Error::TextTooLong`] above [`MAX_TEXT_BYTES`]; [`Error::NoTokenFor`] where a vocabulary lacks single bytes
+    /// [`Error::TextTooLong`] above [`Tokenizer::MAX_TEXT_BYTES`]; [`Error::NoTokenFor`] where a vocabulary lacks single bytes
     /// and has no token for what is unknown.
     pub fn encode_segments(&self, segments: &[Segment]) -> Result<Vec<TokenId>, Error> {
         let found = segments.iter().map(|segment| segment.text.len()).sum();

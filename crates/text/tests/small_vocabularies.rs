@@ -80,7 +80,7 @@ fn what_does_not_fit_is_refused_by_name() {
         "vocabulary: unknown pre-tokenizer \"qwen3\"; the nearest known one is \"qwen2\"",
     );
     let tokenizer = Tokenizer::from_parts(chat()).unwrap();
-    let found = text::MAX_TEXT_BYTES + 1;
+    let found = Tokenizer::MAX_TEXT_BYTES + 1;
     let long = tokenizer.encode(&"a".repeat(found), Special::Plain);
-    assert_eq!(long, Err(Error::TextTooLong { found, limit: text::MAX_TEXT_BYTES }));
+    assert_eq!(long, Err(Error::TextTooLong { found, limit: Tokenizer::MAX_TEXT_BYTES }));
 }

@@ -26,6 +26,33 @@ pub struct About {
     pub versions: Vec<String>,
 }
 
+/// An adapter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adapter {
+    /// What it says it was made for: a name or a path; empty where it says nothing.
+    pub base: String,
+    /// Its largest rank; 0 where its files cannot be read.
+    pub rank: usize,
+    /// Whether it comes with the model that it changes, or is named behind one.
+    pub has_model: bool,
+}
+
+/// What a model can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// To write.
+    Write,
+    /// To write what belongs between two texts.
+    FillIn,
+    /// To call tools.
+    CallTools,
+    /// To think before it answers, or not to.
+    Think,
+    /// To turn texts into vectors.
+    Embed,
+}
+
 /// What other programs keep that is no model, or not whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Skipped {
@@ -55,8 +82,6 @@ pub enum Note {
     },
     /// The template is in Go's language; it is kept, and the weights' own Jinja template is used.
     GoTemplate,
-    /// The adapter is kept, but cannot be applied yet.
-    AdapterNotApplied,
     /// An instruction that is left out.
     LeftOut {
         /// Its word.

@@ -2,6 +2,7 @@
 //!
 //! Everything that computes with a model or shows it asks here; nothing else asks which form the files have.
 
+use formats::adapter::Naming;
 use formats::{FileBytes, TensorFile};
 use models::encoder::Encoder;
 use models::{Config, Decoder, Dialect, Family};
@@ -9,6 +10,7 @@ use ops::device::Device;
 use store::Store;
 use text::Tokenizer;
 
+use super::adapters::AdapterSource;
 use super::dialogue::{Dialogue, Sayings};
 use super::folder::Folder;
 use super::measure::memory;
@@ -62,6 +64,19 @@ impl<'a> Contents<'a> {
         })
     }
 
+    /// Adds an adapter to the weights.
+    ///
+    /// # Errors
+    /// What is wrong with its files, or that it belongs to another model.
+    pub fn merge(&mut self, adapter: &AdapterSource) -> Result<(), Failure> {
+        let (_, config) = self.decoder_sizes()?;
+        let form = self.form()?;
+        let adapter =
+            models::tensors::adapter::Adapter::new(&adapter.read()?, &config, form, &ops::device::cpu())?;
+        self.tensors = adapter.merged(self.tensors.clone(), &config, form)?;
+        Ok(())
+    }
+
     /// How people call the model.
     pub fn name(&self) -> &'a str {
         self.name
@@ -97,6 +112,15 @@ impl<'a> Contents<'a> {
     /// How the files write the family.
     pub fn dialect(&self, family: &'static Family) -> &'static Dialect {
         if self.folder.is_some() { &family.hugging_face } else { &family.gguf }
+    }
+
+    /// The family, and whose names the files have.
+    ///
+    /// # Errors
+    /// A family that is not known.
+    pub fn form(&self) -> Result<(&'static Family, Naming), Failure> {
+        let naming = if self.folder.is_some() { Naming::HuggingFace } else { Naming::Gguf };
+        Ok((self.family()?, naming))
     }
 
     /// The family and the sizes.

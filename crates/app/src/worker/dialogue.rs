@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use text::answer::{AnswerParser, Format, Setting, StopSources, format_of, stop_tokens};
 use text::{ChatTemplate, CivilTime, Conversation, Segment, TokenType, Tokenizer, Trust};
 
+use super::form;
 use super::training::conversation::{CHAT_WITHOUT_TOOLS, chat_template};
 use crate::Failure;
 use crate::job::{Generate, Message, Tool, ToolCall};
@@ -137,7 +138,8 @@ impl Dialogue {
         generate: &Generate,
         now: CivilTime,
     ) -> Result<Vec<Segment>, Failure> {
-        if !generate.tools.is_empty() && !self.takes_tools {
+        let tools = form::offered(generate)?;
+        if !tools.is_empty() && !self.takes_tools {
             return Err(Failure::new(
                 "no_tools",
                 format!(
@@ -155,7 +157,7 @@ impl Dialogue {
             let messages: Vec<_> = messages.iter().map(|message| turn(message, arguments)).collect();
             template.render(&Conversation {
                 messages: &messages,
-                tools: offered(&generate.tools),
+                tools: offered(&tools),
                 add_generation_prompt: true,
                 bos_token: &self.bos,
                 eos_token: &self.eos,
@@ -171,15 +173,27 @@ impl Dialogue {
         Ok(rendered?.segments)
     }
 
+    /// How the model's family writes its answers.
+    pub fn format(&self) -> &'static Format {
+        self.format
+    }
+
     /// What reads the answer to this prompt; absent where there is no template, and all is text.
     pub fn parser(&self, prompt: &[Segment], generate: &Generate) -> Option<AnswerParser> {
         self.template.as_ref()?;
         let control: Vec<&str> = self.control.iter().map(String::as_str).collect();
-        let tools = offered(&generate.tools);
-        let end = prompt.last().filter(|segment| segment.trust == Trust::Trusted);
-        let prompt = end.map_or("", |segment| segment.text.as_str());
-        Some(AnswerParser::new(self.format, &Setting { tools: tools.as_ref(), control: &control, prompt }))
+        let tools = form::offered(generate).map(|tools| offered(&tools)).unwrap_or_default();
+        let setting = Setting { tools: tools.as_ref(), control: &control, prompt: written_last(prompt) };
+        let parser = AnswerParser::new(self.format, &setting);
+        // What has to have a form of another kind is no call, whatever it looks like.
+        Some(if generate.constraint.is_some() { parser.without_calls() } else { parser })
     }
+}
+
+/// What the template wrote at the end of a prompt.
+pub(crate) fn written_last(prompt: &[Segment]) -> &str {
+    let end = prompt.last().filter(|segment| segment.trust == Trust::Trusted);
+    end.map_or("", |segment| segment.text.as_str())
 }
 
 /// How a template is given the arguments of a call: most want the object, some the text.

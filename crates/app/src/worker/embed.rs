@@ -1,38 +1,47 @@
 //! Texts to vectors: an encoder in a file or a folder, its vocabulary, and how its rows become one.
 
 use base::TokenId;
+use formats::FileBytes;
 use models::encoder::{Encoder, Pooling};
 use serde_json::Value;
-use store::Store;
 use text::{Special, Tokenizer};
 
+use super::Hands;
 use super::contents::Contents;
 use super::folder::{Folder, POOLING};
-use super::open;
+use super::open::Source;
 use crate::event::embed::Embedding;
-use crate::job::embed::Embed;
+use crate::job::embed::{Embed, Text, TooLong};
 use crate::running::Reporter;
 use crate::{Event, Failure};
 
 /// Rows that are computed at once, unless one text alone has more.
 const ROWS: usize = 2048;
+/// What an encoder takes beside its weights: its vocabulary, and the rows that it computes.
+const ROOM_BYTES: u64 = 256 << 20;
 
-/// Runs one job to its last event.
-pub(crate) fn run(store: &Store, job: &Embed, device: &ops::device::Device, reporter: &Reporter) {
-    reporter.finish(|| embed(store, job, device, reporter));
+/// Bytes that an encoder takes at most.
+pub(crate) fn most_bytes(contents: &Contents<'_>) -> u64 {
+    let weights: u64 = contents.tensors.parts().iter().map(FileBytes::size_bytes).sum();
+    // Rows of a batch pass through a few buffers as wide as the model.
+    weights.saturating_add(ROOM_BYTES)
 }
 
-fn embed(
-    store: &Store,
-    job: &Embed,
-    device: &ops::device::Device,
-    reporter: &Reporter,
-) -> Result<Event, Failure> {
+/// Runs one job to its last event.
+pub(crate) fn run(embedder: &Embedder, job: &Embed, reporter: &Reporter) {
+    reporter.finish(|| embed(embedder, job, reporter));
+}
+
+fn embed(embedder: &Embedder, job: &Embed, reporter: &Reporter) -> Result<Event, Failure> {
     if job.texts.is_empty() {
         return Err(Failure::new("no_prompt", "there is no text", "give a text, or lines on stdin"));
     }
-    let embedder = Embedder::find(store, &job.model, device)?;
     let texts = job.texts.iter().map(|text| embedder.encode(text)).collect::<Result<Vec<_>, _>>()?;
+    if job.too_long == TooLong::Refuse
+        && let Some(index) = texts.iter().position(|text| text.is_cut)
+    {
+        return Err(embedder.too_long(index));
+    }
     let mut index = 0;
     while index < texts.len() {
         if reporter.is_cancelled() {
@@ -50,7 +59,8 @@ fn embed(
             index += 1;
         }
     }
-    Ok(Event::Embedded { model: embedder.name, n_texts: texts.len() })
+    let n_tokens = texts.iter().map(|text| text.ids.len()).sum();
+    Ok(Event::Embedded { model: embedder.name.clone(), n_texts: texts.len(), n_tokens })
 }
 
 /// How many of the next texts are computed at once: at least one.
@@ -70,7 +80,7 @@ struct Encoded {
 }
 
 /// An encoder that is ready.
-struct Embedder {
+pub(crate) struct Embedder {
     name: String,
     encoder: Encoder,
     tokenizer: Tokenizer,
@@ -80,11 +90,14 @@ struct Embedder {
 }
 
 impl Embedder {
-    fn find(store: &Store, wanted: &str, device: &ops::device::Device) -> Result<Self, Failure> {
-        let source = open::find(store, wanted)?;
-        let contents = Contents::read(&source)?;
-        let encoder = contents.encoder(device)?;
-        let tokenizer = contents.compiled_tokenizer(store)?;
+    /// Reads the files of `source`.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn new(source: &Source, hands: &Hands) -> Result<Self, Failure> {
+        let contents = Contents::read(source)?;
+        let encoder = contents.encoder(&hands.means.device.tensors())?;
+        let tokenizer = contents.compiled_tokenizer(&hands.store)?;
         let context = encoder.config().context;
         let pooling = pooling_of(&contents)?;
         let length = contents.folder().map_or(Ok(context), |folder| length_of(folder, context))?;
@@ -104,15 +117,39 @@ impl Embedder {
     }
 
     /// A text between the tokens that begin and end it; what is too long loses its end.
-    fn encode(&self, text: &str) -> Result<Encoded, Failure> {
+    fn encode(&self, text: &Text) -> Result<Encoded, Failure> {
         let begin = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos());
         let end = self.tokenizer.eos().filter(|_| self.tokenizer.add_eos());
-        let mut tokens = self.tokenizer.encode(text, Special::Plain)?;
+        let mut tokens = match text {
+            Text::Written(text) => self.tokenizer.encode(text, Special::Plain)?,
+            Text::Tokens(ids) => self.tokens(ids)?,
+        };
         let room = self.length - begin.iter().chain(&end).count();
         let is_cut = tokens.len() > room;
         tokens.truncate(room);
         let ids: Vec<u32> = begin.into_iter().chain(tokens).chain(end).map(|TokenId(id)| id).collect();
         Ok(Encoded { ids, is_cut })
+    }
+
+    /// # Errors
+    /// An id that is no token.
+    fn tokens(&self, ids: &[u32]) -> Result<Vec<TokenId>, Failure> {
+        let size = self.tokenizer.len();
+        if let Some(id) = ids.iter().find(|id| **id as usize >= size) {
+            let message = format!("{}: token {id} is not one of its {size} tokens", self.name);
+            return Err(Failure::new(
+                "vocabulary_mismatch",
+                message,
+                "give texts, or ids of this vocabulary",
+            ));
+        }
+        Ok(ids.iter().copied().map(TokenId).collect())
+    }
+
+    fn too_long(&self, index: usize) -> Failure {
+        let message =
+            format!("{}: text {index} is longer than the {} tokens that it reads", self.name, self.length);
+        Failure::new("prompt_too_long", message, "shorten the text, or let its end be left out")
     }
 
     fn vectors(&self, texts: &[Encoded]) -> Vec<Vec<f32>> {

@@ -27,8 +27,9 @@ const BLOCK: usize = 32;
 
 /// Writes the model; nothing that was there before is lost unless the whole is written.
 pub(crate) fn run(store: &Store, export: &Export) -> Result<Event, Failure> {
-    let source = open::find(store, &export.model)?;
-    let contents = Contents::read(&source)?;
+    let source = open::find_adapted(store, &export.model)?;
+    let mut contents = Contents::read(&source)?;
+    source.adapter.iter().try_for_each(|adapter| contents.merge(adapter))?;
     let files = match export.format {
         Format::Gguf => {
             let (family, config) = contents.sizes()?;

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use base::TokenId;
-use formats::{FileBytes, FileKind, TensorFile, shards};
+use formats::sniff::{FileKind, sniff};
+use formats::{FileBytes, TensorFile, shards};
 use models::{Config, Family};
 use serde_json::Value;
 use store::{Role, Store};
@@ -79,6 +80,11 @@ impl Folder {
         let located = named.map(|(name, file)| Ok((name, store.locate(file)?)));
         let files = located.collect::<Result<_, Failure>>()?;
         Ok(Self { label: model.name.to_string(), place: Place::Store(files), weights: None })
+    }
+
+    /// Files that lie anywhere, under the names that they have among each other.
+    pub fn of_files(label: &str, files: Vec<(String, PathBuf)>) -> Self {
+        Self { label: label.to_owned(), place: Place::Store(files), weights: None }
     }
 
     /// Whether a file of weights was named, and not the folder.
@@ -165,7 +171,7 @@ impl Folder {
         let name = self.weights_name()?;
         let file = self.file(name)?.ok_or_else(|| self.missing(name))?;
         let path = self.path(name).ok_or_else(|| self.missing(name))?;
-        let usual = match formats::sniff(file.as_slice()) {
+        let usual = match sniff(file.as_slice()) {
             FileKind::Json => {
                 let mut names = vec![(name.to_owned(), path)];
                 for shard in shards::names(&file)? {
@@ -208,7 +214,7 @@ impl Folder {
     pub fn weights(&self) -> Result<TensorFile, Failure> {
         let name = self.weights_name()?;
         let file = self.file(name)?.ok_or_else(|| self.missing(name))?;
-        let tensors = match formats::sniff(file.as_slice()) {
+        let tensors = match sniff(file.as_slice()) {
             FileKind::Json => shards::read(&file, |shard| self.shard(shard))?,
             _ => formats::read(&file)?,
         };

@@ -6,10 +6,11 @@ use formats::{FileBytes, TensorFile};
 use store::found::Found;
 use store::{ModelName, Role, Source, Store};
 
+use super::adapters::AdapterSource;
 use super::folder::Folder;
 use super::open::{self, Meant};
 use crate::event::Model;
-use crate::event::library::Skipped;
+use crate::event::library::{Adapter, Skipped};
 use crate::job::Job;
 use crate::running::Reporter;
 use crate::{Event, Failure, starter};
@@ -19,6 +20,7 @@ mod check;
 mod create;
 mod difference;
 mod lines;
+mod make;
 mod show;
 mod versions;
 
@@ -41,6 +43,10 @@ impl Library<'_> {
             Job::List => self.list(),
             Job::Show { model } => self.show(&model),
             Job::Create(create) => self.create(&create),
+            Job::Make(make) => self.make(&make),
+            Job::Blob { digest } => self.blob(&digest),
+            Job::Tokenise(job) => super::words::tokenise(self.store, &job),
+            Job::Detokenise(job) => super::words::detokenise(self.store, &job),
             Job::Modelfile { model } => self.modelfile(&model),
             Job::PlanCollection { n_versions } => self.plan_collection(n_versions),
             Job::Collect(collectable) => self.collect(&collectable),
@@ -60,6 +66,10 @@ impl Library<'_> {
             | Job::Fit(_)
             | Job::Pull(_)
             | Job::Embed(_)
+            | Job::Keys(_)
+            | Job::Render(_)
+            | Job::Loaded
+            | Job::Unload { .. }
             | Job::Outdated { .. } => Err(Failure::internal()),
         }
     }
@@ -127,7 +137,17 @@ pub(super) fn described(store: &Store, model: &store::Model) -> Model {
         place: model.place.map(|place| place.to_string()).unwrap_or_default(),
         is_pinned: model.is_pinned,
         n_versions: model.versions.len(),
+        adapter: adapter(store, model),
     }
+}
+
+/// The adapter that a model is or has; one that cannot be read has no rank.
+fn adapter(store: &Store, model: &store::Model) -> Option<Adapter> {
+    model.manifest.file(Role::Adapter)?;
+    let has_model = model.manifest.file(Role::Model).is_some();
+    let read = AdapterSource::of_model(store, model).ok().flatten().and_then(|source| source.read().ok());
+    let told = |read: formats::adapter::Adapter| Adapter { rank: read.rank(), base: read.base, has_model };
+    Some(read.map_or_else(|| Adapter { has_model, ..Adapter::default() }, told))
 }
 
 /// A model of others, of which no byte of the weights is read.
@@ -150,6 +170,7 @@ fn found_model(found: &Found) -> Model {
         place: found.place.to_string(),
         is_pinned: false,
         n_versions: 1,
+        adapter: None,
     }
 }
 
@@ -164,6 +185,7 @@ fn starter_model() -> Model {
         place: String::new(),
         is_pinned: false,
         n_versions: 0,
+        adapter: None,
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Live {
     n_prompt_tokens: usize,
     n_found_tokens: usize,
     n_generated_tokens: usize,
+    thought: Thought,
     load_ms: f64,
     begun: Instant,
     first_token: Option<Instant>,
@@ -46,7 +47,7 @@ impl Live {
         let begin = if is_text_start { Begin::Text } else { Begin::Continuation };
         let stops = generate.sampling.stop.clone();
         let reading = match parser {
-            Some(parser) => Reading::chat(parser, stops),
+            Some(parser) => Reading::chat(parser, stops).with_calls(generate.tool_calls),
             None => Reading::raw(begin, stops),
         };
         let pieces = || prompt.tokens.iter().map(|&token| piece(prompt.tokenizer, token)).collect();
@@ -66,6 +67,7 @@ impl Live {
             n_prompt_tokens: prompt.tokens.len(),
             n_found_tokens: 0,
             n_generated_tokens: 0,
+            thought: Thought::default(),
             load_ms,
             begun: Instant::now(),
             first_token: None,
@@ -78,7 +80,7 @@ impl Live {
         self.reporter.is_cancelled()
     }
 
-    /// Whether a stop text came.
+    /// Whether a stop text came, or the call that is enough.
     pub fn is_stopped(&self) -> bool {
         self.reading.is_stopped()
     }
@@ -99,6 +101,12 @@ impl Live {
         }
     }
 
+    /// Tells how likely tokens of the prompt were.
+    pub fn scored(&mut self, tokenizer: &Tokenizer, tokens: &[Choice]) {
+        let tokens = tokens.iter().map(|choice| told(tokenizer, choice, Vec::new())).collect();
+        self.reporter.tell(Event::Scored { tokens });
+    }
+
     /// Tells one more token.
     pub fn token(&mut self, tokenizer: &Tokenizer, choice: &Choice, lens: &[LayerChoice]) {
         self.first_token.get_or_insert_with(Instant::now);
@@ -109,18 +117,12 @@ impl Live {
                 best: alternative(tokenizer, layer.best),
                 chosen_log_probability: layer.chosen_log_probability,
             };
-            self.reporter.tell(Event::Token(Token {
-                piece: piece(tokenizer, choice.chosen.token),
-                log_probability: choice.chosen.log_probability,
-                alternatives: choice
-                    .alternatives
-                    .iter()
-                    .map(|&likely| alternative(tokenizer, likely))
-                    .collect(),
-                lens: lens.iter().map(view).collect(),
-            }));
+            let lens = lens.iter().map(view).collect();
+            self.reporter.tell(Event::Token(told(tokenizer, choice, lens)));
         }
-        for event in self.reading.push(tokenizer, choice.chosen.token) {
+        let events = self.reading.push(tokenizer, choice.chosen.token);
+        self.thought.see(&events);
+        for event in events {
             self.reporter.tell(event);
         }
     }
@@ -135,9 +137,11 @@ impl Live {
         let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64() * 1e3;
         self.reporter.tell(Event::Finished(Finished {
             reason,
+            stop_text: self.reading.stop_text().map(str::to_owned),
             n_prompt_tokens: self.n_prompt_tokens,
             n_found_tokens: self.n_found_tokens,
             n_generated_tokens: self.n_generated_tokens,
+            n_thinking_tokens: self.thought.n_tokens,
             load_ms: self.load_ms,
             prompt_ms: ms(self.begun, first_token),
             generate_ms: ms(first_token, now),
@@ -151,6 +155,26 @@ impl Live {
     }
 }
 
+/// How many tokens the model thought with.
+#[derive(Default)]
+struct Thought {
+    n_tokens: usize,
+    /// Tokens since the last that let something out: what they are is told by what comes out next.
+    n_held: usize,
+}
+
+impl Thought {
+    /// Notes what one more token let out.
+    fn see(&mut self, events: &[Event]) {
+        self.n_held += 1;
+        match events.last() {
+            Some(Event::Thinking { .. }) => self.n_tokens += std::mem::take(&mut self.n_held),
+            Some(_) => self.n_held = 0,
+            None => {}
+        }
+    }
+}
+
 /// A prompt as tokens, and what is told of its model.
 pub(crate) struct Prepared<'a> {
     pub tokens: &'a [TokenId],
@@ -159,6 +183,35 @@ pub(crate) struct Prepared<'a> {
     pub context: usize,
 }
 
+fn told(tokenizer: &Tokenizer, choice: &Choice, lens: Vec<LayerView>) -> Token {
+    Token {
+        piece: piece(tokenizer, choice.chosen.token),
+        log_probability: choice.chosen.log_probability,
+        alternatives: choice.alternatives.iter().map(|&likely| alternative(tokenizer, likely)).collect(),
+        lens,
+    }
+}
+
 fn alternative(tokenizer: &Tokenizer, likely: Likely) -> Alternative {
     Alternative { piece: piece(tokenizer, likely.token), log_probability: likely.log_probability }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_count_as_what_comes_out_of_them() {
+        let thinking = || vec![Event::Thinking { text: "hm".into() }];
+        let text = || vec![Event::Text { text: "a".into() }];
+        let count = |seen: &[Vec<Event>]| {
+            let mut thought = Thought::default();
+            seen.iter().for_each(|events| thought.see(events));
+            thought.n_tokens
+        };
+        // What opens the thinking and what is half a character belong to it; what closes it does not.
+        assert_eq!(count(&[vec![], thinking(), vec![], thinking(), vec![], text()]), 4);
+        assert_eq!(count(&[text(), vec![], text()]), 0);
+        assert_eq!(count(&[]), 0);
+    }
 }

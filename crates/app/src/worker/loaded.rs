@@ -4,24 +4,28 @@ use std::time::Instant;
 
 use base::TokenId;
 use infer::draft::DraftModel;
+use infer::fair::Owner;
 use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request, SequenceId};
-use store::Store;
+use text::Tokenizer;
 use text::answer::AnswerParser;
-use text::{CivilTime, Special, Tokenizer};
+use text::grammar::{Guide, Vocabulary};
 
-use super::Task;
+use super::adapters::Attached;
 use super::contents::Contents;
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, written_last};
+use super::form;
 use super::inspect::Inspector;
 use super::live::{Live, Prepared};
-use super::means::{Device, Means};
+use super::means::Device;
 use super::open::Source;
-use super::prefixes::Keeper;
-use crate::Failure;
-use crate::job::{Detail, Prompt, Sampling};
+use super::tokens::{self, Given};
+use super::{Hands, Task};
+use crate::caller::{Caller, Class};
+use crate::job::{Detail, Generate, Prompt, Sampling};
+use crate::{Failure, event};
 
 /// Bytes that keys and values may take, at most.
-pub(super) const CACHE_BYTES: usize = 2 << 30;
+pub(super) const CACHE_BYTES: u64 = 2 << 30;
 /// Alternatives that may be asked for.
 const MAX_ALTERNATIVES: usize = 100;
 
@@ -29,42 +33,50 @@ const MAX_ALTERNATIVES: usize = 100;
 pub(crate) struct Loaded {
     /// What its weights are told by; several names may share them.
     pub key: String,
+    /// How long it took to load, until somebody is told.
+    pub load_ms: f64,
     engine: Engine<LocalModel>,
     tokenizer: Tokenizer,
+    /// The same for grammars, once an answer had to have a form.
+    grammars: Option<Vocabulary>,
     dialogue: Dialogue,
     live: Vec<Live>,
+    attached: Attached,
 }
 
 impl Loaded {
-    /// Reads the files of `source`, and its vocabulary compiled where `store` keeps it so. What it computes is kept where
-    /// there is a keeper.
-    pub fn new(
-        source: &Source,
-        store: &Store,
-        means: Means,
-        keeper: Option<&Keeper>,
-    ) -> Result<Self, Failure> {
+    /// Reads the files of `source`, and its vocabulary compiled where it is kept so. Keys and values may take
+    /// `cache_bytes`.
+    ///
+    /// # Errors
+    /// What is wrong with the files.
+    pub fn new(source: &Source, hands: &Hands, cache_bytes: u64) -> Result<Self, Failure> {
+        let Hands { store, means, keeper } = hands;
+        let means = *means;
         let contents = Contents::read(source)?;
         let decoder = contents.decoder(&means.device.tensors())?;
         let tokenizer = contents.compiled_tokenizer(store)?;
         check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
         let dialogue = contents.dialogue(&tokenizer)?;
         let storage = means.storage(&decoder);
-        let engine = Engine::new(means.model(decoder, contents.name())?, Limits::default());
+        let engine = Engine::new(means.model(decoder, contents.name(), cache_bytes)?, Limits::default());
         // Drivers of other devices may compute differently tomorrow.
-        let keeper = keeper.filter(|_| means.device == Device::Cpu);
+        let keeper = keeper.as_ref().filter(|_| means.device == Device::Cpu);
         let engine = match keeper.and_then(|keeper| keeper.shelf(source, storage)) {
             Some(shelf) => engine.with_shelf(shelf),
             None => engine,
         };
-        Ok(Self { key: source.key.clone(), engine, tokenizer, dialogue, live: Vec::new() })
+        let attached = Attached::new(contents.form()?);
+        let (key, load_ms) = (source.key.clone(), 0.0);
+        Ok(Self { key, load_ms, engine, tokenizer, grammars: None, dialogue, live: Vec::new(), attached })
     }
 
     /// The same with a smaller model that guesses.
     ///
     /// # Errors
     /// What [`Loaded::new`] names, and a vocabulary that is another one.
-    pub fn with_draft(self, source: &Source, store: &Store, means: Means) -> Result<Self, Failure> {
+    pub fn with_draft(self, source: &Source, hands: &Hands, cache_bytes: u64) -> Result<Self, Failure> {
+        let Hands { store, means, .. } = hands;
         let contents = Contents::read(source)?;
         let tokenizer = contents.compiled_tokenizer(store)?;
         let is_same = |index: usize| {
@@ -82,12 +94,23 @@ impl Loaded {
         }
         let decoder = contents.decoder(&means.device.tensors())?;
         check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
-        let draft = DraftModel::new(means.model(decoder, contents.name())?);
+        let draft = DraftModel::new(means.model(decoder, contents.name(), cache_bytes)?);
         Ok(Self {
             key: format!("{}\n{}", self.key, source.key),
             engine: self.engine.with_draft(draft),
             ..self
         })
+    }
+
+    /// What is told of it: how many tokens one text may have, and how many answers it is giving.
+    pub fn describe(&self) -> (usize, usize) {
+        (self.engine.context(), self.live.len())
+    }
+
+    /// Pages of keys and values: how many are in use, and how many there are.
+    pub fn pages(&self) -> (usize, usize) {
+        let blocks = self.engine.blocks();
+        (blocks.total() - blocks.n_free(), blocks.total())
     }
 
     /// Whether an answer is being given.
@@ -96,13 +119,19 @@ impl Loaded {
     }
 
     /// Takes a task in for the model `source`, whose weights these are.
-    pub fn submit(&mut self, mut task: Task, source: &Source, load_ms: f64) -> Result<(), Failure> {
-        let own = source.said.template.as_deref().map(|template| self.dialogue.with_template(template));
-        let own = own.transpose()?;
+    pub fn submit(&mut self, mut task: Task, source: &Source) -> Result<(), Failure> {
+        let own = source.said.template_for(&task.generate)?;
+        let own = own.map(|template| self.dialogue.with_template(template)).transpose()?;
+        if form::is_wanted(&task.generate) && self.grammars.is_none() {
+            self.grammars = Some(Vocabulary::new(&self.tokenizer)?);
+        }
         let dialogue = own.as_ref().unwrap_or(&self.dialogue);
-        let (prompt, parser) = self.encode(&source.said.begin(&task.generate.prompt), dialogue, &task)?;
+        let Encoded { tokens: prompt, parser, guide } =
+            self.encode(&source.said.begin(&task.generate.prompt), dialogue, &task)?;
         let ends = dialogue.ends.clone();
-        let room = self.engine.context().saturating_sub(prompt.len());
+        let adapter = source.adapter.as_ref();
+        let adapter = adapter.map(|adapter| self.attached.attach(adapter, &mut self.engine)).transpose()?;
+        let room = room(&task.generate, self.engine.context(), prompt.len())?;
         let sampling = task.generate.sampling.over(&source.said.sampling()).over(&Sampling::usual());
         let sampling = Sampling { seed: sampling.seed.or(Some(task.drawn_seed)), ..sampling };
         let request = Request {
@@ -110,15 +139,24 @@ impl Loaded {
             ends,
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
             alternatives: task.generate.detail.alternatives.min(MAX_ALTERNATIVES),
-            ..looked_at(task.generate.detail, prompt.clone())
+            adapter,
+            guide,
+            ..looked_at(task.generate.detail, task.caller, prompt.clone())
         };
         let id = self.engine.submit(request)?;
         task.generate.sampling = sampling;
         let context = self.engine.context();
         let prompt = Prepared { tokens: &prompt, tokenizer: &self.tokenizer, model: &source.name, context };
+        // Who asked first had to wait for it.
+        let load_ms = std::mem::take(&mut self.load_ms);
         let live = Live::begin(id, task, &prompt, parser, load_ms);
         self.live.push(live);
         Ok(())
+    }
+
+    /// Tells what a prompt is to the model `source`, whose weights these are.
+    pub fn render(&self, task: &Task, source: &Source) -> Result<crate::Event, Failure> {
+        tokens::render(&self.dialogue, &self.tokenizer, task, source)
     }
 
     /// Advances every answer by one step.
@@ -127,7 +165,7 @@ impl Loaded {
             if self.live[index].is_cancelled() {
                 let live = self.live.swap_remove(index);
                 self.engine.cancel(live.id);
-                live.finish(crate::event::Reason::Cancelled);
+                live.finish(event::Reason::Cancelled);
             }
         }
         if self.live.is_empty() {
@@ -162,8 +200,12 @@ impl Loaded {
                 live.token(&self.tokenizer, &choice, &lens);
                 if live.is_stopped() {
                     self.engine.cancel(id);
-                    self.live.swap_remove(index).finish(crate::event::Reason::Stop);
+                    self.live.swap_remove(index).finish(event::Reason::Stop);
                 }
+            }
+            Step::Scored { id, tokens } => {
+                let Some(index) = self.index(id) else { return };
+                self.live[index].scored(&self.tokenizer, &tokens);
             }
             Step::Found { id, n_tokens } => {
                 let Some(index) = self.index(id) else { return };
@@ -172,8 +214,8 @@ impl Loaded {
             Step::Finished { id, reason } => {
                 let Some(index) = self.index(id) else { return };
                 self.live.swap_remove(index).finish(match reason {
-                    infer::Reason::End => crate::event::Reason::Stop,
-                    infer::Reason::Length => crate::event::Reason::Length,
+                    infer::Reason::End => event::Reason::Stop,
+                    infer::Reason::Length => event::Reason::Length,
                 });
             }
             Step::Failed { id, error } => {
@@ -194,27 +236,27 @@ impl Loaded {
         self.live.iter().position(|live| live.id == id)
     }
 
-    /// The prompt as tokens and, in a conversation, what reads the answer.
-    fn encode(
-        &self,
-        prompt: &Prompt,
-        dialogue: &Dialogue,
-        task: &Task,
-    ) -> Result<(Vec<TokenId>, Option<AnswerParser>), Failure> {
+    /// The prompt as tokens, what reads the answer, and what holds it to a form.
+    fn encode(&self, prompt: &Prompt, dialogue: &Dialogue, task: &Task) -> Result<Encoded, Failure> {
         let generate = &task.generate;
-        let (tokens, begins_itself, parser) = match prompt {
-            Prompt::Raw(text) => (self.tokenizer.encode(text, Special::Parse)?, false, None),
-            Prompt::Chat(messages) => {
-                let now = CivilTime::from_unix_ms(task.now_unix_ms);
-                let segments = dialogue.render(messages, generate, now)?;
-                let tokens = self.tokenizer.encode_segments(&segments)?;
-                let begins_itself = tokens.first().copied() == self.tokenizer.bos();
-                (tokens, begins_itself, dialogue.parser(&segments, generate))
-            }
+        let Given { tokens, segments } = tokens::give(prompt, dialogue, &self.tokenizer, task)?;
+        let last = segments.as_deref().map_or("", written_last);
+        let parser = segments.as_deref().and_then(|segments| dialogue.parser(segments, generate));
+        let plan = match &self.grammars {
+            Some(vocabulary) => form::plan(generate, dialogue, last, &self.tokenizer, vocabulary)?,
+            None => None,
         };
-        let bos = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() && !begins_itself);
-        Ok((bos.into_iter().chain(tokens).collect(), parser))
+        let guide = plan.map(|plan| plan.guide(dialogue.ends.clone()));
+        Ok(Encoded { tokens, parser, guide })
     }
+}
+
+/// A prompt, and what its answer is read by and held to.
+struct Encoded {
+    tokens: Vec<TokenId>,
+    /// In a conversation.
+    parser: Option<AnswerParser>,
+    guide: Option<Guide>,
 }
 
 /// What the weights of a model, and of one that guesses for it, are told by.
@@ -237,9 +279,41 @@ pub(super) fn check_fit(tokenizer: &Tokenizer, rows: usize, name: &str) -> Resul
     ))
 }
 
-/// A request with nothing left out and nothing guessed where somebody looks at what each step does.
-fn looked_at(detail: Detail, prompt: Vec<TokenId>) -> Request {
-    let plain = Request::new(prompt, 0);
+/// Tokens that an answer may have behind a prompt, by the context that was asked for.
+///
+/// # Errors
+/// More context than the model has, or less than the prompt needs.
+fn room(generate: &Generate, context: usize, n_prompt: usize) -> Result<usize, Failure> {
+    let wanted = generate.context.unwrap_or(context);
+    if wanted > context {
+        let message = format!(
+            "{}: a context of {wanted} tokens was asked for, and it has {context} here",
+            generate.model
+        );
+        return Err(Failure::new("bad_setting", message, "ask for less, or leave it out"));
+    }
+    if generate.context.is_some() && n_prompt > wanted {
+        let message = format!(
+            "the prompt has {n_prompt} tokens, {} more than the context asked for",
+            n_prompt - wanted
+        );
+        return Err(Failure::new("prompt_too_long", message, "shorten it, or ask for a larger context"));
+    }
+    Ok(wanted.saturating_sub(n_prompt))
+}
+
+/// A request of a caller, with nothing left out and nothing guessed where somebody looks at what each step does.
+fn looked_at(detail: Detail, caller: Caller, prompt: Vec<TokenId>) -> Request {
+    let plain = Request {
+        owner: Owner(caller.owner),
+        class: match caller.class {
+            Class::Interactive => infer::fair::Class::Interactive,
+            Class::Batch => infer::fair::Class::Batch,
+        },
+        beginning: Beginning::Shared { salt: caller.owner },
+        scored: detail.prompt_alternatives.map(|n| n.min(MAX_ALTERNATIVES)),
+        ..Request::new(prompt, 0)
+    };
     match detail.lens || detail.timing {
         true => Request { beginning: Beginning::Computed, guessing: Guessing::Off, ..plain },
         false => plain,

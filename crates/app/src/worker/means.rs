@@ -4,7 +4,6 @@ use infer::LocalModel;
 use models::{Decoder, KvCache};
 use ops::weight::{Quantised, Storage};
 
-use super::loaded::CACHE_BYTES;
 use crate::Failure;
 
 /// Where models compute.
@@ -79,14 +78,15 @@ impl Means {
         self.kept.unwrap_or_else(|| decoder.usual_cache())
     }
 
-    /// A decoder that can answer; errors call it `name`.
+    /// A decoder that can answer, with so many bytes for keys and values; errors call it `name`.
     ///
     /// # Errors
     /// Heads that cannot be kept so.
-    pub fn model(self, decoder: Decoder, name: &str) -> Result<LocalModel, Failure> {
+    pub fn model(self, decoder: Decoder, name: &str, cache_bytes: u64) -> Result<LocalModel, Failure> {
         let storage = self.storage(&decoder);
         let size = decoder.config().head_size;
-        LocalModel::keeping(decoder, CACHE_BYTES, storage).ok_or_else(|| not_kept(name, size, storage))
+        let cache_bytes = usize::try_from(cache_bytes).unwrap_or(usize::MAX);
+        LocalModel::keeping(decoder, cache_bytes, storage).ok_or_else(|| not_kept(name, size, storage))
     }
 }
 

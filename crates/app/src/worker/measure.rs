@@ -2,9 +2,9 @@
 
 mod bench;
 mod edits;
-mod fit;
+pub(super) mod fit;
 mod machine;
-pub(super) mod memory;
+pub(crate) mod memory;
 mod products;
 mod subject;
 mod work;
@@ -18,6 +18,7 @@ use store::Store;
 
 use super::contents::Contents;
 use super::fetch::Place;
+use super::loaded::CACHE_BYTES;
 use super::means::{Means, not_kept};
 use super::open;
 use super::quantise::mix::Mix;
@@ -66,7 +67,7 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
     let contents = Contents::read(&source)?;
     let (family, config) = contents.decoder_sizes()?;
     let traffic = Traffic::of(&config, contents.dialect(family), contents.tensors.tensors());
-    let model = means.model(contents.decoder(&means.device.tensors())?, contents.name())?;
+    let model = means.model(contents.decoder(&means.device.tensors())?, contents.name(), CACHE_BYTES)?;
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let edits = match &job.edits {
         Some(edits) => edits::read(edits, &contents.tokenizer()?)?,

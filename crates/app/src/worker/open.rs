@@ -4,9 +4,11 @@
 
 use std::path::Path;
 
-use formats::{FileBytes, FileKind, shards};
+use formats::sniff::{FileKind, sniff};
+use formats::{FileBytes, shards};
 use store::{ModelName, Role, Store};
 
+use super::adapters::{self, AdapterSource};
 use super::folder::Folder;
 use super::prefixes;
 use super::said::Said;
@@ -24,6 +26,8 @@ pub(crate) struct Source {
     pub said: Said,
     /// What is the same for the same weights tomorrow too; absent where that is not known.
     pub identity: Option<String>,
+    /// The adapter that its answers have.
+    pub adapter: Option<AdapterSource>,
 }
 
 /// The files of a model, by the form that they have.
@@ -45,7 +49,7 @@ impl Files {
             return Ok(Self::Folder(Folder::at(path)));
         }
         let file = FileBytes::open(path)?;
-        Ok(match formats::sniff(file.as_slice()) {
+        Ok(match sniff(file.as_slice()) {
             FileKind::Safetensors | FileKind::Zip | FileKind::Pickle | FileKind::Json => {
                 Self::Folder(Folder::around(path))
             }
@@ -70,11 +74,40 @@ pub(crate) enum Meant {
     Starter,
 }
 
-/// Finds what `wanted` stands for, and its weights.
+/// Finds what `wanted` stands for, and its weights; a model whose answers have an adapter is more than its weights.
 ///
 /// # Errors
-/// `model_not_found` with the nearest names, or what is wrong with the store or the file.
+/// `model_not_found` with the nearest names, `adapter_not_applied`, or what is wrong with the store or the file.
 pub(crate) fn find(store: &Store, wanted: &str) -> Result<Source, Failure> {
+    let has_adapter = || {
+        let message = format!("\"{wanted}\" has an adapter, which only answers and exports have");
+        let hint = format!("name the model without it, or merge both first: hearth export {wanted}");
+        Failure::new("adapter_not_applied", message, hint)
+    };
+    let (base, None) = adapters::split(wanted)? else { return Err(has_adapter()) };
+    match find_base(store, base)? {
+        source if source.adapter.is_some() => Err(has_adapter()),
+        source => Ok(source),
+    }
+}
+
+/// Finds a model for answers, or to be written: what `wanted` stands for, or `base+adapter`.
+///
+/// # Errors
+/// Those of [`find`] but that of adapters; more adapters than one, and what is wrong with its files.
+pub(crate) fn find_adapted(store: &Store, wanted: &str) -> Result<Source, Failure> {
+    let (base, adapter) = adapters::split(wanted)?;
+    let source = find_base(store, base)?;
+    let Some(adapter) = adapter else { return Ok(source) };
+    if source.adapter.is_some() {
+        return Err(adapters::several(wanted));
+    }
+    let adapter = adapters::find(store, adapter)?;
+    let name = format!("{}{}{}", source.name, adapters::PLUS, adapter.name);
+    Ok(Source { name, adapter: Some(adapter), ..source })
+}
+
+fn find_base(store: &Store, wanted: &str) -> Result<Source, Failure> {
     if let Some(path) = as_path(wanted) {
         return at(path, wanted);
     }
@@ -87,12 +120,37 @@ pub(crate) fn find(store: &Store, wanted: &str) -> Result<Source, Failure> {
     }
 }
 
+/// The model at a path.
+///
+/// # Errors
+/// Files that cannot be read.
+pub(crate) fn at_path(path: &Path) -> Result<Source, Failure> {
+    at(path, &path.display().to_string())
+}
+
 fn at(path: &Path, wanted: &str) -> Result<Source, Failure> {
-    let (key, name) = (format!("path:{wanted}"), wanted.to_owned());
+    let (facts, name) = (facts(path), wanted.to_owned());
+    // What changed is another model.
+    let key = format!("path:{wanted} {}", facts.as_deref().unwrap_or_default());
     let files = Files::at(path)?;
     let is_one = matches!(&files, Files::Gguf(parts) if parts.len() == 1);
-    let identity = if is_one { prefixes::facts(path) } else { None };
-    Ok(Source { key, name, files, said: Said::default(), identity })
+    let identity = facts.filter(|_| is_one);
+    Ok(Source { key, name, files, said: Said::default(), identity, adapter: None })
+}
+
+/// What shows that a file, or one in a folder, changed.
+fn facts(path: &Path) -> Option<String> {
+    if !path.is_dir() {
+        return prefixes::facts(path);
+    }
+    let mut files: Vec<_> =
+        std::fs::read_dir(path).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    let fact = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name} {}", prefixes::facts(path).unwrap_or_default())
+    };
+    Some(files.iter().map(fact).collect::<Vec<_>>().join(", "))
 }
 
 /// The weights of a model that was found.
@@ -106,25 +164,26 @@ pub(crate) fn of_model(store: &Store, model: &store::Model) -> Result<Source, Fa
         let is_adapter = model.manifest.file(Role::Adapter).is_some();
         let (message, hint) = match is_adapter {
             true => (
-                format!("\"{name}\" is an adapter, which Hearth cannot apply yet"),
-                "fetch the model that it was made for, or one that it was merged into",
+                format!("\"{name}\" is an adapter: it changes a model and is none itself"),
+                "name it behind the model that it was made for, as in base+adapter",
             ),
             false => (format!("\"{name}\" has no weights"), "import it again with its model file"),
         };
         return Err(Failure::new("bad_file", message, hint));
     };
     let said = Said::of(store, model)?;
+    let adapter = AdapterSource::of_model(store, model)?;
     if first.format != "gguf" {
         let files = Files::Folder(Folder::of(store, model)?);
         let identity = identity(model.manifest.files.iter());
-        return Ok(Source { key: model.digest.to_string(), name, files, said, identity });
+        return Ok(Source { key: model.digest.to_string(), name, files, said, identity, adapter });
     }
     let identity = identity(weights.iter().copied());
     let open = |file: &&store::FileRef| Ok(FileBytes::open(&store.locate(file)?)?.with_label(&name));
     let parts = weights.iter().map(open).collect::<Result<Vec<FileBytes>, Failure>>()?;
     // One file is the same model under every name that it has.
     let key = if parts.len() == 1 { first.digest } else { model.digest };
-    Ok(Source { key: key.to_string(), name, files: Files::Gguf(parts), said, identity })
+    Ok(Source { key: key.to_string(), name, files: Files::Gguf(parts), said, identity, adapter })
 }
 
 /// What tells files of the store apart: their digests, and of those in place what shows that they changed.
@@ -142,7 +201,8 @@ pub(crate) fn starter_source() -> Source {
     let (key, name) = (starter::NAME.into(), starter::NAME.into());
     // It is a part of the program.
     let identity = Some(starter::NAME.into());
-    Source { key, name, files: Files::Gguf(vec![starter::file()]), said: Said::default(), identity }
+    let files = Files::Gguf(vec![starter::file()]);
+    Source { key, name, files, said: Said::default(), identity, adapter: None }
 }
 
 /// What the name `wanted` stands for: the store's own models go first, then the model in the box, then others'.
@@ -178,6 +238,13 @@ pub(crate) fn as_path(wanted: &str) -> Option<&Path> {
 /// Whether this name stands for the model in the box.
 pub(crate) fn is_starter(name: &ModelName) -> bool {
     ModelName::parse(starter::NAME).is_ok_and(|starter| starter == name.without_digest())
+}
+
+/// Whether this can be taken for a file or folder of this machine, there or not.
+pub(crate) fn is_a_path(wanted: &str) -> bool {
+    let begins = ["/", ".", "~", "\\"].iter().any(|begin| wanted.starts_with(begin));
+    let has = wanted.contains("..") || wanted.contains('\\') || wanted.ends_with(".gguf");
+    begins || has || Path::new(wanted).exists()
 }
 
 pub(crate) fn looks_like_path(wanted: &str) -> bool {

@@ -7,6 +7,7 @@
 //!
 //! Does not: fail an answer. What cannot be kept or read is computed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 use base::TokenId;
 use infer::shelf::{Behind, Known, Shelf};
+use ops::linear::low_rank::AdapterId;
 use ops::weight::Storage;
 use store::prefixes::{self, Prefixes, Text};
 use store::{Digest, Store};
@@ -101,8 +103,7 @@ impl Keeper {
             std::env::consts::ARCH,
             kernels::isa::current()
         );
-        let prefixes = Arc::new(Prefixes::new(self.store.clone(), made_with, self.max_bytes));
-        Some(OnDisk { prefixes, keeper: self.clone() })
+        Some(OnDisk { made_with, by_adapter: BTreeMap::new(), keeper: self.clone() })
     }
 
     /// Waits until everything that was given is written.
@@ -157,8 +158,28 @@ fn write(received: &Receiver<Task>, all: &Prefixes, waiting_bytes: &AtomicUsize)
 
 /// What one model keeps.
 pub(crate) struct OnDisk {
-    prefixes: Arc<Prefixes>,
+    /// All that has to be the same, but the adapter.
+    made_with: String,
+    by_adapter: BTreeMap<Option<AdapterId>, Arc<Prefixes>>,
     keeper: Keeper,
+}
+
+impl OnDisk {
+    /// What is kept of texts that are computed with what `text` is.
+    fn of(&mut self, text: Known<'_>) -> Arc<Prefixes> {
+        let (keeper, made_with) = (&self.keeper, &self.made_with);
+        let new = || {
+            let made_with = match text.adapter {
+                Some(AdapterId(content)) => {
+                    let digits: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
+                    format!("{made_with}\nadapter {digits}")
+                }
+                None => made_with.clone(),
+            };
+            Arc::new(Prefixes::new(keeper.store.clone(), made_with, keeper.max_bytes))
+        };
+        self.by_adapter.entry(text.adapter).or_insert_with(new).clone()
+    }
 }
 
 fn told(text: Known<'_>) -> Text<'_> {
@@ -167,28 +188,29 @@ fn told(text: Known<'_>) -> Text<'_> {
 
 impl Shelf for OnDisk {
     fn page(&mut self, text: Known<'_>, size: usize) -> Option<Vec<u8>> {
-        self.prefixes.page(told(text), size)
+        self.of(text).page(told(text), size)
     }
 
     fn behind(&mut self, text: Known<'_>) -> Option<Behind> {
-        let prefixes::Behind { tokens, n_prompt, body } = self.prefixes.behind(told(text))?;
+        let prefixes::Behind { tokens, n_prompt, body } = self.of(text).behind(told(text))?;
         Some(Behind { tokens, n_prompt, bytes: body })
     }
 
     fn put_page(&mut self, text: Known<'_>, size: usize, bytes: Vec<u8>) {
-        let (prefixes, n_bytes) = (self.prefixes.clone(), bytes.len());
+        let (prefixes, n_bytes) = (self.of(text), bytes.len());
         self.keeper.send(Task::Page { prefixes, text: OwnText::of(text), size, bytes }, n_bytes);
     }
 
     fn put_behind(&mut self, text: Known<'_>, behind: Behind) {
-        let (prefixes, n_bytes) = (self.prefixes.clone(), behind.bytes.len());
+        let (prefixes, n_bytes) = (self.of(text), behind.bytes.len());
         let Behind { tokens, n_prompt, bytes: body } = behind;
         let behind = prefixes::Behind { tokens, n_prompt, body };
         self.keeper.send(Task::Behind { prefixes, text: OwnText::of(text), behind }, n_bytes);
     }
 
     fn used(&mut self, text: Known<'_>, size: usize) {
-        self.keeper.send(Task::Used { prefixes: self.prefixes.clone(), text: OwnText::of(text), size }, 0);
+        let prefixes = self.of(text);
+        self.keeper.send(Task::Used { prefixes, text: OwnText::of(text), size }, 0);
     }
 }
 

@@ -316,7 +316,7 @@ fn diverge(old: &open::Source, new: &open::Source, text: &str) -> Result<Diverge
     let stored = Contents::read(new)?.decoder(&device)?;
     let mut tokens: Vec<TokenId> = tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect();
     tokens.extend(tokenizer.encode(text, Special::Plain)?);
-    let mut models = [decoder, stored].map(|decoder| LocalModel::new(decoder, CACHE_BYTES));
+    let mut models = [decoder, stored].map(|decoder| LocalModel::new(decoder, CACHE_BYTES as usize));
     compare::compare(&mut models, &tokens).ok_or_else(|| {
         let hint = "give a text with words to --text";
         Failure::new("no_data", "there is no text over which the models could be compared", hint)

@@ -10,6 +10,7 @@ use text::answer::{AnswerParser, Event as Said, StopStrings};
 use text::{Begin, Detokenizer, ShowSpecial, Tokenizer};
 
 use crate::Event;
+use crate::job::ToolCalls;
 
 /// How one answer is read.
 pub(crate) enum Reading {
@@ -23,6 +24,7 @@ pub(crate) struct Chat {
     parser: AnswerParser,
     stops: StopStrings,
     n_calls: usize,
+    per_answer: ToolCalls,
 }
 
 impl Reading {
@@ -34,7 +36,16 @@ impl Reading {
     /// After a conversation.
     pub fn chat(parser: AnswerParser, stops: Vec<String>) -> Self {
         let detokenizer = Detokenizer::new(Begin::Continuation, ShowSpecial::No);
-        Self::Chat(Box::new(Chat { detokenizer, parser, stops: StopStrings::new(stops), n_calls: 0 }))
+        let (stops, per_answer) = (StopStrings::new(stops), ToolCalls::Many);
+        Self::Chat(Box::new(Chat { detokenizer, parser, stops, n_calls: 0, per_answer }))
+    }
+
+    /// The same, complete with the first call where one is enough.
+    pub fn with_calls(mut self, per_answer: ToolCalls) -> Self {
+        if let Self::Chat(chat) = &mut self {
+            chat.per_answer = per_answer;
+        }
+        self
     }
 
     /// What this token lets out.
@@ -45,11 +56,19 @@ impl Reading {
         }
     }
 
-    /// Whether a stop text came: the answer is complete.
+    /// Whether a stop text came, or the call that is enough: the answer is complete.
     pub fn is_stopped(&self) -> bool {
         match self {
             Self::Raw(answer) => answer.is_stopped(),
-            Self::Chat(chat) => chat.stops.found().is_some(),
+            Self::Chat(chat) => chat.is_stopped(),
+        }
+    }
+
+    /// The stop text that came.
+    pub fn stop_text(&self) -> Option<&str> {
+        match self {
+            Self::Raw(answer) => answer.stop_text(),
+            Self::Chat(chat) => chat.stops.found(),
         }
     }
 
@@ -86,7 +105,7 @@ impl Chat {
     fn tell(&mut self, said: Vec<Said>) -> Vec<Event> {
         let mut events = Vec::new();
         for said in said {
-            if self.stops.found().is_some() {
+            if self.is_stopped() {
                 break;
             }
             match said {
@@ -108,6 +127,11 @@ impl Chat {
             }
         }
         events
+    }
+
+    fn is_stopped(&self) -> bool {
+        let has_called = self.per_answer == ToolCalls::One && self.n_calls > 0;
+        self.stops.found().is_some() || has_called
     }
 
     /// The beginning of a stop text that was none.

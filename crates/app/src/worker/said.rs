@@ -1,6 +1,6 @@
 //! What is said of a model beside its weights, where it takes effect: its first words, its sampling, its template.
 //!
-//! Does not: read the weights' own template, or apply an adapter.
+//! Does not: read the weights' own template.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use store::about::{Settings, TemplateLanguage};
 use store::{FileRef, Role, Store};
 
 use crate::Failure;
-use crate::job::{Message, Prompt, Sampling};
+use crate::job::{Generate, Message, Prompt, Sampling};
 
 /// Parameters that are kept and have no effect on answers here: memory grows with the context by itself, and
 /// penalties look at the whole of it.
@@ -20,7 +20,6 @@ pub(crate) struct Said {
     pub settings: Settings,
     /// Its Jinja template, which takes the place of the weights' own.
     pub template: Option<String>,
-    has_adapter: bool,
 }
 
 impl Said {
@@ -30,21 +29,20 @@ impl Said {
         let is_template =
             |file: &&FileRef| file.role == Role::Template && file.format == TemplateLanguage::Jinja.format();
         let template = files.iter().find(is_template).map(|file| store.read_text_file(file)).transpose()?;
-        let has_adapter = files.iter().any(|file| file.role == Role::Adapter);
-        Ok(Self { settings: Settings::read(&model.manifest.parameters), template, has_adapter })
+        Ok(Self { settings: Settings::read(&model.manifest.parameters), template })
     }
 
-    /// Refuses a model that would answer as another one.
+    /// The template with which a conversation is given to the model, where it is not the weights' own.
     ///
     /// # Errors
-    /// `adapter_not_applied`.
-    pub fn check(&self, name: &str) -> Result<(), Failure> {
-        if !self.has_adapter {
-            return Ok(());
+    /// `bad_template` for one of the person in Go's language.
+    pub fn template_for<'a>(&'a self, generate: &'a Generate) -> Result<Option<&'a str>, Failure> {
+        let Some(template) = &generate.template else { return Ok(self.template.as_deref()) };
+        if TemplateLanguage::of(template) == TemplateLanguage::Go {
+            let message = "the template is in Go's language, and templates are in Jinja's here";
+            return Err(Failure::new("bad_template", message, "leave it out, or write it in Jinja"));
         }
-        let message = format!("\"{name}\" has an adapter, which Hearth cannot apply yet");
-        let hint = format!("run the model it was made from; `hearth show {name}` names it");
-        Err(Failure::new("adapter_not_applied", message, hint))
+        Ok(Some(template))
     }
 
     /// The sampling that the model asks for.

@@ -178,6 +178,7 @@ mod tests {
     #[test]
     fn shapes_have_the_sizes_of_the_models_that_they_are_named_after() {
         let wanted: &[(&str, f64)] = &[
+            ("llama-110m", 109.5e6),
             ("smollm2-135m", 134.5e6),
             ("gpt2", 124.4e6),
             ("qwen2.5-0.5b", 494.0e6),

@@ -65,7 +65,8 @@ fn unknown_kind(error: &text::Error, file: &str) -> Failure {
 
 /// A token as people read it.
 pub(crate) fn piece(tokenizer: &Tokenizer, id: TokenId) -> Piece {
-    Piece { id: id.0, text: tokenizer.token_text(id).into_owned() }
+    let (text, bytes) = (tokenizer.token_text(id).into_owned(), tokenizer.token_bytes(id));
+    Piece { id: id.0, bytes: (bytes != text.as_bytes()).then(|| bytes.to_vec()), text }
 }
 
 /// Writes a vocabulary, and the chat template that goes with it, into the metadata of a GGUF file.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use app::event::embed::Embedding;
-use app::job::embed::Embed;
+use app::job::embed::{Embed, Text, TooLong};
 use app::job::training::{Export, Format};
 use app::{Event, Failure, Job};
 use base::Rng;
@@ -65,10 +65,11 @@ fn encoder(folder: &Path) -> PathBuf {
 }
 
 fn embed(home: &Home, model: &Path, texts: &[&str]) -> Result<Vec<Embedding>, Failure> {
-    let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+    let texts: Vec<Text> = texts.iter().map(|text| Text::Written((*text).to_owned())).collect();
     let n_texts = texts.len();
     let mut found = Vec::new();
-    for event in home.app.run(Job::Embed(Embed { model: model.to_str().unwrap().into(), texts })) {
+    let embed = Embed { model: model.to_str().unwrap().into(), texts, too_long: TooLong::Cut, keep: None };
+    for event in home.app.run(Job::Embed(embed)) {
         match event {
             Event::Embedding(embedding) => found.push(embedding),
             Event::Embedded { n_texts: told, .. } => assert_eq!((told, found.len()), (n_texts, n_texts)),

@@ -61,7 +61,8 @@ fn a_seed_gives_the_same_answer_again() {
 fn the_glass_box_tells_tokens_alternatives_layers_and_times() {
     let home = Home::with_tiny();
     let mut generate = greedy("tiny", "abc", 4);
-    generate.detail = Detail { alternatives: 3, prompt_tokens: true, lens: true, timing: true };
+    generate.detail =
+        Detail { alternatives: 3, prompt_tokens: true, lens: true, timing: true, ..Detail::default() };
     let events: Vec<Event> = home.app.run(Job::Generate(generate)).collect();
     let Event::Started(started) = &events[0] else { panic!("{:?}", events[0]) };
     assert_eq!(started.prompt_tokens.len(), started.n_prompt_tokens);

@@ -2,18 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
+mod adapters;
 mod bad;
 mod checkpoint;
 mod embed;
 mod fewer_bits;
+mod form;
 mod forms;
 mod good;
 mod home;
+mod made;
 mod measure;
 mod prefixes;
 mod pull;
 mod quantised;
+mod rendered;
 mod starter;
 mod stories;
+mod together;
 mod training;
 mod versions;
+mod words;

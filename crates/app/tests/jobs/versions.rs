@@ -104,9 +104,9 @@ fn a_template_of_a_modelfile_goes_before_the_weights_own() {
 #[test]
 fn what_takes_no_effect_is_noted_and_what_is_wrong_refused() {
     let home = Home::with_tiny();
-    std::fs::write(home.path().join("adapter.gguf"), b"GGUF not whole, but only kept").unwrap();
+    std::fs::write(home.path().join("adapter.gguf"), b"GGUF not whole").unwrap();
     let text = "FROM tiny\nPARAMETER temprature 1\nPARAMETER num_ctx 4096\nPARAMETER num_gpu 1\n\
-                TEMPLATE {{ .Prompt }}\nADAPTER adapter.gguf\nDRAFT x\nREQUIRES 0.14.0\n";
+                TEMPLATE {{ .Prompt }}\nDRAFT x\nREQUIRES 0.14.0\n";
     let notes = create(&home, "odd", text);
     let unused = |name: &str| Note::UnusedParameter { name: name.into() };
     let nearest = vec!["temperature".into()];
@@ -115,12 +115,10 @@ fn what_takes_no_effect_is_noted_and_what_is_wrong_refused() {
         unused("num_ctx"),
         unused("num_gpu"),
         Note::GoTemplate,
-        Note::AdapterNotApplied,
         Note::LeftOut { instruction: "DRAFT".into() },
         Note::KeptForOthers { instruction: "REQUIRES".into() },
     ];
     assert_eq!(notes, expected);
-    assert_eq!(home.last(Job::Generate(asked("odd"))).unwrap_err().code, "adapter_not_applied");
     let fails = |modelfile: &str| {
         let path = home.path().join("Modelfile");
         std::fs::write(&path, modelfile).unwrap();
@@ -133,6 +131,7 @@ fn what_takes_no_effect_is_noted_and_what_is_wrong_refused() {
     assert_eq!(fails("FROM tinny\n"), "model_not_found");
     assert_eq!(fails("FROM adapter.gguf\n"), "bad_file");
     assert_eq!(fails("FROM tiny\nADAPTER nothing.gguf\n"), "cannot_read");
+    assert_eq!(fails("FROM tiny\nADAPTER adapter.gguf\n"), "not_an_adapter");
     assert_eq!(fails("FROM tiny\nTEMPLATE {% for %}\n"), "bad_vocabulary");
     assert_eq!(home.last(Job::Show { model: "never".into() }).unwrap_err().code, "model_not_found");
 }

@@ -21,7 +21,8 @@ A Modelfile is a text such as
   PARAMETER temperature 0.2
 
 FROM names a model here, one of Ollama or of the Hugging Face cache, or a GGUF file. PARAMETER, SYSTEM, MESSAGE, \
-TEMPLATE (in Jinja), ADAPTER and LICENSE are kept with the new model; weights that are here are not copied.
+TEMPLATE (in Jinja), ADAPTER (a folder as peft writes it, a GGUF file, or an adapter here) and LICENSE are kept with \
+the new model; weights that are here are not copied.
 
   hearth create poet -f Modelfile
   hearth show --modelfile poet";
@@ -72,9 +73,6 @@ fn sentence(note: &Note) -> String {
                              weights' own is used."
                 .into()
         }
-        Note::AdapterNotApplied => {
-            "The adapter is kept, but Hearth cannot apply it yet: the model cannot run.".into()
-        }
         Note::LeftOut { instruction } => format!("{instruction} is left out: Hearth has no use for it."),
         Note::KeptForOthers { instruction } => {
             format!("{instruction} is kept for other programs; it has no effect in Hearth.")
@@ -99,7 +97,6 @@ mod tests {
             unknown("zzz\x1b", &[]),
             Note::UnusedParameter { name: "num_ctx".into() },
             Note::GoTemplate,
-            Note::AdapterNotApplied,
             Note::LeftOut { instruction: "DRAFT".into() },
             Note::KeptForOthers { instruction: "REQUIRES".into() },
         ];
@@ -111,7 +108,6 @@ mod tests {
             Nobody knows the parameter zzz␛; it is kept and has no effect.
             The parameter num_ctx is kept; it has no effect in Hearth.
             The template is in Go's language: it is kept, but Hearth takes Jinja templates, so the weights' own is used.
-            The adapter is kept, but Hearth cannot apply it yet: the model cannot run.
             DRAFT is left out: Hearth has no use for it.
             REQUIRES is kept for other programs; it has no effect in Hearth.
             poet is here: hearth run poet

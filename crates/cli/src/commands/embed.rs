@@ -1,7 +1,7 @@
 //! `hearth embed`: texts as vectors, a line of JSON for each.
 
 use app::event::embed::Embedding;
-use app::job::embed::Embed;
+use app::job::embed::{Embed, Text, TooLong};
 use app::{Event, Job};
 use clap::{Arg, ArgAction, ArgMatches};
 
@@ -33,7 +33,8 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
         Some(texts) => texts.cloned().collect(),
         None => prompt::piped(session)?.lines().map(str::to_owned).collect(),
     };
-    let job = Embed { model: super::text(matches, "model"), texts };
+    let texts = texts.into_iter().map(Text::from).collect();
+    let job = Embed { model: super::text(matches, "model"), texts, too_long: TooLong::Cut, keep: None };
     session.follow(Job::Embed(job), &mut |console, event| match event {
         Event::Embedding(Embedding { index, is_cut, vector, .. }) => {
             if *is_cut {
@@ -59,16 +60,19 @@ mod tests {
     fn embedded() -> [Event; 2] {
         let vector = vec![0.6, -0.8];
         let one = Embedding { index: 0, n_tokens: 4, is_cut: true, vector };
-        [Event::Embedding(one), Event::Embedded { model: "m".into(), n_texts: 1 }]
+        [Event::Embedding(one), Event::Embedded { model: "m".into(), n_texts: 1, n_tokens: 4 }]
     }
 
     #[test]
     fn a_vector_is_a_line_and_what_was_cut_is_told() {
         let told = Script::new(embedded()).run(&["embed", "m", "a", "b c"]);
-        let texts = vec!["a".to_owned(), "b c".to_owned()];
+        let texts = ["a", "b c"].map(|text| Text::Written(text.into())).into();
         assert_eq!(
             (told.exit, told.jobs),
-            (Exit::Done, vec![Job::Embed(Embed { model: "m".into(), texts })])
+            (
+                Exit::Done,
+                vec![Job::Embed(Embed { model: "m".into(), texts, too_long: TooLong::Cut, keep: None })]
+            )
         );
         assert_eq!(told.out, "[0.6,-0.8]\n");
         assert!(told.err.contains("Text 1 is longer"), "{}", told.err);
@@ -77,7 +81,10 @@ mod tests {
     #[test]
     fn lines_that_are_piped_in_are_texts() {
         let told = Script::new(embedded()).piped("a\nb c\n").run(&["embed", "m"]);
-        let texts = vec!["a".to_owned(), "b c".to_owned()];
-        assert_eq!(told.jobs, [Job::Embed(Embed { model: "m".into(), texts })]);
+        let texts = ["a", "b c"].map(|text| Text::Written(text.into())).into();
+        assert_eq!(
+            told.jobs,
+            [Job::Embed(Embed { model: "m".into(), texts, too_long: TooLong::Cut, keep: None })]
+        );
     }
 }

@@ -81,7 +81,13 @@ fn job(matches: &ArgMatches, session: &mut Session) -> Result<Generate, Stop> {
     let alternatives = *matches.get_one::<u16>("alternatives").expect("it has a default");
     Ok(Generate {
         sampling: knobs::sampling(matches, defaults),
-        detail: Detail { alternatives: alternatives.into(), prompt_tokens: true, lens: true, timing: true },
+        detail: Detail {
+            alternatives: alternatives.into(),
+            prompt_tokens: true,
+            lens: true,
+            timing: true,
+            ..Detail::default()
+        },
         ..Generate::new(super::text(matches, "model"), prompt::prompt(matches, text))
     })
 }
@@ -177,7 +183,7 @@ mod tests {
     use expect_test::expect;
 
     fn piece(id: u32, text: &str) -> Piece {
-        Piece { id, text: text.into() }
+        Piece { id, text: text.into(), bytes: None }
     }
 
     fn could(id: u32, text: &str, probability: f32) -> Alternative {
@@ -241,7 +247,8 @@ mod tests {
     fn the_job_asks_for_every_detail() {
         let told = Script::new(events()).run(&WORDS);
         let [Job::Generate(job)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
-        let detail = Detail { alternatives: 5, prompt_tokens: true, lens: true, timing: true };
+        let detail =
+            Detail { alternatives: 5, prompt_tokens: true, lens: true, timing: true, ..Detail::default() };
         assert_eq!(
             (job.detail, job.sampling.temperature, job.sampling.max_tokens),
             (detail, Some(0.0), Some(3))

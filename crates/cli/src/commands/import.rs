@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf, absolute};
 
+use app::event::library::Adapter;
 use app::job::{Import, Placement};
 use app::{Event, Failure, Job};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -23,6 +24,9 @@ PATH is one of these:
     vocabulary: tokenizer.json, tokenizer.model (SentencePiece or tiktoken), tekken.json, a .tiktoken file, \
 vocab.json with merges.txt, or vocab.txt
   a llama2.c checkpoint, with --tokenizer
+  a LoRA adapter: a folder with adapter_config.json and its matrices, or a GGUF file of the type adapter
+
+An adapter is used behind the model that it was made for: hearth run MODEL+ADAPTER
 
   hearth import ~/Downloads/model-Q4_K_M.gguf --name mine
   hearth import ~/models/Llama-3.2-1B --in-place";
@@ -65,6 +69,10 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
         if let Event::Stored(model) = event {
             let (digest, size) = (short(&model.digest), units::bytes(model.size_bytes));
             console.say(&format!("{} is here: {digest}, {size}.", model.name));
+            if let Some(Adapter { has_model: false, base, .. }) = &model.adapter {
+                let base = if base.is_empty() { "MODEL" } else { base };
+                console.say(&format!("It is an adapter: hearth run {base}+{}", model.name));
+            }
         }
         Ok(())
     })?;
@@ -112,6 +120,20 @@ mod tests {
         expected.name = Some("tiny".into());
         expected.placement = Placement::InPlace;
         assert_eq!(Script::new([]).run(&words).jobs, [Job::Import(expected)]);
+    }
+
+    #[test]
+    fn an_adapter_is_told_how_it_is_used() {
+        for (base, expected) in [("", "MODEL+lora"), ("team/base", "team/base+lora")] {
+            let adapter = Some(Adapter { base: base.into(), rank: 4, has_model: false });
+            let stored = Event::Stored(app::event::Model { adapter, ..model("lora") });
+            let told = Script::new([stored]).run(&["import", "lora"]);
+            assert!(
+                told.err.ends_with(&format!("It is an adapter: hearth run {expected}\n")),
+                "{}",
+                told.err
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `hearth list`: the models that there are.
 
 use app::event::Model;
+use app::event::library::Adapter;
 use app::{Event, Job};
 use clap::{Arg, ArgAction, ArgMatches};
 
@@ -68,11 +69,25 @@ fn listing(models: &[Model], now_ms: u64) -> String {
 /// What is special about a model.
 fn note(model: &Model) -> String {
     let notes = [
+        model.adapter.as_ref().map(adapter),
         (!model.place.is_empty()).then(|| format!("in {}", model.place)),
         model.is_pinned.then(|| "pinned".to_owned()),
         (model.n_versions > 1).then(|| units::many(model.n_versions, "version")),
     ];
     notes.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What an adapter is, in words; its base may be a long path.
+pub fn adapter(adapter: &Adapter) -> String {
+    let rank = match adapter.rank {
+        0 => "adapter that cannot be read".to_owned(),
+        rank => format!("adapter of rank {rank}"),
+    };
+    match (adapter.has_model, adapter.base.as_str()) {
+        (true, _) => format!("with an {rank}"),
+        (false, "") => rank,
+        (false, base) => format!("{rank} for {base}"),
+    }
 }
 
 /// The beginning of a digest, without the name of its algorithm.
@@ -115,6 +130,26 @@ mod tests {
         "#]]
         .assert_eq(&told.out);
         assert_eq!(told.err, "warning: `old`: no manifest\nhint: hearth rm old\n");
+    }
+
+    #[test]
+    fn an_adapter_is_told_from_a_model() {
+        let adapter = |base: &str, rank, has_model| Some(Adapter { base: base.into(), rank, has_model });
+        let mut models = vec![model("base"), model("lora"), model("both"), model("broken")];
+        models[1].adapter = adapter("meta/base-8b", 16, false);
+        models[2].adapter = adapter("", 4, true);
+        models[3].adapter = adapter("", 0, false);
+        models.iter_mut().for_each(|model| model.created_ms = 0);
+        models[1].architecture.clear();
+        let told = Script::new([Event::Models { models, broken: vec![], skipped: vec![] }]).run(&["ls"]);
+        expect![[r#"
+            NAME    DIGEST          SIZE  CREATED   ARCHITECTURE  NOTE
+            base    0123456789ab  1.1 MB  built in  llama
+            lora    0123456789ab  1.1 MB  built in                adapter of rank 16 for meta/base-8b
+            both    0123456789ab  1.1 MB  built in  llama         with an adapter of rank 4
+            broken  0123456789ab  1.1 MB  built in  llama         adapter that cannot be read
+        "#]]
+        .assert_eq(&told.out);
     }
 
     #[test]

@@ -92,6 +92,7 @@ mod tests {
             place: String::new(),
             is_pinned: false,
             n_versions: 1,
+            adapter: None,
         };
         let unchecked = if is_new { vec!["poems.gguf".to_owned()] } else { Vec::new() };
         Event::Pulled(Box::new(Pulled { model, is_new, fetched_bytes: 4_000_000, unchecked }))

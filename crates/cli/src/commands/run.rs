@@ -24,6 +24,8 @@ can be read. What was used longest ago makes room; `hearth gc` frees all of it.
 What a model thinks goes to stderr, a call of a tool is a line of JSON on stdout; --messages brings what the tool \
 gave back.
 
+MODEL+ADAPTER is a model with a LoRA adapter, both by name or path.
+
 Words on a command line can be seen by other people on the same machine: pipe in what is private.
 
   hearth run
@@ -39,6 +41,7 @@ fn build(command: clap::Command) -> clap::Command {
         .args(prompt::arguments())
         .arg(prompt::messages_argument())
         .args(prompt::ability_arguments())
+        .args(prompt::form_arguments())
         .arg(
             Arg::new("stats")
                 .long("stats")
@@ -66,15 +69,18 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let sampling = knobs::sampling(matches, Sampling::default());
     let model = super::text(matches, "model");
     let (tools, thinking) = (prompt::tools(matches)?, prompt::thinking(matches));
+    let constraint = prompt::constraint(matches)?;
     match prompt::given(matches, session)? {
         Some(prompt) => {
             let draft = prompt::draft(matches);
-            let job = Generate { sampling, tools, thinking, draft, ..Generate::new(model, prompt) };
+            let job =
+                Generate { sampling, tools, thinking, draft, constraint, ..Generate::new(model, prompt) };
             answer(matches, session, job)
         }
-        None if !tools.is_empty() => {
+        None if !tools.is_empty() || constraint.is_some() => {
             let hint = "give a prompt in quotes, or a whole conversation with --messages";
-            Err(Failure::new("no_prompt", "tools are called for a prompt, not in a chat", hint).into())
+            let what = if tools.is_empty() { "an answer has a form" } else { "tools are called" };
+            Err(Failure::new("no_prompt", format!("{what} for a prompt, not in a chat"), hint).into())
         }
         None => chat::chat(session, chat_of(matches, model, sampling)),
     }
@@ -120,7 +126,7 @@ fn answer(matches: &ArgMatches, session: &mut Session, job: Generate) -> Result<
 mod tests {
     use super::*;
     use crate::scripted::{Script, answer as events};
-    use app::job::{Detail, Prompt};
+    use app::job::{Constraint, Detail, Prompt};
     use serde_json::json;
     use std::collections::BTreeMap;
 
@@ -284,6 +290,33 @@ mod tests {
         let told = Script::new([]).types(["hi"]).run(&["run", "m", "--tools", path]);
         assert!(told.exit == Exit::Failed && told.err.contains("not in a chat"), "{}", told.err);
         for words in [&["--tools", path, "--raw"][..], &["--think", "on", "--raw"], &["--think", "maybe"]] {
+            assert_eq!(Script::new([]).run(&[&["run", "m", "x"], words].concat()).exit, Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn the_form_of_an_answer_reaches_the_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let constraint = |flag: &str, value: &str| generate(&["run", "m", "x", flag, value]).constraint;
+        let schema = write("schema.json", r#"{"type": "object"}"#);
+        assert_eq!(constraint("--schema", &schema), Some(Constraint::JsonSchema(json!({"type": "object"}))));
+        let (gbnf, lark) = ("root ::= \"a\"", "start: \"a\"");
+        assert_eq!(constraint("--grammar", &write("a", gbnf)), Some(Constraint::Gbnf(gbnf.into())));
+        assert_eq!(constraint("--grammar", &write("b", lark)), Some(Constraint::Lark(lark.into())));
+        let named = write("c.lark", "start: \"::=\"");
+        assert_eq!(constraint("--grammar", &named), Some(Constraint::Lark("start: \"::=\"".into())));
+        assert_eq!(constraint("--regex", "a+"), Some(Constraint::Regex("a+".into())));
+        assert_eq!(generate(&["run", "m", "x"]).constraint, None);
+        let told = Script::new([]).run(&["run", "m", "x", "--schema", &write("bad.json", "{")]);
+        assert!(told.exit == Exit::Failed && told.err.contains("hint: write a JSON schema"), "{}", told.err);
+        let told = Script::new([]).types(["hi"]).run(&["run", "m", "--regex", "a"]);
+        assert!(told.exit == Exit::Failed && told.err.contains("not in a chat"), "{}", told.err);
+        for words in [&["--regex", "a", "--schema", "b"][..], &["--grammar", "a", "--tools", "b"]] {
             assert_eq!(Script::new([]).run(&[&["run", "m", "x"], words].concat()).exit, Exit::Usage);
         }
     }

@@ -107,6 +107,7 @@ fn facts(details: &Details) -> Vec<(String, String)> {
         ("place", model.place.clone()),
         ("came from", details.about.source.clone()),
         ("pinned", if model.is_pinned { "yes".to_owned() } else { String::new() }),
+        ("adapter", model.adapter.as_ref().map(super::list::adapter).unwrap_or_default()),
         ("architecture", model.architecture.clone()),
         ("parameters", units::count(details.n_parameters)),
     ];
@@ -198,6 +199,8 @@ mod tests {
                 tensor("blk.0.attn_q.weight", &[64, 64], "BF16"),
             ],
             chat_template: (0..14).map(|n| format!("line {n}\n")).collect(),
+            facts: serde_json::Map::new(),
+            abilities: Vec::new(),
             about: About::default(),
         }))
     }

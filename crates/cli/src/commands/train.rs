@@ -60,7 +60,7 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let job = job(matches)?;
     let mut view = View::new(session.world.elapsed_ms.clone());
     view.begin(session.console(), &job);
-    session.follow(Job::Train(job), &mut |console, event| {
+    session.follow_anywhere(Job::Train(job), &mut |console, event| {
         view.take(console, event);
         Ok(())
     })?;

@@ -56,6 +56,38 @@ pub fn gguf_split() -> Result<Vec<Vec<u8>>, Error> {
     ])
 }
 
+/// A GGUF file, and settings with the matrices behind them, the length of the settings before them.
+pub fn adapter() -> Result<Vec<Vec<u8>>, Error> {
+    let mut metadata = Metadata::new("seed");
+    metadata.insert("general.type", "adapter".into());
+    metadata.insert("general.architecture", "llama".into());
+    metadata.insert("adapter.type", "lora".into());
+    metadata.insert("adapter.lora.alpha", 3.0f32.into());
+    let pair = |target: &str, [down, up]: [&str; 2]| {
+        [
+            tensor(&format!("{target}{down}"), Dtype::F32, &[2, 5]),
+            tensor(&format!("{target}{up}"), Dtype::F16, &[3, 2]),
+        ]
+    };
+    let tensors = pair("blk.0.attn_q.weight", [".lora_a", ".lora_b"]);
+    let whole = fill(crate::gguf::write(Vec::new(), &metadata, &tensors)?, &tensors)?;
+    let module = "base_model.model.model.layers.0.mlp.up_proj";
+    let tensors = pair(module, [".lora_A.weight", ".lora_B.weight"]);
+    let matrices = fill(crate::safetensors::write(Vec::new(), &Metadata::new("seed"), &tensors)?, &tensors)?;
+    let with = |settings: &str| {
+        let length = u16::try_from(settings.len()).unwrap_or_default().to_le_bytes();
+        [length.as_slice(), settings.as_bytes(), &matrices].concat()
+    };
+    Ok(vec![
+        whole,
+        with(r#"{"peft_type": "LORA", "r": 2, "lora_alpha": 3, "bias": "none", "use_dora": false}"#),
+        with(
+            r#"{"peft_type": "LORA", "r": 8, "lora_alpha": 1.5, "use_rslora": true, "rank_pattern": {"up_proj": 2},
+            "alpha_pattern": {"^model.layers.0.mlp.up_proj": 9}, "target_modules": ["up_proj"]}"#,
+        ),
+    ])
+}
+
 pub fn safetensors() -> Result<Vec<Vec<u8>>, Error> {
     let empty = Metadata::new("seed");
     let mut metadata = Metadata::new("seed");

@@ -1,9 +1,11 @@
 //! The scheduler with a model that is a hash: its "keys and values" are the tokens themselves, so that a page that
 //! is mixed up, or a row of the wrong role, gives another answer.
 
+use base::TokenId;
 use infer::draft::DraftModel;
 use infer::{BLOCK, Batch, Engine, Model, Request};
 use models::Probe;
+use ops::linear::low_rank::AdapterId;
 
 use crate::scenario::{Scenario, Sizes, alone, compare, run};
 
@@ -42,13 +44,22 @@ impl Model for Hashed {
         self.pages.len()
     }
 
+    fn has_adapter(&self, adapter: AdapterId) -> bool {
+        ADAPTERS.contains(&adapter)
+    }
+
     fn forward(&mut self, batch: &Batch, _: Option<&mut dyn Probe>) -> Vec<f32> {
         let mut logits = Vec::new();
         let mut row = 0;
+        let adapter = |row: usize| {
+            let some = batch.adapters.iter().find(|some| some.rows.contains(&(row as u32)));
+            some.map_or(0, |some| u64::from(some.adapter.0[0]) + 1)
+        };
         for span in &batch.spans.0 {
             for position in span.past..span.past + span.rows {
                 let role = u64::from(row < batch.rows.prompt);
                 let value = mix(mix(u64::from(batch.ids[row]) + 1, position as u64), role);
+                let value = mix(value, adapter(row));
                 self.pages[span.table[position / BLOCK] as usize][position % BLOCK] = value;
                 if batch.wanted.contains(&row) {
                     let seen = |p: usize| self.pages[span.table[p / BLOCK] as usize][p % BLOCK];
@@ -81,6 +92,8 @@ impl Model for Hashed {
         bytes.len() == 8 * n_tokens
     }
 }
+
+pub const ADAPTERS: [AdapterId; 2] = [AdapterId([1; 32]), AdapterId([2; 32])];
 
 pub const SIZES: Sizes = Sizes { vocabulary: VOCABULARY, longest_prompt: 150, longest_answer: 60 };
 
@@ -115,6 +128,28 @@ fn in_a_batch_is_as_alone_for_two_thousand_scenarios() {
     assert!(n_adopted > 300, "only {n_adopted} pages are found again");
     assert!(n_copied > 3000, "only {n_copied} tokens are copied");
     assert!(n_guessed_right > 1000, "only {n_guessed_right} guesses are right");
+}
+
+#[test]
+fn with_adapters_in_a_batch_is_as_alone_and_no_page_serves_another_adapter() {
+    let (mut n_adopted, mut n_copied) = (0, 0);
+    for seed in 0..600 {
+        let scenario = Scenario::new(seed, SIZES).with_adapters(seed, &ADAPTERS);
+        let blocks = [7, 14, 100][seed as usize % 3];
+        let report = run(&mut Hashed::engine(blocks, scenario.limits), &scenario);
+        let alone = |request: &Request| alone(&mut Hashed::engine(blocks, infer::Limits::default()), request);
+        compare(&scenario, &report, alone, seed);
+        n_adopted += report.n_adopted;
+        n_copied += report.n_copied;
+    }
+    assert!(n_adopted > 20 && n_copied > 200, "{n_adopted} pages are found again, {n_copied} tokens copied");
+}
+
+#[test]
+fn an_adapter_that_the_model_was_not_given_is_refused() {
+    let mut engine = Hashed::engine(9, infer::Limits::default());
+    let request = Request { adapter: Some(AdapterId([9; 32])), ..Request::new(vec![TokenId(3)], 1) };
+    assert_eq!(engine.submit(request), Err(infer::Error::NoAdapter));
 }
 
 /// What a model does wrong.
@@ -175,7 +210,7 @@ impl Model for Confused {
 fn a_model_that_mixes_up_pages_is_found_out() {
     use Mistake::{CopiesAnother, CopiesBackwards, CopiesTooFew, LosesTokens};
     for mistake in [LosesTokens, CopiesTooFew, CopiesAnother, CopiesBackwards] {
-        let caught = (0..60).filter(|&seed| {
+        let caught = (0..120).filter(|&seed| {
             let scenario = Scenario::new(seed, SIZES);
             let confused = Confused(Hashed::new(14), mistake);
             let report = run(&mut Engine::new(confused, scenario.limits), &scenario);
@@ -184,6 +219,6 @@ fn a_model_that_mixes_up_pages_is_found_out() {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
         });
         let n_caught = caught.count();
-        assert!(n_caught > 8, "{mistake:?} is noticed in {n_caught} of 60 scenarios");
+        assert!(n_caught > 8, "{mistake:?} is noticed in {n_caught} of 120 scenarios");
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
+mod formed;
 mod hashed;
 mod real;
 mod scenario;

@@ -4,28 +4,44 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use base::TokenId;
-use formats::{FileBytes, TensorFile, llama2c};
+use base::{Rng, TokenId};
+use formats::adapter::{self, Naming};
+use formats::{Dtype, FileBytes, Metadata, TensorFile, TensorSpec, gguf, llama2c};
 use infer::{Engine, Limits, LocalModel, Request};
 use models::families::LLAMA;
+use models::tensors::adapter::Adapter;
 use models::tensors::{Found, Tensors};
-use models::{Config, Decoder};
+use models::{Config, Decoder, Family};
+use ops::linear::low_rank::AdapterId;
 use ops::weight::{Quantised, Storage};
 
 use crate::scenario::{Outcome, Scenario, Sizes, alone, compare, run};
 
 /// How often memory ran short, and how many tokens were copied.
 fn replay(decoder: &Decoder, kept: &[Storage], sizes: Sizes, seeds: std::ops::Range<u64>) -> [usize; 2] {
+    replay_with(decoder, &[], kept, (sizes, seeds))
+}
+
+/// So too, of requests with one of these adapters or none.
+fn replay_with(
+    decoder: &Decoder,
+    adapters: &[(AdapterId, Adapter)],
+    kept: &[Storage],
+    (sizes, seeds): (Sizes, std::ops::Range<u64>),
+) -> [usize; 2] {
+    let ids: Vec<AdapterId> = adapters.iter().map(|(id, _)| *id).collect();
     let mut known: HashMap<String, Outcome> = HashMap::new();
     let (mut n_preempted, mut n_copied) = (0, 0);
     for seed in seeds {
-        let scenario = Scenario::new(seed, sizes);
+        let scenario = Scenario::new(seed, sizes).with_adapters(seed, &ids);
         kernels::pool::set_active_threads([1, 2, 3, 5][seed as usize % 4]);
         let blocks = [5, 7, 9, 40][(seed / 4) as usize % 4];
         let storage = kept[(seed / 2) as usize % kept.len()];
         let engine = |limits| {
             let model = LocalModel::with_blocks(decoder.clone(), blocks, storage);
-            Engine::new(model.expect("heads that can be kept so"), limits)
+            let mut model = model.expect("heads that can be kept so");
+            adapters.iter().for_each(|(id, adapter)| model.attach(*id, adapter));
+            Engine::new(model, limits)
         };
         let report = run(&mut engine(scenario.limits), &scenario);
         n_preempted += report.n_preempted;
@@ -96,7 +112,7 @@ fn stories260k_in_a_batch_is_as_alone_for_two_hundred_scenarios() {
 /// The model in the box.
 pub fn starter() -> Decoder {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/starter.gguf");
-    let file = formats::gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
+    let file = gguf::read(&FileBytes::open(&path).unwrap()).unwrap();
     models::load(&file, &ops::device::cpu()).unwrap()
 }
 
@@ -106,6 +122,76 @@ fn the_starter_in_a_batch_is_as_alone() {
     let sizes = Sizes { vocabulary: decoder.config().vocabulary, longest_prompt: 90, longest_answer: 25 };
     let kept = [Storage::F16, Storage::Q8_0, Storage::Blocks(Quantised::Q4_0)];
     replay(&decoder, &kept, sizes, 0..8);
+}
+
+/// An adapter with random numbers for the products of every layer of a Llama.
+fn random_adapter(config: &Config, family: &'static Family, number: u8) -> (AdapterId, Adapter) {
+    let mut rng = Rng::new(number.into());
+    let (width, inner, rank) = (config.width, config.feed_forward, 2 + usize::from(number));
+    let [queries, keys] = [config.n_heads, config.n_kv_heads].map(|heads| heads * config.head_size);
+    let mut metadata = Metadata::new("adapter");
+    metadata.insert("general.type", "adapter".into());
+    metadata.insert("general.architecture", family.gguf.architectures[0].into());
+    metadata.insert("adapter.type", "lora".into());
+    metadata.insert("adapter.lora.alpha", (rank as f32).into());
+    let mut specs = Vec::new();
+    for layer in 0..config.n_layers {
+        let products = [
+            ("attn_q", queries, width),
+            ("attn_k", keys, width),
+            ("attn_v", keys, width),
+            ("ffn_down", width, inner),
+        ];
+        for (name, outer, inner) in products {
+            let spec = |end: &str, shape: [usize; 2]| TensorSpec {
+                name: format!("blk.{layer}.{name}.weight.{end}"),
+                dtype: Dtype::F32,
+                shape: shape.to_vec(),
+            };
+            specs.extend([spec("lora_a", [rank, inner]), spec("lora_b", [outer, rank])]);
+        }
+    }
+    let mut writer = gguf::write(Vec::new(), &metadata, &specs).unwrap();
+    for spec in &specs {
+        let n_values: usize = spec.shape.iter().product();
+        let amplitude = 0.5 / (spec.shape[1] as f64).sqrt();
+        let value = |_| ((rng.normal() * amplitude) as f32).to_le_bytes();
+        writer.append(&(0..n_values).flat_map(value).collect::<Vec<u8>>()).unwrap();
+    }
+    let file = FileBytes::from_vec("adapter", writer.finish().unwrap());
+    let file = adapter::read_gguf(&file).unwrap();
+    let adapter = Adapter::new(&file, config, (family, Naming::Gguf), &ops::device::cpu());
+    (AdapterId([number; 32]), adapter.unwrap())
+}
+
+/// Two users with an adapter each and one with none, in one engine: each is as alone, also where a page of one's text
+/// was computed for another.
+#[test]
+fn the_starter_with_adapters_in_a_batch_is_as_alone() {
+    let decoder = starter();
+    let adapters = [1, 2].map(|number| random_adapter(decoder.config(), &LLAMA, number));
+    let sizes = Sizes { vocabulary: decoder.config().vocabulary, longest_prompt: 90, longest_answer: 25 };
+    let kept = [Storage::F16, Storage::Q8_0];
+    let [_, n_copied] = replay_with(&decoder, &adapters, &kept, (sizes, 20..40));
+    assert!(n_copied > 0, "nothing is found again");
+    // An adapter shows in what is said.
+    let mut model = LocalModel::new(decoder, 16 << 20);
+    adapters.iter().for_each(|(id, adapter)| model.attach(*id, adapter));
+    let mut engine = Engine::new(model, Limits::default());
+    let request = |adapter| Request { adapter, ..Request::new((300..340).map(TokenId).collect(), 12) };
+    let [none, first, second] =
+        [None, Some(adapters[0].0), Some(adapters[1].0)].map(|adapter| alone(&mut engine, &request(adapter)));
+    assert!(none != first && first != second && none != second);
+}
+
+#[test]
+fn stories260k_with_adapters_in_a_batch_is_as_alone() {
+    let test = "infer::simulator::real::stories260k_with_adapters_in_a_batch_is_as_alone";
+    let Some(shared) = testkit::shared::shared(test) else { return };
+    let decoder = stories260k(&shared.join("llm/stories260K/stories260K.bin"));
+    let adapters = [1, 2].map(|number| random_adapter(decoder.config(), &LLAMA, number));
+    let sizes = Sizes { vocabulary: 512, longest_prompt: 110, longest_answer: 40 };
+    replay_with(&decoder, &adapters, &[Storage::F32], (sizes, 0..60));
 }
 
 /// A second turn brings the first and its answer back; in quantised weights both are found again.

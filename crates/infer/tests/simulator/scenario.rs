@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use base::{Rng, TokenId};
 use infer::fair::{Class, Owner};
+use infer::sample::Choice;
 use infer::{Beginning, Engine, Event, Guessing, Limits, Model, Reason, Request, Sampling, SequenceId};
+use ops::linear::low_rank::AdapterId;
 
 /// What a model must be like for a scenario to be made for it.
 #[derive(Clone, Copy)]
@@ -33,6 +35,8 @@ pub struct Scenario {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub tokens: Vec<(u32, u32)>,
+    /// The same of the tokens of a prompt, where somebody asked for them.
+    pub scores: Vec<(u32, u32)>,
     pub reason: Option<Reason>,
 }
 
@@ -62,6 +66,17 @@ impl Scenario {
         let sequences = [2, 4, 64][rng.below(3)];
         let (rows_beside, guesses) = ([2, 32][rng.below(2)], [2, 8, 32][rng.below(3)]);
         Self { arrivals, limits: Limits { rows, rows_beside, guesses, sequences, ..Limits::default() } }
+    }
+}
+
+impl Scenario {
+    /// The same with one of these adapters, or none, for each request.
+    pub fn with_adapters(mut self, seed: u64, adapters: &[AdapterId]) -> Self {
+        let mut rng = Rng::new(!seed);
+        for arrival in &mut self.arrivals {
+            arrival.request.adapter = adapters.get(rng.below(adapters.len() + 1)).copied();
+        }
+        self
     }
 }
 
@@ -99,6 +114,7 @@ fn arrival(rng: &mut Rng, sizes: Sizes, beginning: &[TokenId]) -> Arrival {
         beginning: [Beginning::Shared { salt: 0 }, Beginning::Shared { salt: 1 }, Beginning::Computed]
             [rng.below(3)],
         guessing: [Guessing::On, Guessing::On, Guessing::Off][rng.below(3)],
+        scored: (rng.below(8) == 0).then_some(2),
         ..Request::new(prompt, 1 + rng.below(sizes.longest_answer))
     };
     let cancelled_after = (rng.below(5) == 0).then(|| rng.below(12));
@@ -158,10 +174,11 @@ pub fn run<M: Model>(engine: &mut Engine<M>, scenario: &Scenario) -> Report {
 }
 
 fn note(event: Event, running: &mut BTreeMap<SequenceId, usize>, report: &mut Report) {
+    let likely = |choice: &Choice| (choice.chosen.token.0, choice.chosen.log_probability.to_bits());
     match event {
-        Event::Token { id, choice, .. } => {
-            let chosen = choice.chosen;
-            report.outcomes[running[&id]].tokens.push((chosen.token.0, chosen.log_probability.to_bits()));
+        Event::Token { id, choice, .. } => report.outcomes[running[&id]].tokens.push(likely(&choice)),
+        Event::Scored { id, tokens } => {
+            report.outcomes[running[&id]].scores.extend(tokens.iter().map(likely));
         }
         Event::Finished { id, reason } => {
             let index = running.remove(&id).expect("a sequence ends once");
@@ -189,6 +206,10 @@ pub fn compare(scenario: &Scenario, report: &Report, mut alone: impl FnMut(&Requ
         let expected = alone(&arrival.request);
         if outcome.reason.is_some() {
             assert_eq!(outcome, &expected, "seed {seed}: sequence {index} differs from itself alone");
+            let scored: Vec<u32> = outcome.scores.iter().map(|&(token, _)| token).collect();
+            let prompt: Vec<u32> = arrival.request.prompt.iter().skip(1).map(|token| token.0).collect();
+            let wanted = if arrival.request.scored.is_some() { &prompt[..] } else { &[] };
+            assert_eq!(scored, wanted, "seed {seed}: sequence {index} scored other tokens than its prompt's");
         } else {
             let n = outcome.tokens.len();
             assert_eq!(

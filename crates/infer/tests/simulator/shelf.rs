@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use base::TokenId;
 use infer::shelf::{Behind, Known, Shelf};
 use infer::{Engine, Event, Guessing, Limits, LocalModel, Model, Request, SequenceId};
+use ops::linear::low_rank::AdapterId;
 use ops::weight::Storage;
 
 use crate::hashed::{self, Hashed};
@@ -14,7 +15,7 @@ use crate::real;
 use crate::scenario::{Report, Scenario, Sizes, alone, compare, run};
 
 /// A text with all that decides what is computed for it.
-type Key = (u64, Vec<TokenId>, usize);
+type Key = (u64, Option<AdapterId>, Vec<TokenId>, usize);
 
 #[derive(Default)]
 struct Shelves {
@@ -31,7 +32,7 @@ struct InMemory(Arc<Mutex<Shelves>>);
 
 fn key(text: Known<'_>) -> Key {
     assert!(text.n_prompt <= text.tokens.len(), "a text is told up to its end");
-    (text.salt, text.tokens.to_vec(), text.n_prompt)
+    (text.salt, text.adapter, text.tokens.to_vec(), text.n_prompt)
 }
 
 impl Shelf for InMemory {
@@ -69,9 +70,9 @@ fn twice<M: Model>(
     seed: u64,
     sizes: Sizes,
     engine: impl Fn(Limits) -> Engine<M>,
-    loses: usize,
+    (loses, adapters): (usize, &[AdapterId]),
 ) -> [usize; 2] {
-    let scenario = Scenario::new(seed, sizes);
+    let scenario = Scenario::new(seed, sizes).with_adapters(seed, adapters);
     let shelf = InMemory::default();
     shelf.0.lock().unwrap().loses = loses;
     let once = || -> Report {
@@ -89,7 +90,8 @@ fn what_is_brought_back_changes_no_answer_of_a_hash() {
     for seed in 0..600 {
         let blocks = [7, 9, 14, 100][seed as usize % 4];
         let engine = |limits| Hashed::engine(blocks, limits);
-        let [first, second] = twice(seed, hashed::SIZES, engine, [0, 3][(seed / 4) as usize % 2]);
+        let adapters = if seed % 3 == 0 { &hashed::ADAPTERS[..] } else { &[] };
+        let [first, second] = twice(seed, hashed::SIZES, engine, ([0, 3][(seed / 4) as usize % 2], adapters));
         found = [found[0] + first, found[1] + second];
     }
     let [first, second] = found;
@@ -145,7 +147,7 @@ fn what_is_brought_back_changes_no_bit_of_the_starter() {
             let model = LocalModel::with_blocks(decoder.clone(), [9, 40][seed as usize / 2], storage);
             Engine::new(model.expect("heads that can be kept so"), limits)
         };
-        let [first, second] = twice(100 + seed, sizes, engine, 0);
+        let [first, second] = twice(100 + seed, sizes, engine, (0, &[]));
         found = [found[0] + first, found[1] + second];
     }
     assert!(found[1] > found[0], "{found:?}");
@@ -163,7 +165,7 @@ fn what_is_brought_back_changes_no_bit_of_stories260k() {
             let model = LocalModel::with_blocks(decoder.clone(), 20, Storage::F32);
             Engine::new(model.expect("numbers can be kept"), limits)
         };
-        twice(seed, sizes, engine, [0, 3][seed as usize % 2]);
+        twice(seed, sizes, engine, ([0, 3][seed as usize % 2], &[]));
     }
 }
 

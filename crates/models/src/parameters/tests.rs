@@ -66,7 +66,7 @@ fn cpu() -> Device {
 
 /// The mean of the squared logits of four tokens.
 fn loss(decoder: &Decoder) -> Tensor<1> {
-    let input = Input { ids: &[1, 2, 3, 4], rows: Rows::prompt(4), wanted: None };
+    let input = Input { ids: &[1, 2, 3, 4], rows: Rows::prompt(4), wanted: None, adapters: &[] };
     let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
     (logits.clone() * logits).mean()
 }
@@ -206,7 +206,7 @@ fn what_is_written_in_any_dialect_loads_as_the_same_model() {
 }
 
 fn logits(decoder: &Decoder) -> Vec<f32> {
-    let input = Input { ids: &[1, 2, 3, 4, 2], rows: Rows::prompt(5), wanted: None };
+    let input = Input { ids: &[1, 2, 3, 4, 2], rows: Rows::prompt(5), wanted: None, adapters: &[] };
     let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
     floats(logits.into_data())
 }

@@ -13,6 +13,7 @@ use formats::Dtype;
 use crate::parameters::Head;
 use crate::tensors::{Found, Tensors, dtype_of};
 use crate::{Config, Dialect, Error};
+pub(crate) use plan::{Matrix, Spot};
 use strip::{Finish, Strip};
 
 /// A tensor of the new file.
@@ -85,6 +86,23 @@ pub fn translate<'a>(
     match lost {
         Some(name) => Err(Error::UnknownTensor { file: tensors.label().into(), name: name.clone() }),
         None => Ok(planned),
+    }
+}
+
+/// Where a matrix of a layer stands in a file of the first dialect, its rows as the second has them; `None` where the file
+/// does not have it.
+///
+/// # Errors
+/// Those of the file.
+pub(crate) fn spot(
+    tensors: &dyn Tensors,
+    config: &Config,
+    dialects: [&'static Dialect; 2],
+    (matrix, layer): (Matrix, usize),
+) -> Result<Option<Spot>, Error> {
+    match plan::Plan::new(tensors, config, dialects)?.spot(matrix, layer) {
+        Err(Error::MissingTensor { .. }) => Ok(None),
+        found => found.map(Some),
     }
 }
 

@@ -2,6 +2,7 @@
 //! gave: read from the names and settings of Hugging Face and from a GGUF file, whole and in pieces, on every device.
 
 use burn::tensor::Device;
+use formats::TensorFile;
 use formats::metadata::Value;
 use models::blocks::{FeedForwardKind, NormKind};
 use models::families::GPT2;
@@ -53,6 +54,13 @@ fn weights(case: &str, reference: &Reference) -> Vec<Named> {
     let named =
         |(name, shape): (String, Vec<usize>)| Named { values: seeded::gpt2(&name, &shape), name, shape };
     list.into_iter().map(named).collect()
+}
+
+/// The model's folder, and its GGUF file.
+pub fn files(case: &str) -> [TensorFile; 2] {
+    let reference = open(case);
+    let file = as_gguf(&settings(&reference.config), &converted(weights(case, &reference)));
+    [as_safetensors(&weights(case, &reference)), file]
 }
 
 /// As llama.cpp's conversion would name and lay the same tensors.

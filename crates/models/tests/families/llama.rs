@@ -23,7 +23,7 @@ pub fn theta(reference: &Reference) -> f32 {
 }
 
 /// The model's weights under the names of `dialect`.
-fn weights(reference: &Reference, dialect: &Dialect) -> Vec<Named> {
+pub fn weights(reference: &Reference, dialect: &Dialect) -> Vec<Named> {
     let (config, names) = (&reference.config, dialect.names);
     let other = LLAMA.hugging_face.names;
     let (width, hidden) = (config.width, config.feed_forward);
@@ -59,7 +59,7 @@ fn weights(reference: &Reference, dialect: &Dialect) -> Vec<Named> {
 }
 
 /// The model as a Hugging Face folder holds it.
-fn as_hugging_face(reference: &Reference, device: &Device) -> Decoder {
+pub fn as_hugging_face(reference: &Reference, device: &Device) -> Decoder {
     let file = as_safetensors(&weights(reference, &LLAMA.hugging_face));
     Decoder::load(&file, reference.config.clone(), &LLAMA.hugging_face, device).unwrap()
 }
@@ -236,7 +236,7 @@ fn the_wanted_rows_alone_are_as_among_all() {
     let rows = Rows::prompt(reference.ids.len());
     let (all, _) = run_causal(&decoder, &reference.ids, 1);
     for wanted in [&[71][..], &[0, 3, 70], &[]] {
-        let input = Input { ids: &reference.ids, rows, wanted: Some(wanted) };
+        let input = Input { ids: &reference.ids, rows, wanted: Some(wanted), adapters: &[] };
         let logits = decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, None);
         assert_eq!(logits.dims(), [wanted.len(), vocabulary]);
         assert!(numbers(logits) == gather(&all, vocabulary, wanted), "{wanted:?}");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adapters;
 mod converted;
 mod encoders;
 mod files;

@@ -44,7 +44,7 @@ pub struct Pieces {
 pub fn run_causal(decoder: &Decoder, ids: &[u32], sequences: usize) -> (Vec<f32>, Seen) {
     let mut seen = Seen::default();
     let ids = ids.repeat(sequences);
-    let input = Input { ids: &ids, rows: Rows::prompt(ids.len()), wanted: None };
+    let input = Input { ids: &ids, rows: Rows::prompt(ids.len()), wanted: None, adapters: &[] };
     let logits = decoder.forward(&input, &mut Attend::Causal { sequences }, Some(&mut seen));
     (numbers(logits), seen)
 }
@@ -69,7 +69,7 @@ impl<'a> Conversation<'a> {
         let span = Span { table: Arc::clone(&self.table), past: self.past, rows: ids.len() };
         self.past += ids.len();
         let mut attend = Attend::Pages { cache: &mut self.cache, spans: Arc::new(Spans(vec![span])) };
-        self.decoder.forward(&Input { ids, rows, wanted: None }, &mut attend, probe)
+        self.decoder.forward(&Input { ids, rows, wanted: None, adapters: &[] }, &mut attend, probe)
     }
 }
 

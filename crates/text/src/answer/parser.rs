@@ -97,6 +97,8 @@ pub struct AnswerParser {
     is_after_markup: bool,
     /// No text has come yet.
     is_start: bool,
+    /// Nothing is a call.
+    is_without_calls: bool,
     /// A section of calls is open.
     is_section: bool,
     /// A call has been read since the last opening.
@@ -130,6 +132,7 @@ impl AnswerParser {
             is_fresh: true,
             is_after_markup: opened.is_some(),
             is_start: true,
+            is_without_calls: false,
             is_section: false,
             has_call: false,
             raw: String::new(),
@@ -137,6 +140,12 @@ impl AnswerParser {
             has_begun: false,
             events: Vec::new(),
         }
+    }
+
+    /// The same where nothing is a call: the markup of calls is text.
+    #[must_use]
+    pub fn without_calls(self) -> Self {
+        Self { is_without_calls: true, ..self }
     }
 
     /// What a piece of text brings.
@@ -248,7 +257,8 @@ impl AnswerParser {
     fn bare_calls(&self, kind: Kind, first: char) -> Option<&'static Calls> {
         let calls =
             self.format.calls.iter().find(|calls| calls.opens.is_empty() && calls.section[0].is_empty())?;
-        let is_alone = self.format.channels.is_none() && !self.tools.is_empty();
+        let has_calls = !self.tools.is_empty() && !self.is_without_calls;
+        let is_alone = self.format.channels.is_none() && has_calls;
         let can_be = is_alone && self.is_start && kind == Kind::Text;
         (can_be && calls.bodies.iter().any(|body| begins(body, first))).then_some(calls)
     }
@@ -276,7 +286,7 @@ impl AnswerParser {
             markers.extend(openings.map(|(place, thinking)| (thinking.opens, Mark::Thinking(place))));
         }
         markers.extend(format.silent.iter().map(|silent| (*silent, Mark::Silent)));
-        for calls in format.calls {
+        for calls in format.calls.iter().filter(|_| !self.is_without_calls) {
             if !calls.section[0].is_empty() {
                 markers.push((calls.section[0], Mark::Section(calls)));
             } else if !calls.opens.is_empty() {

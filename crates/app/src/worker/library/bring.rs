@@ -4,12 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
-use formats::{FileBytes, FileKind, shards};
+use formats::sniff::{FileKind, sniff};
+use formats::{FileBytes, shards};
 use store::found::role_of;
 use store::{ModelInfo, ModelName, NewFile, Role, Source};
 
 use super::Library;
 use crate::job::{Import, Placement};
+use crate::worker::adapters::{self, AdapterSource};
 use crate::worker::contents::Contents;
 use crate::worker::convert::Converted;
 use crate::worker::folder::Folder;
@@ -26,18 +28,18 @@ impl Library<'_> {
         };
         if path.is_file() {
             let file = FileBytes::open(&path)?;
-            if formats::sniff(file.as_slice()) == FileKind::Llama2c {
+            if sniff(file.as_slice()) == FileKind::Llama2c {
                 let model = self.import_llama2c(&name, &file, import)?;
                 return Ok(Event::Stored(self.model(&model)));
             }
+        }
+        if let Some(adapter) = AdapterSource::at(&path)? {
+            return self.import_adapter(&name, &adapter, (&path, import));
         }
         let files = Files::at(&path)?;
         if import.tokenizer.is_some() {
             let message = format!("{}: this model brings its own vocabulary", path.display());
             return Err(Failure::new("bad_setting", message, "leave `--tokenizer` out"));
-        }
-        if let Files::Folder(folder) = &files {
-            refuse_adapter(folder)?;
         }
         check(&files, &path.display().to_string())?;
         let parts = match &files {
@@ -48,14 +50,28 @@ impl Library<'_> {
             role: part.role,
             format: part.format.into(),
             name: part.name,
-            source: match import.placement {
-                Placement::Copy => Source::Copy(part.path),
-                Placement::InPlace => Source::InPlace(part.path),
-            },
+            source: placed(import.placement, part.path),
         };
         let info = ModelInfo { source: path.display().to_string(), ..ModelInfo::default() };
         let new = parts.into_iter().map(new).collect();
         Ok(Event::Stored(self.model(&self.store.import(&name, new, info, self.now_ms)?)))
+    }
+
+    /// An adapter, by itself: which model it fits is seen when it is named behind one.
+    fn import_adapter(
+        &self,
+        name: &ModelName,
+        adapter: &AdapterSource,
+        (path, import): (&Path, &Import),
+    ) -> Result<Event, Failure> {
+        adapter.read()?;
+        if import.tokenizer.is_some() {
+            let message = format!("{}: an adapter has the vocabulary of its model", path.display());
+            return Err(Failure::new("bad_setting", message, "leave `--tokenizer` out"));
+        }
+        let files = adapter_files(path, |path| placed(import.placement, path))?;
+        let info = ModelInfo { source: path.display().to_string(), ..ModelInfo::default() };
+        Ok(Event::Stored(self.model(&self.store.import(name, files, info, self.now_ms)?)))
     }
 
     fn import_llama2c(
@@ -89,6 +105,13 @@ impl Library<'_> {
         let file = NewFile { role: Role::Model, format: "gguf".into(), name: None, source };
         let info = ModelInfo { source: from.display().to_string(), ..ModelInfo::default() };
         Ok(self.store.import(name, vec![file], info, self.now_ms)?)
+    }
+}
+
+fn placed<'a>(placement: Placement, path: PathBuf) -> Source<'a> {
+    match placement {
+        Placement::Copy => Source::Copy(path),
+        Placement::InPlace => Source::InPlace(path),
     }
 }
 
@@ -132,14 +155,24 @@ fn folder_parts(folder: &Folder) -> Result<Vec<Part>, Failure> {
     Ok(parts)
 }
 
-/// An adapter is no model: it changes one.
-fn refuse_adapter(folder: &Folder) -> Result<(), Failure> {
-    if folder.path("adapter_config.json").is_none() || folder.path("config.json").is_some() {
-        return Ok(());
-    }
-    let message = format!("{}: it is an adapter, which Hearth cannot apply yet", folder.label());
-    let hint = "merge it into the model that it was made for, then import that folder";
-    Err(Failure::new("adapter_not_applied", message, hint))
+/// The files of an adapter, which are found again by these roles and names.
+pub(super) fn adapter_files<'a>(
+    path: &Path,
+    source: impl Fn(PathBuf) -> Source<'a>,
+) -> Result<Vec<NewFile<'a>>, Failure> {
+    let places = adapters::places(path)?.unwrap_or_default();
+    let is_alone = places.len() == 1;
+    let new = |place: PathBuf| {
+        let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let (role, format) = match role_of(&name) {
+            _ if is_alone => (Role::Adapter, "gguf"),
+            // The settings of the model, where there are some, are others.
+            Some((_, format)) => (Role::Adapter, format),
+            None => (Role::Adapter, "safetensors"),
+        };
+        NewFile { role, format: format.into(), name: Some(name).filter(|_| !is_alone), source: source(place) }
+    };
+    Ok(places.into_iter().map(new).collect())
 }
 
 /// Refuses files that could not run, before a byte of it is stored.

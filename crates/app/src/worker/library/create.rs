@@ -4,17 +4,51 @@
 
 use std::path::{Path, PathBuf};
 
-use formats::{FileBytes, FileKind};
+use formats::FileBytes;
 use store::about::{Modelfile, Recipe, TemplateLanguage};
-use store::{ModelName, NewFile, Role, Source};
+use store::{FileRef, ModelName, NewFile, Role, Source};
 use text::ChatTemplate;
 
 use super::{Library, bring};
 use crate::event::library::Note;
 use crate::job::library::Create;
+use crate::worker::adapters::{self, AdapterSource};
+use crate::worker::contents::Contents;
 use crate::worker::open::{self, Files, Meant};
 use crate::worker::said::UNUSED;
 use crate::{Event, Failure, starter};
+
+/// The files that ADAPTER adds.
+enum Added {
+    /// Those of a path.
+    Path(PathBuf),
+    /// Those of an adapter here.
+    Files(Vec<Place>),
+}
+
+/// A file of an adapter here.
+struct Place {
+    path: PathBuf,
+    file: FileRef,
+}
+
+impl Place {
+    /// The same file of another model.
+    fn file<'a>(&self) -> NewFile<'a> {
+        let FileRef { format, name, .. } = self.file.clone();
+        NewFile { role: Role::Adapter, format, name, source: Source::Copy(self.path.clone()) }
+    }
+}
+
+fn adapter_at(path: &Path) -> Result<AdapterSource, Failure> {
+    let found = AdapterSource::at(path)?;
+    found.ok_or_else(|| {
+        let message = format!("{}: it is no adapter", path.display());
+        let hint =
+            "ADAPTER names a folder as peft writes it, a GGUF file of the type adapter, or an adapter here";
+        Failure::new("not_an_adapter", message, hint)
+    })
+}
 
 /// What FROM names.
 enum Base {
@@ -35,8 +69,11 @@ impl Library<'_> {
         let base = self.base(&modelfile, folder)?;
         let starter = starter::file();
         let mut files: Vec<NewFile<'_>> = Vec::new();
-        for path in &modelfile.adapters {
-            files.push(adapter(folder, path)?);
+        let adapter = self.adapter(&modelfile, (folder, &base))?;
+        match &adapter {
+            Some(Added::Path(path)) => files.extend(bring::adapter_files(path, Source::Copy)?),
+            Some(Added::Files(places)) => files.extend(places.iter().map(|place| place.file())),
+            None => {}
         }
         let weights = match &base {
             Base::Model(_) => None,
@@ -53,6 +90,51 @@ impl Library<'_> {
         let recipe = Recipe { base: below, modelfile: &modelfile, files };
         let model = self.store.create(&name, recipe, self.now_ms)?;
         Ok(Event::Created { model: self.model(&model), notes: notes(&modelfile) })
+    }
+
+    /// What ADAPTER names: a path beside the Modelfile, or an adapter here. It has to fit the base.
+    fn adapter(
+        &self,
+        modelfile: &Modelfile,
+        (folder, base): (&Path, &Base),
+    ) -> Result<Option<Added>, Failure> {
+        let [named] = modelfile.adapters.as_slice() else {
+            return match modelfile.adapters.is_empty() {
+                true => Ok(None),
+                false => Err(adapters::several("Modelfile")),
+            };
+        };
+        let path = folder.join(named);
+        let is_path = path.exists() || open::looks_like_path(named);
+        let (adapter, added) = match is_path {
+            true => (adapter_at(&path)?, Added::Path(path)),
+            false => {
+                let adapter = adapters::find(self.store, named)?;
+                let Meant::Model(model) = open::named(self.store, named)? else {
+                    return Err(Failure::internal());
+                };
+                let place = |file: &FileRef| Ok(Place { path: self.store.locate(file)?, file: file.clone() });
+                let places = model.manifest.files.iter().filter(AdapterSource::has).map(place);
+                (adapter, Added::Files(places.collect::<Result<_, Failure>>()?))
+            }
+        };
+        let source = match base {
+            Base::Model(model) => open::of_model(self.store, model)?,
+            Base::File(path) => open::at_path(path)?,
+            Base::Starter => open::starter_source(),
+        };
+        if source.adapter.is_some() {
+            return Err(adapters::several(&source.name));
+        }
+        let contents = Contents::read(&source)?;
+        let (_, config) = contents.decoder_sizes()?;
+        models::tensors::adapter::Adapter::new(
+            &adapter.read()?,
+            &config,
+            contents.form()?,
+            &ops::device::cpu(),
+        )?;
+        Ok(Some(added))
     }
 
     /// What FROM names: a file beside the Modelfile, or a model.
@@ -73,27 +155,12 @@ impl Library<'_> {
     }
 }
 
-/// The file that ADAPTER names.
-fn adapter<'a>(folder: &Path, path: &str) -> Result<NewFile<'a>, Failure> {
-    let path = folder.join(path);
-    let file = FileBytes::open(&path)?;
-    let format = match formats::sniff(file.as_slice()) {
-        FileKind::Gguf => "gguf",
-        FileKind::Safetensors => "safetensors",
-        found => {
-            let wanted = "an adapter as GGUF or safetensors";
-            return Err(formats::Error::WrongKind { file: file.label().into(), wanted, found }.into());
-        }
-    };
-    Ok(NewFile { role: Role::Adapter, format: format.into(), name: None, source: Source::Copy(path) })
-}
-
-fn is_go(template: &str) -> bool {
+pub(super) fn is_go(template: &str) -> bool {
     TemplateLanguage::of(template) == TemplateLanguage::Go
 }
 
 /// What of the Modelfile takes no effect here, or not as written.
-fn notes(modelfile: &Modelfile) -> Vec<Note> {
+pub(super) fn notes(modelfile: &Modelfile) -> Vec<Note> {
     let parameters = &modelfile.parameters;
     let unknown = parameters.unknown().into_iter();
     let mut notes: Vec<Note> =
@@ -105,9 +172,6 @@ fn notes(modelfile: &Modelfile) -> Vec<Note> {
     notes.extend(unused.map(|name| Note::UnusedParameter { name }));
     if modelfile.template.as_deref().is_some_and(is_go) {
         notes.push(Note::GoTemplate);
-    }
-    if !modelfile.adapters.is_empty() {
-        notes.push(Note::AdapterNotApplied);
     }
     if !modelfile.drafts.is_empty() {
         notes.push(Note::LeftOut { instruction: "DRAFT".into() });

@@ -1,14 +1,18 @@
 //! Everything about one model: what its file says, and what is said of it beside its weights.
 
+use formats::TensorFile;
 use formats::metadata::Value;
 use models::Config;
+use serde_json::{Map, Value as Json};
 use store::Role;
 use store::about::Card;
 
 use super::{Library, starter_model};
-use crate::event::library::About;
+use crate::event::library::{Ability, About};
 use crate::event::{Details, Model};
+use crate::worker::adapters::AdapterSource;
 use crate::worker::contents::Contents;
+use crate::worker::fill_in;
 use crate::worker::open::{self, Meant, Source};
 use crate::{Event, Failure};
 
@@ -18,6 +22,7 @@ const SHOWN_CHARACTERS: usize = 200;
 impl Library<'_> {
     pub fn show(&self, name: &str) -> Result<Event, Failure> {
         let details = match self.stored(name)? {
+            Some(model) if model.manifest.file(Role::Model).is_none() => self.adapter_details(&model)?,
             Some(model) => {
                 let source = open::of_model(self.store, &model)?;
                 let details = self.details(self.model(&model), &source)?;
@@ -53,11 +58,60 @@ impl Library<'_> {
         }
     }
 
+    /// An adapter by itself: what its files say, and nothing of a model.
+    fn adapter_details(&self, model: &store::Model) -> Result<Details, Failure> {
+        let Some(adapter) = AdapterSource::of_model(self.store, model)? else {
+            // It says why it has no weights.
+            return Err(open::of_model(self.store, model).err().unwrap_or_else(Failure::internal));
+        };
+        let (adapter, shown) = (adapter.read()?, self.model(model));
+        let architecture = adapter.architecture.clone().unwrap_or_default();
+        let mut sizes = vec![("rank".to_owned(), adapter.rank().to_string())];
+        sizes.push(("matrices that it changes".into(), adapter.factors.len().to_string()));
+        let metadata = adapter.tensors.metadata().iter().map(|(key, value)| (key.into(), self::shown(value)));
+        let about = About {
+            source: model.manifest.source.clone(),
+            versions: model.versions.iter().map(ToString::to_string).collect(),
+            ..About::default()
+        };
+        Ok(Details {
+            model: Model { architecture, ..shown },
+            n_parameters: n_parameters(&adapter.tensors),
+            sizes,
+            metadata: metadata.collect(),
+            tensors: tensors(&adapter.tensors),
+            chat_template: String::new(),
+            about,
+            facts: Map::new(),
+            abilities: Vec::new(),
+        })
+    }
+
     fn details(&self, model: Model, source: &Source) -> Result<Details, Failure> {
         let contents = Contents::read(source)?;
         let details = details(model, &contents)?;
         let template = source.said.template.clone().unwrap_or(details.chat_template);
-        Ok(Details { chat_template: template, ..details })
+        let abilities = self.abilities(&contents, &template);
+        Ok(Details { chat_template: template, abilities, ..details })
+    }
+
+    /// What a model can be asked for; nothing where that is not known.
+    fn abilities(&self, contents: &Contents<'_>, template: &str) -> Vec<Ability> {
+        match contents.is_encoder() {
+            Ok(true) => return vec![Ability::Embed],
+            Ok(false) => {}
+            Err(_) => return Vec::new(),
+        }
+        let has = |words: &[&str]| words.iter().any(|word| template.contains(word));
+        let tokenizer = contents.compiled_tokenizer(self.store);
+        let fills_in = tokenizer.is_ok_and(|tokenizer| fill_in::marks(&tokenizer).is_some());
+        let abilities = [
+            (Ability::Write, true),
+            (Ability::FillIn, fills_in),
+            (Ability::CallTools, has(&["tools"])),
+            (Ability::Think, has(&["enable_thinking", "thinking", "reasoning_effort", "<think>"])),
+        ];
+        abilities.into_iter().filter(|(_, can)| *can).map(|(ability, _)| ability).collect()
     }
 
     fn about(&self, model: &store::Model, source: &Source) -> Result<About, Failure> {
@@ -101,9 +155,6 @@ fn facts(card: &Card) -> Vec<(String, String)> {
 
 fn details(model: Model, contents: &Contents<'_>) -> Result<Details, Failure> {
     let file = &contents.tensors;
-    let tensor = |entry: &formats::TensorEntry| {
-        (entry.name.clone(), entry.shape.clone(), entry.dtype.to_string(), entry.range.len() as u64)
-    };
     let architecture = contents.family().map(|family| contents.dialect(family).architectures[0].to_owned());
     let architecture = match contents.folder() {
         Some(_) => architecture.unwrap_or_default(),
@@ -111,13 +162,27 @@ fn details(model: Model, contents: &Contents<'_>) -> Result<Details, Failure> {
     };
     Ok(Details {
         model: Model { architecture, ..model },
-        n_parameters: file.tensors().iter().map(|entry| entry.n_elements() as u64).sum(),
+        n_parameters: n_parameters(file),
         sizes: contents.sizes().map(|(_, config)| sizes(&config)).unwrap_or_default(),
         metadata: metadata(contents)?,
-        tensors: file.tensors().iter().map(tensor).collect(),
+        tensors: tensors(file),
         chat_template: contents.template()?.unwrap_or_default(),
+        facts: facts_of(contents)?,
+        abilities: Vec::new(),
         about: About::default(),
     })
+}
+
+fn n_parameters(file: &TensorFile) -> u64 {
+    file.tensors().iter().map(|entry| entry.n_elements() as u64).sum()
+}
+
+/// Name, shape, storage and bytes of every tensor.
+fn tensors(file: &TensorFile) -> Vec<(String, Vec<usize>, String, u64)> {
+    let tensor = |entry: &formats::TensorEntry| {
+        (entry.name.clone(), entry.shape.clone(), entry.dtype.to_string(), entry.range.len() as u64)
+    };
+    file.tensors().iter().map(tensor).collect()
 }
 
 /// What the files say of themselves: the metadata of a GGUF file, or `config.json`.
@@ -132,6 +197,37 @@ fn metadata(contents: &Contents<'_>) -> Result<Vec<(String, String)>, Failure> {
         other => shortened(&other.to_string()),
     };
     Ok(config.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect())
+}
+
+/// What the files say of themselves as JSON, without lists.
+fn facts_of(contents: &Contents<'_>) -> Result<Map<String, Json>, Failure> {
+    if let Some(folder) = contents.folder() {
+        let config = folder.config()?;
+        let facts = config.as_object().into_iter().flatten();
+        let plain = facts.filter(|(_, value)| !value.is_array() && !value.is_object());
+        return Ok(plain.map(|(key, value)| (key.clone(), value.clone())).collect());
+    }
+    let facts = contents.tensors.metadata().iter();
+    Ok(facts.filter_map(|(key, value)| Some((key.to_owned(), plain(value)?))).collect())
+}
+
+/// A value of a file's metadata as JSON; nothing for a list.
+fn plain(value: &Value) -> Option<Json> {
+    Some(match value {
+        Value::U8(n) => Json::from(*n),
+        Value::I8(n) => Json::from(*n),
+        Value::U16(n) => Json::from(*n),
+        Value::I16(n) => Json::from(*n),
+        Value::U32(n) => Json::from(*n),
+        Value::I32(n) => Json::from(*n),
+        Value::U64(n) => Json::from(*n),
+        Value::I64(n) => Json::from(*n),
+        Value::F32(x) => Json::from(*x),
+        Value::F64(x) => Json::from(*x),
+        Value::Bool(flag) => Json::from(*flag),
+        Value::String(text) => Json::from(text.as_str()),
+        _ => return None,
+    })
 }
 
 /// A value of a file's metadata as one line.

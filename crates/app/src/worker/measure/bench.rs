@@ -146,7 +146,7 @@ impl<'a> Trial<'a> {
                 match event {
                     Step::Token { id, .. } => n_begun += usize::from(is_begun.insert(id)),
                     Step::Failed { error, .. } => return Err(error.into()),
-                    Step::Finished { .. } | Step::Found { .. } => {}
+                    Step::Finished { .. } | Step::Found { .. } | Step::Scored { .. } => {}
                 }
             }
             if n_begun == n_users {

@@ -5,7 +5,7 @@
 //! times come from `products` and `work`, which this machine is measured by, all sizes from the file.
 
 use formats::{Dtype, TensorEntry};
-use infer::Limits;
+use infer::{Limits, LocalModel};
 use models::traffic::{self, Traffic};
 use models::{Config, Dialect, KvCache};
 use ops::Rows;
@@ -14,9 +14,18 @@ use ops::weight::Storage;
 use super::products::Products;
 use super::work::{Work, visible};
 use crate::event::measure::{FitAt, Machine};
+use crate::worker::broker::Need;
+use crate::worker::loaded::CACHE_BYTES;
 use crate::worker::means::Means;
 use crate::worker::quantise;
 use crate::worker::quantise::mix::Mix;
+
+/// A context of fewer tokens is of no use.
+const LEAST_LENGTH: usize = 512;
+/// A context for which models that nobody uses go.
+const GOOD_LENGTH: usize = 8192;
+/// What a model takes beside its weights and numbers: its vocabulary, its template.
+const EXTRA_BYTES: u64 = 32 << 20;
 
 /// What is known of a model.
 pub(crate) struct Needs {
@@ -94,6 +103,20 @@ impl Needs {
     pub fn memory_bytes(&self, n_tokens: usize, base_bytes: u64) -> u64 {
         let weights = self.traffic.file_bytes + self.traffic.turned_bytes;
         base_bytes + weights + self.cache_bytes(n_tokens) + self.step_bytes(n_tokens)
+    }
+
+    /// What the memory broker asks: with hardly any context, with a useful one, and with all that keys and values may take.
+    pub fn need(&self) -> (Need, u64) {
+        let least = self.config.context.min(LEAST_LENGTH);
+        let without_cache = self.traffic.file_bytes
+            + self.traffic.turned_bytes
+            + self.step_bytes(self.config.context)
+            + EXTRA_BYTES;
+        let with = |n_tokens: usize| without_cache + self.cache_bytes(n_tokens);
+        let most = self.cache_bytes(LocalModel::useful_tokens(self.config.context)).min(CACHE_BYTES);
+        let good = with(self.config.context.min(GOOD_LENGTH)).min(without_cache + most);
+        let need = Need { least: with(least).min(good), good, most: without_cache + most };
+        (need, without_cache)
     }
 
     /// What keys and values are kept in.

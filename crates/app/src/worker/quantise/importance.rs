@@ -13,7 +13,8 @@ mod measured;
 use std::collections::HashMap;
 use std::path::Path;
 
-use formats::{FileBytes, FileKind, TensorSpec};
+use formats::sniff::{FileKind, sniff};
+use formats::{FileBytes, TensorSpec};
 use models::{Config, Dialect, Part};
 
 use crate::Failure;
@@ -44,7 +45,7 @@ impl Importance {
     /// none.
     pub fn find(path: &Path, model: &Model<'_>, reporter: &Reporter) -> Result<Self, Failure> {
         let file = FileBytes::open(path)?;
-        match formats::sniff(file.as_slice()) {
+        match sniff(file.as_slice()) {
             FileKind::Gguf => file::read(&file, model),
             _ => measured::over(&file, model, reporter),
         }

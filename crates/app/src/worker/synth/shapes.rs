@@ -33,6 +33,16 @@ impl Shape {
 
 /// Every shape, the smallest first.
 pub(crate) static SHAPES: &[Shape] = &[
+    // Of the shape that trainings are measured with.
+    Shape {
+        name: "llama-110m",
+        like: "the 110 M story models",
+        head: Head::Tied,
+        config: r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 32000,
+            "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "num_key_value_heads": 12,
+            "intermediate_size": 2048, "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+            "hidden_act": "silu", "tie_word_embeddings": true}"#,
+    },
     Shape {
         name: "gpt2",
         like: "GPT-2",

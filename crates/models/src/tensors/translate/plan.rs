@@ -12,7 +12,7 @@ use crate::{Config, Dialect, Error, Names};
 
 /// A matrix of a layer, whatever files call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Matrix {
+pub(crate) enum Matrix {
     Queries,
     Keys,
     Values,
@@ -27,12 +27,21 @@ enum Matrix {
 }
 
 /// Where a matrix stands in a file: all rows of a tensor that are its own, in order.
-struct Spot {
-    tensor: String,
+pub(crate) struct Spot {
+    pub tensor: String,
     view: View,
-    rows: Vec<usize>,
+    pub rows: Vec<usize>,
     /// Rows of the whole tensor.
-    n_rows: usize,
+    pub n_rows: usize,
+    /// Its columns.
+    pub n_columns: usize,
+}
+
+impl Spot {
+    /// Whether the tensor has a row for each input.
+    pub fn is_turned(&self) -> bool {
+        matches!(self.view, View::Turned(_))
+    }
 }
 
 /// A plan that grows.
@@ -154,7 +163,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Where a matrix stands in the old file, its rows in the new file's order.
-    fn spot(&self, matrix: Matrix, layer: usize) -> Result<Spot, Error> {
+    pub fn spot(&self, matrix: Matrix, layer: usize) -> Result<Spot, Error> {
         let mut spot = self.old_spot(matrix, layer)?;
         let is_turned = matches!(matrix, Matrix::Queries | Matrix::Keys);
         if is_turned
@@ -218,7 +227,8 @@ impl<'a> Plan<'a> {
             Matrices::OutputsByInputs => View::Rows([n_rows, shape[1]]),
             Matrices::InputsByOutputs => View::Turned([n_rows, shape[1]]),
         };
-        Ok(Spot { tensor: self.old_name(&of_layer(&name, layer))?, view, rows, n_rows })
+        let tensor = self.old_name(&of_layer(&name, layer))?;
+        Ok(Spot { tensor, view, rows, n_rows, n_columns: shape[1] })
     }
 
     /// The rows of one kind where a tensor has queries, keys and values head by head.
@@ -240,12 +250,12 @@ impl<'a> Plan<'a> {
             ExpertTensors::Alone => {
                 let name = of_layer(&name.replace("{e}", &expert.to_string()), layer);
                 let (view, rows) = (View::Rows([n, k]), (0..n).collect());
-                Ok(Spot { tensor: self.old_name(&name)?, view, rows, n_rows: n })
+                Ok(Spot { tensor: self.old_name(&name)?, view, rows, n_rows: n, n_columns: k })
             }
             ExpertTensors::Stacked => {
                 let (view, rows) = (View::Rows([experts * n, k]), (expert * n..(expert + 1) * n).collect());
                 let tensor = self.old_name(&of_layer(name, layer))?;
-                Ok(Spot { tensor, view, rows, n_rows: experts * n })
+                Ok(Spot { tensor, view, rows, n_rows: experts * n, n_columns: k })
             }
             ExpertTensors::StackedByInputs => {
                 // Gate and way up take turns in one tensor, under the name of the gate.
@@ -263,7 +273,7 @@ impl<'a> Plan<'a> {
                     false => View::ByInputs([experts, per_expert, k]),
                 };
                 let rows = (0..n).map(|row| expert * per_expert + each * row + first).collect();
-                Ok(Spot { tensor, view, rows, n_rows: experts * per_expert })
+                Ok(Spot { tensor, view, rows, n_rows: experts * per_expert, n_columns: k })
             }
         }
     }
@@ -287,6 +297,7 @@ impl<'a> Plan<'a> {
                 view: spot.view,
                 rows: spot.rows[head * size..(head + 1) * size].to_vec(),
                 n_rows: spot.n_rows,
+                n_columns: spot.n_columns,
             }));
         }
         self.add_spots(&of_layer(name, layer), self.config.width, spots)
@@ -333,6 +344,7 @@ impl<'a> Plan<'a> {
                     view: spot.view,
                     rows: vec![spot.rows[row]],
                     n_rows: spot.n_rows,
+                    n_columns: spot.n_columns,
                 }));
             }
         }

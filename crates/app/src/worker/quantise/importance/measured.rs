@@ -100,7 +100,7 @@ impl Seen {
     /// Reads a window as a sequence of its own, behind the token that begins one.
     fn read(&mut self, decoder: &Decoder, first: Option<TokenId>, window: &[TokenId]) {
         let ids: Vec<u32> = first.iter().chain(window).map(|token| token.0).collect();
-        let input = Input { ids: &ids, rows: Rows::prompt(ids.len()), wanted: None };
+        let input = Input { ids: &ids, rows: Rows::prompt(ids.len()), wanted: None, adapters: &[] };
         decoder.forward(&input, &mut Attend::Causal { sequences: 1 }, Some(self));
     }
 

@@ -1,0 +1,39 @@
+//! What is in memory, as plain values.
+
+use serde::{Deserialize, Serialize};
+
+/// What is in memory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Bytes that models may take together with the program.
+    pub limit_bytes: u64,
+    /// Bytes that they take at most, as predicted.
+    pub predicted_bytes: u64,
+    /// Bytes that the program holds now, where the system tells.
+    pub held_bytes: Option<u64>,
+    /// The models.
+    pub models: Vec<LoadedModel>,
+    /// Jobs that wait for a model to have room.
+    pub n_waiting: usize,
+}
+
+/// A model in memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadedModel {
+    /// Its name, as it was asked for first.
+    pub name: String,
+    /// What its weights are told by.
+    pub key: String,
+    /// Bytes that it takes at most.
+    pub size_bytes: u64,
+    /// Tokens that one text may have; 0 of a model that turns texts into vectors.
+    pub context: usize,
+    /// Answers that it gives now.
+    pub n_answers: usize,
+    /// Pages of keys and values in use.
+    pub n_pages_used: usize,
+    /// Pages of keys and values.
+    pub n_pages: usize,
+    /// Milliseconds until it goes, if nobody uses it; absent where it is kept for good.
+    pub ends_in_ms: Option<u64>,
+}

@@ -1,0 +1,374 @@
+//! The models that are in memory: made ready when somebody asks for them, kept for those who come next, and gone when
+//! others need their place.
+//!
+//! Who asks for a model that has no room waits until those who are busy have ended; meanwhile nobody new begins with the
+//! models that are to go, so that nobody waits for ever.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use models::KvCache;
+
+use super::broker::{Broker, Held, Keep, Need, Room};
+use super::contents::Contents;
+use super::embed::{self, Embedder};
+use super::loaded::{self, Loaded};
+use super::measure::fit::Needs;
+use super::measure::memory;
+use super::open::{self, Source};
+use super::{Hands, Order, Task};
+use crate::event::loaded::{LoadedModel, Memory};
+use crate::job::embed::Embed;
+use crate::running::Reporter;
+use crate::{Event, Failure, job};
+
+/// Orders that may wait for a model.
+const MOST_WAITING: usize = 1024;
+/// How often who waits for others to end, or for its caller to leave, is looked after while nothing is computed here.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The models that are in memory.
+pub(crate) struct Ready {
+    hands: Hands,
+    broker: Broker,
+    loaded: Vec<Loaded>,
+    embedders: Vec<(String, Arc<Embedder>)>,
+    waiting: VecDeque<Order>,
+    /// Models that are to go for those who wait: nobody begins with them.
+    leaving: Vec<String>,
+    /// Whether a model has gone since those who wait were looked at.
+    has_let_go: bool,
+}
+
+/// What an order needs before it can begin.
+struct Wanted {
+    source: Source,
+    draft: Option<Source>,
+    key: String,
+    keep: Option<Keep>,
+}
+
+impl Ready {
+    pub fn new(hands: Hands, limit_bytes: u64) -> Self {
+        let broker = Broker::new(limit_bytes, memory::held().unwrap_or(0));
+        let (loaded, embedders, waiting, leaving) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
+        Self { hands, broker, loaded, embedders, waiting, leaving, has_let_go: false }
+    }
+
+    /// Whether there is something to compute or to look after.
+    pub fn is_busy(&self) -> bool {
+        self.loaded.iter().any(Loaded::is_busy)
+    }
+
+    /// When something has to be looked after although nobody asks.
+    pub fn next_end(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let pause = (!self.waiting.is_empty()).then(|| now + PAUSE);
+        // Who is busy beyond its end is looked at again a little later.
+        let end = self.broker.next_end().map(|end| end.max(now + PAUSE));
+        pause.into_iter().chain(end).min()
+    }
+
+    /// Advances every answer by one step.
+    pub fn step(&mut self) {
+        let now = Instant::now();
+        let mut index = 0;
+        while index < self.loaded.len() {
+            let model = &mut self.loaded[index];
+            if model.is_busy() {
+                self.broker.touch(&model.key, now, None);
+            }
+            if catch_unwind(AssertUnwindSafe(|| model.step())).is_ok() {
+                index += 1;
+            } else {
+                // A bug of ours: the answers of this model end, the others go on.
+                let broken = self.loaded.swap_remove(index);
+                self.broker.release(&broken.key);
+                self.has_let_go = true;
+                broken.fail(&Failure::internal());
+            }
+        }
+    }
+
+    /// Lets go of what nobody has used for long.
+    pub fn drop_expired(&mut self) {
+        for key in self.broker.expired(Instant::now(), |key| self.is_busy_with(key)) {
+            self.let_go(&key);
+        }
+    }
+
+    /// Begins what waited, as far as there is room now: the first one first, and nobody before it.
+    pub fn begin_waiting(&mut self) {
+        if !self.may_begin_more() {
+            return;
+        }
+        self.leaving.clear();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        while let Some(order) = waiting.pop_front() {
+            let reporter = order.reporter().clone();
+            if reporter.is_cancelled() {
+                reporter.tell(Event::Failed(left()));
+                continue;
+            }
+            let begun = catch_unwind(AssertUnwindSafe(|| self.try_begin(order)));
+            if let Err(failure) = begun.unwrap_or_else(|_| Err(Failure::internal())) {
+                reporter.tell(Event::Failed(failure));
+            }
+        }
+    }
+
+    /// Whether something changed for those who wait: looking for their models at every step would hold up the answers.
+    fn may_begin_more(&mut self) -> bool {
+        let has_let_go = std::mem::take(&mut self.has_let_go);
+        let has_ended = |key: &String| !self.is_busy_with(key);
+        let is_patient = |order: &Order| !order.reporter().is_cancelled();
+        has_let_go
+            || self.leaving.is_empty()
+            || self.leaving.iter().any(has_ended)
+            || !self.waiting.iter().all(is_patient)
+    }
+
+    /// Takes an order in.
+    ///
+    /// # Errors
+    /// What the order comes to when it cannot be begun, nor later.
+    pub fn take(&mut self, order: Order) -> Result<(), Failure> {
+        match order {
+            Order::Loaded(reporter) => reporter.tell(Event::Loaded(self.describe())),
+            Order::Unload(model, reporter) => self.unload(&model, &reporter)?,
+            Order::Render(task) => self.render(*task)?,
+            order if self.waiting.len() < MOST_WAITING => self.try_begin(order)?,
+            _ => return Err(full(self.waiting.len())),
+        }
+        Ok(())
+    }
+
+    /// Begins an order, or lets it wait.
+    fn try_begin(&mut self, order: Order) -> Result<(), Failure> {
+        let wanted = self.wanted(&order)?;
+        let is_leaving = self.leaving.contains(&wanted.key);
+        if is_leaving || self.broker.find(&wanted.key).is_none() && !self.has_room(&wanted, &order)? {
+            self.waiting.push_back(order);
+            return Ok(());
+        }
+        self.broker.touch(&wanted.key, Instant::now(), wanted.keep);
+        match order {
+            Order::Generate(task) => self.answer(*task, &wanted),
+            Order::Embed(embed, reporter) => self.embed(&wanted.key, embed, reporter),
+            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
+        }
+    }
+
+    fn wanted(&self, order: &Order) -> Result<Wanted, Failure> {
+        let store = &self.hands.store;
+        match order {
+            Order::Generate(task) => {
+                let generate = &task.generate;
+                let source = open::find_adapted(store, &generate.model)?;
+                let draft = generate.draft.as_deref().map(|draft| open::find(store, draft)).transpose()?;
+                let key = loaded::key(&source, draft.as_ref());
+                Ok(Wanted { source, draft, key, keep: generate.keep.map(keep) })
+            }
+            Order::Embed(embed, _) => {
+                let source = open::find(store, &embed.model)?;
+                let key = format!("vectors {}", source.key);
+                Ok(Wanted { source, draft: None, key, keep: embed.keep.map(keep) })
+            }
+            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
+        }
+    }
+
+    /// Makes room and loads what is wanted; false where that has to wait.
+    fn has_room(&mut self, wanted: &Wanted, order: &Order) -> Result<bool, Failure> {
+        let is_for_vectors = matches!(order, Order::Embed(..));
+        let (need, fixed) = self.need(wanted, is_for_vectors)?;
+        let (bytes, gone) = match self.broker.room(need, |key| self.is_busy_with(key)) {
+            Room::Now { bytes, gone } => (bytes, gone),
+            Room::Later { busy } => {
+                self.leaving.extend(busy);
+                return Ok(false);
+            }
+            Room::Never { kept, left } => return Err(no_room(&wanted.source.name, need, left, &kept)),
+        };
+        gone.iter().for_each(|key| self.let_go(key));
+        self.load(wanted, is_for_vectors, bytes - fixed)?;
+        let (key, name) = (wanted.key.clone(), wanted.source.name.clone());
+        let keep = wanted.keep.unwrap_or(Keep::USUAL);
+        self.broker.hold(Held { key, name, bytes, keep, used: Instant::now() });
+        self.look_after();
+        Ok(true)
+    }
+
+    /// How much is needed, and how much of it is not for keys and values.
+    fn need(&self, wanted: &Wanted, is_for_vectors: bool) -> Result<(Need, u64), Failure> {
+        let contents = Contents::read(&wanted.source)?;
+        if is_for_vectors {
+            let bytes = embed::most_bytes(&contents);
+            return Ok((Need { least: bytes, good: bytes, most: bytes }, bytes));
+        }
+        let needs = |contents: &Contents<'_>| -> Result<Needs, Failure> {
+            let (family, config) = contents.decoder_sizes()?;
+            let tensors = contents.tensors.tensors().to_vec();
+            Ok(Needs::new(config, contents.dialect(family), tensors, self.hands.means))
+        };
+        let own = needs(&contents)?;
+        if KvCache::block_bytes(&own.config, infer::BLOCK, own.cache()).is_none() {
+            return Err(super::means::not_kept(contents.name(), own.config.head_size, own.cache()));
+        }
+        let (mut need, mut fixed) = own.need();
+        if let Some(draft) = &wanted.draft {
+            let (more, without_cache) = needs(&Contents::read(draft)?)?.need();
+            // What guesses keeps as many tokens as what it guesses for.
+            let add = |bytes: &mut u64| *bytes = bytes.saturating_add(more.most);
+            [&mut need.least, &mut need.good, &mut need.most].into_iter().for_each(add);
+            fixed += more.most;
+            debug_assert!(without_cache <= more.most);
+        }
+        Ok((need, fixed))
+    }
+
+    fn load(&mut self, wanted: &Wanted, is_for_vectors: bool, cache_bytes: u64) -> Result<(), Failure> {
+        if is_for_vectors {
+            let embedder = Embedder::new(&wanted.source, &self.hands)?;
+            self.embedders.push((wanted.key.clone(), Arc::new(embedder)));
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let mut loaded = Loaded::new(&wanted.source, &self.hands, cache_bytes)?;
+        if let Some(draft) = &wanted.draft {
+            loaded = loaded.with_draft(draft, &self.hands, loaded::CACHE_BYTES)?;
+        }
+        loaded.load_ms = begun.elapsed().as_secs_f64() * 1e3;
+        self.loaded.push(loaded);
+        Ok(())
+    }
+
+    /// What was predicted is checked: where the program holds more than it may, those that nobody uses go.
+    fn look_after(&mut self) {
+        while memory::held().is_some_and(|held| held > self.broker.limit()) {
+            let newest = self.loaded.last().map(|loaded| loaded.key.clone()).unwrap_or_default();
+            let is_idle = |key: &str| !self.is_busy_with(key) && key != newest;
+            let idle = self.broker.oldest(is_idle);
+            let Some(key) = idle else { return };
+            self.let_go(&key);
+        }
+    }
+
+    fn answer(&mut self, task: Task, wanted: &Wanted) -> Result<(), Failure> {
+        let loaded = self.loaded.iter_mut().find(|loaded| loaded.key == wanted.key);
+        let loaded = loaded.ok_or_else(Failure::internal)?;
+        loaded.submit(task, &wanted.source)
+    }
+
+    /// Tells what a prompt is to its model: by the model that is in memory, or by its files alone.
+    fn render(&self, task: Task) -> Result<(), Failure> {
+        let source = open::find(&self.hands.store, &task.generate.model)?;
+        let loaded = self.loaded.iter().find(|loaded| loaded.key == source.key);
+        match loaded {
+            Some(loaded) => task.reporter.tell(loaded.render(&task, &source)?),
+            None => super::tokens::start(self.hands.store.clone(), source, task)?,
+        }
+        Ok(())
+    }
+
+    fn embed(&mut self, key: &str, embed: Embed, reporter: Reporter) -> Result<(), Failure> {
+        let found = self.embedders.iter().find(|(known, _)| known == key);
+        let embedder = found.ok_or_else(Failure::internal)?.1.clone();
+        let started = std::thread::Builder::new()
+            .name("embed".into())
+            .spawn(move || embed::run(&embedder, &embed, &reporter));
+        match started {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let hint = "close other programs, then try again";
+                Err(Failure::new("no_thread", error.to_string(), hint))
+            }
+        }
+    }
+
+    fn is_busy_with(&self, key: &str) -> bool {
+        let answers = self.loaded.iter().any(|loaded| loaded.key == key && loaded.is_busy());
+        answers || self.embedders.iter().any(|(known, held)| known == key && Arc::strong_count(held) > 1)
+    }
+
+    fn let_go(&mut self, key: &str) {
+        self.loaded.retain(|loaded| loaded.key != key);
+        self.embedders.retain(|(known, _)| known != key);
+        self.broker.release(key);
+        self.has_let_go = true;
+    }
+
+    fn unload(&mut self, model: &str, reporter: &Reporter) -> Result<(), Failure> {
+        let source = open::find(&self.hands.store, model)?;
+        let keys = [source.key.clone(), format!("vectors {}", source.key)];
+        for key in keys {
+            // Who is busy goes when its answers have ended.
+            self.broker.touch(&key, Instant::now(), Some(Keep::For(Duration::ZERO)));
+        }
+        self.drop_expired();
+        reporter.tell(Event::Unloaded { model: source.name });
+        Ok(())
+    }
+
+    fn describe(&self) -> Memory {
+        let now = Instant::now();
+        let model = |held: &Held| {
+            let loaded = self.loaded.iter().find(|loaded| loaded.key == held.key);
+            let (context, n_answers) = loaded.map_or((0, 0), Loaded::describe);
+            let (n_pages_used, n_pages) = loaded.map_or((0, 0), Loaded::pages);
+            let ends = held.ends().map(|end| end.saturating_duration_since(now));
+            LoadedModel {
+                name: held.name.clone(),
+                key: held.key.clone(),
+                size_bytes: held.bytes,
+                context,
+                n_answers,
+                n_pages_used,
+                n_pages,
+                ends_in_ms: ends.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            }
+        };
+        Memory {
+            limit_bytes: self.broker.limit(),
+            predicted_bytes: self.broker.n_held(),
+            held_bytes: memory::held(),
+            models: self.broker.held().iter().map(model).collect(),
+            n_waiting: self.waiting.len(),
+        }
+    }
+}
+
+/// How long something stays, as somebody said it.
+fn keep(keep: job::Keep) -> Keep {
+    match keep {
+        job::Keep::Seconds(seconds) => Keep::For(Duration::from_secs(seconds)),
+        job::Keep::Always => Keep::Always,
+    }
+}
+
+fn left() -> Failure {
+    Failure::new("stopped", "stopped before there was room for the model", "begin again any time")
+}
+
+fn full(n_waiting: usize) -> Failure {
+    let message = format!("{n_waiting} requests wait for a model already");
+    Failure::new("busy", message, "try again a little later")
+}
+
+fn no_room(name: &str, need: Need, left: u64, kept: &[String]) -> Failure {
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let message = format!(
+        "{name} needs {:.2} GiB of memory with a short context, and {:.2} GiB can be had for it",
+        gib(need.least),
+        gib(left)
+    );
+    let hint = match kept {
+        [] => {
+            "take a smaller model or quantisation (`hearth fit` names one), or raise HEARTH_MEMORY".to_owned()
+        }
+        kept => format!("end what is kept for good, `hearth stop {}`, or raise HEARTH_MEMORY", kept[0]),
+    };
+    Failure::new("no_room", message, hint)
+}

@@ -1,0 +1,97 @@
+//! Several models in a memory that does not hold them all.
+
+use app::event::loaded::Memory;
+use app::job::{Generate, Keep, Prompt, Sampling};
+use app::{App, Event, Failure, Job, Settings};
+use base::Rng;
+
+use crate::home::Home;
+
+/// Copies of the starter under names of their own, each with bytes of its own.
+fn models(home: &Home, n: usize) -> Vec<String> {
+    let path = home.path().join("m.gguf");
+    (0..n)
+        .map(|index| {
+            let mut bytes = include_bytes!("../../../../assets/starter.gguf").to_vec();
+            // What follows the tensors belongs to none.
+            bytes.extend([index as u8; 8]);
+            let path = path.with_file_name(format!("m{index}.gguf"));
+            std::fs::write(&path, bytes).unwrap();
+            path.to_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+fn memory(app: &App) -> Memory {
+    match app.run(Job::Loaded).last() {
+        Some(Event::Loaded(memory)) => memory,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ask(model: &str, keep: Option<Keep>) -> Job {
+    let sampling = Sampling { max_tokens: Some(8), temperature: Some(0.0), ..Sampling::default() };
+    Job::Generate(Generate { sampling, keep, ..Generate::new(model, Prompt::Raw("Once".into())) })
+}
+
+fn end(events: impl Iterator<Item = Event>) -> Result<(), Failure> {
+    match events.last() {
+        Some(Event::Finished(_)) => Ok(()),
+        Some(Event::Failed(failure)) => Err(failure),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bytes that one of them takes at most, and the program alone.
+fn sizes() -> (u64, u64) {
+    let home = Home::new();
+    let models = models(&home, 1);
+    let empty = memory(&home.app).predicted_bytes;
+    end(home.app.run(ask(&models[0], None))).unwrap();
+    (memory(&home.app).models[0].size_bytes, empty)
+}
+
+fn app_with(home: &Home, memory_bytes: u64) -> App {
+    let settings =
+        Settings { home: home.path().join("other"), memory_bytes: Some(memory_bytes), ..Settings::default() };
+    App::open(settings).unwrap()
+}
+
+#[test]
+fn five_models_share_the_memory_of_two() {
+    let (size, empty) = sizes();
+    let home = Home::new();
+    let names = models(&home, 5);
+    // The program of a test holds more and more beside the models: that is no part of what is shared.
+    let app = app_with(&home, empty + size * 2 + size / 2 + (64 << 20));
+    let mut rng = Rng::new(5);
+    for _ in 0..12 {
+        let running: Vec<_> =
+            (0..1 + rng.below(4)).map(|_| app.run(ask(&names[rng.below(5)], None))).collect();
+        for running in running {
+            end(running).unwrap();
+            let memory = memory(&app);
+            assert!(memory.predicted_bytes <= memory.limit_bytes, "{memory:?}");
+        }
+    }
+    assert!(memory(&app).models.len() >= 2);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_what_would_have_to_go() {
+    let (size, empty) = sizes();
+    let home = Home::new();
+    let names = models(&home, 2);
+    let app = app_with(&home, empty + size + size / 2);
+    end(app.run(ask(&names[0], Some(Keep::Always)))).unwrap();
+    let small = app_with(&Home::new(), 1 << 20);
+    let failure = end(small.run(ask("starter", None))).unwrap_err();
+    assert_eq!(failure.code, "no_room");
+    app.run(Job::Unload { model: names[0].clone() }).last();
+    assert!(memory(&app).models.is_empty());
+    end(app.run(ask(&names[1], Some(Keep::Seconds(0))))).unwrap();
+    let begun = std::time::Instant::now();
+    while !memory(&app).models.is_empty() {
+        assert!(begun.elapsed().as_secs() < 30, "it stays");
+    }
+}

@@ -1,0 +1,10 @@
+//! The dialects: one file each, a pure translation of wire JSON to `Job` and of `Event` back.
+
+pub mod anthropic;
+pub mod llama_cpp;
+pub mod ollama;
+pub mod openai;
+pub mod operators;
+mod parts;
+pub mod rerank;
+pub mod responses;

@@ -1,0 +1,106 @@
+//! What the server answers, as an OpenAPI 3.1 document, made of the routes' tables.
+//!
+//! Source: OpenAPI Specification 3.1.0; JSON Schema 2020-12.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::fields::{Field, Kind, Need};
+use crate::route::{Route, Scope, Takes, Verb};
+use crate::routes;
+
+/// The document.
+pub fn description() -> Json {
+    let mut paths = Map::new();
+    for route in routes::all() {
+        let path = route.path.replace("{*", "{");
+        let operations = paths.entry(path).or_insert_with(|| json!({}));
+        operations[route.method.name().to_ascii_lowercase()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Hearth",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "AI models on a machine that you own, in the dialects of existing clients.",
+        },
+        "paths": paths,
+        "components": { "securitySchemes": {
+            "bearer": { "type": "http", "scheme": "bearer" },
+            "key": { "type": "apiKey", "in": "header", "name": "x-api-key" },
+        } },
+    })
+}
+
+fn operation(route: &Route) -> Json {
+    let answer = json!({ "description": "The answer.", "content": { "*/*": {} } });
+    let refusal = json!({
+        "description": "A refusal in the dialect's own shape, with a code, the cause and the next step.",
+        "content": { "application/json": { "schema": { "type": "object", "required": ["error"] } } },
+    });
+    let mut operation = json!({
+        "summary": route.does,
+        "tags": [route.dialect.name],
+        "responses": { "200": answer, "default": refusal },
+    });
+    if route.method == Verb::Post {
+        let not_here =
+            "What is not part of this version: pictures and sound, refused in the dialect's own shape.";
+        operation["responses"]["501"] =
+            json!({ "description": not_here, "content": { "application/json": {} } });
+    }
+    if let Takes::Json(fields) = route.takes {
+        let content = json!({ "application/json": { "schema": object(fields) } });
+        operation["requestBody"] = json!({ "required": fields.iter().any(is_needed), "content": content });
+    }
+    if let Some((_, name)) = route.path.split_once('{') {
+        let name = name.split('}').next().unwrap_or(name).trim_start_matches('*');
+        let schema = json!({ "type": "string", "minLength": 1 });
+        operation["parameters"] = json!([{ "name": name, "in": "path", "required": true, "schema": schema }]);
+    }
+    // The word that `hearth key create --scopes` takes.
+    operation["x-scope"] = Json::from(route.scope.of_keys().map_or("open", app::doors::Scope::word));
+    if route.scope != Scope::Open {
+        operation["security"] = json!([{ "bearer": [] }, { "key": [] }]);
+    }
+    operation
+}
+
+fn is_needed(field: &Field) -> bool {
+    field.need == Need::Must
+}
+
+fn object(fields: &[Field]) -> Json {
+    let property = |field: &Field| {
+        let mut schema = schema(&field.kind);
+        if field.need == Need::May {
+            schema = json!({ "anyOf": [schema, { "type": "null" }] });
+        }
+        if !field.does.is_empty() {
+            schema["description"] = Json::from(field.does);
+        }
+        (field.name.to_owned(), schema)
+    };
+    let properties: Map<String, Json> = fields.iter().map(property).collect();
+    let required: Vec<&str> =
+        fields.iter().filter(|field| is_needed(field)).map(|field| field.name).collect();
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn schema(kind: &Kind) -> Json {
+    match kind {
+        Kind::Text { most } => json!({ "type": "string", "maxLength": most }),
+        Kind::Integer { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Number { least, most } => json!({ "type": "number", "minimum": least, "maximum": most }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
+        Kind::List { of, least, most } => {
+            json!({ "type": "array", "items": schema(of), "minItems": least, "maxItems": most })
+        }
+        Kind::Map { of, most } => {
+            json!({ "type": "object", "additionalProperties": schema(of), "maxProperties": most })
+        }
+        Kind::Object(fields) => object(fields),
+        Kind::Either(kinds) => json!({ "anyOf": kinds.iter().map(schema).collect::<Vec<_>>() }),
+        Kind::Any => json!({}),
+    }
+}

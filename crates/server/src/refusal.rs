@@ -1,0 +1,78 @@
+//! Why a request is refused, and with which status: the same for all dialects, each of which writes it in its own shape.
+
+use app::Failure;
+use axum::http::StatusCode;
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    pub status: StatusCode,
+    /// A word for programs, the cause, the next step.
+    pub failure: Failure,
+    /// The field that it is about, where it is about one.
+    pub field: Option<String>,
+    /// Seconds after which it is worth to come again.
+    pub retry_after_s: Option<u64>,
+}
+
+impl Refusal {
+    pub fn new(status: StatusCode, failure: Failure) -> Self {
+        Self { status, failure, field: None, retry_after_s: None }
+    }
+
+    /// A field that is not as it should be.
+    pub fn field(field: &str, problem: impl std::fmt::Display) -> Self {
+        let failure = Failure::new(
+            "invalid_field",
+            format!("{field}: {problem}"),
+            "`/openapi.json` says what each field may be",
+        );
+        Self { field: Some(field.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, failure) }
+    }
+
+    /// Something that clients ask for and that is not here.
+    pub fn not_here(what: &str) -> Self {
+        let failure = Failure::new(
+            "not_implemented",
+            format!("{what} is not part of this version of Hearth"),
+            "`/openapi.json` lists what it answers",
+        );
+        Self::new(StatusCode::NOT_IMPLEMENTED, failure)
+    }
+
+    /// The cause and the next step in one sentence each, for clients that show one text.
+    pub fn text(&self) -> String {
+        match self.failure.hint.is_empty() {
+            true => self.failure.message.clone(),
+            false => format!("{} (next: {})", self.failure.message, self.failure.hint),
+        }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let status = status(&failure.code);
+        let retry_after_s = matches!(failure.code.as_str(), "busy" | "locked").then_some(1);
+        Self { retry_after_s, ..Self::new(status, failure) }
+    }
+}
+
+/// The status of a failure, by its code.
+fn status(code: &str) -> StatusCode {
+    match code {
+        "model_not_found" | "response_not_found" | "no_such_version" | "not_found_there" => {
+            StatusCode::NOT_FOUND
+        }
+        "busy" | "locked" => StatusCode::SERVICE_UNAVAILABLE,
+        "over_quota" => StatusCode::TOO_MANY_REQUESTS,
+        "no_room" | "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
+        "not_from_afar" => StatusCode::FORBIDDEN,
+        "pinned" | "not_own" => StatusCode::CONFLICT,
+        "stopped" => StatusCode::SERVICE_UNAVAILABLE,
+        "network" | "bad_source" | "not_allowed_there" => StatusCode::BAD_GATEWAY,
+        "internal" | "damaged_store" | "store" | "inference" | "no_thread" | "damaged_weights"
+        | "cannot_read" | "read_only" | "permission_denied" | "file_changed" | "bad_file"
+        | "future_version" | "ledger" | "guard" => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
