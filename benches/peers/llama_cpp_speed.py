@@ -17,14 +17,14 @@ PROMPT, SHORT_PROMPT, START_PROMPT, ANSWER = 512, 32, 16, 64
 
 
 class Program:
-    def __init__(self, path, threads, n_users):
+    def __init__(self, path, threads, n_users, n_tokens=128):
         llama_cpp.llama_backend_init()
         self.quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
         llama_cpp.llama_log_set(self.quiet, ctypes.c_void_p(0))
         self.model = llama_cpp.llama_model_load_from_file(path.encode(), llama_cpp.llama_model_default_params())
         assert self.model, "llama.cpp does not load the model"
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = max(1024, 128 * n_users)
+        params.n_ctx = max(1024, n_tokens * n_users)
         params.n_batch = params.n_ubatch = 512
         params.n_seq_max = n_users
         params.kv_unified = True

@@ -17,16 +17,22 @@ def options(words):
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder")
+    parser.add_argument("--hearth")
     return parser.parse_args()
+
+
+def memory_mb(figure="VmHWM", process="self"):
+    """A figure of a process's memory, in MB (2^20 bytes); None where the system does not tell."""
+    try:
+        with open(f"/proc/{process}/status", encoding="ascii") as lines:
+            return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(figure))
+    except (OSError, StopIteration):
+        return None
 
 
 def peak_memory_mb():
     """The most memory that this process ever had, in MB (2^20 bytes); None where the system does not tell."""
-    try:
-        with open("/proc/self/status", encoding="ascii") as lines:
-            return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        return None
+    return memory_mb()
 
 
 def median(values):

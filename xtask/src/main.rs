@@ -6,11 +6,14 @@
 mod agree;
 mod bench;
 mod ci;
+mod clients;
 mod fit_check;
 mod fuzz;
 mod golden;
 mod gpu;
 mod heavy;
+mod served;
+mod soak;
 mod starter_check;
 mod starter_overlap;
 mod starter_text;
@@ -56,6 +59,16 @@ static CHORES: &[Chore] = &[
         name: "bench",
         does: "Hearth beside another program: --peer NAME [--case CASE] [--pairs N] …",
         run: bench::run,
+    },
+    Chore {
+        name: "clients",
+        does: "other people's clients against a server, as a table: [--only NAME,NAME] [--program FILE] …",
+        run: clients::run,
+    },
+    Chore {
+        name: "soak",
+        does: "a server under what clients can do to it, in full counts: [--short] [--only NAME,NAME] …",
+        run: soak::run,
     },
     Chore {
         name: "agree",

@@ -33,6 +33,8 @@ pub struct Run {
 pub enum Program {
     /// A bench target of this workspace.
     Hearth(&'static str),
+    /// The program `hearth` itself, served to a script in `benches/peers` that is told where it is.
+    Served(&'static str),
     /// A script in `benches/peers`.
     Peer(&'static str),
 }

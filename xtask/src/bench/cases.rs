@@ -4,6 +4,7 @@ mod encoder;
 mod engine;
 mod losses;
 mod product;
+mod serve;
 mod shakespeare;
 mod train;
 
@@ -23,6 +24,7 @@ pub static CASES: &[&Case] = &[
     &engine::Q4_0,
     &engine::LARGE,
     &engine::START,
+    &serve::SERVE,
 ];
 
 /// The case of that name.
@@ -45,13 +47,13 @@ mod tests {
         for case in CASES {
             peer::find(case.peer).unwrap();
             for run in case.runs {
-                let Program::Peer(script) = run.program else { continue };
+                let (Program::Peer(script) | Program::Served(script)) = run.program else { continue };
                 let path = workspace::root().join("benches/peers").join(script);
                 assert!(path.is_file(), "{}: {}", case.name, path.display());
             }
             let is_side = |name: &str, hearth: bool| {
                 let runs = case.runs.iter().filter(|run| run.name == name);
-                runs.filter(|run| matches!(run.program, Program::Hearth(_)) == hearth).count() == 1
+                runs.filter(|run| matches!(run.program, Program::Peer(_)) != hearth).count() == 1
             };
             for row in (case.rows)() {
                 assert!(

@@ -19,7 +19,7 @@ pub struct Peer {
 /// Every peer: a new one is a line here and scripts in `benches/peers`.
 static PEERS: &[Peer] = &[
     Peer { name: "torch", packages: &[("torch", "2.15.0"), ("numpy", "2.4.6")] },
-    Peer { name: "llama.cpp", packages: &[("llama-cpp-python", "0.3.36"), ("numpy", "2.4.6")] },
+    Peer { name: "llama.cpp", packages: &[("llama-cpp-python[server]", "0.3.36"), ("numpy", "2.4.6")] },
     Peer {
         name: "sentence-transformers",
         packages: &[
@@ -35,7 +35,7 @@ static PEERS: &[Peer] = &[
 const VERSIONS: &str = "\
 import importlib.metadata as metadata, json, sys
 def version(name):
-    try: return metadata.version(name)
+    try: return metadata.version(name.split('[')[0])
     except metadata.PackageNotFoundError: return None
 print(json.dumps([version(name) for name in sys.argv[1:]]))";
 

@@ -22,6 +22,8 @@ pub struct Programs {
     pub commit: String,
     /// Hearth's executables by the names of their bench targets.
     hearth: BTreeMap<String, PathBuf>,
+    /// The program `hearth`, where a case serves it.
+    program: Option<PathBuf>,
     python: PathBuf,
 }
 
@@ -33,12 +35,18 @@ impl Programs {
             .flat_map(|case| case.runs)
             .filter_map(|run| match run.program {
                 Program::Hearth(name) => Some(name),
-                Program::Peer(_) => None,
+                Program::Served(_) | Program::Peer(_) => None,
             })
             .collect();
         names.sort_unstable();
         names.dedup();
         let commit = times::commit();
+        let is_served = |run: &Run| matches!(run.program, Program::Served(_));
+        let is_served = cases.iter().flat_map(|case| case.runs).any(is_served);
+        let program = is_served.then(synth::build).transpose()?.map(|folder| folder.join("hearth"));
+        if names.is_empty() {
+            return Ok(Self { commit, hearth: BTreeMap::new(), program, python });
+        }
         let mut command = workspace::cargo();
         command.env("CARGO_TARGET_DIR", target);
         // The whole workspace, because another selection of packages is another build of the same dependencies.
@@ -49,7 +57,7 @@ impl Programs {
         let hearth = executables(&String::from_utf8_lossy(&output.stdout));
         let missing = names.iter().find(|name| !hearth.contains_key(**name));
         ensure!(missing.is_none(), "cargo built no bench called {}", missing.copied().unwrap_or_default());
-        Ok(Self { commit, hearth, python })
+        Ok(Self { commit, hearth, program, python })
     }
 
     /// Runs one program to its end and reads what it found.
@@ -58,12 +66,12 @@ impl Programs {
             Program::Hearth(name) => {
                 Command::new(self.hearth.get(name).with_context(|| format!("{name} was not built"))?)
             }
-            Program::Peer(script) => {
-                let mut command = Command::new(&self.python);
-                command.arg(workspace::root().join("benches/peers").join(script));
-                command.env("OMP_NUM_THREADS", threads.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
+            Program::Served(script) => {
+                let mut command = self.script(script, threads);
+                command.arg("--hearth").arg(self.program.as_ref().context("hearth was not built")?);
                 command
             }
+            Program::Peer(script) => self.script(script, threads),
         };
         for word in run.words {
             command.arg(meaning(word)?);
@@ -72,6 +80,16 @@ impl Programs {
         let output = command.output().with_context(|| format!("{} does not start", run.name))?;
         ensure!(output.status.success(), "{} failed; the reason stands above", run.name);
         Outcome::read(&String::from_utf8_lossy(&output.stdout)).with_context(|| run.name.to_owned())
+    }
+}
+
+impl Programs {
+    /// A script of the peers, which keeps to so many threads.
+    fn script(&self, name: &str, threads: usize) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(workspace::root().join("benches/peers").join(name));
+        command.env("OMP_NUM_THREADS", threads.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
     }
 }
 
