@@ -289,7 +289,6 @@ impl std::io::Read for Meddler<'_> {
 #[cfg(unix)]
 #[test]
 fn modes_are_0700_and_0600_whatever_the_umask() {
-    use std::os::unix::fs::PermissionsExt;
     if let Some((_, store, seed)) = role() {
         import(&store, "a", seed).unwrap();
         store.copy(&name("a"), &name("hf.co/b/c:d")).unwrap();
