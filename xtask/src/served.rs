@@ -78,6 +78,13 @@ impl Home {
         self.hearth(&["import", path, "--name", name]).map(drop)
     }
 
+    /// A key of a new user.
+    pub fn key(&self, name: &str) -> Result<String> {
+        let told = self.hearth(&["key", "create", name])?;
+        let key = told.split_whitespace().find(|word| word.starts_with("hearth-")).map(str::to_owned);
+        key.with_context(|| format!("`hearth key create` tells no key: {told}"))
+    }
+
     /// Starts a server at a free port; `settings` are variables of its environment.
     pub fn serve(&self, settings: &[(&str, &str)]) -> Result<Served> {
         let mut command = self.command(&["serve", "--port", "0"]);

@@ -11,6 +11,7 @@ mod fair;
 mod figures;
 mod leave;
 mod many_models;
+mod prefix;
 mod slow;
 mod stop;
 
@@ -69,6 +70,7 @@ static CASES: &[Case] = &[
         does: "five models, three times as large as the memory that they may take",
         run: many_models::run,
     },
+    Case { name: "prefix", does: "T30: prompts that somebody else asked before", run: prefix::run },
     Case { name: "fair", does: "users of the same and of different appetite", run: fair::run },
 ];
 

@@ -7,7 +7,7 @@ use super::Soak;
 use super::conversation::{STARTER, complete, story};
 use super::figures::{ms, quantile};
 use crate::served::{Home, Served};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use std::time::{Duration, Instant};
 
 /// How far two users of the same appetite may lie apart.
@@ -33,9 +33,7 @@ pub fn run(soak: &Soak) -> Result<String> {
         Some(file) => home.import(file, "model").map(|()| "model")?,
         None => STARTER,
     };
-    let keys = ["one", "other"].map(|name| key(&home, name));
-    let [one, other] = keys;
-    let keys = [one?, other?];
+    let keys = [home.key("one")?, home.key("other")?];
     let server = home.serve(&[])?;
     let time = soak.seconds(20, 300);
     let equal = beside(&server, model, [(&keys[0], CONNECTIONS), (&keys[1], CONNECTIONS)], time)?;
@@ -55,13 +53,6 @@ pub fn run(soak: &Soak) -> Result<String> {
     ensure!(apart <= MAY_DIFFER, "unfair: {found}");
     ensure!(single >= LEAST_SHARE * each, "one is starved: {found}");
     Ok(found)
-}
-
-/// A key of a new user.
-fn key(home: &Home, name: &str) -> Result<String> {
-    let told = home.hearth(&["key", "create", name])?;
-    let key = told.split_whitespace().find(|word| word.starts_with("hearth-")).map(str::to_owned);
-    key.with_context(|| format!("`hearth key create` tells no key: {told}"))
 }
 
 /// Two users in closed loops.
