@@ -13,6 +13,7 @@ mod leave;
 mod many_models;
 mod slow;
 mod stop;
+mod training;
 
 use crate::served;
 use anyhow::{Context, Result, bail, ensure};
@@ -70,6 +71,7 @@ static CASES: &[Case] = &[
         run: many_models::run,
     },
     Case { name: "fair", does: "users of the same and of different appetite", run: fair::run },
+    Case { name: "training", does: "somebody who reads along while a training runs", run: training::run },
 ];
 
 /// Runs the cases, one after the other; all of them, even behind one that failed.
