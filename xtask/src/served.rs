@@ -32,6 +32,23 @@ pub struct Served {
     child: Child,
 }
 
+/// A command that runs until this is dropped.
+pub struct Started(Child);
+
+impl Started {
+    /// Whether it has come to its end by itself.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What a process takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
@@ -113,6 +130,13 @@ impl Home {
         let _ = child.kill();
         let _ = child.wait();
         bail!("hearth serve does not listen; what it said stands above")
+    }
+
+    /// Starts a command of the program that runs until what is returned is dropped.
+    pub fn start(&self, words: &[&str]) -> Result<Started> {
+        let mut command = self.command(words);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Started(command.spawn().context("hearth does not start")?))
     }
 
     fn command(&self, words: &[&str]) -> Command {

@@ -14,6 +14,7 @@ mod many_models;
 mod prefix;
 mod slow;
 mod stop;
+mod training;
 
 use crate::served;
 use anyhow::{Context, Result, bail, ensure};
@@ -72,6 +73,7 @@ static CASES: &[Case] = &[
     },
     Case { name: "prefix", does: "T30: prompts that somebody else asked before", run: prefix::run },
     Case { name: "fair", does: "users of the same and of different appetite", run: fair::run },
+    Case { name: "training", does: "somebody who reads along while a training runs", run: training::run },
 ];
 
 /// Runs the cases, one after the other; all of them, even behind one that failed.

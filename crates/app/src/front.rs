@@ -19,6 +19,7 @@ use crate::running::{Reporter, Running};
 use crate::upload::{self, Pieces};
 use crate::worker::means::Means;
 use crate::worker::prefixes::Keeper;
+use crate::worker::share::Shares;
 use crate::worker::training::Place;
 use crate::worker::{self, Hands, Order, Task};
 use crate::{Failure, Network};
@@ -203,7 +204,8 @@ impl App {
 
     fn run_training(&self, train: crate::job::training::Train, reporter: Reporter) {
         let (home, store, now_unix_ms) = (self.home.clone(), self.store.clone(), self.clock.now_unix_ms());
-        let place = Place { home, store, now_unix_ms };
+        let shares = Shares::new(self.orders.clone());
+        let place = Place { home, store, now_unix_ms, shares };
         self.on_a_thread("training", reporter, move |reporter| {
             worker::training::run(&place, &train, reporter)
         });
@@ -223,7 +225,7 @@ impl App {
 
     fn order(&self, order: Order) {
         if let Err(returned) = self.orders.send(order) {
-            returned.0.reporter().tell(crate::Event::Failed(Failure::internal()));
+            returned.0.asker().iter().for_each(|asker| asker.refuse(Failure::internal()));
         }
     }
 

@@ -7,15 +7,17 @@ use std::time::Instant;
 
 use store::Store;
 
+use crate::Failure;
 use crate::caller::Caller;
 use crate::job::Generate;
 use crate::job::embed::Embed;
 use crate::job::rerank::Rerank;
 use crate::running::Reporter;
-use crate::{Event, Failure};
+use kernels::pool;
 use means::Means;
 use prefixes::Keeper;
 use ready::Ready;
+use share::{Asker, Wish};
 
 mod adapters;
 pub(crate) mod broker;
@@ -44,6 +46,7 @@ mod ready;
 mod rerank;
 pub(crate) mod runs;
 mod said;
+pub(crate) mod share;
 mod small_text;
 mod stream;
 pub(crate) mod synth;
@@ -75,17 +78,34 @@ pub(crate) enum Order {
     Loaded(Reporter),
     /// Take a model out of memory.
     Unload(String, Reporter),
+    /// Give work beside the models a share of the memory.
+    Share(Box<Wish>),
+    /// The work of this name has ended.
+    GiveBack(String),
 }
 
 impl Order {
-    pub fn reporter(&self) -> &Reporter {
+    /// Who is told what comes of it; nobody waits for what is given back.
+    pub fn asker(&self) -> Option<Asker> {
         match self {
-            Self::Generate(task) | Self::Render(task) => &task.reporter,
-            Self::Embed(_, reporter) | Self::Rerank(_, reporter) => reporter,
-            Self::Loaded(reporter) | Self::Unload(_, reporter) => reporter,
+            Self::Generate(task) | Self::Render(task) => Some(Asker::Job(task.reporter.clone())),
+            Self::Embed(_, reporter)
+            | Self::Rerank(_, reporter)
+            | Self::Loaded(reporter)
+            | Self::Unload(_, reporter) => Some(Asker::Job(reporter.clone())),
+            Self::Share(wish) => Some(Asker::of(wish)),
+            Self::GiveBack(_) => None,
         }
     }
+
+    fn is_cancelled(&self) -> bool {
+        self.asker().is_some_and(|asker| asker.is_cancelled())
+    }
 }
+
+/// What batch work has of the machine behind each step of the answers, as a share of the step's time: a training goes on
+/// while somebody reads along, who waits a quarter longer for each token.
+const BATCH_SHARE: f64 = 0.25;
 
 /// What every model is made ready with.
 #[derive(Clone)]
@@ -121,7 +141,11 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         while self.take_orders() {
-            self.ready.step();
+            let begun = Instant::now();
+            pool::hold_back_batch(|| self.ready.step());
+            if pool::has_batch_work() {
+                std::thread::sleep(begun.elapsed().mul_f64(BATCH_SHARE));
+            }
         }
     }
 
@@ -150,10 +174,10 @@ impl Worker {
     }
 
     fn begin(&mut self, order: Order) {
-        let reporter = order.reporter().clone();
+        let asker = order.asker();
         let begun = catch_unwind(AssertUnwindSafe(|| self.ready.take(order)));
-        if let Err(failure) = begun.unwrap_or_else(|_| Err(Failure::internal())) {
-            reporter.tell(Event::Failed(failure));
+        if let (Err(failure), Some(asker)) = (begun.unwrap_or_else(|_| Err(Failure::internal())), asker) {
+            asker.refuse(failure);
         }
     }
 }

@@ -74,6 +74,14 @@ impl FileBytes {
         }
     }
 
+    /// Lets go of the memory in which a mapped file shows these bytes, for what was read for the last time; touched again,
+    /// they are read again.
+    pub fn forget(&self, range: &Range<usize>) {
+        if let Owner::Mapped(mapped) = &self.owner {
+            mapped.forget(range);
+        }
+    }
+
     /// How many bytes there are.
     pub fn size_bytes(&self) -> u64 {
         self.as_slice().len() as u64

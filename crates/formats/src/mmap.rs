@@ -10,6 +10,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -64,6 +65,14 @@ impl Mapped {
         self.read(n_threads.max(1)).is_ok_and(|memory| self.held.set(memory).is_ok()) || is_held()
     }
 
+    /// Lets the system take the memory back in which it shows these bytes; they are read anew when they are touched again.
+    /// Pages that hold other bytes too stay.
+    pub fn forget(&self, range: &Range<usize>) {
+        if let Some(map) = self.map.as_ref().filter(|map| range.end <= map.len()) {
+            forget(map, range);
+        }
+    }
+
     #[cfg(target_os = "linux")]
     fn read(&self, n_threads: usize) -> io::Result<Mmap> {
         use std::os::unix::fs::FileExt;
@@ -111,6 +120,23 @@ fn map_file(file: &File) -> io::Result<Mmap> {
     unsafe { Mmap::map(file) }
 }
 
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn forget(map: &Mmap, range: &Range<usize>) {
+    /// Any page size of Linux divides it, so that no other one is touched.
+    const PAGE: usize = 64 << 10;
+    let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+    let Some(length) = end.checked_sub(start).filter(|length| *length > 0) else { return };
+    // SAFETY: the mapping is of a file and never written, so that dropped pages come back with the same bytes; the range
+    // lies inside it, as the caller has checked.
+    let taken = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, length) };
+    // It is advice: pages that stay are only memory.
+    let _ = taken;
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget(_: &Mmap, _: &Range<usize>) {}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -153,6 +179,30 @@ mod tests {
             std::fs::write(&path, b"").unwrap();
             assert!(!cut.hold(n_threads) && !open(&path).unwrap().hold(n_threads));
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_forgotten_is_no_longer_in_memory_and_reads_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        let bytes: Vec<u8> = (0..8_000_001u32).map(|place| (place * 7 / 3) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let mapped = open(&path).unwrap();
+        // How much of this mapping is in memory, by the process's own list of mappings.
+        let resident_kb = || -> u64 {
+            let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            let of_file = maps.split_once(path.to_str().unwrap()).unwrap().1;
+            let line = of_file.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
+            line.trim().trim_end_matches("kB").trim().parse().unwrap()
+        };
+        assert!(mapped.as_slice() == bytes && resident_kb() > 7_000);
+        mapped.forget(&(100..7_900_000));
+        assert!(resident_kb() < 1_000);
+        assert!(mapped.as_slice() == bytes && resident_kb() > 7_000);
+        mapped.forget(&(8_000_000..9_000_000));
+        mapped.forget(&(10..11));
+        assert!(mapped.as_slice() == bytes);
     }
 
     #[test]

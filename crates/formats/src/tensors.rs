@@ -156,6 +156,13 @@ impl TensorFile {
         &self.parts
     }
 
+    /// Lets go of the memory in which a mapped file shows this tensor; see [`FileBytes::forget`].
+    pub fn forget(&self, entry: &TensorEntry) {
+        if let Some(part) = self.parts.get(entry.part) {
+            part.forget(&entry.range);
+        }
+    }
+
     /// Whether every file on disk is still as it was when it was opened.
     ///
     /// # Errors

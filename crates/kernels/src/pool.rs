@@ -18,8 +18,8 @@ use std::thread::{self, Thread};
 /// Who goes first when several callers want the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Work that nobody is waiting for: training, indexing. Its threads turn to interactive work at the next
-    /// task.
+    /// Work that nobody is waiting for: training, indexing. Its threads make room for interactive work at the
+    /// next task.
     Batch,
     /// Work that somebody is waiting for; the default.
     Interactive,
@@ -30,6 +30,9 @@ pub const MAX_THREADS: usize = 1024;
 
 /// How often an idle thread looks before it sleeps: about 50 µs at 50 ns a look.
 const LOOKS_BEFORE_SLEEP: usize = 1000;
+
+/// Threads that do batch work, in the pool or between two of their calls to it.
+static N_BATCH: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static PRIORITY: Cell<Priority> = const { Cell::new(Priority::Interactive) };
@@ -71,7 +74,18 @@ pub fn active_threads() -> usize {
 /// Runs `work` with this thread's calls to the pool at `priority`.
 pub fn with_priority<R>(priority: Priority, work: impl FnOnce() -> R) -> R {
     let _restore = Restore { cell: &PRIORITY, before: PRIORITY.replace(priority) };
+    let _counted = (priority == Priority::Batch).then(BatchWork::begin);
     work()
+}
+
+/// Whether a thread does batch work now, in the pool or between two of its calls to it.
+pub fn has_batch_work() -> bool {
+    N_BATCH.load(Ordering::Relaxed) > 0
+}
+
+/// Does `work` while no batch task begins in the pool of the process; see [`Pool::hold_back_batch`].
+pub fn hold_back_batch<R>(work: impl FnOnce() -> R) -> R {
+    global().hold_back_batch(work)
 }
 
 /// A pool of threads. The process has one, [`global`]; others exist in tests.
@@ -85,9 +99,12 @@ struct Shared {
     /// Rises, under the lock of `open`, whenever there is something new to look at.
     news: AtomicUsize,
     wake: Condvar,
+    /// Told when no interactive work is left while there is batch work.
+    quiet: Condvar,
     /// Threads that take part, the caller included.
     n_active: AtomicUsize,
-    /// Open jobs of [`Priority::Interactive`].
+    /// Open jobs of [`Priority::Interactive`], and times for which batch work is held back; falls under the
+    /// lock of `open`.
     n_interactive: AtomicUsize,
     is_closing: AtomicBool,
 }
@@ -119,6 +136,7 @@ impl Pool {
             open: Mutex::new(Vec::new()),
             news: AtomicUsize::new(0),
             wake: Condvar::new(),
+            quiet: Condvar::new(),
             n_active: AtomicUsize::new(n_threads.clamp(1, MAX_THREADS)),
             n_interactive: AtomicUsize::new(0),
             is_closing: AtomicBool::new(false),
@@ -145,8 +163,14 @@ impl Pool {
     /// With the first panic of a task, after the tasks in flight have ended; the remaining ones are skipped.
     /// The pool itself stays usable.
     pub fn run(&self, n_tasks: usize, task: &(dyn Fn(usize) + Sync)) {
-        if n_tasks <= 1 || self.active_threads() == 1 || IS_IN_TASK.get() {
+        if IS_IN_TASK.get() {
             return (0..n_tasks).for_each(task);
+        }
+        if n_tasks <= 1 || self.active_threads() == 1 {
+            return (0..n_tasks).for_each(|index| {
+                self.shared.wait_behind_interactive(PRIORITY.get());
+                task(index);
+            });
         }
         self.start_workers();
         let job = Arc::new(Job::new(n_tasks, task));
@@ -157,6 +181,15 @@ impl Pool {
         if let Some(payload) = panic {
             resume_unwind(payload);
         }
+    }
+
+    /// Does `work`, and begins no batch task meanwhile: not between the calls of `work` to the pool either, of
+    /// which a forward pass has hundreds, and each would wait for the batch tasks that slipped in before it.
+    /// Batch tasks that run already come to their end.
+    pub fn hold_back_batch<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.shared.n_interactive.fetch_add(1, Ordering::Relaxed);
+        let _held = HeldBack(&self.shared);
+        work()
     }
 
     fn start_workers(&self) {
@@ -213,7 +246,15 @@ impl Shared {
         let Some(place) = open.iter().position(|other| Arc::ptr_eq(other, job)) else { return };
         open.remove(place);
         if job.priority == Priority::Interactive {
-            self.n_interactive.fetch_sub(1, Ordering::Relaxed);
+            self.end_interactive(open);
+        }
+    }
+
+    /// Notes that interactive work has ended; behind the last one batch work goes on.
+    fn end_interactive(&self, open: MutexGuard<'_, Vec<Arc<Job>>>) {
+        if self.n_interactive.fetch_sub(1, Ordering::Relaxed) == 1 && has_batch_work() {
+            self.quiet.notify_all();
+            self.tell(open);
         }
     }
 
@@ -234,7 +275,7 @@ impl Shared {
         while !self.is_closing.load(Ordering::Relaxed) {
             let seen = self.news.load(Ordering::Acquire);
             let takes_part = index + 1 < self.n_active.load(Ordering::Relaxed);
-            match self.best(Priority::Batch).filter(|_| takes_part) {
+            match self.best(self.lowest()).filter(|_| takes_part) {
                 Some(job) => self.work_on(&job),
                 None => self.sleep(seen, if takes_part { self.n_looks() } else { 0 }),
             }
@@ -254,29 +295,43 @@ impl Shared {
         }
     }
 
-    fn is_outranked(&self, job: &Job) -> bool {
-        job.priority < Priority::Interactive && self.n_interactive.load(Ordering::Relaxed) > 0
+    /// What may be begun now.
+    fn lowest(&self) -> Priority {
+        match self.n_interactive.load(Ordering::Relaxed) {
+            0 => Priority::Batch,
+            _ => Priority::Interactive,
+        }
     }
 
     /// Runs tasks of `job` until none is left or interactive work has come.
     fn work_on(&self, job: &Arc<Job>) {
-        while !self.is_outranked(job) {
+        while job.priority >= self.lowest() {
             if !job.run_one() {
                 return self.close(job);
             }
         }
     }
 
-    /// Runs tasks of `job` until none is left, helping interactive work in between.
+    /// Runs tasks of `job` until none is left, and sleeps while interactive work has the pool: that has a
+    /// thread for each core without this one.
     fn work_as_caller(&self, job: &Arc<Job>) {
         loop {
             self.work_on(job);
             if job.is_all_claimed() {
                 return;
             }
-            if let Some(other) = self.best(Priority::Interactive) {
-                self.work_on(&other);
-            }
+            self.wait_behind_interactive(job.priority);
+        }
+    }
+
+    /// Sleeps for as long as work of this priority may not begin.
+    fn wait_behind_interactive(&self, priority: Priority) {
+        if priority >= self.lowest() {
+            return;
+        }
+        let mut open = self.lock();
+        while priority < self.lowest() {
+            open = self.quiet.wait(open).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -350,6 +405,31 @@ impl Job {
         while !is_done() {
             thread::park();
         }
+    }
+}
+
+/// A time for which batch work is held back; it ends also when a panic passes.
+struct HeldBack<'a>(&'a Shared);
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        self.0.end_interactive(self.0.lock());
+    }
+}
+
+/// A thread that does batch work.
+struct BatchWork;
+
+impl BatchWork {
+    fn begin() -> Self {
+        N_BATCH.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for BatchWork {
+    fn drop(&mut self) {
+        N_BATCH.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -491,6 +571,41 @@ mod tests {
         let between = interactive[36] - interactive[0] - 36;
         // Each of the two other threads may have had one batch task in flight.
         assert!(between <= 2, "{between} batch tasks between interactive ones");
+    }
+
+    #[test]
+    fn held_back_batch_work_begins_no_task_between_interactive_calls_and_goes_on_afterwards() {
+        let pool = Pool::new(2);
+        let (n_done, is_held) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let wait_until = |is_so: &dyn Fn() -> bool| {
+            while !is_so() {
+                thread::yield_now();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                with_priority(Priority::Batch, || {
+                    assert!(has_batch_work());
+                    pool.run(200, &|index| {
+                        if index >= 4 {
+                            wait_until(&|| is_held.load(Ordering::Acquire));
+                        }
+                        n_done.fetch_add(1, Ordering::AcqRel);
+                    });
+                });
+            });
+            wait_until(&|| n_done.load(Ordering::Acquire) > 0);
+            pool.hold_back_batch(|| {
+                is_held.store(true, Ordering::Release);
+                for _ in 0..200 {
+                    check_every_task_once(&pool, 3);
+                    thread::yield_now();
+                }
+                // The first four, and what its two threads had begun by then.
+                assert!(n_done.load(Ordering::Acquire) <= 6, "{n_done:?}");
+            });
+        });
+        assert_eq!(n_done.into_inner(), 200);
     }
 
     #[test]

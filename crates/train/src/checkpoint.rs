@@ -114,19 +114,18 @@ impl Saved {
     /// Those of [`Saved::weights`].
     pub fn restore(self, parameters: Parameters) -> Result<Training, Error> {
         let mut training = Training::new(parameters, self.settings.clone())?;
-        let planned: Vec<Parameter> = training.parameters().iter().cloned().collect();
+        let of = |parameter: &Parameter| (parameter.name.clone(), parameter.shape.clone());
+        let planned: Vec<(String, Vec<usize>)> = training.parameters().iter().map(of).collect();
         let device = training.parameters().device().clone();
-        let read = |group: &str, parameter: &Parameter| {
-            let n = parameter.shape.iter().product();
-            let values = self.values(&format!("{group}{}", parameter.name), n)?;
-            Ok(Learned::new(values, &parameter.shape, &device))
+        let read = |group: &str, (name, shape): &(String, Vec<usize>)| {
+            let values = self.values(&format!("{group}{name}"), shape.iter().product())?;
+            Ok(Learned::new(values, shape, &device))
         };
-        let mut weights = Vec::new();
-        for (parameter, moments) in planned.iter().zip(&mut training.optimiser.moments) {
-            weights.push(read(WEIGHT, parameter)?);
-            *moments = [read(MOMENTS[0], parameter)?, read(MOMENTS[1], parameter)?];
+        // One after the other, so that no second set of them exists.
+        for (index, parameter) in planned.iter().enumerate() {
+            training.optimiser.moments[index] = [read(MOMENTS[0], parameter)?, read(MOMENTS[1], parameter)?];
+            training.replace_weight(index, read(WEIGHT, parameter)?);
         }
-        training.replace_weights(weights);
         training.progress = self.progress;
         Ok(training)
     }
@@ -139,7 +138,9 @@ impl Saved {
             let problem = format!("{name} is {} {:?}, not F32 of {n} values", entry.dtype, entry.shape);
             return Err(Error::Mismatch { path: self.path.clone(), problem });
         }
-        Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        let values = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        self.file.forget(entry);
+        Ok(values)
     }
 }
 

@@ -15,6 +15,7 @@ mod batch;
 mod checkpoint;
 mod dial;
 mod error;
+mod memory;
 mod optimiser;
 mod schedule;
 mod settings;

@@ -53,8 +53,8 @@ impl Training {
         Ok(Self { parameters, optimiser, settings, progress, buffers })
     }
 
-    pub(crate) fn replace_weights(&mut self, weights: Vec<Learned>) {
-        for (tensor, weight) in self.parameters.tensors_mut().zip(weights) {
+    pub(crate) fn replace_weight(&mut self, index: usize, weight: Learned) {
+        if let Some(tensor) = self.parameters.tensors_mut().nth(index) {
             *tensor = weight;
         }
     }

@@ -16,6 +16,8 @@ pub const STARTER: &str = "starter";
 pub struct Told {
     /// From before the connection to the first text.
     pub first: Option<Duration>,
+    /// From piece to piece of the text.
+    pub between: Vec<Duration>,
     pub text: String,
     pub n_tokens: usize,
     /// Whether its end came.
@@ -40,7 +42,7 @@ pub fn complete(address: SocketAddr, headers: &[&str], body: &Value) -> Result<T
         let status = answer.status;
         anyhow::bail!("it answers {status}: {}", answer.text()?);
     }
-    let mut told = Told::default();
+    let (mut told, mut last) = (Told::default(), None);
     for line in BufReader::new(answer.body).lines() {
         let Ok(line) = line else { return Ok(told) };
         let Some(data) = line.strip_prefix("data: ") else { continue };
@@ -52,6 +54,8 @@ pub fn complete(address: SocketAddr, headers: &[&str], body: &Value) -> Result<T
         ensure!(chunk["error"].is_null(), "it breaks off: {chunk}");
         if let Some(text) = chunk["choices"][0]["text"].as_str().filter(|text| !text.is_empty()) {
             told.first.get_or_insert_with(|| begun.elapsed());
+            let now = Instant::now();
+            told.between.extend(last.replace(now).map(|last| now - last));
             told.text.push_str(text);
         }
         told.n_tokens = chunk["usage"]["completion_tokens"].as_u64().map_or(told.n_tokens, |n| n as usize);

@@ -99,17 +99,27 @@ fn given(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Files with random weights, which are kept for the next run.
 fn made() -> Result<Vec<PathBuf>> {
-    let programs = synth::build()?;
+    let (programs, folder) = (synth::build()?, folder()?);
+    MODELS.into_iter().map(|model| one(&programs, &folder, model)).collect()
+}
+
+/// A file with random weights of a shape in a mix, which is kept for the next run.
+pub fn synthesised(model: (&str, &str)) -> Result<PathBuf> {
+    one(&synth::build()?, &folder()?, model)
+}
+
+fn folder() -> Result<PathBuf> {
     let folder = crate::bench::target().join("soak-models");
     std::fs::create_dir_all(&folder)?;
-    let one = |(shape, mix): (&str, &str)| {
-        let file = folder.join(format!("{shape}-{mix}.gguf"));
-        if !file.is_file() {
-            let mut make = Command::new(synth::program(&programs));
-            make.args(["--shape", shape, "--quant", mix, "--out"]).arg(&file);
-            ensure!(make.status()?.success(), "{make:?} failed; the reason stands above");
-        }
-        Ok(file)
-    };
-    MODELS.into_iter().map(one).collect()
+    Ok(folder)
+}
+
+fn one(programs: &Path, folder: &Path, (shape, mix): (&str, &str)) -> Result<PathBuf> {
+    let file = folder.join(format!("{shape}-{mix}.gguf"));
+    if !file.is_file() {
+        let mut make = Command::new(synth::program(programs));
+        make.args(["--shape", shape, "--quant", mix, "--out"]).arg(&file);
+        ensure!(make.status()?.success(), "{make:?} failed; the reason stands above");
+    }
+    Ok(file)
 }

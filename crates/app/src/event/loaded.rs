@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What is in memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// Bytes that models may take together with the program.
+    /// Bytes that models and other work may take together with the program.
     pub limit_bytes: u64,
     /// Bytes that they take at most, as predicted.
     pub predicted_bytes: u64,
@@ -13,6 +13,9 @@ pub struct Memory {
     pub held_bytes: Option<u64>,
     /// The models.
     pub models: Vec<LoadedModel>,
+    /// What has a share of the memory beside them.
+    #[serde(default)]
+    pub work: Vec<Work>,
     /// Jobs that wait for a model to have room.
     pub n_waiting: usize,
 }
@@ -36,4 +39,17 @@ pub struct LoadedModel {
     pub n_pages: usize,
     /// Milliseconds until it goes, if nobody uses it; absent where it is kept for good.
     pub ends_in_ms: Option<u64>,
+}
+
+/// Work that has a share of the memory beside the models.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// What it is, such as `training stories`.
+    pub name: String,
+    /// Bytes that it takes at most.
+    pub size_bytes: u64,
+    /// Steps that it has done.
+    pub steps_done: u64,
+    /// All its steps; 0 while that is not known.
+    pub n_steps: u64,
 }

@@ -18,6 +18,7 @@ use super::loaded::{self, Loaded};
 use super::measure::fit::Needs;
 use super::measure::memory;
 use super::open::{self, Source};
+use super::share::{Progress, Wish};
 use super::{Hands, Order, Task, rerank};
 use crate::event::loaded::{LoadedModel, Memory};
 use crate::running::Reporter;
@@ -34,6 +35,8 @@ pub(crate) struct Ready {
     broker: Broker,
     loaded: Vec<Loaded>,
     embedders: Vec<(String, Arc<Embedder>)>,
+    /// Work that has a share of the memory, by its name.
+    work: Vec<(String, Arc<Progress>)>,
     waiting: VecDeque<Order>,
     /// Models that are to go for those who wait: nobody begins with them.
     leaving: Vec<String>,
@@ -52,8 +55,9 @@ struct Wanted {
 impl Ready {
     pub fn new(hands: Hands, limit_bytes: u64) -> Self {
         let broker = Broker::new(limit_bytes, memory::held().unwrap_or(0));
-        let (loaded, embedders, waiting, leaving) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
-        Self { hands, broker, loaded, embedders, waiting, leaving, has_let_go: false }
+        let (loaded, embedders, work) = (Vec::new(), Vec::new(), Vec::new());
+        let (waiting, leaving) = (VecDeque::new(), Vec::new());
+        Self { hands, broker, loaded, embedders, work, waiting, leaving, has_let_go: false }
     }
 
     /// Whether there is something to compute or to look after.
@@ -106,14 +110,14 @@ impl Ready {
         self.leaving.clear();
         let mut waiting = std::mem::take(&mut self.waiting);
         while let Some(order) = waiting.pop_front() {
-            let reporter = order.reporter().clone();
-            if reporter.is_cancelled() {
-                reporter.tell(Event::Failed(left()));
+            let Some(asker) = order.asker() else { continue };
+            if asker.is_cancelled() {
+                asker.refuse(left());
                 continue;
             }
             let begun = catch_unwind(AssertUnwindSafe(|| self.try_begin(order)));
             if let Err(failure) = begun.unwrap_or_else(|_| Err(Failure::internal())) {
-                reporter.tell(Event::Failed(failure));
+                asker.refuse(failure);
             }
         }
     }
@@ -122,7 +126,7 @@ impl Ready {
     fn may_begin_more(&mut self) -> bool {
         let has_let_go = std::mem::take(&mut self.has_let_go);
         let has_ended = |key: &String| !self.is_busy_with(key);
-        let is_patient = |order: &Order| !order.reporter().is_cancelled();
+        let is_patient = |order: &Order| !order.is_cancelled();
         has_let_go
             || self.leaving.is_empty()
             || self.leaving.iter().any(has_ended)
@@ -138,6 +142,7 @@ impl Ready {
             Order::Loaded(reporter) => reporter.tell(Event::Loaded(self.describe())),
             Order::Unload(model, reporter) => self.unload(&model, &reporter)?,
             Order::Render(task) => self.render(*task)?,
+            Order::GiveBack(name) => self.take_back(&name),
             order if self.waiting.len() < MOST_WAITING => self.try_begin(order)?,
             _ => return Err(full(self.waiting.len())),
         }
@@ -146,6 +151,10 @@ impl Ready {
 
     /// Begins an order, or lets it wait.
     fn try_begin(&mut self, order: Order) -> Result<(), Failure> {
+        let order = match order {
+            Order::Share(wish) => return self.share(wish),
+            order => order,
+        };
         let wanted = self.wanted(&order)?;
         let is_leaving = self.leaving.contains(&wanted.key);
         if is_leaving || self.broker.find(&wanted.key).is_none() && !self.has_room(&wanted, &order)? {
@@ -161,8 +170,37 @@ impl Ready {
             Order::Rerank(job, reporter) => {
                 self.encode(&wanted.key, move |embedder| rerank::run(embedder, &job, &reporter))
             }
-            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
+            _ => Err(Failure::internal()),
         }
+    }
+
+    /// Gives work its share, or lets it wait until those are no longer busy who have to go for it. What has a share is
+    /// never asked to go.
+    fn share(&mut self, wish: Box<Wish>) -> Result<(), Failure> {
+        let bytes = wish.bytes;
+        let need = Need { least: bytes, good: bytes, most: bytes };
+        let gone = match self.broker.room(need, |key| self.is_busy_with(key)) {
+            Room::Now { gone, .. } => gone,
+            Room::Later { busy } => {
+                self.leaving.extend(busy);
+                self.waiting.push_back(Order::Share(wish));
+                return Ok(());
+            }
+            Room::Never { kept, left } => return Err(self.no_share(&wish, left, &kept)),
+        };
+        gone.iter().for_each(|key| self.let_go(key));
+        if wish.grant() {
+            let Wish { name, progress, .. } = *wish;
+            let (key, used) = (name.clone(), Instant::now());
+            self.broker.hold(Held { key, name: name.clone(), bytes, keep: Keep::Always, used });
+            self.work.push((name, progress));
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, name: &str) {
+        self.work.retain(|(known, _)| known != name);
+        self.let_go(name);
     }
 
     fn wanted(&self, order: &Order) -> Result<Wanted, Failure> {
@@ -177,7 +215,7 @@ impl Ready {
             }
             Order::Embed(embed, _) => self.wanted_encoder(&embed.model, embed.keep),
             Order::Rerank(rerank, _) => self.wanted_encoder(&rerank.model, rerank.keep),
-            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
+            _ => Err(Failure::internal()),
         }
     }
 
@@ -197,7 +235,7 @@ impl Ready {
                 self.leaving.extend(busy);
                 return Ok(false);
             }
-            Room::Never { kept, left } => return Err(no_room(&wanted.source.name, need, left, &kept)),
+            Room::Never { kept, left } => return Err(self.no_room(&wanted.source.name, need, left, &kept)),
         };
         gone.iter().for_each(|key| self.let_go(key));
         self.load(wanted, is_for_vectors, bytes - fixed)?;
@@ -254,7 +292,12 @@ impl Ready {
 
     /// What was predicted is checked: where the program holds more than it may, those that nobody uses go.
     fn look_after(&mut self) {
-        while memory::held().is_some_and(|held| held > self.broker.limit()) {
+        let limit = self.broker.limit();
+        let is_over = || memory::held().is_some_and(|held| held > limit);
+        if is_over() {
+            kernels::machine::memory::give_back_freed();
+        }
+        while is_over() {
             let newest = self.loaded.last().map(|loaded| loaded.key.clone()).unwrap_or_default();
             let is_idle = |key: &str| !self.is_busy_with(key) && key != newest;
             let idle = self.broker.oldest(is_idle);
@@ -304,6 +347,8 @@ impl Ready {
         self.embedders.retain(|(known, _)| known != key);
         self.broker.release(key);
         self.has_let_go = true;
+        // What is freed and kept would count beside what comes next.
+        kernels::machine::memory::give_back_freed();
     }
 
     fn unload(&mut self, model: &str, reporter: &Reporter) -> Result<(), Failure> {
@@ -316,6 +361,52 @@ impl Ready {
         self.drop_expired();
         reporter.tell(Event::Unloaded { model: source.name });
         Ok(())
+    }
+
+    fn is_work(&self, key: &str) -> bool {
+        self.work.iter().any(|(name, _)| name == key)
+    }
+
+    /// What is said of a model that has no room beside what is kept for good.
+    fn no_room(&self, name: &str, need: Need, left: u64, kept: &[String]) -> Failure {
+        let message = format!(
+            "{name} needs {:.2} GiB of memory with a short context, and {:.2} GiB can be had for it",
+            gib(need.least),
+            gib(left)
+        );
+        let smaller = "take a smaller model or quantisation (`hearth fit` names one), or raise HEARTH_MEMORY";
+        Failure::new("no_room", message, self.way_out(kept).unwrap_or_else(|| smaller.to_owned()))
+    }
+
+    /// So too of work.
+    fn no_share(&self, wish: &Wish, left: u64, kept: &[String]) -> Failure {
+        let message = format!(
+            "the {} needs {:.2} GiB of memory, and {:.2} GiB can be had for it",
+            wish.name,
+            gib(wish.bytes),
+            gib(left)
+        );
+        Failure::new("no_room", message, self.way_out(kept).unwrap_or_else(|| wish.hint.to_owned()))
+    }
+
+    /// What would have to go; nothing where nothing could.
+    fn way_out(&self, kept: &[String]) -> Option<String> {
+        let size = |name: &String| {
+            let held = self.broker.held().iter().find(|held| held.name == *name);
+            gib(held.map_or(0, |held| held.bytes))
+        };
+        if let Some(model) = kept.iter().find(|name| !self.is_work(name)) {
+            let size = size(model);
+            return Some(format!(
+                "end what is kept for good, `hearth stop {model}` ({size:.2} GiB), or raise HEARTH_MEMORY"
+            ));
+        }
+        let work = kept.first()?;
+        let size = size(work);
+        Some(format!(
+            "wait until the {work} ({size:.2} GiB) has ended, end it with Ctrl-C (it can go on later), or raise \
+             HEARTH_MEMORY"
+        ))
     }
 
     fn describe(&self) -> Memory {
@@ -336,11 +427,16 @@ impl Ready {
                 ends_in_ms: ends.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             }
         };
+        let models = self.broker.held().iter().filter(|held| !self.is_work(&held.key));
+        let work = |(name, progress): &(String, Arc<Progress>)| {
+            Some(progress.describe(name.clone(), self.broker.find(name)?.bytes))
+        };
         Memory {
             limit_bytes: self.broker.limit(),
             predicted_bytes: self.broker.n_held(),
             held_bytes: memory::held(),
-            models: self.broker.held().iter().map(model).collect(),
+            models: models.map(model).collect(),
+            work: self.work.iter().filter_map(work).collect(),
             n_waiting: self.waiting.len(),
         }
     }
@@ -355,7 +451,7 @@ fn keep(keep: job::Keep) -> Keep {
 }
 
 fn left() -> Failure {
-    Failure::new("stopped", "stopped before there was room for the model", "begin again any time")
+    Failure::new("stopped", "stopped before there was room in the memory", "begin again any time")
 }
 
 fn full(n_waiting: usize) -> Failure {
@@ -363,18 +459,6 @@ fn full(n_waiting: usize) -> Failure {
     Failure::new("busy", message, "try again a little later")
 }
 
-fn no_room(name: &str, need: Need, left: u64, kept: &[String]) -> Failure {
-    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    let message = format!(
-        "{name} needs {:.2} GiB of memory with a short context, and {:.2} GiB can be had for it",
-        gib(need.least),
-        gib(left)
-    );
-    let hint = match kept {
-        [] => {
-            "take a smaller model or quantisation (`hearth fit` names one), or raise HEARTH_MEMORY".to_owned()
-        }
-        kept => format!("end what is kept for good, `hearth stop {}`, or raise HEARTH_MEMORY", kept[0]),
-    };
-    Failure::new("no_room", message, hint)
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
 }

@@ -20,11 +20,12 @@ use std::sync::Arc;
 use base::disk::RealDisk;
 use data::tokens::Part;
 use store::{ModelName, Store};
-use train::{Facts, Saved, Training};
+use train::{Facts, Plan, Saved, Training};
 
 use crate::event::training::{HeldOut, Trained};
 use crate::job::training::{NewTraining, Start, Train};
 use crate::running::Reporter;
+use crate::worker::share::{Share, Shares};
 use crate::{Event, Failure};
 use course::Course;
 use prepare::Prepared;
@@ -40,7 +41,13 @@ pub(crate) struct Place {
     pub home: PathBuf,
     pub store: Arc<Store>,
     pub now_unix_ms: u64,
+    /// Where it has its share of the memory from.
+    pub shares: Shares,
 }
+
+/// What a person can do where a training has no room.
+const SMALLER: &str =
+    "take a smaller --size or --batch, `segments: 4` in the file of --config, or raise HEARTH_MEMORY";
 
 /// Runs one training to its last event.
 pub(crate) fn run(place: &Place, train: &Train, reporter: &Reporter) {
@@ -61,11 +68,12 @@ fn begin(place: &Place, name: &str, new: &NewTraining, reporter: &Reporter) -> R
     check_watch(new)?;
     let new = &weights::settled(new, &place.store)?;
     let folder = Folder::create(&RealDisk, &place.home, &model.to_string())?;
+    let _lock = lock(&folder)?;
     match planned((&folder, &model), new, place, reporter) {
-        Ok((record, prepared)) => {
+        Ok((record, prepared, share)) => {
             let weights = weights::begin(&record, &place.store).inspect_err(|_| folder.remove())?;
             let training = Training::new(weights, record.plan.settings.clone())?;
-            go_on(place, (folder, record), prepared, training, reporter)
+            go_on(place, (folder, record), prepared, (training, share), reporter)
         }
         Err(failure) => {
             folder.remove();
@@ -80,15 +88,16 @@ fn planned(
     new: &NewTraining,
     place: &Place,
     reporter: &Reporter,
-) -> Result<(Record, Prepared), Failure> {
+) -> Result<(Record, Prepared, Share), Failure> {
     let mut facts = Facts {
         n_tokens: 1,
         vocabulary: new.knobs.wanted_vocabulary(),
         has_16_bit_units: kernels::product::has_16_bit_units(),
     };
     // What does not fit, or cannot be taught, is said before much data is read.
-    let sizes = new.knobs.plan(facts)?.sizes;
-    sizes.config().check_learning(sizes.family.family().name)?;
+    let plan = new.knobs.plan(facts)?;
+    plan.sizes.config().check_learning(plan.sizes.family.family().name)?;
+    let mut share = share(folder, &plan, place, reporter)?;
     let prepared = prepare::prepare(new, (folder, &place.store), reporter)?;
     facts.n_tokens = prepared.tokens.n_tokens(Part::Training);
     facts.vocabulary = prepared.tokenizer.len();
@@ -106,20 +115,32 @@ fn planned(
         watch: new.watch.clone(),
         plan: new.knobs.plan(facts)?,
     });
+    if record.plan.memory_bytes() > share.bytes() {
+        // The vocabulary of a model, or one of characters, may be larger than what was asked for.
+        drop(share);
+        share = self::share(folder, &record.plan, place, reporter)?;
+    }
     folder.write_record(&record)?;
-    Ok((record, prepared))
+    Ok((record, prepared, share))
+}
+
+/// The memory that a training takes, held until it ends.
+fn share(folder: &Folder<'_>, plan: &Plan, place: &Place, reporter: &Reporter) -> Result<Share, Failure> {
+    place.shares.take(format!("training {}", folder.name()), (plan.memory_bytes(), SMALLER), reporter)
 }
 
 fn resume(place: &Place, name: &str, reporter: &Reporter) -> Result<Trained, Failure> {
     let folder = find(&place.home, name)?;
+    let _lock = lock(&folder)?;
     let mut record = folder.record()?;
+    let share = share(&folder, &record.plan, place, reporter)?;
     let prepared = prepare::prepared(&folder, &record.data, &record.fingerprint)?;
     let training = match newest(&folder, &mut record)? {
         Some(saved) => saved.restore(weights::random(&record))?,
         // It was stopped before its first checkpoint: the beginning is the same.
         None => Training::new(weights::begin(&record, &place.store)?, record.plan.settings.clone())?,
     };
-    go_on(place, (folder, record), prepared, training, reporter)
+    go_on(place, (folder, record), prepared, (training, share), reporter)
 }
 
 /// The checkpoint that is furthest. The best one is written more often than the last in a short training, and may
@@ -143,12 +164,11 @@ fn go_on(
     place: &Place,
     (folder, record): (Folder<'_>, Record),
     prepared: Prepared,
-    training: Training,
+    (training, share): (Training, Share),
     reporter: &Reporter,
 ) -> Result<Trained, Failure> {
-    let _lock = lock(&folder)?;
     let Prepared { tokenizer, tokens, vocabulary, .. } = prepared;
-    let course = Course::new((folder, record), (tokenizer, tokens), training, reporter)?;
+    let course = Course::new((folder, record), (tokenizer, tokens), (training, &share), reporter)?;
     reporter.tell(Event::Training(course.planned()));
     let arrived = course.run()?;
     finish::finish(arrived, vocabulary, place)

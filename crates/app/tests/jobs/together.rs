@@ -1,11 +1,13 @@
 //! Several models in a memory that does not hold them all.
 
-use app::event::loaded::Memory;
+use app::event::loaded::{Memory, Work};
+use app::event::training::Training;
 use app::job::{Generate, Keep, Prompt, Sampling};
-use app::{App, Event, Failure, Job, Settings};
+use app::{App, Event, Failure, Job, Running, Settings};
 use base::Rng;
 
 use crate::home::Home;
+use crate::training::{documents, new};
 
 /// Copies of the starter under names of their own, each with bytes of its own.
 fn models(home: &Home, n: usize) -> Vec<String> {
@@ -94,4 +96,43 @@ fn what_does_not_fit_is_refused_with_what_would_have_to_go() {
     while !memory(&app).models.is_empty() {
         assert!(begun.elapsed().as_secs() < 30, "it stays");
     }
+}
+
+/// A training that goes on until it is ended, once it has made a step; nothing where it is refused.
+fn begun(app: &App, home: &Home) -> Result<Running, Failure> {
+    let mut running = app.run(Job::Train(new(&documents(home.path()), 1_000_000)));
+    for event in running.by_ref() {
+        match event {
+            Event::Training(Training::Step(_)) => return Ok(running),
+            Event::Failed(failure) => return Err(failure),
+            _ => {}
+        }
+    }
+    panic!("no last event");
+}
+
+fn ended(running: Running) {
+    running.cancel();
+    assert!(matches!(running.last(), Some(Event::Trained(_))));
+}
+
+#[test]
+fn a_training_has_its_share_and_gives_it_back() {
+    let home = Home::new();
+    let empty = memory(&home.app).predicted_bytes;
+    let running = begun(&home.app, &home).unwrap();
+    let told = memory(&home.app);
+    let [Work { name, size_bytes, steps_done, n_steps }] = &told.work[..] else { panic!("{told:?}") };
+    assert!(name == "training rhymes" && *steps_done > 0 && *n_steps == 1_000_000, "{told:?}");
+    assert_eq!(told.predicted_bytes, empty + size_bytes);
+    assert!(told.models.is_empty(), "it is no model");
+    ended(running);
+    let told = memory(&home.app);
+    assert!(told.work.is_empty() && told.predicted_bytes == empty, "{told:?}");
+    // So too one that fails.
+    let empty_data = home.path().join("empty");
+    std::fs::create_dir(&empty_data).unwrap();
+    let failed = home.last(Job::Train(new(&empty_data, 9))).unwrap_err();
+    assert_eq!(failed.code, "no_data");
+    assert_eq!(memory(&home.app).predicted_bytes, empty);
 }

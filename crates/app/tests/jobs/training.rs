@@ -12,7 +12,7 @@ use base::Rng;
 use crate::home::{Home, greedy};
 
 /// A few hundred short texts that rhyme with one another.
-fn documents(folder: &Path) -> PathBuf {
+pub fn documents(folder: &Path) -> PathBuf {
     let path = folder.join("documents");
     std::fs::create_dir_all(&path).unwrap();
     let mut rng = Rng::new(4);
@@ -42,7 +42,7 @@ fn knobs(steps: u64) -> Knobs {
     }
 }
 
-fn new(data: &Path, steps: u64) -> Train {
+pub fn new(data: &Path, steps: u64) -> Train {
     let watch = Watch { sample: Some("The".into()), evaluate_every: Some(10), ..Watch::default() };
     let (vocabulary, weights_from) = (Vocabulary::Learned, None);
     let start = NewTraining { data: data.into(), knobs: knobs(steps), vocabulary, weights_from, watch };

@@ -1,6 +1,6 @@
 //! `hearth ps`: what a running server has in memory.
 
-use app::event::loaded::{LoadedModel, Memory};
+use app::event::loaded::{LoadedModel, Memory, Work};
 use app::{Event, Job};
 use clap::ArgMatches;
 
@@ -29,7 +29,7 @@ fn run(_: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
 }
 
 fn models(memory: &Memory) -> String {
-    if memory.models.is_empty() {
+    if memory.models.is_empty() && memory.work.is_empty() {
         return String::new();
     }
     let row = |model: &LoadedModel| {
@@ -44,7 +44,17 @@ fn models(memory: &Memory) -> String {
         ("ANSWERS", Side::Right),
         ("LEAVES", Side::Left),
     ];
-    table(&headings, &memory.models.iter().map(row).collect::<Vec<_>>())
+    let rows = memory.models.iter().map(row).chain(memory.work.iter().map(work));
+    table(&headings, &rows.collect::<Vec<_>>())
+}
+
+/// A row of what is no model: no context and no answers, and how far it is.
+fn work(work: &Work) -> Vec<String> {
+    let leaves = match work.n_steps {
+        0 => "at its end".to_owned(),
+        n => format!("at its end (step {} of {n})", work.steps_done),
+    };
+    vec![work.name.clone(), units::bytes(work.size_bytes), String::new(), String::new(), leaves]
 }
 
 fn leaves(model: &LoadedModel) -> String {
@@ -58,7 +68,7 @@ fn leaves(model: &LoadedModel) -> String {
 fn summary(memory: &Memory) -> String {
     let held = memory.held_bytes.map(units::bytes).unwrap_or_else(|| "unknown".to_owned());
     format!(
-        "Models may take {}; they take {} at most, and the program holds {held} now. {} wait.",
+        "Models and trainings may take {}; they take {} at most, and the program holds {held} now. {} wait.",
         units::bytes(memory.limit_bytes),
         units::bytes(memory.predicted_bytes),
         units::many(memory.n_waiting, "request"),
@@ -88,6 +98,12 @@ mod tests {
             predicted_bytes: 2_700_000_000,
             held_bytes: Some(1_500_000_000),
             models,
+            work: vec![Work {
+                name: "training d".into(),
+                size_bytes: 2_000_000_000,
+                steps_done: 7,
+                n_steps: 400,
+            }],
             n_waiting: 1,
         };
         let told = Script::new([Event::Loaded(memory)]).run(&["ps"]);

@@ -13,6 +13,7 @@ use super::{BEST, LAST, sample};
 use crate::event::training::{Ending, HeldOut, Step, Training as Told};
 use crate::running::Reporter;
 use crate::worker::runs::thinned;
+use crate::worker::share::Share;
 use crate::{Event, Failure};
 
 /// Batches by which the held-out part is measured, at most.
@@ -56,6 +57,7 @@ pub(super) struct Course<'a> {
     source: Source,
     held_out: Vec<Batch>,
     training: Training,
+    share: &'a Share,
     reporter: &'a Reporter,
     curve: Vec<Report>,
     measured: Vec<HeldOut>,
@@ -81,7 +83,7 @@ impl<'a> Course<'a> {
     pub fn new(
         (folder, record): (Folder<'a>, Record),
         (tokenizer, tokens): (Tokenizer, Tokens),
-        training: Training,
+        (training, share): (Training, &'a Share),
         reporter: &'a Reporter,
     ) -> Result<Self, Failure> {
         let settings = training.settings();
@@ -113,6 +115,7 @@ impl<'a> Course<'a> {
             tokenizer,
             held_out,
             training,
+            share,
             reporter,
             curve,
             measured,
@@ -182,6 +185,7 @@ impl<'a> Course<'a> {
         self.record.seconds += seconds;
         self.curve.push(report);
         let settings = self.training.settings();
+        self.share.note(report.step, settings.steps);
         let mean = recent.iter().sum::<f64>() / recent.len() as f64;
         let tokens_per_second = settings.tokens_per_step() as f64 / mean;
         self.reporter.tell(Event::Training(Told::Step(Step {

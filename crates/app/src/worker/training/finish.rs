@@ -24,7 +24,11 @@ pub(super) fn finish(arrived: Arrived<'_>, vocabulary: Metadata, place: &Place) 
     if ending != Ending::Stopped {
         let best = folder.file(BEST);
         let parameters = match record.best {
-            Some(_) => Saved::open(&best)?.restore(random(&record))?.into_parameters(),
+            Some(_) => {
+                // Both at once would be more than the training was given.
+                drop(training);
+                Saved::open(&best)?.restore(random(&record))?.into_parameters()
+            }
             None => training.into_parameters(),
         };
         model = Some(store(&record, &parameters, vocabulary, place)?);
