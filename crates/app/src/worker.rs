@@ -72,13 +72,26 @@ pub(crate) enum Order {
     Loaded(Reporter),
     /// Take a model out of memory.
     Unload(String, Reporter),
+    /// Hold to other limits from now on.
+    Limit(Bounds),
+}
+
+/// The limits that the worker holds to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes that models may take together with the program.
+    pub memory_bytes: u64,
+    /// Requests at once, computed or waiting.
+    pub max_requests: usize,
 }
 
 impl Order {
-    pub fn reporter(&self) -> &Reporter {
+    /// Whom it tells how it goes; nobody hears of limits.
+    pub fn reporter(&self) -> Option<&Reporter> {
         match self {
-            Self::Generate(task) | Self::Render(task) => &task.reporter,
-            Self::Embed(_, reporter) | Self::Loaded(reporter) | Self::Unload(_, reporter) => reporter,
+            Self::Generate(task) | Self::Render(task) => Some(&task.reporter),
+            Self::Embed(_, reporter) | Self::Loaded(reporter) | Self::Unload(_, reporter) => Some(reporter),
+            Self::Limit(_) => None,
         }
     }
 }
@@ -91,14 +104,13 @@ pub(crate) struct Hands {
     pub keeper: Option<Keeper>,
 }
 
-/// Starts the thread that computes answers with models that take `limit_bytes` together; it ends when nobody can send
-/// it orders any more.
+/// Starts the thread that computes answers within these bounds; it ends when nobody can send it orders any more.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(crate) fn start(hands: Hands, limit_bytes: u64) -> Result<Sender<Order>, Failure> {
+pub(crate) fn start(hands: Hands, bounds: Bounds) -> Result<Sender<Order>, Failure> {
     let (sender, orders) = channel();
-    let worker = Worker { orders, ready: Ready::new(hands, limit_bytes) };
+    let worker = Worker { orders, ready: Ready::new(hands, bounds) };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
     match started {
         Ok(_) => Ok(sender),
@@ -146,9 +158,10 @@ impl Worker {
     }
 
     fn begin(&mut self, order: Order) {
-        let reporter = order.reporter().clone();
+        let reporter = order.reporter().cloned();
         let begun = catch_unwind(AssertUnwindSafe(|| self.ready.take(order)));
-        if let Err(failure) = begun.unwrap_or_else(|_| Err(Failure::internal())) {
+        if let (Err(failure), Some(reporter)) = (begun.unwrap_or_else(|_| Err(Failure::internal())), reporter)
+        {
             reporter.tell(Event::Failed(failure));
         }
     }

@@ -18,14 +18,12 @@ use super::loaded::{self, Loaded};
 use super::measure::fit::Needs;
 use super::measure::memory;
 use super::open::{self, Source};
-use super::{Hands, Order, Task};
+use super::{Bounds, Hands, Order, Task};
 use crate::event::loaded::{LoadedModel, Memory};
 use crate::job::embed::Embed;
 use crate::running::Reporter;
 use crate::{Event, Failure, job};
 
-/// Orders that may wait for a model.
-const MOST_WAITING: usize = 1024;
 /// How often who waits for others to end, or for its caller to leave, is looked after while nothing is computed here.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -33,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Ready {
     hands: Hands,
     broker: Broker,
+    max_requests: usize,
     loaded: Vec<Loaded>,
     embedders: Vec<(String, Arc<Embedder>)>,
     waiting: VecDeque<Order>,
@@ -51,10 +50,11 @@ struct Wanted {
 }
 
 impl Ready {
-    pub fn new(hands: Hands, limit_bytes: u64) -> Self {
-        let broker = Broker::new(limit_bytes, memory::held().unwrap_or(0));
+    pub fn new(hands: Hands, bounds: Bounds) -> Self {
+        let broker = Broker::new(bounds.memory_bytes, memory::held().unwrap_or(0));
+        let max_requests = bounds.max_requests;
         let (loaded, embedders, waiting, leaving) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
-        Self { hands, broker, loaded, embedders, waiting, leaving, has_let_go: false }
+        Self { hands, broker, max_requests, loaded, embedders, waiting, leaving, has_let_go: false }
     }
 
     /// Whether there is something to compute or to look after.
@@ -107,7 +107,7 @@ impl Ready {
         self.leaving.clear();
         let mut waiting = std::mem::take(&mut self.waiting);
         while let Some(order) = waiting.pop_front() {
-            let reporter = order.reporter().clone();
+            let Some(reporter) = order.reporter().cloned() else { continue };
             if reporter.is_cancelled() {
                 reporter.tell(Event::Failed(left()));
                 continue;
@@ -123,7 +123,7 @@ impl Ready {
     fn may_begin_more(&mut self) -> bool {
         let has_let_go = std::mem::take(&mut self.has_let_go);
         let has_ended = |key: &String| !self.is_busy_with(key);
-        let is_patient = |order: &Order| !order.reporter().is_cancelled();
+        let is_patient = |order: &Order| order.reporter().is_none_or(|reporter| !reporter.is_cancelled());
         has_let_go
             || self.leaving.is_empty()
             || self.leaving.iter().any(has_ended)
@@ -139,10 +139,32 @@ impl Ready {
             Order::Loaded(reporter) => reporter.tell(Event::Loaded(self.describe())),
             Order::Unload(model, reporter) => self.unload(&model, &reporter)?,
             Order::Render(task) => self.render(*task)?,
-            order if self.waiting.len() < MOST_WAITING => self.try_begin(order)?,
-            _ => return Err(full(self.waiting.len())),
+            Order::Limit(bounds) => self.limit(bounds),
+            order if self.n_requests() < self.max_requests => self.try_begin(order)?,
+            _ => return Err(full(self.n_requests())),
         }
         Ok(())
+    }
+
+    /// Requests that are computed or wait.
+    fn n_requests(&self) -> usize {
+        let answers: usize = self.loaded.iter().map(|loaded| loaded.describe().1).sum();
+        // Each text to vectors holds its encoder beside this one.
+        let vectors: usize = self.embedders.iter().map(|(_, held)| Arc::strong_count(held) - 1).sum();
+        self.waiting.len() + answers + vectors
+    }
+
+    /// Holds to other limits. Where there is less room, those that nobody uses go; who is busy stays until its end.
+    fn limit(&mut self, bounds: Bounds) {
+        self.max_requests = bounds.max_requests;
+        self.broker.set_limit(bounds.memory_bytes);
+        while self.broker.n_held() > self.broker.limit() {
+            let idle = self.broker.oldest(|key| !self.is_busy_with(key));
+            let Some(key) = idle else { break };
+            self.let_go(&key);
+        }
+        // Who waits may have room now.
+        self.has_let_go = true;
     }
 
     /// Begins an order, or lets it wait.
@@ -157,7 +179,9 @@ impl Ready {
         match order {
             Order::Generate(task) => self.answer(*task, &wanted),
             Order::Embed(embed, reporter) => self.embed(&wanted.key, embed, reporter),
-            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
+            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) | Order::Limit(_) => {
+                Err(Failure::internal())
+            }
         }
     }
 
@@ -176,7 +200,9 @@ impl Ready {
                 let key = format!("vectors {}", source.key);
                 Ok(Wanted { source, draft: None, key, keep: embed.keep.map(keep) })
             }
-            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
+            Order::Loaded(_) | Order::Unload(..) | Order::Render(_) | Order::Limit(_) => {
+                Err(Failure::internal())
+            }
         }
     }
 
@@ -352,8 +378,8 @@ fn left() -> Failure {
     Failure::new("stopped", "stopped before there was room for the model", "begin again any time")
 }
 
-fn full(n_waiting: usize) -> Failure {
-    let message = format!("{n_waiting} requests wait for a model already");
+fn full(n_requests: usize) -> Failure {
+    let message = format!("{n_requests} requests are computed or wait already");
     Failure::new("busy", message, "try again a little later")
 }
 

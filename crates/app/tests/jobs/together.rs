@@ -2,7 +2,7 @@
 
 use app::event::loaded::Memory;
 use app::job::{Generate, Keep, Prompt, Sampling};
-use app::{App, Event, Failure, Job, Settings};
+use app::{App, Event, Failure, Job, Limits, Settings};
 use base::Rng;
 
 use crate::home::Home;
@@ -94,4 +94,21 @@ fn what_does_not_fit_is_refused_with_what_would_have_to_go() {
     while !memory(&app).models.is_empty() {
         assert!(begun.elapsed().as_secs() < 30, "it stays");
     }
+}
+
+#[test]
+fn limits_that_are_set_anew_hold_at_once() {
+    let home = Home::new();
+    let names = models(&home, 1);
+    let limits = |memory_bytes, max_requests| home.app.set_limits(Limits { memory_bytes, max_requests });
+    end(home.app.run(ask(&names[0], None))).unwrap();
+    assert_eq!(memory(&home.app).models.len(), 1);
+    limits(Some(1 << 20), None);
+    let told = memory(&home.app);
+    assert_eq!((told.models.len(), told.limit_bytes), (0, 1 << 20), "whom nobody uses goes");
+    assert_eq!(end(home.app.run(ask(&names[0], None))).unwrap_err().code, "no_room");
+    limits(None, Some(0));
+    assert_eq!(end(home.app.run(ask(&names[0], None))).unwrap_err().code, "busy");
+    limits(None, None);
+    end(home.app.run(ask(&names[0], None))).unwrap();
 }
