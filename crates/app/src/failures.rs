@@ -36,7 +36,11 @@ fn remote(problem: &store::pull::Problem) -> &'static str {
         P::BadSetting { .. } => "bad_setting",
         P::NotFound { .. } | P::NoWeights | P::NoSuchQuantisation { .. } => "not_found_there",
         P::Gated { .. } | P::Refused { .. } => "not_allowed_there",
-        P::Busy { .. } | P::Status { .. } | P::Unreachable { .. } | P::TimedOut { .. } => "network",
+        P::Busy { .. }
+        | P::Status { .. }
+        | P::NotThere { .. }
+        | P::Unreachable { .. }
+        | P::TimedOut { .. } => "network",
         P::UnderWay => "locked",
         P::Stopped => "stopped",
         _ => "bad_source",

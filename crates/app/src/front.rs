@@ -21,8 +21,11 @@ use crate::worker::means::Means;
 use crate::worker::prefixes::Keeper;
 use crate::worker::share::Shares;
 use crate::worker::training::Place;
-use crate::worker::{self, Hands, Order, Task};
+use crate::worker::{self, Bounds, Hands, Order, Task};
 use crate::{Failure, Network};
+
+/// Requests at once where nobody says how many.
+const MAX_REQUESTS: usize = 1024;
 
 /// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
 #[derive(Clone, Debug, Default)]
@@ -42,12 +45,30 @@ pub struct Settings {
     pub prefix_bytes: Option<u64>,
     /// Bytes that models may take together with the program; absent, most of what the machine has left.
     pub memory_bytes: Option<u64>,
+    /// How many requests for answers and vectors there may be at once, computed or waiting; absent, 1024.
+    pub max_requests: Option<usize>,
     /// How the network is reached when somebody asks for it.
     pub network: Network,
     /// Where Ollama keeps its models, which are used in place.
     pub ollama_models: Option<PathBuf>,
     /// Where the Hugging Face cache keeps its repositories, which are used in place.
     pub hugging_face_hub: Option<PathBuf>,
+}
+
+/// Limits that can be set anew while the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// As in [`Settings`].
+    pub memory_bytes: Option<u64>,
+    /// As in [`Settings`].
+    pub max_requests: Option<usize>,
+}
+
+impl Settings {
+    /// Those that can be set anew while the program runs.
+    pub fn limits(&self) -> Limits {
+        Limits { memory_bytes: self.memory_bytes, max_requests: self.max_requests }
+    }
 }
 
 /// The program: jobs go in, events come out.
@@ -93,7 +114,7 @@ impl App {
         let keeper = settings.prefix_bytes.map(|max_bytes| Keeper::start(store.clone(), max_bytes));
         let keeper = keeper.transpose()?;
         let hands = Hands { store: store.clone(), means, keeper: keeper.clone() };
-        let orders = worker::start(hands, settings.memory_bytes.unwrap_or_else(usual_memory))?;
+        let orders = worker::start(hands, bounds(settings.limits()))?;
         Ok(Self {
             orders,
             store,
@@ -103,6 +124,13 @@ impl App {
             clock: Arc::new(RealClock),
             keeper,
         })
+    }
+
+    /// Sets limits anew, for everything that is asked for from now on. What runs goes on; models that nobody uses go at
+    /// once where there is less room than before.
+    pub fn set_limits(&self, limits: Limits) {
+        // A worker that is gone has nothing to limit.
+        let _ = self.orders.send(Order::Limit(bounds(limits)));
     }
 
     /// Starts a job of the person at this machine. Any number may run at once; answers of one model are computed
@@ -259,6 +287,14 @@ fn folders(settings: &Settings) -> Vec<Folder> {
     let ollama = settings.ollama_models.iter().map(|path| (FoundIn::Ollama, path));
     let hub = settings.hugging_face_hub.iter().map(|path| (FoundIn::HuggingFace, path));
     ollama.chain(hub).map(|(place, path)| Folder { place, path: path.clone() }).collect()
+}
+
+/// The limits as the worker holds to them.
+fn bounds(limits: Limits) -> Bounds {
+    Bounds {
+        memory_bytes: limits.memory_bytes.unwrap_or_else(usual_memory),
+        max_requests: limits.max_requests.unwrap_or(MAX_REQUESTS),
+    }
 }
 
 /// Nine tenths of what this program holds and what is free; no limit where the system tells neither.

@@ -26,7 +26,7 @@ mod worker;
 pub use caller::Caller;
 pub use event::Event;
 pub use failure::Failure;
-pub use front::{App, Settings};
+pub use front::{App, Limits, Settings};
 pub use job::Job;
 pub use network::Network;
 pub use running::{Canceller, Running};

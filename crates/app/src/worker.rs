@@ -82,10 +82,21 @@ pub(crate) enum Order {
     Share(Box<Wish>),
     /// The work of this name has ended.
     GiveBack(String),
+    /// Hold to other limits from now on.
+    Limit(Bounds),
+}
+
+/// The limits that the worker holds to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes that models may take together with the program.
+    pub memory_bytes: u64,
+    /// Requests at once, computed or waiting.
+    pub max_requests: usize,
 }
 
 impl Order {
-    /// Who is told what comes of it; nobody waits for what is given back.
+    /// Who is told what comes of it; nobody waits for what is given back, nor hears of limits.
     pub fn asker(&self) -> Option<Asker> {
         match self {
             Self::Generate(task) | Self::Render(task) => Some(Asker::Job(task.reporter.clone())),
@@ -94,7 +105,7 @@ impl Order {
             | Self::Loaded(reporter)
             | Self::Unload(_, reporter) => Some(Asker::Job(reporter.clone())),
             Self::Share(wish) => Some(Asker::of(wish)),
-            Self::GiveBack(_) => None,
+            Self::GiveBack(_) | Self::Limit(_) => None,
         }
     }
 
@@ -115,14 +126,13 @@ pub(crate) struct Hands {
     pub keeper: Option<Keeper>,
 }
 
-/// Starts the thread that computes answers with models that take `limit_bytes` together; it ends when nobody can send
-/// it orders any more.
+/// Starts the thread that computes answers within these bounds; it ends when nobody can send it orders any more.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(crate) fn start(hands: Hands, limit_bytes: u64) -> Result<Sender<Order>, Failure> {
+pub(crate) fn start(hands: Hands, bounds: Bounds) -> Result<Sender<Order>, Failure> {
     let (sender, orders) = channel();
-    let worker = Worker { orders, ready: Ready::new(hands, limit_bytes) };
+    let worker = Worker { orders, ready: Ready::new(hands, bounds) };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
     match started {
         Ok(_) => Ok(sender),

@@ -11,7 +11,7 @@ use crate::terminal::units;
 
 /// The variables, for help pages.
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("HEARTH_HOME", "where models are kept (default: ~/.hearth)"),
+    ("HEARTH_HOME", "where models and config.toml are kept (default: ~/.hearth)"),
     ("HEARTH_THREADS", "how many threads compute (default: one for each core)"),
     (
         "HEARTH_ISA",
@@ -63,6 +63,7 @@ pub fn settings(read: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Fai
         kept: text(&read, "HEARTH_KV_CACHE")?,
         prefix_bytes: bytes(&read, "HEARTH_KEEP_PREFIXES")?,
         memory_bytes: bytes(&read, "HEARTH_MEMORY")?,
+        max_requests: None,
         ollama_models: ollama_models(&read),
         hugging_face_hub: hugging_face_hub(&read),
         network: network(&read)?,

@@ -51,14 +51,14 @@ pub fn check_origin(shared: &Shared, parts: &Parts) -> Result<Option<Origin>, Re
     let (hosts, origins) = (list(header::HOST), list(header::ORIGIN));
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let asked = Asked { authority, hosts: &hosts, origins: &origins };
-    shared.hosts.check(&asked).map_err(|refused| {
+    shared.rules().hosts.check(&asked).map_err(|refused| {
         let status = if refused.is_malformed() { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
         Refusal::new(status, Failure::new("not_this_host", refused.to_string(), refused.hint()))
     })
 }
 
 fn guest(shared: &Shared, headers: &HeaderMap, from: IpAddr, scope: Scope) -> Result<Guest, Refusal> {
-    let needs_key = shared.settings.keys == Keys::Always || !from.is_loopback();
+    let needs_key = shared.rules().settings.keys == Keys::Always || !from.is_loopback();
     match presented(headers)? {
         Some(key) if needs_key && scope != Scope::Open || key.starts_with(BEGIN) => {
             shared.doors.admit(key, from).map_err(turned)

@@ -44,9 +44,13 @@ impl Call {
 
     /// Starts jobs of the caller.
     pub fn run_all(&self, jobs: impl IntoIterator<Item = Job>) -> Jobs {
+        let jobs: Vec<Job> = jobs.into_iter().collect();
+        // Only answers wait for others, and tell when they begin.
+        let may_wait = jobs.iter().all(|job| matches!(job, Job::Generate(_)));
         let running =
             jobs.into_iter().map(|job| self.shared.app.run_counted(&self.shared.doors, self.caller, job));
-        Jobs::new(running.collect(), self.shared.meter())
+        let jobs = Jobs::new(running.collect(), self.shared.meter());
+        if may_wait { jobs.unless_ending(self.shared.end.clone()) } else { jobs }
     }
 
     /// What is in memory.

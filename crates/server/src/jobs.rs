@@ -8,12 +8,16 @@ use app::{Event, Failure, Running};
 
 use crate::answer::Answer;
 use crate::metrics::Meter;
+use crate::refusal::ending;
+use crate::stage::End;
 
 /// Jobs that run for one request. They end when this is dropped.
 pub struct Jobs {
     running: Vec<Running>,
     next: usize,
     meter: Meter,
+    /// What ends them before they have begun.
+    end: Option<End>,
 }
 
 /// What texts became.
@@ -28,11 +32,31 @@ pub struct Vectors {
 
 impl Jobs {
     pub fn new(running: Vec<Running>, meter: Meter) -> Self {
-        Self { running, next: 0, meter }
+        Self { running, next: 0, meter, end: None }
+    }
+
+    /// The same, but when the server ends before any of them has told anything, they fail.
+    pub fn unless_ending(self, end: End) -> Self {
+        Self { end: Some(end), ..self }
     }
 
     /// The next event of any job, and which job's; nothing when all are over.
     pub async fn next(&mut self) -> Option<(usize, Event)> {
+        let Some(mut end) = self.end.clone() else { return self.next_event().await };
+        tokio::select! {
+            biased;
+            next = self.next_event() => {
+                self.end = None;
+                next
+            }
+            () = end.begun() => {
+                self.running.clear();
+                Some((0, Event::Failed(ending())))
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Option<(usize, Event)> {
         poll_fn(|context| {
             let (n, mut is_over) = (self.running.len(), true);
             for step in 0..n {

@@ -8,8 +8,10 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod addresses;
 mod answer;
 mod call;
+mod connection;
 mod dialects;
 mod fields;
 mod ids;
@@ -20,14 +22,23 @@ mod openapi;
 mod page;
 mod receive;
 mod refusal;
+mod reload;
 mod route;
 mod routes;
 mod shared;
+mod signals;
+mod stage;
+mod taking;
 mod telling;
 mod tls;
 
-pub use listen::{Peer, Server, Stop, home_address};
+pub use addresses::home_address;
+pub use connection::Peer;
+pub use listen::{Server, Stop};
+pub use reload::{Reload, Renewed, Reread};
 pub use tls::Tls;
+
+use std::time::Duration;
 
 pub use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -56,6 +67,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// The certificate of the house's own authority, which devices fetch to trust this server.
     pub authority_pem: Option<String>,
+    /// Is told what whoever looks after the server should know, such as that its settings were read anew.
+    pub tell: Option<fn(&str)>,
     /// Is told a line of each request: when, what, whose, how it went. Never what was asked or answered.
     pub log: Option<fn(&str)>,
     /// The largest JSON body, in bytes.
@@ -64,6 +77,15 @@ pub struct Settings {
     pub max_connections: usize,
     /// Jobs of one request at once.
     pub max_choices: usize,
+    /// How long answers that are being given may go on when the server ends.
+    pub grace: Duration,
+}
+
+impl Settings {
+    /// Whether others than the person at this machine may come.
+    pub(crate) fn is_open_to_others(&self) -> bool {
+        self.addresses.iter().any(|address| !address.ip().is_loopback())
+    }
 }
 
 impl Default for Settings {
@@ -75,10 +97,12 @@ impl Default for Settings {
             keys: Keys::default(),
             tls: None,
             authority_pem: None,
+            tell: None,
             log: None,
             max_body_bytes: 64 << 20,
             max_connections: 4096,
             max_choices: 128,
+            grace: Duration::from_secs(8),
         }
     }
 }

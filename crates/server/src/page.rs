@@ -116,7 +116,7 @@ fn of_program(name: &str) -> Option<Response> {
 
 /// What who speaks plainly to an encrypted server gets: the certificate of the house, and the address to come to.
 pub fn plain(shared: Arc<Shared>) -> Router {
-    let pem = shared.settings.authority_pem.clone();
+    let pem = shared.rules().settings.authority_pem.clone();
     let certificate = move || async move {
         match pem {
             Some(pem) => {
@@ -141,7 +141,8 @@ fn house(call: Call) -> Answering {
             let is_loaded = memory.models.iter().any(|loaded| loaded.name == model.name);
             json!({ "name": model.name, "size_bytes": model.size_bytes, "is_loaded": is_loaded })
         };
-        let settings = &call.shared.settings;
+        let rules = call.shared.rules();
+        let settings = &rules.settings;
         let addresses = &call.shared.urls;
         Ok(receive::json(
             StatusCode::OK,
@@ -150,7 +151,7 @@ fn house(call: Call) -> Answering {
                 "address": addresses.first(),
                 "addresses": addresses,
                 "tls": settings.tls.is_some(),
-                "keys": settings.keys == crate::Keys::Always || call.shared.is_open_to_others(),
+                "keys": settings.keys == crate::Keys::Always || settings.is_open_to_others(),
                 "models": models.iter().map(model).collect::<Vec<Json>>(),
                 "certificate": settings.authority_pem.as_ref().map(|_| "/house.crt"),
             }),
@@ -160,7 +161,7 @@ fn house(call: Call) -> Answering {
 
 fn certificate(call: Call) -> Answering {
     answering(async move {
-        match &call.shared.settings.authority_pem {
+        match &call.shared.rules().settings.authority_pem {
             Some(pem) => {
                 let kind = HeaderValue::from_static("application/x-x509-ca-cert");
                 Ok(([(header::CONTENT_TYPE, kind)], pem.clone()).into_response())

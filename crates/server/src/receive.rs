@@ -20,7 +20,7 @@ use crate::dialects::openai;
 use crate::fields::{Field, check, field_at};
 use crate::ids;
 use crate::page;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, ending};
 use crate::route::{Dialect, Route, Takes};
 use crate::routes;
 use crate::shared::Shared;
@@ -42,37 +42,19 @@ pub fn router(shared: &Arc<Shared>) -> Router {
     router.fallback(nowhere).method_not_allowed_fallback(not_so).with_state(shared.clone())
 }
 
-/// A request that is being answered, for as long as this lives: whoever leaves early is counted out too.
-struct Open(Arc<Shared>);
-
-impl Open {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.metrics.open.fetch_add(1, Ordering::Relaxed);
-        Self(shared.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.metrics.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Answers one request.
 async fn respond(shared: Arc<Shared>, route: &'static Route, path: String, request: Request) -> Response {
     let (id, begun) = (request_id(&request), Instant::now());
     let method = request.method().clone();
-    let open = Open::new(&shared);
     let (answered, admission) = match receive(shared.clone(), route, (path, id.clone()), request).await {
         Ok((call, admission)) => ((route.answer)(call).await, Some(admission)),
         Err(refusal) => (Err(refusal), None),
     };
-    drop(open);
     let mut response = answered.unwrap_or_else(|refusal| refuse(route.dialect, &refusal));
     if let Some(admission) = &admission {
         admission.mark(response.headers_mut());
     }
-    if let Some(log) = shared.settings.log {
+    if let Some(log) = shared.rules().settings.log {
         let who = admission.as_ref().map_or("", |admission| &admission.guest.name);
         let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis());
         log(format!("{id} {method} {} {status} {ms} ms {who}", route.path).trim_end());
@@ -101,13 +83,16 @@ async fn receive(
     (path, id): (String, String),
     request: Request,
 ) -> Result<(Call, Admission), Refusal> {
+    if shared.end.has_begun() {
+        return Err(ending().into());
+    }
     let (parts, body) = request.into_parts();
     let admission = access::admit(&shared, &parts, route.scope)?;
     let caller = admission.guest.caller;
     let (body, bytes) = match route.takes {
         Takes::Nothing => (Map::new(), None),
         Takes::Bytes => (Map::new(), Some(body)),
-        Takes::Json(fields) => (read(body, shared.settings.max_body_bytes, fields).await?, None),
+        Takes::Json(fields) => (read(body, shared.rules().settings.max_body_bytes, fields).await?, None),
     };
     let is_for_people = page::is_for_people(&parts.headers);
     Ok((Call { shared, body, is_for_people, bytes: Mutex::new(bytes), path, caller, id }, admission))

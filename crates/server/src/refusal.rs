@@ -52,9 +52,14 @@ impl Refusal {
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let status = status(&failure.code);
-        let retry_after_s = matches!(failure.code.as_str(), "busy" | "locked").then_some(1);
+        let retry_after_s = matches!(failure.code.as_str(), "busy" | "locked" | "ending").then_some(1);
         Self { retry_after_s, ..Self::new(status, failure) }
     }
+}
+
+/// What who comes too late is told: the server ends.
+pub fn ending() -> Failure {
+    Failure::new("ending", "this server is ending and takes nothing new", "ask again when it is back")
 }
 
 /// The status of a failure, by its code.
@@ -63,7 +68,7 @@ fn status(code: &str) -> StatusCode {
         "model_not_found" | "response_not_found" | "no_such_version" | "not_found_there" => {
             StatusCode::NOT_FOUND
         }
-        "busy" | "locked" => StatusCode::SERVICE_UNAVAILABLE,
+        "busy" | "locked" | "ending" => StatusCode::SERVICE_UNAVAILABLE,
         "over_quota" => StatusCode::TOO_MANY_REQUESTS,
         "no_room" | "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
         "not_from_afar" => StatusCode::FORBIDDEN,

@@ -1,32 +1,56 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use app::App;
 use app::doors::{Doors, Hosts};
+use tokio_rustls::TlsAcceptor;
 
-use crate::Settings;
 use crate::metrics::{Meter, Metrics};
+use crate::stage::End;
+use crate::{Settings, addresses};
 
 /// What all requests share.
 pub struct Shared {
     pub app: Arc<App>,
     pub doors: Arc<Doors>,
-    pub hosts: Hosts,
-    pub settings: Settings,
-    /// Where the server is reached, as clients write it.
+    /// Where the server listens.
+    pub bound: Vec<SocketAddr>,
+    /// Where it is reached, as clients write it.
     pub urls: Vec<String>,
     pub metrics: Arc<Metrics>,
+    pub end: End,
+    rules: RwLock<Arc<Rules>>,
+}
+
+/// What holds until the settings are read anew.
+pub struct Rules {
+    pub settings: Settings,
+    pub hosts: Hosts,
+    /// Turns connections into encrypted ones, where they are to be.
+    pub acceptor: Option<TlsAcceptor>,
 }
 
 impl Shared {
+    pub fn new(app: Arc<App>, doors: Arc<Doors>, (rules, bound): (Rules, Vec<SocketAddr>), end: End) -> Self {
+        let urls = addresses::urls(&rules.settings, &bound);
+        let rules = RwLock::new(Arc::new(rules));
+        Self { app, doors, bound, urls, metrics: Arc::default(), end, rules }
+    }
+
+    /// What holds now.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets other rules hold, for every request that comes from now on.
+    pub fn set_rules(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
     /// Counts what the jobs of a request do.
     pub fn meter(&self) -> Meter {
         Meter::new(self.metrics.clone())
-    }
-
-    /// Whether others than the person at this machine may come.
-    pub fn is_open_to_others(&self) -> bool {
-        self.settings.addresses.iter().any(|address| !address.ip().is_loopback())
     }
 }

@@ -78,6 +78,11 @@ impl Broker {
         self.limit
     }
 
+    /// Sets anew how many may be held in all. What is held stays: whoever asks decides what goes.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     /// Bytes that are held, as predicted.
     pub fn n_held(&self) -> u64 {
         self.held.iter().map(|held| held.bytes).fold(self.base, u64::saturating_add)

@@ -19,13 +19,11 @@ use super::measure::fit::Needs;
 use super::measure::memory;
 use super::open::{self, Source};
 use super::share::{Progress, Wish};
-use super::{Hands, Order, Task, rerank};
+use super::{Bounds, Hands, Order, Task, rerank};
 use crate::event::loaded::{LoadedModel, Memory};
 use crate::running::Reporter;
 use crate::{Event, Failure, job};
 
-/// Orders that may wait for a model.
-const MOST_WAITING: usize = 1024;
 /// How often who waits for others to end, or for its caller to leave, is looked after while nothing is computed here.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -33,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Ready {
     hands: Hands,
     broker: Broker,
+    max_requests: usize,
     loaded: Vec<Loaded>,
     embedders: Vec<(String, Arc<Embedder>)>,
     /// Work that has a share of the memory, by its name.
@@ -53,11 +52,12 @@ struct Wanted {
 }
 
 impl Ready {
-    pub fn new(hands: Hands, limit_bytes: u64) -> Self {
-        let broker = Broker::new(limit_bytes, memory::held().unwrap_or(0));
+    pub fn new(hands: Hands, bounds: Bounds) -> Self {
+        let broker = Broker::new(bounds.memory_bytes, memory::held().unwrap_or(0));
+        let max_requests = bounds.max_requests;
         let (loaded, embedders, work) = (Vec::new(), Vec::new(), Vec::new());
         let (waiting, leaving) = (VecDeque::new(), Vec::new());
-        Self { hands, broker, loaded, embedders, work, waiting, leaving, has_let_go: false }
+        Self { hands, broker, max_requests, loaded, embedders, work, waiting, leaving, has_let_go: false }
     }
 
     /// Whether there is something to compute or to look after.
@@ -143,10 +143,32 @@ impl Ready {
             Order::Unload(model, reporter) => self.unload(&model, &reporter)?,
             Order::Render(task) => self.render(*task)?,
             Order::GiveBack(name) => self.take_back(&name),
-            order if self.waiting.len() < MOST_WAITING => self.try_begin(order)?,
-            _ => return Err(full(self.waiting.len())),
+            Order::Limit(bounds) => self.limit(bounds),
+            order if self.n_requests() < self.max_requests => self.try_begin(order)?,
+            _ => return Err(full(self.n_requests())),
         }
         Ok(())
+    }
+
+    /// Requests that are computed or wait.
+    fn n_requests(&self) -> usize {
+        let answers: usize = self.loaded.iter().map(|loaded| loaded.describe().1).sum();
+        // Each text to vectors holds its encoder beside this one.
+        let vectors: usize = self.embedders.iter().map(|(_, held)| Arc::strong_count(held) - 1).sum();
+        self.waiting.len() + answers + vectors
+    }
+
+    /// Holds to other limits. Where there is less room, those that nobody uses go; who is busy stays until its end.
+    fn limit(&mut self, bounds: Bounds) {
+        self.max_requests = bounds.max_requests;
+        self.broker.set_limit(bounds.memory_bytes);
+        while self.broker.n_held() > self.broker.limit() {
+            let idle = self.broker.oldest(|key| !self.is_busy_with(key));
+            let Some(key) = idle else { break };
+            self.let_go(&key);
+        }
+        // Who waits may have room now.
+        self.has_let_go = true;
     }
 
     /// Begins an order, or lets it wait.
@@ -454,8 +476,8 @@ fn left() -> Failure {
     Failure::new("stopped", "stopped before there was room in the memory", "begin again any time")
 }
 
-fn full(n_waiting: usize) -> Failure {
-    let message = format!("{n_waiting} requests wait for a model already");
+fn full(n_requests: usize) -> Failure {
+    let message = format!("{n_requests} requests are computed or wait already");
     Failure::new("busy", message, "try again a little later")
 }
 

@@ -3,7 +3,7 @@
 use app::event::loaded::{Memory, Work};
 use app::event::training::Training;
 use app::job::{Generate, Keep, Prompt, Sampling};
-use app::{App, Event, Failure, Job, Running, Settings};
+use app::{App, Event, Failure, Job, Limits, Running, Settings};
 use base::Rng;
 
 use crate::home::Home;
@@ -135,4 +135,21 @@ fn a_training_has_its_share_and_gives_it_back() {
     let failed = home.last(Job::Train(new(&empty_data, 9))).unwrap_err();
     assert_eq!(failed.code, "no_data");
     assert_eq!(memory(&home.app).predicted_bytes, empty);
+}
+
+#[test]
+fn limits_that_are_set_anew_hold_at_once() {
+    let home = Home::new();
+    let names = models(&home, 1);
+    let limits = |memory_bytes, max_requests| home.app.set_limits(Limits { memory_bytes, max_requests });
+    end(home.app.run(ask(&names[0], None))).unwrap();
+    assert_eq!(memory(&home.app).models.len(), 1);
+    limits(Some(1 << 20), None);
+    let told = memory(&home.app);
+    assert_eq!((told.models.len(), told.limit_bytes), (0, 1 << 20), "whom nobody uses goes");
+    assert_eq!(end(home.app.run(ask(&names[0], None))).unwrap_err().code, "no_room");
+    limits(None, Some(0));
+    assert_eq!(end(home.app.run(ask(&names[0], None))).unwrap_err().code, "busy");
+    limits(None, None);
+    end(home.app.run(ask(&names[0], None))).unwrap();
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use app::job::keys::{Create, Keys as KeyJob, Limits};
 use app::{App, Event, Job, Settings};
 use serde_json::{Value as Json, json};
-use server::{Keys, Server, Tls};
+use server::{Keys, Renewed, Server, Tls};
 use testkit::wire;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -210,6 +210,69 @@ fn another_address_wants_keys_and_encryption() {
     assert_eq!(server::Settings::default().addresses, [SocketAddr::from(([127, 0, 0, 1], 4242))]);
 }
 
+/// An encrypted connection of who trusts these authorities.
+fn encrypted(
+    address: SocketAddr,
+    authorities: &[&str],
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    for pem in authorities {
+        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = StreamOwned::new(client, TcpStream::connect(address).unwrap());
+    stream.conn.complete_io(&mut stream.sock)?;
+    Ok(stream)
+}
+
+fn ask_trusting(address: SocketAddr, authorities: &[&str]) -> std::io::Result<String> {
+    ask_over(&mut encrypted(address, authorities)?, address)
+}
+
+fn ask_over(
+    stream: &mut StreamOwned<ClientConnection, TcpStream>,
+    address: SocketAddr,
+) -> std::io::Result<String> {
+    stream.write_all(wire::request("GET", "/health", (address, &[]), "").as_bytes())?;
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    if answer.is_empty() { read.map(|_| String::new()) } else { Ok(String::from_utf8(answer).unwrap()) }
+}
+
+/// A certificate that was renewed is shown to who comes from then on; who is there already notices nothing.
+#[test]
+fn a_renewed_certificate_is_shown_to_new_connections() {
+    let of_another_house = || {
+        let home = tempfile::TempDir::new().unwrap();
+        let app = App::open(Settings { home: home.path().into(), ..Settings::default() }).unwrap();
+        app.house(&[], &[]).unwrap()
+    };
+    let (old, new) = (of_another_house(), of_another_house());
+    let settings = |house: &app::house::House| server::Settings {
+        addresses: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        tls: Some(Tls { chain_pem: house.chain_pem.clone(), key_pem: house.key_pem.0.clone() }),
+        ..server::Settings::default()
+    };
+    let house = House::with(settings(&old));
+    let mut before = encrypted(house.address, &[&old.authority_pem]).unwrap();
+    let renew = |settings: server::Settings| {
+        let limits = Settings::default().limits();
+        house.reload.apply(Renewed { settings, limits, fixed: Vec::new() })
+    };
+    let broken = Tls { chain_pem: new.chain_pem.clone(), key_pem: old.key_pem.0.clone() };
+    let broken = server::Settings { tls: Some(broken), ..settings(&new) };
+    assert_eq!(renew(broken).unwrap_err().code, "bad_certificate");
+    assert!(ask_trusting(house.address, &[&old.authority_pem]).is_ok());
+    assert_eq!(renew(settings(&new)).unwrap(), [""; 0]);
+    assert!(ask_trusting(house.address, &[&new.authority_pem]).unwrap().starts_with("HTTP/1.1 200"));
+    assert!(ask_trusting(house.address, &[&old.authority_pem]).is_err());
+    assert!(ask_over(&mut before, house.address).unwrap().starts_with("HTTP/1.1 200"));
+}
+
 /// T41: the certificate of the house is enough to trust the server, and nothing else is.
 #[test]
 fn a_device_that_trusts_the_house_speaks_encrypted() {
@@ -225,25 +288,11 @@ fn a_device_that_trusts_the_house_speaks_encrypted() {
     let server = Server::bind(app, settings).unwrap();
     let (address, stop) = (server.addresses()[0], server.stop());
     let running = std::thread::spawn(move || server.run());
-    let ask = |roots: RootCertStore| {
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let config = builder.with_root_certificates(roots).with_no_client_auth();
-        let name = ServerName::try_from("localhost").unwrap();
-        let client = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut stream = StreamOwned::new(client, TcpStream::connect(address).unwrap());
-        stream.write_all(wire::request("GET", "/health", (address, &[]), "").as_bytes())?;
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer);
-        if answer.is_empty() { read.map(|_| String::new()) } else { Ok(String::from_utf8(answer).unwrap()) }
-    };
     let plain = wire::get(address, "/house.crt", &[]).unwrap();
     let fetched = plain.text().unwrap();
     assert_eq!(fetched, certificates.authority_pem);
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(fetched.as_bytes()).unwrap()).unwrap();
-    assert!(ask(roots).unwrap().starts_with("HTTP/1.1 200"));
-    assert!(ask(RootCertStore::empty()).is_err());
+    assert!(ask_trusting(address, &[&fetched]).unwrap().starts_with("HTTP/1.1 200"));
+    assert!(ask_trusting(address, &[]).is_err());
     let elsewhere = wire::get(address, "/v1/models", &[]).unwrap();
     assert_eq!(elsewhere.status, 426);
     assert!(elsewhere.text().unwrap().contains("https://"));

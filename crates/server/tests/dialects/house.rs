@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use app::{App, Settings};
 use serde_json::Value as Json;
-use server::{Server, Stop};
+use server::{Reload, Server, Stop};
 use tempfile::TempDir;
 use testkit::wire::{self, Answer};
 
@@ -14,6 +14,7 @@ use testkit::wire::{self, Answer};
 pub struct House {
     pub address: SocketAddr,
     pub app: Arc<App>,
+    pub reload: Reload,
     stop: Stop,
     running: Option<JoinHandle<()>>,
     _home: TempDir,
@@ -25,14 +26,18 @@ impl House {
     }
 
     pub fn with(settings: server::Settings) -> Self {
+        Self::of(Settings::default(), settings)
+    }
+
+    pub fn of(program: Settings, settings: server::Settings) -> Self {
         let home = TempDir::new().unwrap();
-        let app = App::open(Settings { home: home.path().into(), ..Settings::default() }).unwrap();
+        let app = App::open(Settings { home: home.path().into(), ..program }).unwrap();
         let app = Arc::new(app);
         let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         let server = Server::bind(app.clone(), server::Settings { addresses, ..settings }).unwrap();
-        let (address, stop) = (server.addresses()[0], server.stop());
+        let (address, stop, reload) = (server.addresses()[0], server.stop(), server.reload());
         let running = Some(std::thread::spawn(move || server.run().unwrap()));
-        Self { address, app, stop, running, _home: home }
+        Self { address, app, reload, stop, running, _home: home }
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -69,9 +74,14 @@ impl House {
         lines.filter(|line| *line != "[DONE]").map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Tells it to stop.
+    pub fn begin_to_stop(&self) {
+        self.stop.stop();
+    }
+
     /// Stops it and waits for its end.
     pub fn stop(&mut self) {
-        self.stop.stop();
+        self.begin_to_stop();
         if let Some(running) = self.running.take() {
             running.join().unwrap();
         }

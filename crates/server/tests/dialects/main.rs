@@ -10,6 +10,7 @@ mod house;
 mod llama_cpp;
 mod ollama;
 mod openai;
+mod operations;
 mod rerank;
 mod responses;
 mod sockets;

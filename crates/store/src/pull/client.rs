@@ -13,7 +13,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::address::{Address, Origin};
 use super::header::{RetryAfter, retry_after};
-use super::reach::{Forbidden, Reach};
+use super::reach::{Forbidden, Reach, Unknown};
 use super::{Problem, Settings, Token};
 use crate::error::shown;
 
@@ -153,7 +153,12 @@ impl Client {
         if let Some(credential) = credential {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", credential.token.reveal()));
         }
-        request.call().map_err(|error| self.problem_of(error))
+        request.call().map_err(|error| match self.problem_of(error) {
+            Problem::NotThere { reason } if !reason.contains(&address.origin.host) => {
+                Problem::NotThere { reason: format!("{}: {reason}", shown(&address.origin.host)) }
+            }
+            problem => problem,
+        })
     }
 
     /// What a failed read of a body was.
@@ -311,10 +316,22 @@ fn exempt(proxy: ureq::Proxy, hosts: &[String]) -> Option<ureq::Proxy> {
 }
 
 fn io_problem(error: &std::io::Error) -> Problem {
-    if let Some(Forbidden { host }) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+    use std::io::ErrorKind as Kind;
+    let inner = error.get_ref();
+    if let Some(Forbidden { host }) = inner.and_then(|inner| inner.downcast_ref()) {
         return Problem::ForbiddenAddress { host: host.clone() };
     }
-    Problem::Unreachable { reason: shown(&error.to_string()) }
+    let is_unknown = inner.is_some_and(|inner| inner.is::<Unknown>());
+    let reason = shown(&error.to_string());
+    match error.kind() {
+        Kind::ConnectionRefused
+        | Kind::NetworkUnreachable
+        | Kind::HostUnreachable
+        | Kind::NetworkDown
+        | Kind::AddrNotAvailable => Problem::NotThere { reason },
+        _ if is_unknown => Problem::NotThere { reason },
+        _ => Problem::Unreachable { reason },
+    }
 }
 
 #[cfg(test)]

@@ -62,7 +62,13 @@ pub enum Problem {
         /// The status.
         status: u16,
     },
-    /// No connection.
+    /// Nobody is there: the host's name is not known, or a connection is refused at once.
+    #[error("no connection: {reason}")]
+    NotThere {
+        /// What the system says.
+        reason: String,
+    },
+    /// A connection that broke.
     #[error("no connection: {reason}")]
     Unreachable {
         /// What the system says.
@@ -194,6 +200,9 @@ impl Problem {
             Self::Busy { .. } | Self::Status { .. } | Self::TimedOut { .. } | Self::Truncated { .. } => {
                 "pull again later; it goes on where it stopped".into()
             }
+            Self::NotThere { .. } => {
+                "look whether this machine is online, and at HTTPS_PROXY and the host's name".into()
+            }
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY and the host's name; what came so far is kept".into()
             }
@@ -220,9 +229,11 @@ impl Problem {
         }
     }
 
-    /// Whether trying again may help, and the least time that the server wants to be left alone.
-    pub(super) fn patience(&self) -> Option<Duration> {
+    /// Whether trying again may help, and the least time that the server wants to be left alone. Whoever was there a
+    /// moment ago may come back; whoever never was is not waited for.
+    pub(super) fn patience(&self, course: Course) -> Option<Duration> {
         match self {
+            Self::NotThere { .. } => (course == Course::UnderWay).then_some(Duration::ZERO),
             Self::Busy { retry_after_s, .. } => Some(Duration::from_secs(retry_after_s.unwrap_or(0))),
             Self::Status { status } if *status >= 500 || *status == 408 => Some(Duration::ZERO),
             Self::Unreachable { .. }
@@ -232,6 +243,15 @@ impl Problem {
             _ => None,
         }
     }
+}
+
+/// How far a pull has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// The source is asked what it has.
+    Beginning,
+    /// It has answered: files are on their way.
+    UnderWay,
 }
 
 fn gated_hint(page: &str, with_token: bool) -> String {

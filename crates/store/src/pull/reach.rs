@@ -11,6 +11,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use crate::error::shown;
+
 /// Resolves names; drops addresses that are not public unless the person named the host.
 #[derive(Debug)]
 pub(super) struct Reach {
@@ -25,6 +27,13 @@ pub(super) struct Forbidden {
     pub host: String,
 }
 
+/// What the resolver's error carries where a name stands for no address.
+#[derive(Debug, thiserror::Error)]
+#[error("the name {host} is not known here")]
+pub(super) struct Unknown {
+    pub host: String,
+}
+
 impl Resolver for Reach {
     fn resolve(
         &self,
@@ -32,8 +41,14 @@ impl Resolver for Reach {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = DefaultResolver::default().resolve(uri, config, timeout)?;
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+        let found = DefaultResolver::default().resolve(uri, config, timeout);
+        let found = found.map_err(|error| match error {
+            ureq::Error::Io(_) | ureq::Error::HostNotFound => {
+                ureq::Error::Io(std::io::Error::other(Unknown { host: shown(&host) }))
+            }
+            error => error,
+        })?;
         if self.named.contains(&host) {
             return Ok(found);
         }

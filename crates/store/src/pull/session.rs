@@ -12,6 +12,7 @@ use base::Rng;
 use base::clock::Clock;
 
 use super::client::{Answer, Ask, Client};
+use super::problem::Course;
 use super::progress::Meter;
 use super::{Problem, Settings, Surroundings};
 use crate::{Error, Result};
@@ -66,17 +67,17 @@ impl<'a> Session<'a> {
         if *locked(&self.is_stopped) { Err(Problem::Stopped) } else { Ok(()) }
     }
 
-    /// Waits before attempt `attempt` (the second is 1), unless the problem is one that waiting does not mend or
-    /// enough was tried: then the problem comes back. `told` hears of the wait first.
+    /// Waits before attempt `attempt` (the second is 1), unless the problem is one that waiting does not mend in this
+    /// course or enough was tried: then the problem comes back. `told` hears of the wait first.
     pub fn wait_for_attempt(
         &self,
         attempt: u32,
-        problem: Problem,
+        (problem, course): (Problem, Course),
         told: &dyn Fn(Duration),
     ) -> std::result::Result<(), Problem> {
         self.check_stopped()?;
         let longest = self.settings.longest_wait;
-        let asked = match problem.patience() {
+        let asked = match problem.patience(course) {
             Some(asked) if attempt < self.settings.max_attempts.max(1) && asked <= longest => asked,
             _ => return Err(problem),
         };
@@ -103,7 +104,7 @@ impl<'a> Session<'a> {
                 Ok(taken) => return Ok(taken),
                 Err(problem) => {
                     attempt += 1;
-                    self.wait_for_attempt(attempt, problem, &|_| ())?;
+                    self.wait_for_attempt(attempt, (problem, Course::Beginning), &|_| ())?;
                 }
             }
         }

@@ -20,7 +20,7 @@ use super::header::{content_range, strong_etag};
 use super::journal::Shape;
 use super::partial::Partial;
 use super::plan::Wanted;
-use super::problem::Announced;
+use super::problem::{Announced, Course};
 use super::progress::{Meter, Phase};
 use super::session::{Session, locked};
 use crate::digest::Hasher;
@@ -221,7 +221,7 @@ impl Transfer<'_> {
         let Error::Remote { problem, .. } = error else { return Err(error) };
         let told = |_: Duration| tell(sender, Event::Waiting);
         self.session
-            .wait_for_attempt(attempt, *problem, &told)
+            .wait_for_attempt(attempt, (*problem, Course::UnderWay), &told)
             .map_err(|problem| self.session.failed(problem))
     }
 

@@ -196,7 +196,7 @@ fn redirects_end_and_do_not_lead_into_the_house() {
         "https://localhost/",
     ] {
         let problem = to(inside.into());
-        let is_refused = matches!(problem, Problem::ForbiddenAddress { .. } | Problem::Unreachable { .. });
+        let is_refused = matches!(problem, Problem::ForbiddenAddress { .. } | Problem::NotThere { .. });
         assert!(is_refused, "{inside}: {problem:?}");
     }
     assert!(matches!(to("http://host.example/x".into()), Problem::BadAddress { .. }));
@@ -263,11 +263,42 @@ fn hostile_answers_are_bounded_and_lead_nowhere() {
     let huge = json!({"sha": "0123456789abcdef", "siblings": [{"rfilename": "a.gguf", "size": u64::MAX}]});
     assert!(matches!(ask("hf.co/a/b", Reply::bytes(huge.to_string())), Problem::TooLong { .. }));
     assert_eq!(ask("a/b", Reply::bytes("{\"layers\": []}")), Problem::NoWeights);
-    let nobody =
-        Settings { hugging_face: "http://127.0.0.1:1".into(), max_attempts: 2, ..Settings::default() };
-    let nobody = Settings { first_wait: Duration::ZERO, ..nobody };
-    let problem = problem(Home::new().pull("hf.co/a/b", &nobody).unwrap_err());
-    assert!(matches!(problem, Problem::Unreachable { .. }), "{problem:?}");
+}
+
+/// Who is not there is not waited for: with these settings one wait alone would be an hour.
+#[test]
+fn nobody_there_is_told_at_once() {
+    // A label of more than 63 letters is no name: nobody is asked for it.
+    let no_name = format!("https://{}.invalid", "a".repeat(64));
+    for address in ["http://127.0.0.1:1", &no_name] {
+        let hour = Duration::from_secs(3600);
+        let settings = Settings {
+            hugging_face: address.into(),
+            first_wait: hour,
+            longest_wait: hour,
+            ..Settings::default()
+        };
+        let problem = problem(Home::new().pull("hf.co/a/b", &settings).unwrap_err());
+        assert!(matches!(problem, Problem::NotThere { .. }), "{address}: {problem:?}");
+        assert!(problem.to_string().starts_with("no connection: "), "{problem}");
+    }
+}
+
+/// Who was there a moment ago may come back.
+#[test]
+fn a_server_that_goes_away_in_the_middle_is_waited_for() {
+    let bytes = weights(10_500);
+    let gone = "http://127.0.0.1:1/gone";
+    let count = AtomicUsize::new(0);
+    let served = bytes.clone();
+    let (registry, _) = one_model(move |request, _| match count.fetch_add(1, Ordering::Relaxed) % 3 {
+        2 => Reply::redirect(gone),
+        _ => Reply::file(request, &served, None),
+    });
+    let home = Home::new();
+    let one = Settings { n_connections: 1, ..settings(&registry) };
+    let pulled = home.pull("tiny", &one).unwrap();
+    assert_eq!(home.files(&pulled.model), [bytes]);
 }
 
 #[test]

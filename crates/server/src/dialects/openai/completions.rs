@@ -90,7 +90,7 @@ fn read(call: &Call) -> Result<Head, Refusal> {
         return Err(Refusal::field("best_of", "it is not as many as `n`"));
     }
     let prompts = prompts(call);
-    if prompts.len().saturating_mul(n_each) > call.shared.settings.max_choices.max(prompts.len()) {
+    if prompts.len().saturating_mul(n_each) > call.shared.rules().settings.max_choices.max(prompts.len()) {
         return Err(Refusal::field("n", "with so many prompts there are too many answers to one request"));
     }
     let (echoes, n_alternatives) = (call.is_set("echo"), call.count("logprobs"));

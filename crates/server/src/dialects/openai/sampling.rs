@@ -101,7 +101,7 @@ pub fn read(call: &Call, max_tokens: Option<usize>) -> Result<Sampling, Refusal>
 
 /// The jobs of `n` answers to one request.
 pub fn choices(call: &Call, generate: Generate) -> impl Iterator<Item = Generate> {
-    let n = call.count("n").unwrap_or(1).clamp(1, call.shared.settings.max_choices);
+    let n = call.count("n").unwrap_or(1).clamp(1, call.shared.rules().settings.max_choices);
     (0..n).map(move |index| {
         let mut one = generate.clone();
         one.sampling.seed = one.sampling.seed.map(|seed| seed.wrapping_add(index as u64));
