@@ -12,6 +12,7 @@ use crate::job::Generate;
 use crate::job::embed::Embed;
 use crate::running::Reporter;
 use crate::{Event, Failure};
+use forms::Form;
 use means::Means;
 use prefixes::Keeper;
 use ready::Ready;
@@ -27,6 +28,7 @@ pub(crate) mod fetch;
 mod fill_in;
 mod folder;
 mod form;
+pub(crate) mod forms;
 mod inspect;
 pub(crate) mod keys;
 pub(crate) mod library;
@@ -59,6 +61,8 @@ pub(crate) struct Task {
     pub now_unix_ms: u64,
     /// Starts the random numbers where neither the person nor the model says a seed.
     pub drawn_seed: u64,
+    /// What the answer is held to, as far as that is known.
+    pub form: Form,
     pub reporter: Reporter,
 }
 
@@ -96,9 +100,10 @@ pub(crate) struct Hands {
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(crate) fn start(hands: Hands, limit_bytes: u64) -> Result<Sender<Order>, Failure> {
+pub(crate) fn start(hands: Hands, limit_bytes: u64) -> Result<Arc<Sender<Order>>, Failure> {
     let (sender, orders) = channel();
-    let worker = Worker { orders, ready: Ready::new(hands, limit_bytes) };
+    let sender = Arc::new(sender);
+    let worker = Worker { orders, ready: Ready::new(hands, limit_bytes, Arc::downgrade(&sender)) };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
     match started {
         Ok(_) => Ok(sender),

@@ -18,12 +18,14 @@ mod listen;
 mod metrics;
 mod openapi;
 mod page;
+mod query;
 mod receive;
 mod refusal;
 mod route;
 mod routes;
 mod shared;
 mod telling;
+mod tier;
 mod tls;
 
 pub use listen::{Peer, Server, Stop, home_address};

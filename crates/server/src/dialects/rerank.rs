@@ -6,7 +6,6 @@
 //!
 //! Source: Jina's API reference, "Reranker API"; Cohere's API reference, "Rerank".
 
-use app::Event;
 use app::job::Job;
 use app::job::embed::{Embed, Text, TooLong};
 use axum::http::StatusCode;

@@ -3,7 +3,7 @@
 use app::event::embed::Embedding;
 use app::job::embed::{Embed, Text, TooLong};
 use app::job::{Job, Keep};
-use app::{Event, Failure};
+use app::Failure;
 use axum::http::StatusCode;
 use serde_json::json;
 
