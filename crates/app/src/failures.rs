@@ -133,6 +133,10 @@ impl From<text::Error> for Failure {
             | E::TemplateOutputTooLong => {
                 ("bad_template", "use `--raw` to go without the model's chat template")
             }
+            E::BeginningDoesNotFit => ("bad_prompt", "leave the form out, or the beginning"),
+            E::NotOpen => {
+                ("bad_prompt", "let the conversation end with a question, or with the beginning of an answer")
+            }
             E::ConversationTooDeep { .. } | E::TooManyLetters => ("bad_prompt", "simplify the conversation"),
             E::NoTokenFor { .. } => ("bad_prompt", "leave the character out: this model has never seen it"),
             E::BadGrammar { .. } => ("bad_grammar", "correct it, or make it smaller"),

@@ -13,10 +13,11 @@ use store::found::{Folder, Place as FoundIn};
 use crate::caller::Caller;
 use crate::clock::RealClock;
 use crate::doors::Doors;
-use crate::job::Job;
+use crate::job::{Generate, Job};
 use crate::responses::Responses;
 use crate::running::{Reporter, Running};
 use crate::upload::{self, Pieces};
+use crate::worker::forms::Form;
 use crate::worker::means::Means;
 use crate::worker::prefixes::Keeper;
 use crate::worker::share::Shares;
@@ -73,7 +74,7 @@ impl Settings {
 
 /// The program: jobs go in, events come out.
 pub struct App {
-    orders: Sender<Order>,
+    orders: Arc<Sender<Order>>,
     store: Arc<Store>,
     home: PathBuf,
     means: Means,
@@ -165,13 +166,11 @@ impl App {
     fn start(&self, caller: Caller, job: Job, reporter: Reporter) {
         match job {
             Job::Generate(generate) => {
-                let now_unix_ms = self.clock.now_unix_ms();
-                let task = Task { generate, caller, drawn_seed: draw_seed(), now_unix_ms, reporter };
+                let task = self.task(generate, caller, reporter);
                 self.order(Order::Generate(Box::new(task)));
             }
             Job::Render(generate) => {
-                let (generate, now_unix_ms) = (*generate, self.clock.now_unix_ms());
-                let task = Task { generate, caller, drawn_seed: 0, now_unix_ms, reporter };
+                let task = self.task(*generate, caller, reporter);
                 self.order(Order::Render(Box::new(task)));
             }
             Job::Embed(embed) => self.order(Order::Embed(embed, reporter)),
@@ -191,6 +190,11 @@ impl App {
             Job::Keys(keys) => self.run_keys(keys, reporter),
             job => self.run_library(job, reporter),
         }
+    }
+
+    fn task(&self, generate: Generate, caller: Caller, reporter: Reporter) -> Task {
+        let (drawn_seed, now_unix_ms) = (draw_seed(), self.clock.now_unix_ms());
+        Task { generate, caller, drawn_seed, now_unix_ms, reporter, form: Form::default() }
     }
 
     /// The folder of everything that is kept.

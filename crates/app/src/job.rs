@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 pub use constraint::{Constraint, ToolCalls, ToolChoice};
-pub use message::{Message, Tool, ToolCall};
+pub use message::{Message, Tool, ToolCall, Turn};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,6 +163,9 @@ pub struct Generate {
     /// Whether the model thinks before it answers, where its template lets one choose; absent, as the template has it.
     #[serde(default)]
     pub thinking: Option<bool>,
+    /// Where the answer to a conversation begins.
+    #[serde(default, skip_serializing_if = "Turn::is_usual")]
+    pub turn: Turn,
     /// Further variables of the chat template.
     #[serde(default)]
     pub variables: Map<String, Json>,
@@ -193,6 +196,7 @@ impl Generate {
             tool_calls: ToolCalls::default(),
             constraint: None,
             thinking: None,
+            turn: Turn::New,
             variables: Map::new(),
             draft: None,
             keep: None,
@@ -247,6 +251,18 @@ pub struct Sampling {
     /// Drop tokens less likely than this share of the best one's probability.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_p: Option<f32>,
+    /// Keep tokens whose surprise is nearest to the expected one, up to this sum of probabilities; 1 keeps all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typical_p: Option<f32>,
+    /// Cut tokens off so that answers surprise by a wanted amount; takes the place of the other cuts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirostat: Option<Mirostat>,
+    /// The surprise that is wanted with it, in bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirostat_tau: Option<f32>,
+    /// How much of the error the next cut moves by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirostat_eta: Option<f32>,
     /// Divides (or multiplies, when negative) the logits of tokens that occurred; 1 changes nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repetition_penalty: Option<f32>,
@@ -256,6 +272,9 @@ pub struct Sampling {
     /// Subtracted from the logits of tokens, for each time that they occurred in the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_penalty: Option<f32>,
+    /// How many of the last tokens, the prompt's among them, the three penalties look at; absent, all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_last_n: Option<usize>,
     /// Added to the logits of single tokens.
     pub logit_bias: BTreeMap<u32, f32>,
     /// Starts the random numbers; absent, one is drawn.
@@ -268,7 +287,35 @@ pub struct Sampling {
     pub stop: Vec<String>,
 }
 
+/// Versions of Mirostat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mirostat {
+    /// None, also where the model asks for one.
+    Off,
+    /// The first, which estimates the exponent of the distribution.
+    First,
+    /// The second, which cuts by surprise.
+    Second,
+}
+
+impl Mirostat {
+    /// By its number.
+    pub fn numbered(version: i64) -> Self {
+        match version {
+            1 => Self::First,
+            2 => Self::Second,
+            _ => Self::Off,
+        }
+    }
+}
+
 impl Sampling {
+    /// How far back penalties look, as clients of llama.cpp and Ollama say it: below 0 for the whole text.
+    pub fn last_n(n: i64) -> usize {
+        usize::try_from(n).unwrap_or(usize::MAX)
+    }
+
     /// What holds where neither the person nor the model says otherwise.
     pub fn usual() -> Self {
         Self {
@@ -300,9 +347,14 @@ impl Sampling {
             top_k: self.top_k.or(other.top_k),
             top_p: self.top_p.or(other.top_p),
             min_p: self.min_p.or(other.min_p),
+            typical_p: self.typical_p.or(other.typical_p),
+            mirostat: self.mirostat.or(other.mirostat),
+            mirostat_tau: self.mirostat_tau.or(other.mirostat_tau),
+            mirostat_eta: self.mirostat_eta.or(other.mirostat_eta),
             repetition_penalty: self.repetition_penalty.or(other.repetition_penalty),
             presence_penalty: self.presence_penalty.or(other.presence_penalty),
             frequency_penalty: self.frequency_penalty.or(other.frequency_penalty),
+            repeat_last_n: self.repeat_last_n.or(other.repeat_last_n),
             logit_bias: if bias.is_empty() { other.logit_bias.clone() } else { bias.clone() },
             seed: self.seed.or(other.seed),
             max_tokens: self.max_tokens.or(other.max_tokens),

@@ -13,6 +13,7 @@ use crate::job::Generate;
 use crate::job::embed::Embed;
 use crate::job::rerank::Rerank;
 use crate::running::Reporter;
+use forms::Form;
 use kernels::pool;
 use means::Means;
 use prefixes::Keeper;
@@ -30,6 +31,7 @@ pub(crate) mod fetch;
 mod fill_in;
 mod folder;
 mod form;
+pub(crate) mod forms;
 mod inspect;
 pub(crate) mod keys;
 pub(crate) mod library;
@@ -64,6 +66,8 @@ pub(crate) struct Task {
     pub now_unix_ms: u64,
     /// Starts the random numbers where neither the person nor the model says a seed.
     pub drawn_seed: u64,
+    /// What the answer is held to, as far as that is known.
+    pub form: Form,
     pub reporter: Reporter,
 }
 
@@ -130,9 +134,10 @@ pub(crate) struct Hands {
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(crate) fn start(hands: Hands, bounds: Bounds) -> Result<Sender<Order>, Failure> {
+pub(crate) fn start(hands: Hands, bounds: Bounds) -> Result<Arc<Sender<Order>>, Failure> {
     let (sender, orders) = channel();
-    let worker = Worker { orders, ready: Ready::new(hands, bounds) };
+    let sender = Arc::new(sender);
+    let worker = Worker { orders, ready: Ready::new(hands, bounds, Arc::downgrade(&sender)) };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
     match started {
         Ok(_) => Ok(sender),

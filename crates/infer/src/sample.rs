@@ -1,17 +1,20 @@
 //! From logits to one token.
 //!
-//! In this order: bias, penalties, what a form forbids, temperature, top-k, top-p, min-p, then one draw. What is reported as
+//! In this order: bias, penalties, what a form forbids, temperature, top-k, typical-p, top-p, min-p, then one draw;
+//! Mirostat takes the place of all cuts. What is reported as
 //! a token's probability is the model's own, before any of them: that of a forbidden token too.
 //!
 //! Sources: A. Holtzman et al., "The Curious Case of Neural Text Degeneration" (2019) for top-p; M. Nguyen et al.,
-//! "Min-p Sampling" (2024); N. Keskar et al., "CTRL" (2019) for the repetition penalty.
+//! "Min-p Sampling" (2024); C. Meister et al.,
+//! "Locally Typical Sampling" (2022); N. Keskar et al., "CTRL" (2019) for the repetition penalty.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use base::{Rng, TokenId};
 use text::grammar::TokenSet;
 
 use crate::Error;
+use crate::mirostat::{Bound, Mirostat};
 
 /// How to choose tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +27,18 @@ pub struct Sampling {
     pub top_p: f32,
     /// Drop those less likely than this share of the best one's probability.
     pub min_p: f32,
+    /// Keep those whose surprise is nearest to the expected one, up to this sum of probabilities; 1 keeps all.
+    pub typical_p: f32,
+    /// Takes the place of all of these.
+    pub mirostat: Option<Mirostat>,
     /// Positive logits of tokens that occurred are divided by it, negative ones multiplied.
     pub repetition_penalty: f32,
     /// Subtracted from the logits of tokens that were generated.
     pub presence_penalty: f32,
     /// Subtracted from the logits of tokens for each time that they were generated.
     pub frequency_penalty: f32,
+    /// How many of the last tokens, the prompt's among them, the three look at; all when absent.
+    pub last_n: Option<usize>,
     /// Added to single logits.
     pub logit_bias: BTreeMap<TokenId, f32>,
     /// Starts the random numbers.
@@ -44,9 +53,12 @@ impl Default for Sampling {
             top_k: 0,
             top_p: 1.0,
             min_p: 0.0,
+            typical_p: 1.0,
+            mirostat: None,
             repetition_penalty: 1.0,
             presence_penalty: 0.0,
             frequency_penalty: 0.0,
+            last_n: None,
             logit_bias: BTreeMap::new(),
             seed: 0,
         }
@@ -57,10 +69,19 @@ impl Sampling {
     /// # Errors
     /// [`Error::Setting`] for the first setting that has no meaning.
     pub fn check(&self) -> Result<(), Error> {
-        let rules: [(&'static str, f32, bool, &'static str); 6] = [
+        let Mirostat { target, rate, .. } = self.mirostat.unwrap_or(Mirostat::USUAL);
+        let rules: [(&'static str, f32, bool, &'static str); 9] = [
             ("temperature", self.temperature, (0.0..=100.0).contains(&self.temperature), "between 0 and 100"),
             ("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
             ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "between 0 and 1"),
+            (
+                "typical_p",
+                self.typical_p,
+                self.typical_p > 0.0 && self.typical_p <= 1.0,
+                "above 0 and at most 1",
+            ),
+            ("mirostat_tau", target, (0.0..=100.0).contains(&target), "between 0 and 100"),
+            ("mirostat_eta", rate, (0.0..=1.0).contains(&rate), "between 0 and 1"),
             (
                 "repetition_penalty",
                 self.repetition_penalty,
@@ -130,10 +151,21 @@ pub struct Sampler {
     sampling: Sampling,
     rng: Rng,
     seen: HashMap<TokenId, Seen>,
+    /// The last tokens, where penalties look at no more of them.
+    last: VecDeque<(TokenId, Whose)>,
+    bound: Option<Bound>,
+}
+
+/// Where a token stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Prompt,
+    Answer,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
+    in_all: u32,
     in_answer: u32,
 }
 
@@ -146,8 +178,30 @@ struct Candidate {
 impl Sampler {
     /// A sampler for a sequence that begins with `prompt`.
     pub fn new(sampling: Sampling, prompt: &[TokenId]) -> Self {
-        let seen = prompt.iter().map(|&token| (token, Seen::default())).collect();
-        Self { rng: Rng::new(sampling.seed), sampling, seen }
+        let (rng, bound) = (Rng::new(sampling.seed), sampling.mirostat.map(Bound::new));
+        let mut sampler = Self { sampling, rng, seen: HashMap::new(), last: VecDeque::new(), bound };
+        let first = prompt.len().saturating_sub(sampler.sampling.last_n.unwrap_or(prompt.len()));
+        prompt[first..].iter().for_each(|&token| sampler.see(token, Whose::Prompt));
+        sampler
+    }
+
+    /// Notes that a token occurred, and forgets the one that penalties look at no more.
+    fn see(&mut self, token: TokenId, whose: Whose) {
+        let seen = self.seen.entry(token).or_default();
+        seen.in_all += 1;
+        seen.in_answer += u32::from(whose == Whose::Answer);
+        let Some(last_n) = self.sampling.last_n else { return };
+        self.last.push_back((token, whose));
+        while self.last.len() > last_n
+            && let Some((gone, whose)) = self.last.pop_front()
+        {
+            let seen = self.seen.entry(gone).or_default();
+            seen.in_all = seen.in_all.saturating_sub(1);
+            seen.in_answer = seen.in_answer.saturating_sub(u32::from(whose == Whose::Answer));
+            if seen.in_all == 0 {
+                self.seen.remove(&gone);
+            }
+        }
     }
 
     /// Chooses a token from a row of logits `[V]`; `None` when one of them is not a number.
@@ -165,7 +219,7 @@ impl Sampler {
         }
         let Some(token) = self.draw(logits, allowed) else { return Drawn::NoneLeft };
         let Some(choice) = judge(logits, token, n_alternatives) else { return Drawn::NotFinite };
-        self.seen.entry(token).or_default().in_answer += 1;
+        self.see(token, Whose::Answer);
         Drawn::Choice(choice)
     }
 
@@ -183,17 +237,42 @@ impl Sampler {
         if self.sampling.temperature == 0.0 {
             return Some(best(candidates, 1)[0].token);
         }
+        if self.bound.is_some() {
+            return Some(self.draw_within_bound(candidates));
+        }
         let candidates = self.filter(candidates);
         let largest = candidates[0].logit;
         let weights: Vec<f64> = candidates.iter().map(|c| self.weight(c.logit, largest)).collect();
+        Some(candidates[self.pick(&weights)].token)
+    }
+
+    /// The place of one of these, each as likely as its weight.
+    fn pick(&mut self, weights: &[f64]) -> usize {
         let mut rest = self.rng.uniform() * weights.iter().sum::<f64>();
-        for (candidate, weight) in candidates.iter().zip(weights) {
+        let found = weights.iter().position(|weight| {
             rest -= weight;
-            if rest < 0.0 {
-                return Some(candidate.token);
-            }
-        }
-        Some(candidates[0].token)
+            rest < 0.0
+        });
+        found.unwrap_or(0)
+    }
+
+    /// One of the tokens that Mirostat keeps; moves its bound.
+    fn draw_within_bound(&mut self, candidates: Vec<Candidate>) -> TokenId {
+        let n = candidates.len();
+        let candidates = best(candidates, n);
+        let probabilities = self.probabilities(&candidates);
+        let n_kept = self.bound.as_ref().map_or(n, |bound| bound.n_kept(&probabilities));
+        let place = self.pick(&probabilities[..n_kept]);
+        self.bound.iter_mut().for_each(|bound| bound.see(probabilities[place]));
+        candidates[place].token
+    }
+
+    /// Probabilities of candidates, of which the first is the best.
+    fn probabilities(&self, candidates: &[Candidate]) -> Vec<f64> {
+        let largest = candidates[0].logit;
+        let weights: Vec<f64> = candidates.iter().map(|c| self.weight(c.logit, largest)).collect();
+        let total: f64 = weights.iter().sum();
+        weights.into_iter().map(|weight| weight / total).collect()
     }
 
     fn weight(&self, logit: f32, largest: f32) -> f64 {
@@ -218,11 +297,14 @@ impl Sampler {
         }
     }
 
-    /// The candidates that top-k, top-p and min-p leave, the best first.
+    /// The candidates that top-k, typical-p, top-p and min-p leave, the best first.
     fn filter(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
         let sampling = &self.sampling;
         let top_k = if sampling.top_k == 0 { candidates.len() } else { sampling.top_k };
         let mut kept = best(candidates, top_k);
+        if sampling.typical_p < 1.0 {
+            kept = self.typical(kept);
+        }
         let largest = kept[0].logit;
         if sampling.top_p < 1.0 {
             let total: f64 = kept.iter().map(|c| self.weight(c.logit, largest)).sum();
@@ -237,6 +319,26 @@ impl Sampler {
             kept.retain(|c| self.weight(c.logit, largest) >= f64::from(sampling.min_p));
         }
         kept
+    }
+}
+
+impl Sampler {
+    /// Of candidates, the best first, those that are most typical, in their order.
+    fn typical(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let probabilities = self.probabilities(&candidates);
+        let surprise = |place: usize| -probabilities[place].max(f64::MIN_POSITIVE).ln();
+        let expected: f64 = (0..candidates.len()).map(|place| probabilities[place] * surprise(place)).sum();
+        let distance = |place: &usize| (surprise(*place) - expected).abs();
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        order.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let mut sum = 0.0;
+        let enough = order.iter().position(|&place| {
+            sum += probabilities[place];
+            sum >= f64::from(self.sampling.typical_p)
+        });
+        order.truncate(enough.map_or(order.len(), |last| last + 1));
+        order.sort_unstable();
+        order.into_iter().map(|place| candidates[place]).collect()
     }
 }
 
@@ -340,6 +442,84 @@ mod tests {
     }
 
     #[test]
+    fn penalties_look_back_as_far_as_is_said() {
+        let even = [0.0f32, 0.0, 0.0, 0.0];
+        let drawn = |last_n: Option<usize>, prompt: &[u32], penalty: f32| -> Vec<u32> {
+            let prompt: Vec<TokenId> = prompt.iter().map(|&id| TokenId(id)).collect();
+            let sampling = Sampling { presence_penalty: penalty, last_n, ..Sampling::default() };
+            let mut sampler = Sampler::new(sampling, &prompt);
+            (0..7).map(|_| sampler.choose(&even, 0).unwrap().chosen.token.0).collect()
+        };
+        // The first that was not among the last two; among all, the fourth round begins anew.
+        assert_eq!(drawn(Some(2), &[], 1.0), [0, 1, 2, 0, 1, 2, 0]);
+        assert_eq!(drawn(Some(1), &[], 1.0), [0, 1, 0, 1, 0, 1, 0]);
+        assert_eq!(drawn(Some(0), &[], 1.0), [0; 7]);
+        assert_eq!(drawn(None, &[], 1.0), [0, 1, 2, 3, 0, 0, 0]);
+        // A scalar look at the last n tokens of prompt and answer, step by step, by the formula.
+        let logits = [1.0f32, -0.5, 0.75, 0.9, -2.0];
+        for last_n in [0usize, 1, 2, 3, 5, 100] {
+            let prompt = [2u32, 0, 3, 3];
+            let (repetition_penalty, presence_penalty, frequency_penalty) = (1.3, 0.2, 0.15);
+            let penalties =
+                Sampling { repetition_penalty, presence_penalty, frequency_penalty, ..Sampling::default() };
+            let sampling = Sampling { last_n: Some(last_n), ..penalties };
+            let mut sampler = Sampler::new(sampling, &prompt.map(TokenId));
+            let mut all: Vec<(u32, f32)> = prompt.iter().map(|&id| (id, 0.0)).collect();
+            for _ in 0..12 {
+                let window = &all[all.len().saturating_sub(last_n)..];
+                let penalised = |id: u32| {
+                    let logit = logits[id as usize];
+                    if !window.iter().any(|(seen, _)| *seen == id) {
+                        return logit;
+                    }
+                    let n: f32 = window.iter().filter(|(seen, _)| *seen == id).map(|(_, own)| own).sum();
+                    let logit =
+                        if logit > 0.0 { logit / repetition_penalty } else { logit * repetition_penalty };
+                    if n > 0.0 { logit - (presence_penalty + frequency_penalty * n) } else { logit }
+                };
+                let expected =
+                    (0..5u32).rev().max_by(|a, b| penalised(*a).total_cmp(&penalised(*b))).unwrap();
+                assert_eq!(sampler.choose(&logits, 0).unwrap().chosen.token.0, expected, "{last_n} {all:?}");
+                all.push((expected, 1.0));
+            }
+        }
+    }
+
+    #[test]
+    fn typical_tokens_are_those_whose_surprise_is_the_expected_one() {
+        // Surprises of 0.36, 1.90 and 1.90 nats, expected 0.82: 0.46 and 1.08 away.
+        let three = [0.7f32, 0.15, 0.15].map(f32::ln);
+        check(&Sampling { typical_p: 0.6, ..free() }, &[], &three, &[100.0, 0.0, 0.0]);
+        check(&Sampling { typical_p: 0.8, ..free() }, &[], &three, &[700.0 / 8.5, 150.0 / 8.5, 0.0]);
+        // Surprises of 0.92, 1.61 and 1.61, …: expected 1.47, so that the best token is the least typical one.
+        let flat = [0.4f32, 0.2, 0.2, 0.1, 0.1].map(f32::ln);
+        check(&Sampling { typical_p: 0.35, ..free() }, &[], &flat, &[0.0, 50.0, 50.0, 0.0, 0.0]);
+        check(&Sampling { typical_p: 1.0, ..free() }, &[], &flat, &[40.0, 20.0, 20.0, 10.0, 10.0]);
+    }
+
+    #[test]
+    fn mirostat_cuts_by_its_bound_alone() {
+        use crate::mirostat::Version;
+        let four = [0.5f32, 0.25, 0.125, 0.125].map(f32::ln);
+        let mirostat = |target| Some(Mirostat { version: Version::Second, target, rate: 0.1 });
+        let at = |target| Sampling { mirostat: mirostat(target), top_k: 1, min_p: 0.9, ..free() };
+        check(&at(0.5), &[], &four, &[100.0, 0.0, 0.0, 0.0]);
+        check(&at(1.25), &[], &four, &[200.0 / 3.0, 100.0 / 3.0, 0.0, 0.0]);
+        check(&at(2.0), &[], &four, &[50.0, 25.0, 12.5, 12.5]);
+        // Over a long answer the mean surprise comes to the target, from either side.
+        let logits: Vec<f32> = (1..=500).map(|rank| -1.1 * (rank as f32).ln()).collect();
+        for (version, target) in [(Version::Second, 2.0f32), (Version::Second, 4.0), (Version::First, 3.0)] {
+            let mirostat = Some(Mirostat { version, target, rate: 0.1 });
+            let mut sampler = Sampler::new(Sampling { mirostat, seed: 7, ..free() }, &[]);
+            let surprise = |sampler: &mut Sampler| {
+                -f64::from(sampler.choose(&logits, 0).unwrap().chosen.log_probability) / 2f64.ln()
+            };
+            let mean = (0..2000).map(|_| surprise(&mut sampler)).sum::<f64>() / 2000.0;
+            assert!((mean - f64::from(target)).abs() < 0.1, "{version:?} {target}: {mean}");
+        }
+    }
+
+    #[test]
     fn zero_temperature_takes_the_best_and_of_equals_the_first() {
         let mut sampler = Sampler::new(Sampling::default(), &[]);
         let choice = sampler.choose(&LOGITS, 3).unwrap();
@@ -376,7 +556,11 @@ mod tests {
 
     #[test]
     fn settings_without_meaning_are_refused_by_name() {
-        let cases: [(&str, Sampling); 6] = [
+        let mirostat = |target, rate| Some(Mirostat { target, rate, ..Mirostat::USUAL });
+        let cases: [(&str, Sampling); 9] = [
+            ("typical_p", Sampling { typical_p: 0.0, ..free() }),
+            ("mirostat_tau", Sampling { mirostat: mirostat(f32::NAN, 0.1), ..free() }),
+            ("mirostat_eta", Sampling { mirostat: mirostat(5.0, -0.1), ..free() }),
             ("temperature", Sampling { temperature: -1.0, ..free() }),
             ("temperature", Sampling { temperature: f32::NAN, ..free() }),
             ("top_p", Sampling { top_p: 0.0, ..free() }),

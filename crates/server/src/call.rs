@@ -25,6 +25,8 @@ pub struct Call {
     pub shared: Arc<Shared>,
     /// The body, where the route takes JSON.
     pub body: Map<String, Json>,
+    /// What stands behind the path, as far as the route knows it.
+    pub query: Map<String, Json>,
     /// The body as it comes, where the route takes bytes.
     pub bytes: Mutex<Option<Body>>,
     /// What stands in the path's variable part.

@@ -20,6 +20,7 @@ mod listen;
 mod metrics;
 mod openapi;
 mod page;
+mod query;
 mod receive;
 mod refusal;
 mod reload;
@@ -30,6 +31,7 @@ mod signals;
 mod stage;
 mod taking;
 mod telling;
+mod tier;
 mod tls;
 
 pub use addresses::home_address;

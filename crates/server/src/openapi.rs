@@ -52,10 +52,9 @@ fn operation(route: &Route) -> Json {
         let content = json!({ "application/json": { "schema": object(fields) } });
         operation["requestBody"] = json!({ "required": fields.iter().any(is_needed), "content": content });
     }
-    if let Some((_, name)) = route.path.split_once('{') {
-        let name = name.split('}').next().unwrap_or(name).trim_start_matches('*');
-        let schema = json!({ "type": "string", "minLength": 1 });
-        operation["parameters"] = json!([{ "name": name, "in": "path", "required": true, "schema": schema }]);
+    let parameters = parameters(route);
+    if !parameters.is_empty() {
+        operation["parameters"] = Json::Array(parameters);
     }
     // The word that `hearth key create --scopes` takes.
     operation["x-scope"] = Json::from(route.scope.of_keys().map_or("open", app::doors::Scope::word));
@@ -63,6 +62,21 @@ fn operation(route: &Route) -> Json {
         operation["security"] = json!([{ "bearer": [] }, { "key": [] }]);
     }
     operation
+}
+
+/// The variable part of the path, and what may stand behind it.
+fn parameters(route: &Route) -> Vec<Json> {
+    let in_path = route.path.split_once('{').map(|(_, name)| {
+        let name = name.split('}').next().unwrap_or(name).trim_start_matches('*');
+        let schema = json!({ "type": "string", "minLength": 1 });
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+    });
+    let in_query = route.query.iter().map(|field| {
+        let (schema, required) = (schema(&field.kind), is_needed(field));
+        json!({ "name": field.name, "in": "query", "required": required, "schema": schema,
+            "description": field.does })
+    });
+    in_path.into_iter().chain(in_query).collect()
 }
 
 fn is_needed(field: &Field) -> bool {

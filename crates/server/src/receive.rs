@@ -16,17 +16,19 @@ use serde_json::{Map, Value as Json};
 
 use crate::access::{self, Admission};
 use crate::call::Call;
-use crate::dialects::openai;
 use crate::fields::{Field, check, field_at};
 use crate::ids;
 use crate::page;
+use crate::query;
 use crate::refusal::{Refusal, ending};
 use crate::route::{Dialect, Route, Takes};
 use crate::routes;
 use crate::shared::Shared;
 
-/// The name of a request, which the answer carries.
+/// The name of a request, which a client may give and every answer carries.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's clients look for it.
+const ITS_OTHER_NAME: HeaderName = HeaderName::from_static("request-id");
 
 /// The routes, ready to answer.
 pub fn router(shared: &Arc<Shared>) -> Router {
@@ -50,7 +52,7 @@ async fn respond(shared: Arc<Shared>, route: &'static Route, path: String, reque
         Ok((call, admission)) => ((route.answer)(call).await, Some(admission)),
         Err(refusal) => (Err(refusal), None),
     };
-    let mut response = answered.unwrap_or_else(|refusal| refuse(route.dialect, &refusal));
+    let mut response = answered.unwrap_or_else(|refusal| refuse(route.dialect, &refusal.of_request(&id)));
     if let Some(admission) = &admission {
         admission.mark(response.headers_mut());
     }
@@ -61,10 +63,16 @@ async fn respond(shared: Arc<Shared>, route: &'static Route, path: String, reque
     }
     let digit = usize::from(response.status().as_u16() / 100).min(shared.metrics.by_status.len() - 1);
     shared.metrics.by_status[digit].fetch_add(1, Ordering::Relaxed);
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    name(&mut response, &id);
     response
+}
+
+/// Lets an answer carry the name of its request.
+fn name(response: &mut Response, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+        response.headers_mut().insert(ITS_OTHER_NAME, id);
+    }
 }
 
 /// The name that the client gave, if it is short and plain, or a new one.
@@ -94,8 +102,9 @@ async fn receive(
         Takes::Bytes => (Map::new(), Some(body)),
         Takes::Json(fields) => (read(body, shared.rules().settings.max_body_bytes, fields).await?, None),
     };
+    let query = query::read(parts.uri.query(), route.query)?;
     let is_for_people = page::is_for_people(&parts.headers);
-    Ok((Call { shared, body, is_for_people, bytes: Mutex::new(bytes), path, caller, id }, admission))
+    Ok((Call { shared, body, query, is_for_people, bytes: Mutex::new(bytes), path, caller, id }, admission))
 }
 
 /// Reads a body and holds it against its table. What type the client says that it has does not matter.
@@ -174,16 +183,24 @@ fn is_at(route: &str, path: &str) -> bool {
 }
 
 fn astray(shared: &Shared, request: Request, status: StatusCode) -> Response {
+    let id = request_id(&request);
+    let mut response = astray_by_name(shared, request, (status, &id));
+    name(&mut response, &id);
+    response
+}
+
+fn astray_by_name(shared: &Shared, request: Request, (status, id): (StatusCode, &str)) -> Response {
     let (parts, _) = request.into_parts();
     let (method, path) = (&parts.method, parts.uri.path());
+    let dialect = routes::dialect_near(path);
     match access::check_origin(shared, &parts) {
-        Err(refusal) => return refuse(&openai::DIALECT, &refusal),
+        Err(refusal) => return refuse(dialect, &refusal.of_request(id)),
         Ok(Some(origin)) if method == Method::OPTIONS => return may_ask(&origin),
         Ok(_) => {}
     }
     let message = format!("there is nothing at {method} {}", path.chars().take(200).collect::<String>());
     let failure = Failure::new("not_found", message, "`/openapi.json` lists what there is");
-    refuse(&openai::DIALECT, &Refusal::new(status, failure))
+    refuse(dialect, &Refusal::new(status, failure).of_request(id))
 }
 
 /// Lets the page of an origin ask. Source: the fetch standard, "CORS-preflight request".

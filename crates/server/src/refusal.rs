@@ -13,11 +13,13 @@ pub struct Refusal {
     pub field: Option<String>,
     /// Seconds after which it is worth to come again.
     pub retry_after_s: Option<u64>,
+    /// The name of the request.
+    pub request_id: Option<String>,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, failure: Failure) -> Self {
-        Self { status, failure, field: None, retry_after_s: None }
+        Self { status, failure, field: None, retry_after_s: None, request_id: None }
     }
 
     /// A field that is not as it should be.
@@ -38,6 +40,12 @@ impl Refusal {
             "`/openapi.json` lists what it answers",
         );
         Self::new(StatusCode::NOT_IMPLEMENTED, failure)
+    }
+
+    /// The same, of the request of this name.
+    #[must_use]
+    pub fn of_request(self, id: &str) -> Self {
+        Self { request_id: Some(id.to_owned()), ..self }
     }
 
     /// The cause and the next step in one sentence each, for clients that show one text.

@@ -20,6 +20,8 @@ pub struct Route {
     /// What a key has to be good for.
     pub scope: Scope,
     pub takes: Takes,
+    /// What may stand behind its path.
+    pub query: &'static [Field],
     pub answer: fn(Call) -> Answering,
     /// What it does, in one sentence.
     pub does: &'static str,
@@ -117,7 +119,7 @@ impl Route {
         answer: fn(Call) -> Answering,
         does: &'static str,
     ) -> Self {
-        Self { method: Verb::Get, path, dialect, scope, takes: Takes::Nothing, answer, does }
+        Self { method: Verb::Get, path, dialect, scope, takes: Takes::Nothing, query: &[], answer, does }
     }
 
     /// A route that asks a model.
@@ -129,7 +131,7 @@ impl Route {
         does: &'static str,
     ) -> Self {
         let (method, scope, takes) = (Verb::Post, Scope::Use, Takes::Json(fields));
-        Self { method, path, dialect, scope, takes, answer, does }
+        Self { method, path, dialect, scope, takes, query: &[], answer, does }
     }
 
     /// The same with another scope.
@@ -143,6 +145,13 @@ impl Route {
     #[must_use]
     pub const fn by(mut self, method: Verb) -> Self {
         self.method = method;
+        self
+    }
+
+    /// The same, where this may stand behind the path.
+    #[must_use]
+    pub const fn asked(mut self, query: &'static [Field]) -> Self {
+        self.query = query;
         self
     }
 

@@ -242,6 +242,11 @@ pub enum Error {
         /// Deepest nesting accepted.
         limit: usize,
     },
+    /// The text of a conversation's last message, which is to go on, is not in what the template makes of it.
+    #[error(
+        "conversation: its last message cannot be continued: the model's template does not let its text end the prompt"
+    )]
+    NotOpen,
     /// A conversation has more different letters than can be told apart.
     #[error("conversation: more than 131,000 different letters")]
     TooManyLetters,
@@ -294,6 +299,9 @@ pub enum Error {
     /// No token of the vocabulary can go on in the way that the grammar wants.
     #[error("grammar: no token of this vocabulary can follow here")]
     NoTokenFits,
+    /// The beginning of an answer, which is given, is not one of the form that the answer has to have.
+    #[error("the beginning that the answer has does not fit the form that it has to have")]
+    BeginningDoesNotFit,
     /// An answer went where its grammar cannot follow.
     #[error("grammar: {reason}")]
     GrammarFailed {

@@ -128,6 +128,13 @@ impl Rendered {
     }
 }
 
+/// Whether the last message is complete.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Closed,
+    Open,
+}
+
 /// A template that parses and uses nothing that is refused.
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
@@ -162,20 +169,39 @@ impl ChatTemplate {
     /// # Errors
     /// What the template raises itself, a fault in it, or a limit that it runs into.
     pub fn render(&self, conversation: &Conversation<'_>) -> Result<Rendered, Error> {
-        let input = Json::Object(input(conversation));
+        self.rendered(conversation, Turn::Closed)
+    }
+
+    /// The prompt up to the end of the last message's text, as if the model were writing it: nothing closes its turn.
+    /// `add_generation_prompt` does not matter.
+    ///
+    /// # Errors
+    /// What [`ChatTemplate::render`] names, and [`Error::NotOpen`] where the last message's text cannot be found.
+    pub fn render_open(&self, conversation: &Conversation<'_>) -> Result<Rendered, Error> {
+        self.rendered(&Conversation { add_generation_prompt: false, ..conversation.clone() }, Turn::Open)
+    }
+
+    fn rendered(&self, conversation: &Conversation<'_>, turn: Turn) -> Result<Rendered, Error> {
+        let mut input = Json::Object(input(conversation));
         let mut size = Size::default();
         size.add(&input, 0)?;
         let texts = Texts::of(&input);
         let trusted = [conversation.bos_token, conversation.eos_token];
         let source = [self.source.as_str(), trusted[0], trusted[1]].concat();
         let twins = Twins::new(&source, texts.0.into_iter()).ok_or(Error::TooManyLetters)?;
+        if turn == Turn::Open {
+            mark_end(&mut input, twins.end()).ok_or(Error::NotOpen)?;
+        }
         // A marked letter takes four bytes.
         let longest = MAX_STRING_BYTES + 8 * size.bytes;
         let work = WORK + WORK_PER_BYTE * size.bytes as u64 + WORK_PER_VALUE * size.values;
         let scope = Arc::new(Scope::new(twins, conversation.now, work, longest));
         let fuel = FUEL + FUEL_PER_VALUE * size.values;
         let rendered = self.run(&scope, fuel, variables(conversation, input, &scope.twins));
-        let rendered = rendered.map_err(|error| failure(&scope, fuel, &error))?;
+        let mut rendered = rendered.map_err(|error| failure(&scope, fuel, &error))?;
+        if turn == Turn::Open {
+            rendered = scope.twins.up_to_end(&rendered).ok_or(Error::NotOpen)?;
+        }
         Ok(Rendered { segments: scope.twins.segments(&rendered) })
     }
 
@@ -316,6 +342,15 @@ fn input(conversation: &Conversation<'_>) -> Map<String, Json> {
     all.insert("messages".into(), conversation.messages.iter().map(message).collect());
     all.extend(conversation.tools.clone().map(|tools| ("tools".into(), tools)));
     all
+}
+
+/// Puts `end` behind the last message's text; nothing where it has none.
+fn mark_end(input: &mut Json, end: char) -> Option<()> {
+    match input.get_mut("messages")?.as_array_mut()?.last_mut()?.get_mut("content")? {
+        Json::String(text) if !text.trim().is_empty() => text.push(end),
+        _ => return None,
+    }
+    Some(())
 }
 
 /// The template's variables: people's text marked, roles and the names of tokens not.

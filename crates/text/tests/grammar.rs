@@ -398,3 +398,63 @@ fn a_family_whose_calls_cannot_be_held_is_refused_or_left_free() {
     assert_eq!(error.to_string(), said);
     assert!(calls(hermes, &offer(Choice::May), &bench.tokenizer, &bench.vocabulary).unwrap().is_none());
 }
+
+/// A model that would say white space for ever cannot: of what pretty-printers put between the parts of JSON, once each.
+#[test]
+fn white_space_between_the_parts_of_json_is_bounded() {
+    let bench = Bench::new();
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "a": {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2},
+            "b": {"type": "object", "properties": {"c": {"type": "null"}}, "required": ["c"], "additionalProperties": false},
+        },
+        "required": ["a", "b"],
+        "additionalProperties": false,
+    });
+    let grammar = bench.compile(&Source::JsonSchema(schema)).unwrap();
+    let value = json!({"a": [true, false], "b": {"c": null}});
+    let tabs = serde_json::to_string_pretty(&value).unwrap().replace("  ", "\t");
+    let four = serde_json::to_string_pretty(&value).unwrap().replace("  ", "    ").replace('\n', "\r\n");
+    let loose = "{ \"a\" : [ true , false ] , \"b\" : { \"c\" : null } }";
+    for form in [&value.to_string(), &serde_json::to_string_pretty(&value).unwrap(), &tabs, &four, loose] {
+        assert!(bench.takes(&grammar, form), "{form}");
+    }
+    let compact = value.to_string();
+    for space in
+        ["\n\n", " \n", "\n \n", "         ", &format!("\n{}", " ".repeat(65)), " ".repeat(200).as_str()]
+    {
+        let form = compact.replacen(',', &format!(",{space}"), 1);
+        assert!(!bench.takes(&grammar, &form), "{space:?}");
+    }
+    // Whoever takes white space wherever it may come still comes to the end.
+    let mut guide = bench.guide(Plan::whole(grammar));
+    let (mut said, mut n_space) = (String::new(), 0);
+    while !guide.is_complete() {
+        let set = guide.allowed().unwrap().unwrap().clone();
+        if set.has(bench.end) {
+            break;
+        }
+        let byte = *b"\n\r \t".iter().find(|byte| set.has(TokenId(u32::from(**byte)))).unwrap_or_else(|| {
+            compact.as_bytes().iter().find(|byte| set.has(TokenId(u32::from(**byte)))).unwrap()
+        });
+        n_space = if byte.is_ascii_whitespace() { n_space + 1 } else { 0 };
+        assert!(n_space <= 66, "{said:?}");
+        said.push(char::from(byte));
+        guide.push(TokenId(u32::from(byte))).unwrap();
+    }
+    let kept: Json = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{said:?}: {error}"));
+    assert_eq!(kept["a"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_form_holds_behind_a_beginning_that_is_given() {
+    let bench = Bench::new();
+    let grammar = bench.compile(&Source::Regex("ab+c".into())).unwrap();
+    let begun = |text: &str| bench.guide(Plan::whole(grammar.clone())).behind(text);
+    assert_eq!(bench.push(&mut begun("ab").unwrap(), &["bbc", "</s>"]), None);
+    assert_eq!(bench.push(&mut begun("ab").unwrap(), &["a"]), Some("a".into()));
+    assert!(begun("abc").unwrap().is_complete());
+    assert_eq!(begun("ac").err(), Some(Error::BeginningDoesNotFit));
+    assert_eq!(begun("abcd").err(), Some(Error::BeginningDoesNotFit));
+}

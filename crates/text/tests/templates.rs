@@ -98,6 +98,61 @@ fn every_template_of_the_collection_renders_or_raises_its_own_error() {
     assert!(n_templates > 50);
 }
 
+fn conversation(messages: &[Message]) -> Conversation<'_> {
+    Conversation {
+        messages,
+        bos_token: "<s>",
+        eos_token: "</s>",
+        variables: serde_json::from_value(json!({"datetime": "today", "functions": "none"})).unwrap(),
+        now: Some(NOW),
+        ..Conversation::default()
+    }
+}
+
+/// The last message, open, is what the closed one begins with, up to the end of its text.
+#[test]
+fn the_last_message_of_every_template_can_be_left_open() {
+    let test = "the_last_message_of_every_template_can_be_left_open";
+    let begun = "The answer <|im_end|> is";
+    let messages = |begun: &str| [Message::new("user", "What is 2 + 2?"), Message::new("assistant", begun)];
+    let usual = ChatTemplate::default();
+    let open = usual.render_open(&conversation(&messages(" a  b \n"))).unwrap().text();
+    assert_eq!(open, "<|im_start|>user\nWhat is 2 + 2?<|im_end|>\n<|im_start|>assistant\n a  b \n");
+    for empty in ["", " \n"] {
+        assert_eq!(usual.render_open(&conversation(&messages(empty))), Err(Error::NotOpen));
+    }
+    let silent = ChatTemplate::new("{% for message in messages %}{{ message.role }}{% endfor %}").unwrap();
+    assert_eq!(silent.render_open(&conversation(&messages(begun))), Err(Error::NotOpen));
+    let twice =
+        ChatTemplate::new("{% for m in messages %}[{{ m.content }}|{{ m.content | trim }}]{% endfor %}")
+            .unwrap();
+    let open = twice.render_open(&conversation(&messages("ab"))).unwrap().text();
+    assert_eq!(open, "[What is 2 + 2?|What is 2 + 2?][ab|ab");
+    let Some(folder) = shared(test, "tokenizer/chat-templates") else { return };
+    let (mut n_open, mut others) = (0, Vec::new());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "jinja") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let template = ChatTemplate::new(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let messages = messages(begun);
+        let closed = template.render(&conversation(&messages)).map(|rendered| rendered.text());
+        match (template.render_open(&conversation(&messages)), closed) {
+            (Ok(open), Ok(closed)) => {
+                let last = open.segments.last().unwrap();
+                assert!(last.trust == Trust::Untrusted && last.text.ends_with(begun), "{name}: {last:?}");
+                assert!(closed.starts_with(&open.text()), "{name}: {:?} {closed:?}", open.text());
+                n_open += 1;
+            }
+            (open, _) => others.push(format!("{name}: {open:?}")),
+        }
+    }
+    println!("{n_open} can be left open, not {others:#?}");
+    assert!(n_open > 50 && others.len() < 10, "{n_open} {others:#?}");
+}
+
 #[test]
 fn hostile_templates_are_stopped() {
     let mut deep = String::from("x");

@@ -155,6 +155,39 @@ impl TryFrom<WrittenTool> for Tool {
     }
 }
 
+/// Where the answer to a conversation begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// Behind the last message, as a message of its own.
+    #[default]
+    New,
+    /// Within the last message, which is the model's: its text goes on.
+    Continued,
+}
+
+impl Turn {
+    /// Whether the answer is a message of its own.
+    pub(crate) fn is_usual(&self) -> bool {
+        *self == Self::New
+    }
+
+    /// Within the last message where that is a text of the model's own.
+    pub fn behind(messages: &[Message]) -> Self {
+        match messages.last() {
+            Some(last) if last.can_go_on() => Self::Continued,
+            _ => Self::New,
+        }
+    }
+}
+
+impl Message {
+    /// Whether it is a text of the model's that nothing follows.
+    pub(crate) fn can_go_on(&self) -> bool {
+        self.role == "assistant" && self.tool_calls.is_empty() && !self.content.trim().is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

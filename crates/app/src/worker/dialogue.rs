@@ -13,7 +13,7 @@ use text::{ChatTemplate, CivilTime, Conversation, Segment, TokenType, Tokenizer,
 use super::form;
 use super::training::conversation::{CHAT_WITHOUT_TOOLS, chat_template};
 use crate::Failure;
-use crate::job::{Generate, Message, Tool, ToolCall};
+use crate::job::{Generate, Message, Tool, ToolCall, Turn};
 
 /// Keys of a GGUF file that name a token at which generation ends.
 const END_KEYS: [&str; 3] =
@@ -149,13 +149,16 @@ impl Dialogue {
                 "leave the tools out, or use a model whose template has them",
             ));
         }
+        if generate.turn == Turn::Continued && !messages.last().is_some_and(Message::can_go_on) {
+            return Err(not_begun());
+        }
         let Some(template) = &self.template else {
             let texts: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
             return Ok(vec![Segment { text: texts.join("\n"), trust: Trust::Untrusted }]);
         };
         let rendered = |arguments: Arguments| {
             let messages: Vec<_> = messages.iter().map(|message| turn(message, arguments)).collect();
-            template.render(&Conversation {
+            let conversation = Conversation {
                 messages: &messages,
                 tools: offered(&tools),
                 add_generation_prompt: true,
@@ -163,7 +166,11 @@ impl Dialogue {
                 eos_token: &self.eos,
                 variables: variables(generate),
                 now: Some(now),
-            })
+            };
+            match generate.turn {
+                Turn::New => template.render(&conversation),
+                Turn::Continued => template.render_open(&conversation),
+            }
         };
         let has_calls = messages.iter().any(|message| !message.tool_calls.is_empty());
         let rendered = match rendered(Arguments::Object) {
@@ -186,8 +193,14 @@ impl Dialogue {
         let setting = Setting { tools: tools.as_ref(), control: &control, prompt: written_last(prompt) };
         let parser = AnswerParser::new(self.format, &setting);
         // What has to have a form of another kind is no call, whatever it looks like.
-        Some(if generate.constraint.is_some() { parser.without_calls() } else { parser })
+        let parser = if generate.constraint.is_some() { parser.without_calls() } else { parser };
+        Some(if generate.turn == Turn::Continued { parser.within_text() } else { parser })
     }
+}
+
+fn not_begun() -> Failure {
+    let message = "the answer is to go on within the last message, which is no text of the assistant's";
+    Failure::new("bad_prompt", message, "let the conversation end with the beginning of the answer")
 }
 
 /// What the template wrote at the end of a prompt.

@@ -1,14 +1,14 @@
 //! The form that an answer has to have, from what a job says: a constraint, or the calls of tools.
 //!
-//! Does not: know the formats of calls, compile, choose tokens.
+//! Does not: know the formats of calls, keep what was compiled, choose tokens.
 
 use std::borrow::Cow;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use text::Tokenizer;
+use text::answer::Format;
 use text::grammar::{Choice, Grammar, Offer, PerAnswer, Plan, Source, Vocabulary, calls};
 
-use super::dialogue::Dialogue;
 use crate::Failure;
 use crate::job::{Constraint, Generate, Prompt, Tool, ToolCalls, ToolChoice};
 
@@ -45,39 +45,44 @@ pub(crate) fn offered(generate: &Generate) -> Result<Cow<'_, [Tool]>, Failure> {
     }
 }
 
-/// Whether an answer has to have a form at all: then the vocabulary is made ready for it.
-pub(crate) fn is_wanted(generate: &Generate) -> bool {
-    generate.constraint.is_some() || !generate.tools.is_empty() && generate.tool_choice != ToolChoice::None
+/// Whether an answer has to have a form at all.
+///
+/// # Errors
+/// A form for the answer where it may, or has to, be calls; calls without a conversation.
+pub(crate) fn is_wanted(generate: &Generate) -> Result<bool, Failure> {
+    check(generate)?;
+    Ok(generate.constraint.is_some() || may_call(generate) && is_chat(generate))
 }
 
-/// What an answer is held to. `prompt` is what the template wrote last.
+/// What a form is made of, as a text: the same text makes the same form of one model.
+pub(crate) fn key(generate: &Generate, format: &Format) -> String {
+    let tools = match &generate.constraint {
+        Some(_) => Cow::default(),
+        None => offered(generate).unwrap_or_default(),
+    };
+    json!([format.name, generate.constraint, tools, is_forced(generate), generate.tool_calls]).to_string()
+}
+
+/// What an answer in `format` is held to behind its thinking.
 ///
 /// # Errors
 /// A form that cannot be kept, and calls that cannot be forced.
 pub(crate) fn plan(
     generate: &Generate,
-    dialogue: &Dialogue,
-    prompt: &str,
+    format: &'static Format,
     tokenizer: &Tokenizer,
     vocabulary: &Vocabulary,
 ) -> Result<Option<Plan>, Failure> {
-    check(generate)?;
-    let is_chat = matches!(generate.prompt, Prompt::Chat(_));
-    let plan = match &generate.constraint {
-        Some(constraint) => Some(Plan::whole(Grammar::compile(&source(constraint), vocabulary)?)),
-        None if is_chat => calls_of(generate, dialogue, tokenizer, vocabulary)?,
-        None => None,
-    };
-    Ok(match is_chat {
-        true => plan.map(|plan| plan.after_thinking(dialogue.format(), prompt, tokenizer)),
-        false => plan,
-    })
+    match &generate.constraint {
+        Some(constraint) => Ok(Some(Plan::whole(Grammar::compile(&source(constraint), vocabulary)?))),
+        None => calls_of(generate, format, tokenizer, vocabulary),
+    }
 }
 
 /// The calls of the tools that the model is told of.
 fn calls_of(
     generate: &Generate,
-    dialogue: &Dialogue,
+    format: &'static Format,
     tokenizer: &Tokenizer,
     vocabulary: &Vocabulary,
 ) -> Result<Option<Plan>, Failure> {
@@ -92,7 +97,7 @@ fn calls_of(
         ToolCalls::Many => PerAnswer::Many,
     };
     let offer = Offer { tools: &tools, choice, per_answer };
-    Ok(calls(dialogue.format(), &offer, tokenizer, vocabulary)?)
+    Ok(calls(format, &offer, tokenizer, vocabulary)?)
 }
 
 /// Whether the answer has to be calls.
@@ -100,11 +105,16 @@ fn is_forced(generate: &Generate) -> bool {
     matches!(generate.tool_choice, ToolChoice::Required | ToolChoice::Named(_))
 }
 
-/// # Errors
-/// A form for the answer where it may, or has to, be calls; calls without a conversation.
+fn may_call(generate: &Generate) -> bool {
+    !generate.tools.is_empty() && generate.tool_choice != ToolChoice::None
+}
+
+fn is_chat(generate: &Generate) -> bool {
+    matches!(generate.prompt, Prompt::Chat(_))
+}
+
 fn check(generate: &Generate) -> Result<(), Failure> {
-    let may_call = !generate.tools.is_empty() && generate.tool_choice != ToolChoice::None;
-    if may_call && generate.constraint.is_some() {
+    if may_call(generate) && generate.constraint.is_some() {
         let hint = "leave the tools out, or the form";
         return Err(Failure::new(
             "bad_tool_choice",

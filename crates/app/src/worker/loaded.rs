@@ -1,5 +1,6 @@
 //! A model that is ready: its weights, its vocabulary, and the answers that it is giving.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use base::TokenId;
@@ -8,12 +9,13 @@ use infer::fair::Owner;
 use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request, SequenceId};
 use text::Tokenizer;
 use text::answer::AnswerParser;
-use text::grammar::{Guide, Vocabulary};
+use text::grammar::{Guide, Plan};
 
 use super::adapters::Attached;
 use super::contents::Contents;
 use super::dialogue::{Dialogue, written_last};
 use super::form;
+use super::forms::{Form, Forms, Unformed};
 use super::inspect::Inspector;
 use super::live::{Live, Prepared};
 use super::means::Device;
@@ -21,8 +23,8 @@ use super::open::Source;
 use super::tokens::{self, Given};
 use super::{Hands, Task};
 use crate::caller::{Caller, Class};
-use crate::job::{Detail, Generate, Prompt, Sampling};
-use crate::{Failure, event};
+use crate::job::{Detail, Generate, Prompt, Sampling, Turn};
+use crate::{Failure, event, job};
 
 /// Bytes that keys and values may take, at most.
 pub(super) const CACHE_BYTES: u64 = 2 << 30;
@@ -36,9 +38,9 @@ pub(crate) struct Loaded {
     /// How long it took to load, until somebody is told.
     pub load_ms: f64,
     engine: Engine<LocalModel>,
-    tokenizer: Tokenizer,
-    /// The same for grammars, once an answer had to have a form.
-    grammars: Option<Vocabulary>,
+    tokenizer: Arc<Tokenizer>,
+    /// What answers were held to.
+    forms: Arc<Forms>,
     dialogue: Dialogue,
     live: Vec<Live>,
     attached: Attached,
@@ -68,7 +70,9 @@ impl Loaded {
         };
         let attached = Attached::new(contents.form()?);
         let (key, load_ms) = (source.key.clone(), 0.0);
-        Ok(Self { key, load_ms, engine, tokenizer, grammars: None, dialogue, live: Vec::new(), attached })
+        let tokenizer = Arc::new(tokenizer);
+        let forms = Arc::new(Forms::new(tokenizer.clone()));
+        Ok(Self { key, load_ms, engine, tokenizer, forms, dialogue, live: Vec::new(), attached })
     }
 
     /// The same with a smaller model that guesses.
@@ -118,16 +122,23 @@ impl Loaded {
         !self.live.is_empty()
     }
 
-    /// Takes a task in for the model `source`, whose weights these are.
-    pub fn submit(&mut self, mut task: Task, source: &Source) -> Result<(), Failure> {
+    /// Whether the form of an answer is compiled, which begins then.
+    pub fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.forms) > 1
+    }
+
+    /// Takes a task in for the model `source`, whose weights these are; gives it back where its form has to be compiled
+    /// first.
+    pub fn submit(&mut self, mut task: Task, source: &Source) -> Result<Option<Unformed>, Failure> {
         let own = source.said.template_for(&task.generate)?;
         let own = own.map(|template| self.dialogue.with_template(template)).transpose()?;
-        if form::is_wanted(&task.generate) && self.grammars.is_none() {
-            self.grammars = Some(Vocabulary::new(&self.tokenizer)?);
-        }
         let dialogue = own.as_ref().unwrap_or(&self.dialogue);
+        let Some(plan) = self.form(&mut task, dialogue)? else {
+            let (forms, format) = (self.forms.clone(), dialogue.format());
+            return Ok(Some(Unformed { task, forms, format }));
+        };
         let Encoded { tokens: prompt, parser, guide } =
-            self.encode(&source.said.begin(&task.generate.prompt), dialogue, &task)?;
+            self.encode(&source.said.begin(&task.generate.prompt), dialogue, (&task, plan))?;
         let ends = dialogue.ends.clone();
         let adapter = source.adapter.as_ref();
         let adapter = adapter.map(|adapter| self.attached.attach(adapter, &mut self.engine)).transpose()?;
@@ -151,7 +162,7 @@ impl Loaded {
         let load_ms = std::mem::take(&mut self.load_ms);
         let live = Live::begin(id, task, &prompt, parser, load_ms);
         self.live.push(live);
-        Ok(())
+        Ok(None)
     }
 
     /// Tells what a prompt is to the model `source`, whose weights these are.
@@ -236,17 +247,39 @@ impl Loaded {
         self.live.iter().position(|live| live.id == id)
     }
 
+    /// What an answer is held to, if that is known.
+    ///
+    /// # Errors
+    /// Wishes that exclude each other.
+    fn form(&self, task: &mut Task, dialogue: &Dialogue) -> Result<Option<Option<Plan>>, Failure> {
+        if !form::is_wanted(&task.generate)? {
+            return Ok(Some(None));
+        }
+        match std::mem::take(&mut task.form) {
+            Form::Compiled { plan, .. } => Ok(Some(plan)),
+            Form::Unknown => Ok(self.forms.find(&form::key(&task.generate, dialogue.format()))),
+        }
+    }
+
     /// The prompt as tokens, what reads the answer, and what holds it to a form.
-    fn encode(&self, prompt: &Prompt, dialogue: &Dialogue, task: &Task) -> Result<Encoded, Failure> {
+    fn encode(
+        &self,
+        prompt: &Prompt,
+        dialogue: &Dialogue,
+        (task, plan): (&Task, Option<Plan>),
+    ) -> Result<Encoded, Failure> {
         let generate = &task.generate;
         let Given { tokens, segments } = tokens::give(prompt, dialogue, &self.tokenizer, task)?;
         let last = segments.as_deref().map_or("", written_last);
         let parser = segments.as_deref().and_then(|segments| dialogue.parser(segments, generate));
-        let plan = match &self.grammars {
-            Some(vocabulary) => form::plan(generate, dialogue, last, &self.tokenizer, vocabulary)?,
-            None => None,
+        let guide = |plan: Plan| plan.guide(dialogue.ends.clone());
+        let guide = match (plan, begun(prompt, generate)) {
+            (Some(plan), Some(text)) => Some(guide(plan).behind(text)?),
+            (Some(plan), None) if segments.is_some() => {
+                Some(guide(plan.after_thinking(dialogue.format(), last, &self.tokenizer)))
+            }
+            (plan, _) => plan.map(guide),
         };
-        let guide = plan.map(|plan| plan.guide(dialogue.ends.clone()));
         Ok(Encoded { tokens, parser, guide })
     }
 }
@@ -257,6 +290,16 @@ struct Encoded {
     /// In a conversation.
     parser: Option<AnswerParser>,
     guide: Option<Guide>,
+}
+
+/// The text with which an answer has begun already.
+fn begun<'a>(prompt: &'a Prompt, generate: &Generate) -> Option<&'a str> {
+    match prompt {
+        Prompt::Chat(messages) if generate.turn == Turn::Continued => {
+            messages.last().map(|message| message.content.as_str())
+        }
+        _ => None,
+    }
 }
 
 /// What the weights of a model, and of one that guesses for it, are told by.
@@ -328,10 +371,25 @@ fn settings(sampling: &Sampling) -> infer::Sampling {
         top_k: sampling.top_k.unwrap_or(neutral.top_k),
         top_p: sampling.top_p.unwrap_or(neutral.top_p),
         min_p: sampling.min_p.unwrap_or(neutral.min_p),
+        typical_p: sampling.typical_p.unwrap_or(neutral.typical_p),
+        mirostat: mirostat(sampling),
         repetition_penalty: sampling.repetition_penalty.unwrap_or(neutral.repetition_penalty),
         presence_penalty: sampling.presence_penalty.unwrap_or(neutral.presence_penalty),
         frequency_penalty: sampling.frequency_penalty.unwrap_or(neutral.frequency_penalty),
+        last_n: sampling.repeat_last_n,
         logit_bias: sampling.logit_bias.iter().map(|(&id, &bias)| (TokenId(id), bias)).collect(),
         seed: sampling.seed.unwrap_or_default(),
     }
+}
+
+fn mirostat(sampling: &Sampling) -> Option<infer::mirostat::Mirostat> {
+    use infer::mirostat::{Mirostat, Version};
+    let version = match sampling.mirostat? {
+        job::Mirostat::Off => return None,
+        job::Mirostat::First => Version::First,
+        job::Mirostat::Second => Version::Second,
+    };
+    let Mirostat { target, rate, .. } = Mirostat::USUAL;
+    let target = sampling.mirostat_tau.unwrap_or(target);
+    Some(Mirostat { version, target, rate: sampling.mirostat_eta.unwrap_or(rate) })
 }

@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use models::KvCache;
@@ -14,6 +15,7 @@ use models::KvCache;
 use super::broker::{Broker, Held, Keep, Need, Room};
 use super::contents::Contents;
 use super::embed::{self, Embedder};
+use super::forms::{Compiler, Unformed};
 use super::loaded::{self, Loaded};
 use super::measure::fit::Needs;
 use super::measure::memory;
@@ -41,6 +43,10 @@ pub(crate) struct Ready {
     leaving: Vec<String>,
     /// Whether a model has gone since those who wait were looked at.
     has_let_go: bool,
+    /// Where orders come in; nowhere, once nobody can give any.
+    orders: Weak<Sender<Order>>,
+    /// Compiles forms, since the first one was wanted.
+    compiler: Option<Compiler>,
 }
 
 /// What an order needs before it can begin.
@@ -52,12 +58,24 @@ struct Wanted {
 }
 
 impl Ready {
-    pub fn new(hands: Hands, bounds: Bounds) -> Self {
+    pub fn new(hands: Hands, bounds: Bounds, orders: Weak<Sender<Order>>) -> Self {
         let broker = Broker::new(bounds.memory_bytes, memory::held().unwrap_or(0));
         let max_requests = bounds.max_requests;
         let (loaded, embedders, work) = (Vec::new(), Vec::new(), Vec::new());
-        let (waiting, leaving) = (VecDeque::new(), Vec::new());
-        Self { hands, broker, max_requests, loaded, embedders, work, waiting, leaving, has_let_go: false }
+        let (waiting, leaving, has_let_go, compiler) = (VecDeque::new(), Vec::new(), false, None);
+        Self {
+            hands,
+            broker,
+            max_requests,
+            loaded,
+            embedders,
+            work,
+            waiting,
+            leaving,
+            has_let_go,
+            orders,
+            compiler,
+        }
     }
 
     /// Whether there is something to compute or to look after.
@@ -173,13 +191,16 @@ impl Ready {
 
     /// Begins an order, or lets it wait.
     fn try_begin(&mut self, order: Order) -> Result<(), Failure> {
-        let order = match order {
+        let mut order = match order {
             Order::Share(wish) => return self.share(wish),
             order => order,
         };
         let wanted = self.wanted(&order)?;
         let is_leaving = self.leaving.contains(&wanted.key);
         if is_leaving || self.broker.find(&wanted.key).is_none() && !self.has_room(&wanted, &order)? {
+            if let Order::Generate(task) = &mut order {
+                task.form.let_go();
+            }
             self.waiting.push_back(order);
             return Ok(());
         }
@@ -331,7 +352,24 @@ impl Ready {
     fn answer(&mut self, task: Task, wanted: &Wanted) -> Result<(), Failure> {
         let loaded = self.loaded.iter_mut().find(|loaded| loaded.key == wanted.key);
         let loaded = loaded.ok_or_else(Failure::internal)?;
-        loaded.submit(task, &wanted.source)
+        match loaded.submit(task, &wanted.source)? {
+            Some(unformed) => self.form(unformed, wanted),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the form of an answer be compiled; its task comes back as an order.
+    fn form(&mut self, unformed: Unformed, wanted: &Wanted) -> Result<(), Failure> {
+        let Some(orders) = self.orders.upgrade() else {
+            // The way back is closed: nobody asks any more, and nobody has to wait.
+            let task = unformed.compile()?;
+            return self.answer(task, wanted);
+        };
+        let compiler = match self.compiler.take() {
+            Some(compiler) => compiler,
+            None => Compiler::start()?,
+        };
+        self.compiler.insert(compiler).take(unformed, orders)
     }
 
     /// Tells what a prompt is to its model: by the model that is in memory, or by its files alone.
@@ -360,7 +398,8 @@ impl Ready {
     }
 
     fn is_busy_with(&self, key: &str) -> bool {
-        let answers = self.loaded.iter().any(|loaded| loaded.key == key && loaded.is_busy());
+        let is_used = |loaded: &Loaded| loaded.is_busy() || loaded.is_awaited();
+        let answers = self.loaded.iter().any(|loaded| loaded.key == key && is_used(loaded));
         answers || self.embedders.iter().any(|(known, held)| known == key && Arc::strong_count(held) > 1)
     }
 

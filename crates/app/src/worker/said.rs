@@ -10,9 +10,8 @@ use store::{FileRef, Role, Store};
 use crate::Failure;
 use crate::job::{Generate, Message, Prompt, Sampling};
 
-/// Parameters that are kept and have no effect on answers here: memory grows with the context by itself, and
-/// penalties look at the whole of it.
-pub(crate) const UNUSED: [&str; 4] = ["num_ctx", "num_keep", "repeat_last_n", "typical_p"];
+/// Parameters that are kept and have no effect on answers here: memory grows with the context by itself.
+pub(crate) const UNUSED: [&str; 2] = ["num_ctx", "num_keep"];
 
 /// What is said of a model beside its weights.
 #[derive(Default)]
@@ -55,6 +54,8 @@ impl Said {
             top_k: count(said.top_k),
             top_p: number(said.top_p),
             min_p: number(said.min_p),
+            typical_p: number(said.typical_p).filter(|share| *share > 0.0),
+            repeat_last_n: said.repeat_last_n.map(Sampling::last_n),
             repetition_penalty: number(said.repeat_penalty),
             presence_penalty: number(said.presence_penalty),
             frequency_penalty: number(said.frequency_penalty),
@@ -116,13 +117,15 @@ mod tests {
     #[test]
     fn parameters_become_sampling() {
         let map = serde_json::json!({
-            "temperature": 0.5, "top_k": 0, "repeat_penalty": 1.5, "seed": -1, "num_predict": -1, "stop": ["", "END"],
+            "temperature": 0.5, "top_k": 0, "repeat_penalty": 1.5, "repeat_last_n": 64, "typical_p": 0.5, "seed": -1, "num_predict": -1, "stop": ["", "END"],
         });
         let settings = Settings::read(map.as_object().expect("it is a map"));
         let expected = Sampling {
             temperature: Some(0.5),
             top_k: Some(0),
             repetition_penalty: Some(1.5),
+            repeat_last_n: Some(64),
+            typical_p: Some(0.5),
             stop: vec!["END".into()],
             ..Sampling::default()
         };

@@ -1,7 +1,7 @@
 //! What a prompt is to its model, told without computing, is what an answer begins with.
 
 use app::event::Reason;
-use app::job::{Detail, Generate, Message, Prompt, Tool};
+use app::job::{Detail, Generate, Message, Prompt, Tool, Turn};
 use app::{Event, Job};
 use serde_json::json;
 
@@ -67,4 +67,30 @@ fn an_answer_tells_which_text_ended_it() {
     let stopped = finished(&["never this", "Hearth"]);
     assert_eq!((stopped.reason, stopped.stop_text.as_deref()), (Reason::Stop, Some("Hearth")));
     assert_eq!(finished(&["never this"]).stop_text, None);
+}
+
+#[test]
+fn an_answer_that_is_begun_goes_on_as_if_the_model_had_begun_it() {
+    let home = Home::new();
+    let of = |begun: Option<&str>| {
+        let mut messages = vec![Message::new("user", "Who are you?")];
+        messages.extend(begun.map(|text| Message::new("assistant", text)));
+        let turn = if begun.is_some() { Turn::Continued } else { Turn::New };
+        Generate { prompt: Prompt::Chat(messages), turn, ..greedy("starter", "", 60) }
+    };
+    let rendered = |generate: Generate| match home.last(Job::Render(Box::new(generate))) {
+        Ok(Event::Rendered(rendered)) => rendered.text,
+        other => panic!("{other:?}"),
+    };
+    let whole = home.text(of(None));
+    let words: Vec<usize> = whole.match_indices(' ').map(|(at, _)| at).collect();
+    assert!(words.len() > 3, "{whole}");
+    for &at in &words {
+        let (begun, rest) = whole.split_at(at);
+        assert_eq!(home.text(of(Some(begun))), rest, "{begun:?}");
+        assert_eq!(rendered(of(Some(begun))), rendered(of(None)) + begun);
+    }
+    let mut nothing = of(None);
+    nothing.turn = Turn::Continued;
+    assert_eq!(home.last(Job::Generate(nothing)).unwrap_err().code, "bad_prompt");
 }

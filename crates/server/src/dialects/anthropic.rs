@@ -10,8 +10,7 @@ mod volatile;
 use app::Event;
 use app::event::{Finished, Reason};
 use app::job::Job;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use super::parts::{self, Part, Parts};
@@ -21,6 +20,7 @@ use crate::receive::json;
 use crate::refusal::Refusal;
 use crate::route::{Answering, Dialect, Route, answering};
 use crate::telling::tell;
+use crate::tier::{self, Tier};
 
 pub static DIALECT: Dialect = Dialect { name: "Anthropic", refuse };
 
@@ -39,62 +39,37 @@ pub const ROUTES: &[Route] = &[
 const CALL: &str = "toolu_";
 /// Nothing is signed here; but clients send thinking back only where it carries a signature.
 const SIGNATURE: &str = "unsigned";
-/// Where Anthropic's clients look for the name of a request.
-const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-fn answer(call: Call) -> Answering {
+fn answer(mut call: Call) -> Answering {
     answering(async move {
-        let id = call.id.clone();
-        Ok(named(respond(call).await, &id))
+        let tier = tier::settle(&mut call);
+        let wanted = request::read(&call)?;
+        let head = Head { id: ids::new("msg_"), request_id: call.id.clone(), tier, wanted };
+        let jobs = call.run(Job::Generate(head.wanted.generate.clone()));
+        if call.is_set("stream") {
+            return Ok(tell(jobs, stream::Stream::new(head)).await?);
+        }
+        let parts = parts::whole(jobs, CALL).await?;
+        Ok(json(StatusCode::OK, &head.whole(&parts)))
     })
-}
-
-async fn respond(call: Call) -> Result<Response, Refusal> {
-    let wanted = request::read(&call)?;
-    let head = Head { id: ids::new("msg_"), request_id: call.id.clone(), wanted };
-    let jobs = call.run(Job::Generate(head.wanted.generate.clone()));
-    if call.is_set("stream") {
-        return Ok(tell(jobs, stream::Stream::new(head)).await?);
-    }
-    let parts = parts::whole(jobs, CALL).await?;
-    Ok(json(StatusCode::OK, &head.whole(&parts)))
 }
 
 fn count(call: Call) -> Answering {
     answering(async move {
-        let id = call.id.clone();
-        Ok(named(count_tokens(call).await, &id))
+        let wanted = request::read(&call)?;
+        let counted = match call.run(Job::Render(Box::new(wanted.generate))).last().await? {
+            Event::Rendered(rendered) => rendered.tokens.len(),
+            _ => 0,
+        };
+        Ok(json(StatusCode::OK, &json!({ "input_tokens": counted })))
     })
-}
-
-async fn count_tokens(call: Call) -> Result<Response, Refusal> {
-    let wanted = request::read(&call)?;
-    let counted = match call.run(Job::Render(Box::new(wanted.generate))).last().await? {
-        Event::Rendered(rendered) => rendered.tokens.len(),
-        _ => 0,
-    };
-    Ok(json(StatusCode::OK, &json!({ "input_tokens": counted })))
-}
-
-/// An answer or a refusal with the name of the request, which refusals tell in their body too.
-fn named(answered: Result<Response, Refusal>, id: &str) -> Response {
-    let mut response = answered.unwrap_or_else(|refusal| {
-        let mut response = json(refusal.status, &refuse_by_name(&refusal, id));
-        if let Some(seconds) = refusal.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    });
-    if let Ok(id) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
 }
 
 /// What all parts of an answer begin with.
 struct Head {
     id: String,
     request_id: String,
+    tier: Tier,
     wanted: request::Wanted,
 }
 
@@ -102,7 +77,7 @@ impl Head {
     fn whole(&self, parts: &Parts) -> Json {
         let content: Vec<Json> = parts.list.iter().map(|part| self.block(part)).collect();
         let (reason, sequence) = self.ending(parts.finished.as_ref(), parts.n_calls());
-        self.message(content, (Some(reason), sequence), &usage(parts.finished.as_ref(), 0))
+        self.message(content, (Some(reason), sequence), &self.usage(parts.finished.as_ref(), 0))
     }
 
     fn message(&self, content: Vec<Json>, end: (Option<&str>, Option<&str>), usage: &Json) -> Json {
@@ -130,6 +105,15 @@ impl Head {
                 json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
             }
         }
+    }
+
+    /// What an answer took, and in which tier it was answered where one was asked for.
+    fn usage(&self, finished: Option<&Finished>, n_prompt_tokens: usize) -> Json {
+        let mut usage = usage(finished, n_prompt_tokens);
+        if let Some(tier) = self.tier.of_anthropic() {
+            usage["service_tier"] = Json::from(tier);
+        }
+        usage
     }
 
     /// Why an answer ended, and which of the person's stop texts ended it.
@@ -176,12 +160,9 @@ fn refuse(refusal: &Refusal) -> Json {
         "code": refusal.failure.code,
         "hint": refusal.failure.hint,
     });
-    json!({ "type": "error", "error": error })
-}
-
-/// A refusal that tells which request it was.
-fn refuse_by_name(refusal: &Refusal, id: &str) -> Json {
-    let mut told = refuse(refusal);
-    told["request_id"] = Json::from(id);
+    let mut told = json!({ "type": "error", "error": error });
+    if let Some(id) = &refusal.request_id {
+        told["request_id"] = Json::from(id.as_str());
+    }
     told
 }

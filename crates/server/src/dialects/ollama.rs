@@ -18,7 +18,7 @@ mod options;
 mod pull;
 mod show;
 mod think;
-mod time;
+pub mod time;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -21,7 +21,8 @@ use crate::route::{Answering, Dialect, Route, Scope, Takes, Verb, answering};
 pub static DIALECT: Dialect = Dialect { name: "OpenAI", refuse };
 
 pub const ROUTES: &[Route] = &[
-    Route::get("/v1/models", &DIALECT, Scope::Read, models::list, "The models that there are."),
+    Route::get("/v1/models", &DIALECT, Scope::Read, models::list, "The models that there are.")
+        .asked(models::LIST),
     Route::get("/v1/models/{*model}", &DIALECT, Scope::Read, models::one, "One model."),
     Route::get("/v1/models/{*model}", &DIALECT, Scope::Manage, models::remove, "Takes a model away.")
         .by(Verb::Delete),

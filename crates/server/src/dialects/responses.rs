@@ -4,6 +4,7 @@
 
 mod items;
 mod kept;
+mod replay;
 mod request;
 mod stream;
 
@@ -22,10 +23,12 @@ use crate::ids;
 use crate::receive::json;
 use crate::route::{Answering, Route, Scope, Verb, answering};
 use crate::telling::tell;
+use crate::tier::{self, Tier};
 
 pub const ROUTES: &[Route] = &[
     Route::ask("/v1/responses", &DIALECT, request::FIELDS, answer, "Answers items, and keeps the answer."),
-    Route::get("/v1/responses/{id}", &DIALECT, Scope::Use, kept::one, "An answer that was kept."),
+    Route::get("/v1/responses/{id}", &DIALECT, Scope::Use, kept::one, "An answer that was kept.")
+        .asked(kept::ONE),
     Route::get("/v1/responses/{id}", &DIALECT, Scope::Use, kept::remove, "Takes a kept answer away.")
         .by(Verb::Delete),
     Route::get(
@@ -34,7 +37,8 @@ pub const ROUTES: &[Route] = &[
         Scope::Use,
         kept::input_items,
         "What was asked for a kept answer, the last first.",
-    ),
+    )
+    .asked(kept::INPUT_ITEMS),
     Route::get(
         "/v1/responses/{id}/cancel",
         &DIALECT,
@@ -48,10 +52,11 @@ pub const ROUTES: &[Route] = &[
 /// What calls are named with.
 const CALL: &str = "call_";
 
-fn answer(call: Call) -> Answering {
+fn answer(mut call: Call) -> Answering {
     answering(async move {
+        let tier = tier::settle(&mut call);
         let wanted = request::read(&call).await?;
-        let head = Head { id: ids::new("resp_"), created: now_s(), wanted, name: ids::new };
+        let head = Head { id: ids::new("resp_"), created: now_s(), tier, wanted, name: ids::new };
         let jobs = call.run(Job::Generate(head.wanted.generate.clone()));
         let keeping = head
             .wanted
@@ -95,6 +100,7 @@ impl Keeping {
 struct Head {
     id: String,
     created: u64,
+    tier: Tier,
     wanted: request::Wanted,
     /// Gives names to items, that begin as is said.
     name: fn(&str) -> String,
@@ -115,7 +121,7 @@ impl Head {
         let error = error.map(|failure| json!({ "code": "server_error", "message": failure.message }));
         let sampling = parts.started.as_ref().map(|started| &started.sampling);
         let number = |of: fn(&Sampling) -> Option<f32>| sampling.and_then(of).map(shown);
-        json!({
+        let mut told = json!({
             "id": self.id,
             "object": "response",
             "created_at": self.created,
@@ -140,7 +146,11 @@ impl Head {
             "truncation": "disabled",
             "usage": finished.map(usage),
             "metadata": wanted.metadata,
-        })
+        });
+        if let Some(tier) = self.tier.of_openai() {
+            told["service_tier"] = Json::from(tier);
+        }
+        told
     }
 
     /// All items of an answer, with new names.

@@ -1,6 +1,7 @@
 //! Anthropic's dialect.
 
 use serde_json::{Value as Json, json};
+use testkit::wire;
 
 use crate::house::House;
 
@@ -181,4 +182,88 @@ fn what_cannot_be_is_refused_in_its_own_shape() {
     assert_eq!(told["request_id"], id);
     let answer = house.post(path, &body(json!({})));
     assert_eq!(answer.header("request-id"), answer.header("x-request-id"));
+}
+
+/// Whatever a request comes to, before its dialect has seen it too, it has a name that the answer carries.
+#[test]
+fn every_refusal_tells_the_name_of_its_request() {
+    let settings = server::Settings { max_body_bytes: 1000, ..server::Settings::default() };
+    let house = House::with(settings);
+    let check = |method: &str, path: &str, (headers, body): (&[&str], &str), status: u16| {
+        let request = wire::request(method, path, (house.address, headers), body);
+        let answer = wire::send(house.address, &request).unwrap();
+        let id = answer.header("request-id").unwrap_or_default().to_owned();
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert!(!id.is_empty() && answer.header("x-request-id") == Some(&id), "{method} {path}");
+        let told: Json = serde_json::from_str(&answer.text().unwrap()).unwrap();
+        (id, told)
+    };
+    let path = "/v1/messages";
+    let long = format!("{{\"model\": \"{}\"}}", "x".repeat(2000));
+    let cases: [(&str, &str, &[&str], &str, u16); 6] = [
+        ("GET", path, &[], "", 405),
+        ("POST", "/v1/messages/batches", &[], "{}", 404),
+        ("POST", path, &[], &long, 413),
+        ("POST", path, &[], "{", 400),
+        ("POST", path, &["x-api-key: hearth-none"], "{}", 401),
+        ("POST", path, &["origin: http://elsewhere.example"], "{}", 403),
+    ];
+    for (method, path, headers, body, status) in cases {
+        let (id, told) = check(method, path, (headers, body), status);
+        assert_eq!((&told["type"], &told["request_id"]), (&json!("error"), &json!(id)), "{told}");
+    }
+    // Others have their own shape, and the name too; one that the client gave is kept.
+    let (_, told) = check("GET", "/api/none", (&[], ""), 404);
+    assert!(told["error"].is_string(), "{told}");
+    let (id, told) = check("GET", "/v1/none", (&["x-request-id: mine-1"], ""), 404);
+    assert!(id == "mine-1" && told["error"]["message"].is_string(), "{told}");
+}
+
+#[test]
+fn an_answer_that_is_begun_goes_on() {
+    let house = House::new();
+    let whole = text(&house.ask("/v1/messages", &body(json!({ "max_tokens": 60 }))));
+    let (begun, rest) = whole.split_at(whole.find(' ').unwrap());
+    let with = |content: Json| {
+        let messages = json!([{ "role": "user", "content": "Who are you?" }, { "role": "assistant", "content": content }]);
+        body(json!({ "max_tokens": 60, "messages": messages }))
+    };
+    let ask = |content: Json| text(&house.ask("/v1/messages", &with(content)));
+    assert_eq!(ask(json!(begun)), rest);
+    assert_eq!(ask(json!([{ "type": "text", "text": begun }])), rest);
+    let mut streamed = with(json!(begun));
+    streamed["stream"] = json!(true);
+    let pieces = house.data("/v1/messages", &streamed);
+    let joined: String = pieces.iter().filter_map(|piece| piece["delta"]["text"].as_str()).collect();
+    assert_eq!(joined, rest);
+    // Of an answer that has a form, the beginning is a part of the form.
+    let schema = json!({ "type": "object", "properties": { "colour": { "enum": ["red", "blue"] } },
+        "required": ["colour"], "additionalProperties": false });
+    let mut held = with(json!("{\"col"));
+    held["output_format"] = json!({ "type": "json_schema", "schema": schema });
+    let told = text(&house.ask("/v1/messages", &held));
+    let colour: Json = serde_json::from_str(&format!("{{\"col{told}")).unwrap();
+    assert!(["red", "blue"].contains(&colour["colour"].as_str().unwrap()), "{told}");
+    held["messages"][1]["content"] = json!("no JSON");
+    assert_eq!(house.refused("/v1/messages", &held).1["error"]["code"], "bad_prompt");
+    // Counted are the question, what stands around both, and the beginning.
+    let counted = |content: Json| {
+        let asked = json!({ "model": "starter", "messages": with(content)["messages"] });
+        house.ask("/v1/messages/count_tokens", &asked)["input_tokens"].as_u64().unwrap()
+    };
+    assert!(counted(json!(whole)) > counted(json!(begun)));
+}
+
+#[test]
+fn the_tier_of_a_message_is_told() {
+    let house = House::new();
+    for (asked, told) in [("auto", "standard"), ("standard_only", "standard"), ("batch", "batch")] {
+        let answer = house.ask("/v1/messages", &body(json!({ "max_tokens": 2, "service_tier": asked })));
+        assert_eq!(answer["usage"]["service_tier"], told);
+    }
+    assert!(
+        house.ask("/v1/messages", &body(json!({ "max_tokens": 2 })))["usage"].get("service_tier").is_none()
+    );
+    let (status, told) = house.refused("/v1/messages", &body(json!({ "service_tier": "flex" })));
+    assert!(status == 400 && told["error"]["message"].as_str().unwrap().contains("service_tier"), "{told}");
 }

@@ -110,6 +110,25 @@ fn every_way_to_choose_tokens_changes_the_answer() {
         assert_ne!(long(penalty), plain);
     }
     assert_eq!(long(json!({ "repeat_penalty": 50.0, "repeat_last_n": 0 })), plain);
+    let all = long(json!({ "repeat_penalty": 50.0, "repeat_last_n": -1 }));
+    assert_eq!(all, long(json!({ "repeat_penalty": 50.0 })));
+    let few = long(json!({ "repeat_penalty": 50.0, "repeat_last_n": 2 }));
+    assert!(few != plain && few != all, "{few}");
+    let drawn = |extra: Json| {
+        let mut all = json!({ "temperature": 1.5, "top_k": 0, "top_p": 1, "min_p": 0, "seed": 7 });
+        all.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        long(all)
+    };
+    let usual = drawn(json!({}));
+    assert_ne!(drawn(json!({ "typical_p": 0.2 })), usual);
+    assert_eq!(drawn(json!({ "typical_p": 1, "mirostat": 0, "mirostat_tau": 1 })), usual);
+    let surprising = |version: u32, tau: f32, eta: f32| {
+        drawn(json!({ "mirostat": version, "mirostat_tau": tau, "mirostat_eta": eta }))
+    };
+    assert_ne!(surprising(1, 1.0, 0.1), usual);
+    assert_ne!(surprising(2, 1.0, 0.1), usual);
+    assert_ne!(surprising(2, 1.0, 0.1), surprising(2, 3.0, 0.1));
+    assert_ne!(surprising(2, 1.0, 0.1), surprising(2, 1.0, 1.0));
 }
 
 #[test]
@@ -194,11 +213,10 @@ fn what_cannot_be_is_refused_with_its_cause() {
     let path = "/completion";
     check(path, json!({}), 400, "invalid_field");
     check(path, body(json!({ "model": "none" })), 404, "model_not_found");
-    check(path, body(json!({ "typical_p": 0.5 })), 400, "invalid_field");
-    check(path, body(json!({ "mirostat": 2 })), 400, "invalid_field");
+    check(path, body(json!({ "typical_p": 1.5 })), 400, "invalid_field");
+    check(path, body(json!({ "mirostat": 3 })), 400, "invalid_field");
     check(path, body(json!({ "samplers": ["top_k"] })), 400, "invalid_field");
     check(path, body(json!({ "ignore_eos": true })), 400, "invalid_field");
-    check(path, body(json!({ "repeat_last_n": 64, "repeat_penalty": 1.1 })), 400, "invalid_field");
     check(path, body(json!({ "grammar": "root ::= \"a\"", "json_schema": {} })), 400, "invalid_field");
     check(path, body(json!({ "image_data": [{}] })), 501, "not_implemented");
     check(path, body(json!({ "prompt": "word ".repeat(4000) })), 400, "prompt_too_long");

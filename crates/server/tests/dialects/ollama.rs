@@ -134,6 +134,17 @@ fn every_option_changes_the_answer() {
         assert_ne!(long(penalty), plain);
     }
     assert_eq!(long(json!({ "repeat_penalty": 50.0, "repeat_last_n": 0 })), plain);
+    let few = long(json!({ "repeat_penalty": 50.0, "repeat_last_n": 2 }));
+    assert!(few != plain && few != long(json!({ "repeat_penalty": 50.0, "repeat_last_n": -1 })), "{few}");
+    let drawn = |extra: Json| {
+        let mut all = json!({ "temperature": 1.5, "top_k": 0, "top_p": 1, "min_p": 0, "seed": 7 });
+        all.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        long(all)
+    };
+    assert_ne!(drawn(json!({ "typical_p": 0.2 })), drawn(json!({})));
+    let tight = drawn(json!({ "mirostat": 2, "mirostat_tau": 1, "mirostat_eta": 0.1 }));
+    assert_ne!(tight, drawn(json!({})));
+    assert_ne!(tight, drawn(json!({ "mirostat": 2, "mirostat_tau": 1, "mirostat_eta": 1 })));
     let n_prompt = ask(json!({}))["prompt_eval_count"].as_u64().unwrap();
     assert_eq!(ask(json!({ "num_ctx": n_prompt + 4 }))["eval_count"], 4);
     assert_eq!(
@@ -329,7 +340,7 @@ fn what_cannot_be_is_refused_with_its_cause() {
     check("/api/chat", chat(json!({ "model": "none" })), (404, "model_not_found"));
     check("/api/generate", json!({ "model": "none", "prompt": "a" }), (404, "model_not_found"));
     check("/api/generate", json!({ "model": "/etc/passwd", "prompt": "a" }), (400, "invalid_field"));
-    check("/api/generate", raw(json!({ "typical_p": 0.5 })), (400, "invalid_field"));
+    check("/api/generate", raw(json!({ "tfs_z": 0.5 })), (400, "invalid_field"));
     check("/api/generate", raw(json!({ "num_ctx": 100_000_000 })), (400, "bad_setting"));
     check("/api/generate", raw(json!({ "num_ctx": 1 })), (400, "prompt_too_long"));
     check("/api/generate", with(raw(json!({})), json!({ "context": [1] })), (400, "invalid_field"));
@@ -354,4 +365,18 @@ fn what_cannot_be_is_refused_with_its_cause() {
     check("/api/embed", json!({ "model": "starter", "input": "a" }), (400, "unknown_architecture"));
     check("/api/show", json!({ "model": "none" }), (404, "model_not_found"));
     check("/api/copy", json!({ "source": "none", "destination": "b" }), (404, "model_not_found"));
+}
+
+#[test]
+fn an_answer_that_is_begun_goes_on() {
+    let house = House::new();
+    let question = json!({ "role": "user", "content": "Who are you?" });
+    let ask = |messages: Json| {
+        let options = json!({ "temperature": 0, "num_predict": 60 });
+        let body = json!({ "model": "starter", "messages": messages, "stream": false, "options": options });
+        house.ask("/api/chat", &body)["message"]["content"].as_str().unwrap().to_owned()
+    };
+    let whole = ask(json!([question]));
+    let (begun, rest) = whole.split_at(whole.find(' ').unwrap());
+    assert_eq!(ask(json!([question, { "role": "assistant", "content": begun }])), rest);
 }

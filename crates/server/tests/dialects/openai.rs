@@ -328,3 +328,109 @@ fn a_bomb_of_a_grammar_is_refused_within_a_second() {
         assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 }
+
+/// What can wait lets others go first: as many patient answers as an engine computes at once, and one more, are under way
+/// when somebody asks who does not wait; it is answered before any of them ends. Of one tier the last would have to wait
+/// for two of the others.
+#[test]
+fn who_can_wait_lets_others_go_first() {
+    let house = House::new();
+    let ends = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(|end| {
+        let told = house.ask("/tokenize", &json!({ "content": end, "parse_special": true }));
+        assert_eq!(told["tokens"].as_array().unwrap().len(), 1, "{end}");
+        told["tokens"][0].to_string()
+    });
+    let endless: serde_json::Map<String, Json> = ends.into_iter().map(|end| (end, json!(-100))).collect();
+    let asked = json!({ "model": "starter", "prompt": "Once upon", "max_tokens": 900, "stream": true,
+        "logit_bias": endless, "service_tier": "flex" });
+    let n_answers = || {
+        let last = house.app.run(app::Job::Loaded).last();
+        let Some(app::Event::Loaded(memory)) = last else { panic!("{last:?}") };
+        memory.models.iter().map(|model| model.n_answers).sum::<usize>()
+    };
+    let patient: Vec<_> = (0..65).map(|_| house.post("/v1/completions", &asked)).collect();
+    assert!(patient.iter().all(|answer| answer.status == 200));
+    let body =
+        json!({ "model": "starter", "prompt": "Once upon", "max_tokens": 2, "service_tier": "default" });
+    let answer = house.ask("/v1/completions", &body);
+    assert_eq!((n_answers(), &answer["service_tier"]), (65, &json!("default")));
+    drop(patient);
+}
+
+#[test]
+fn the_tier_is_told_where_it_was_asked_for() {
+    let house = House::new();
+    let chat = json!([{ "role": "user", "content": "hi" }]);
+    let bodies = [
+        ("/v1/chat/completions", json!({ "model": "starter", "messages": chat, "max_tokens": 2 })),
+        ("/v1/completions", json!({ "model": "starter", "prompt": "a", "max_tokens": 2 })),
+        ("/v1/responses", json!({ "model": "starter", "input": "hi", "max_output_tokens": 2 })),
+    ];
+    for (path, mut body) in bodies {
+        assert!(house.ask(path, &body).get("service_tier").is_none(), "{path}");
+        for (asked, told) in [("auto", "default"), ("priority", "default"), ("flex", "flex")] {
+            body["service_tier"] = json!(asked);
+            body["stream"] = json!(false);
+            assert_eq!(house.ask(path, &body)["service_tier"], told, "{path} {asked}");
+            body["stream"] = json!(true);
+            let pieces = house.data(path, &body);
+            let last = pieces.last().unwrap();
+            let last = last.get("response").unwrap_or(last);
+            assert_eq!(last["service_tier"], told, "{path} {asked}");
+        }
+        body["service_tier"] = json!("first class");
+        assert_eq!(house.refused(path, &body).1["error"]["param"], "service_tier");
+    }
+}
+
+#[test]
+fn an_answer_goes_on_within_the_last_message() {
+    let house = House::new();
+    let ask = |messages: &Json, extra: Json| {
+        let mut body =
+            json!({ "model": "starter", "messages": messages, "temperature": 0, "max_tokens": 60 });
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        house.ask("/v1/chat/completions", &body)["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let question = json!({ "role": "user", "content": "Who are you?" });
+    let whole = ask(&json!([question]), json!({}));
+    let (begun, rest) = whole.split_at(whole.find(' ').unwrap());
+    let begun = json!([question, { "role": "assistant", "content": begun }]);
+    assert_eq!(ask(&begun, json!({ "continue_final_message": true })), rest);
+    assert_ne!(ask(&begun, json!({})), rest, "else it is a message that was said");
+    let refused = json!({ "model": "starter", "messages": [question], "continue_final_message": true });
+    assert_eq!(house.refused("/v1/chat/completions", &refused).1["error"]["code"], "bad_prompt");
+}
+
+#[test]
+fn models_are_listed_in_pages_too() {
+    let house = House::new();
+    for name in ["b", "c", "d"] {
+        house.app.run(app::Job::Copy { from: "starter".into(), to: name.into() }).for_each(drop);
+    }
+    let page = |query: &str| -> (Vec<String>, bool) {
+        let list: Json =
+            serde_json::from_str(&house.get(&format!("/v1/models{query}")).text().unwrap()).unwrap();
+        let ids =
+            list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned());
+        let ids: Vec<String> = ids.collect();
+        let ends = [list["first_id"].as_str(), list["last_id"].as_str()];
+        assert_eq!(ends, [ids.first().map(String::as_str), ids.last().map(String::as_str)]);
+        (ids, list["has_more"].as_bool().unwrap())
+    };
+    let (all, _) = page("");
+    assert!(all.len() >= 4, "{all:?}");
+    assert_eq!(page("?limit=2"), (all[..2].to_vec(), true));
+    assert_eq!(page(&format!("?after_id={}", all[0])), (all[1..].to_vec(), false));
+    let before = format!("?before_id={}&limit=1", all[2]);
+    assert_eq!(page(&before), (all[1..2].to_vec(), true));
+    assert_eq!(page("?client_version=1.2.3"), (all.clone(), false), "what nobody knows is passed over");
+    for (query, name) in [("?limit=0", "limit"), ("?limit=x", "limit"), ("?after_id=none", "after_id")] {
+        let answer = house.get(&format!("/v1/models{query}"));
+        let told: Json = serde_json::from_str(&answer.text().unwrap()).unwrap();
+        assert_eq!(told["error"]["param"], name, "{told}");
+    }
+}

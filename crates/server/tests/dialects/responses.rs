@@ -192,3 +192,91 @@ fn what_cannot_be_is_refused_by_its_name() {
     check(json!({ "previous_response_id": "resp_none" }), (404, ""));
     check(json!({ "model": "none", "stream": true }), (404, ""));
 }
+
+#[test]
+fn a_kept_response_is_told_as_it_is_asked_for() {
+    let house = House::new();
+    let include = json!({ "include": ["message.output_text.logprobs"], "max_output_tokens": 3 });
+    let made = house.ask(PATH, &body(include));
+    let path = format!("{PATH}/{}", made["id"].as_str().unwrap());
+    let (_, plain) = get(&house, &path);
+    assert_eq!(plain["output"][0]["content"][0]["logprobs"], json!([]));
+    for query in ["?include[]=message.output_text.logprobs", "?include=message.output_text.logprobs&x=1"] {
+        assert_eq!(get(&house, &format!("{path}{query}")).1, made, "{query}");
+    }
+    let events = |query: &str| -> Vec<Json> {
+        let text = house.get(&format!("{path}{query}")).text().unwrap();
+        text.lines()
+            .filter_map(|line| Some(serde_json::from_str(line.strip_prefix("data: ")?).unwrap()))
+            .collect()
+    };
+    let all = events("?stream=true");
+    // The events in which it would have been made, each text in one piece.
+    let streamed = house.data(PATH, &body(json!({ "max_output_tokens": 3, "stream": true })));
+    let kinds = |events: &[Json]| -> Vec<String> {
+        let mut kinds: Vec<String> =
+            events.iter().map(|event| event["type"].as_str().unwrap().into()).collect();
+        kinds.dedup();
+        kinds
+    };
+    assert_eq!(kinds(&all), kinds(&streamed));
+    for (told, kind) in [(&all[2], "response.output_item.added"), (&all[3], "response.content_part.added")] {
+        let original = streamed.iter().find(|event| event["type"] == kind).unwrap();
+        let keys = |event: &Json| -> Vec<String> { event.as_object().unwrap().keys().cloned().collect() };
+        assert_eq!(keys(told), keys(original), "{kind}");
+    }
+    assert_eq!(all.last().unwrap()["response"], plain);
+    for (index, event) in all.iter().enumerate() {
+        assert_eq!(event["sequence_number"], index);
+    }
+    assert_eq!(events("?stream=true&starting_after=3"), all[4..]);
+    for (query, name) in [
+        ("?starting_after=3", "starting_after"),
+        ("?stream=maybe", "stream"),
+        ("?include=colour", "include[0]"),
+    ] {
+        let (status, told) = get(&house, &format!("{path}{query}"));
+        assert_eq!((status, &told["error"]["param"]), (400, &json!(name)), "{told}");
+    }
+}
+
+#[test]
+fn what_was_asked_is_listed_in_pages() {
+    let house = House::new();
+    let said = |text: &str| json!({ "type": "message", "role": "user", "content": text });
+    let input = json!([said("one"), said("two"), said("three")]);
+    let made = house.ask(PATH, &body(json!({ "input": input, "max_output_tokens": 1 })));
+    let path = format!("{PATH}/{}/input_items", made["id"].as_str().unwrap());
+    let page = |query: &str| {
+        let (status, list) = get(&house, &format!("{path}{query}"));
+        assert_eq!(status, 200, "{list}");
+        let texts: Vec<String> = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["content"].as_str().unwrap().to_owned())
+            .collect();
+        (texts.join(" "), list["has_more"].as_bool().unwrap(), list["last_id"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(page("").0, "three two one");
+    assert_eq!(page("?order=desc").0, "three two one");
+    let (texts, has_more, last) = page("?order=asc&limit=2");
+    assert_eq!((texts.as_str(), has_more), ("one two", true));
+    let (texts, has_more, _) = page(&format!("?order=asc&limit=2&after={last}"));
+    assert_eq!((texts.as_str(), has_more), ("three", false));
+    for (query, name) in
+        [("?limit=0", "limit"), ("?limit=101", "limit"), ("?order=up", "order"), ("?after=none", "after")]
+    {
+        let (status, told) = get(&house, &format!("{path}{query}"));
+        assert_eq!((status, &told["error"]["param"]), (400, &json!(name)), "{told}");
+    }
+    let document: Json = serde_json::from_str(&house.get("/openapi.json").text().unwrap()).unwrap();
+    let told = &document["paths"]["/v1/responses/{id}/input_items"]["get"]["parameters"];
+    let names: Vec<(&str, &str)> = told
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["in"].as_str().unwrap(), one["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(names, [("path", "id"), ("query", "limit"), ("query", "order"), ("query", "after")]);
+}

@@ -63,6 +63,24 @@ pub(crate) enum Body {
     Code,
 }
 
+impl Body {
+    /// Whether a call of this kind can begin with a letter.
+    pub fn begins(&self, letter: char) -> bool {
+        match self {
+            Self::Json(_) | Self::KeyedJson => matches!(letter, '{' | '['),
+            Self::Named(named) => !named.after.is_empty() || letter.is_alphanumeric() || letter == '_',
+            Self::Tagged(tagged) => match tagged.name_opens.chars().next() {
+                Some(first) => letter == first,
+                None => letter.is_alphanumeric() || letter == '_',
+            },
+            Self::PythonList => letter == '[',
+            Self::Python => letter == '[' || letter.is_alphabetic() || letter == '_',
+            Self::Braces { before, .. } => before.starts_with(letter),
+            Self::Code => true,
+        }
+    }
+}
+
 /// Keys of an object that is a call.
 #[derive(Debug)]
 pub(crate) struct Keys {

@@ -148,6 +148,13 @@ impl AnswerParser {
         Self { is_without_calls: true, ..self }
     }
 
+    /// The same in the middle of a text that the prompt begins: nothing of it is layout, and no call is all of it.
+    #[must_use]
+    pub fn within_text(self) -> Self {
+        let state = State::Prose(Kind::Text);
+        Self { state, is_fresh: false, is_after_markup: false, is_start: false, ..self }
+    }
+
     /// What a piece of text brings.
     pub fn push(&mut self, piece: &str) -> Vec<Event> {
         self.take(piece, Source::Text)
@@ -260,7 +267,7 @@ impl AnswerParser {
         let has_calls = !self.tools.is_empty() && !self.is_without_calls;
         let is_alone = self.format.channels.is_none() && has_calls;
         let can_be = is_alone && self.is_start && kind == Kind::Text;
-        (can_be && calls.bodies.iter().any(|body| begins(body, first))).then_some(calls)
+        (can_be && calls.bodies.iter().any(|body| body.begins(first))).then_some(calls)
     }
 
     /// Whether markup that is complete with this letter counts.
@@ -323,7 +330,7 @@ impl AnswerParser {
             self.raw.push(letter.letter);
             return;
         }
-        let Some(body) = calls.bodies.iter().find(|body| begins(body, letter.letter)) else {
+        let Some(body) = calls.bodies.iter().find(|body| body.begins(letter.letter)) else {
             self.queue.push_front(letter);
             return self.give_up(Reason::Malformed);
         };
@@ -428,7 +435,7 @@ impl AnswerParser {
         for letter in held.into_iter().rev() {
             self.queue.push_front(letter);
         }
-        let is_body = |first: char| calls.bodies.iter().any(|body| begins(body, first));
+        let is_body = |first: char| calls.bodies.iter().any(|body| body.begins(first));
         let may_go_on = self.is_section || self.has_call && !self.raw.is_empty();
         if may_go_on && calls.opens.is_empty() && first.is_some_and(is_body) {
             let space = std::mem::take(&mut self.space);
@@ -540,22 +547,6 @@ enum Mark {
     Call(&'static Calls),
     ChannelEnds,
     ChannelBegins,
-}
-
-/// Whether a call of this kind can begin with a letter.
-fn begins(body: &Body, letter: char) -> bool {
-    match body {
-        Body::Json(_) | Body::KeyedJson => matches!(letter, '{' | '['),
-        Body::Named(named) => !named.after.is_empty() || letter.is_alphanumeric() || letter == '_',
-        Body::Tagged(tagged) => match tagged.name_opens.chars().next() {
-            Some(first) => letter == first,
-            None => letter.is_alphanumeric() || letter == '_',
-        },
-        Body::PythonList => letter == '[',
-        Body::Python => letter == '[' || letter.is_alphabetic() || letter == '_',
-        Body::Braces { before, .. } => before.starts_with(letter),
-        Body::Code => true,
-    }
 }
 
 /// Output.

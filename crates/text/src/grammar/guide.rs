@@ -121,6 +121,27 @@ pub struct Guide {
 }
 
 impl Guide {
+    /// The same where the answer has begun with `text` already.
+    ///
+    /// # Errors
+    /// [`Error::BeginningDoesNotFit`] where no answer of this form begins so.
+    pub fn behind(mut self, text: &str) -> Result<Self, Error> {
+        self.is_start = false;
+        if let Stage::Held(matcher) = &mut self.stage {
+            if !matcher.push_bytes(text.as_bytes()) {
+                return Err(Error::BeginningDoesNotFit);
+            }
+            self.settle();
+        }
+        if let (Stage::Free, Then::Each(marker, _) | Then::Once(marker, _)) = (&self.stage, &self.plan.then)
+            && let Marker::Text(marker) = marker
+        {
+            let kept = text.len().saturating_sub(marker.len().saturating_sub(1));
+            self.tail.extend_from_slice(&text.as_bytes()[kept..]);
+        }
+        Ok(self)
+    }
+
     /// Looks which tokens may come next, so that [`Guide::allowed`] has it ready.
     pub fn prepare(&mut self) {
         if self.allowed.is_none() {

@@ -18,6 +18,8 @@ use crate::{Segment, Trust};
 pub(crate) struct Twins {
     twin_of: HashMap<char, char>,
     letter_of: HashMap<char, char>,
+    /// Stands for no letter, but for the end of a text that is not to be closed.
+    end: char,
 }
 
 /// Private-use planes 15 and 16.
@@ -33,7 +35,9 @@ impl Twins {
         taken.extend(letters.iter().copied().filter(|letter| is_private(*letter)));
         let mut free =
             PRIVATE.into_iter().flatten().filter_map(char::from_u32).filter(|c| !taken.contains(c));
-        let mut twins = Self::default();
+        let end = free.next()?;
+        let mut twins = Self { end, ..Self::default() };
+        twins.letter_of.insert(end, end);
         for letter in letters {
             let twin = free.next()?;
             twins.twin_of.insert(letter, twin);
@@ -45,6 +49,17 @@ impl Twins {
     /// A person's text, marked.
     pub fn mark(&self, text: &str) -> String {
         text.chars().map(|letter| self.twin(letter)).collect()
+    }
+
+    /// What may be put behind a person's text, so that its end is found in a rendering.
+    pub fn end(&self) -> char {
+        self.end
+    }
+
+    /// A rendering up to the end of the text that was marked so; nothing where that is not in it.
+    pub fn up_to_end(&self, rendered: &str) -> Option<String> {
+        let open = &rendered[..rendered.rfind(self.end)?];
+        Some(open.chars().filter(|letter| *letter != self.end).collect())
     }
 
     /// The twin of a letter; letters that have none stay.

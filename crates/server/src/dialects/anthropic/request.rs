@@ -1,12 +1,13 @@
 //! What a request for a message says, as a job.
 
-use app::job::{Constraint, Generate, Prompt, Sampling, Tool, ToolCalls, ToolChoice};
+use app::job::{Constraint, Generate, Prompt, Sampling, Tool, ToolCalls, ToolChoice, Turn};
 use serde_json::{Map, Value as Json};
 
 use super::messages;
 use crate::call::{Call, get};
 use crate::fields::{COUNT, Field, Kind, LONG, SHORT};
 use crate::refusal::Refusal;
+use crate::tier;
 
 const ANY: Kind = Kind::Any;
 const TOOL: &[Field] = &[
@@ -96,6 +97,7 @@ pub const FIELDS: &[Field] = &[
     ),
     Field::may("top_k", COUNT, "Keep so many of the best tokens; 0 keeps all."),
     Field::may("stream", Kind::Flag, "Tell the answer while it is made."),
+    tier::ANTHROPIC,
     TOOLS,
     TOOL_CHOICE,
     THINKS,
@@ -126,23 +128,24 @@ fn read_body(body: &Map<String, Json>) -> Result<Wanted, Refusal> {
     let model = get(body, "model").and_then(Json::as_str).unwrap_or_default();
     let messages = get(body, "messages").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
     let max_tokens = whole(body, "max_tokens");
-    // Counting has no such field, and counts what is begun too.
-    let is_begun =
-        messages.last().and_then(|last| last.get("role")).and_then(Json::as_str) == Some("assistant");
-    if is_begun && max_tokens.is_some() {
-        let field = format!("messages[{}].role", messages.len() - 1);
-        return Err(Refusal::field(
-            &field,
-            "the last message is the assistant's, and an answer that is begun cannot be continued here",
-        ));
-    }
     let (thinking, shows_thinking) = thinking(body, max_tokens)?;
+    let turns = messages::read(get(body, "system"), messages)?;
+    let turn = Turn::behind(&turns);
+    let is_last = turns.last().is_some_and(|last| last.role == "assistant");
+    // Counting has no such field, and counts what cannot be answered too.
+    if is_last && turn == Turn::New && max_tokens.is_some() {
+        let field = format!("messages[{}].content", messages.len() - 1);
+        let problem = "the last message is the assistant's, and has no text with which an answer could begin";
+        return Err(Refusal::field(&field, problem));
+    }
     let mut generate = Generate {
         sampling: sampling(body, max_tokens),
         tools: tools(body)?,
         constraint: constraint(body),
         thinking,
-        ..Generate::new(model, Prompt::Chat(messages::read(get(body, "system"), messages)?))
+        // An answer that the person began goes on there.
+        turn,
+        ..Generate::new(model, Prompt::Chat(turns))
     };
     (generate.tool_choice, generate.tool_calls) = choice(body)?;
     if let Some(effort) = get(body, "output_config").and_then(|config| config.get("effort")?.as_str()) {
@@ -320,7 +323,11 @@ mod tests {
         assert_eq!(refused(json!({ "tools": [{ "name": "f" }] })), "tools[0].input_schema");
         let theirs = json!({ "tools": [{ "type": "web_search_20250305", "name": "web_search" }] });
         assert_eq!(refused(theirs), "tools[0].type");
-        let begun = json!({ "messages": [{ "role": "user", "content": "a" }, { "role": "assistant", "content": "b" }] });
-        assert_eq!(refused(begun), "messages[1].role");
+        let begun = |content: Json| json!({ "messages": [{ "role": "user", "content": "a" }, { "role": "assistant", "content": content }] });
+        assert_eq!(refused(begun(json!(" "))), "messages[1].content");
+        let called = json!([{ "type": "tool_use", "id": "1", "name": "f", "input": {} }]);
+        assert_eq!(refused(begun(called)), "messages[1].content");
+        let goes_on = read_body(&body(&begun(json!("b")))).unwrap().generate;
+        assert_eq!(goes_on.turn, Turn::Continued);
     }
 }

@@ -6,7 +6,7 @@ use app::Event;
 use serde_json::{Value as Json, json};
 
 use super::super::parts::{Added, Part, Parts};
-use super::{CALL, Head, SIGNATURE, refuse_by_name, usage};
+use super::{CALL, Head, SIGNATURE, refuse};
 use crate::refusal::Refusal;
 use crate::telling::{Telling, named};
 
@@ -79,7 +79,7 @@ impl Stream {
     }
 
     fn start(&self, n_prompt_tokens: usize, out: &mut Vec<u8>) {
-        let message = self.head.message(Vec::new(), (None, None), &usage(None, n_prompt_tokens));
+        let message = self.head.message(Vec::new(), (None, None), &self.head.usage(None, n_prompt_tokens));
         named("message_start", &json!({ "type": "message_start", "message": message }), out);
     }
 
@@ -90,7 +90,7 @@ impl Stream {
         let event = json!({
             "type": "message_delta",
             "delta": { "stop_reason": reason, "stop_sequence": sequence },
-            "usage": usage(finished, 0),
+            "usage": self.head.usage(finished, 0),
         });
         named("message_delta", &event, out);
         named("message_stop", &json!({ "type": "message_stop" }), out);
@@ -110,7 +110,7 @@ impl Telling for Stream {
             Ok(Added::More(piece, _)) => self.more(&piece, out),
             Ok(Added::Nothing) => {}
             Err(failure) => {
-                let told = refuse_by_name(&Refusal::from(failure), &self.head.request_id);
+                let told = refuse(&Refusal::from(failure).of_request(&self.head.request_id));
                 named("error", &told, out);
             }
         }
@@ -137,15 +137,20 @@ mod tests {
     use super::super::request::Wanted;
     use super::*;
     use crate::dialects::parts::tests::{call, finished, started, text, thinking};
+    use crate::tier::Tier;
     use app::Failure;
     use app::event::Reason;
     use app::job::{Generate, Prompt};
 
     fn told(events: Vec<Event>, shows_thinking: bool) -> String {
+        told_in(Tier::Untold, events, shows_thinking)
+    }
+
+    fn told_in(tier: Tier, events: Vec<Event>, shows_thinking: bool) -> String {
         let mut generate = Generate::new("starter", Prompt::Raw(String::new()));
         generate.sampling.stop = vec!["STOP".into()];
         let wanted = Wanted { generate, shows_thinking };
-        let head = Head { id: "msg_1".into(), request_id: "req_1".into(), wanted };
+        let head = Head { id: "msg_1".into(), request_id: "req_1".into(), tier, wanted };
         let (mut stream, mut out) = (Stream::new(head), Vec::new());
         stream.begin(&mut out);
         events.into_iter().for_each(|event| stream.tell(0, event, &mut out));
@@ -222,6 +227,16 @@ data: {"type":"message_stop"}
     fn thinking_that_is_not_shown_leaves_its_place() {
         let told = told(vec![started(), thinking("secret"), text("a"), finished(Reason::Stop, None)], false);
         assert!(!told.contains("secret") && told.contains("signature_delta"), "{told}");
+    }
+
+    #[test]
+    fn the_tier_that_was_asked_for_is_told() {
+        for (tier, word) in [(Tier::Usual, "standard"), (Tier::Patient, "batch")] {
+            let told = told_in(tier, vec![started(), text("a"), finished(Reason::Stop, None)], true);
+            let says = format!("\"service_tier\":\"{word}\"");
+            assert_eq!(told.matches(&says).count(), 2, "{told}");
+        }
+        assert!(!told(vec![started(), finished(Reason::Stop, None)], true).contains("service_tier"));
     }
 
     #[test]

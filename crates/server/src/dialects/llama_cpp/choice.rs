@@ -2,7 +2,7 @@
 
 use app::Event;
 use app::job::vocabulary::{Ends, Names, Tokenise};
-use app::job::{Constraint, Job, Keep, Sampling};
+use app::job::{Constraint, Job, Keep, Mirostat, Sampling};
 use serde_json::Value as Json;
 
 use crate::call::Call;
@@ -16,9 +16,7 @@ const NEVER: f32 = -1e9;
 type IsNeutral = fn(f64) -> bool;
 
 /// Ways to choose that are not here, by where they change nothing.
-const NEUTRAL: [(&str, IsNeutral); 10] = [
-    ("typical_p", |x| x == 1.0),
-    ("mirostat", |x| x == 0.0),
+const NEUTRAL: [(&str, IsNeutral); 8] = [
     ("dynatemp_range", |x| x == 0.0),
     ("dry_multiplier", |x| x == 0.0),
     ("xtc_probability", |x| x == 0.0),
@@ -59,7 +57,7 @@ pub fn check(call: &Call) -> Result<(), Refusal> {
 /// Reads how tokens are chosen.
 ///
 /// # Errors
-/// A bias that is none, or penalties that look back only so far.
+/// A bias that is none.
 pub async fn sampling(call: &Call, model: &str) -> Result<Sampling, Refusal> {
     let count = |name: &str| call.integer(name).map(|n| usize::try_from(n).unwrap_or(0));
     let top_p = call.number("top_p");
@@ -69,6 +67,11 @@ pub async fn sampling(call: &Call, model: &str) -> Result<Sampling, Refusal> {
         top_k: if is_best_only { Some(1) } else { count("top_k") },
         top_p: top_p.filter(|_| !is_best_only),
         min_p: call.number("min_p"),
+        typical_p: call.number("typical_p").map(|share| if share == 0.0 { 1.0 } else { share }),
+        mirostat: call.integer("mirostat").map(Mirostat::numbered),
+        mirostat_tau: call.number("mirostat_tau"),
+        mirostat_eta: call.number("mirostat_eta"),
+        repeat_last_n: call.integer("repeat_last_n").map(Sampling::last_n),
         repetition_penalty: call.number("repeat_penalty"),
         presence_penalty: call.number("presence_penalty"),
         frequency_penalty: call.number("frequency_penalty"),
@@ -78,18 +81,6 @@ pub async fn sampling(call: &Call, model: &str) -> Result<Sampling, Refusal> {
         stop: call.texts("stop").into_iter().filter(|text| !text.is_empty()).collect(),
         ..Sampling::default()
     };
-    match call.integer("repeat_last_n") {
-        Some(0) => {
-            sampling.repetition_penalty = Some(1.0);
-            sampling.presence_penalty = Some(0.0);
-            sampling.frequency_penalty = Some(0.0);
-        }
-        Some(n) if n > 0 && sampling.is_penalised() => {
-            let problem = "penalties look at the whole text here: leave it out, or take -1 or 0";
-            return Err(Refusal::field("repeat_last_n", problem));
-        }
-        _ => {}
-    }
     for (what, bias) in biases(call)? {
         for token in tokens(call, model, what).await? {
             sampling.logit_bias.insert(token, bias);
@@ -200,7 +191,6 @@ mod tests {
     #[test]
     fn what_is_neutral_is_known() {
         let is_neutral = |name: &str, x: f64| NEUTRAL.iter().find(|(known, _)| *known == name).unwrap().1(x);
-        assert!(is_neutral("typical_p", 1.0) && !is_neutral("typical_p", 0.5));
         assert!(is_neutral("top_n_sigma", -1.0) && !is_neutral("top_n_sigma", 1.0));
         assert!(is_neutral("t_max_predict_ms", 0.0) && !is_neutral("t_max_predict_ms", 5.0));
     }

@@ -24,7 +24,7 @@ const PROMPT: [Field; 1] =
 /// Texts in a list at most: each is looked up in the vocabulary by itself.
 const MOST_TEXTS: usize = 1024;
 
-pub const FIELDS: &[Field] = &joined::<1, 37, 38>(PROMPT, COMMON);
+pub const FIELDS: &[Field] = &joined::<1, 39, 40>(PROMPT, COMMON);
 
 pub fn answer(call: Call) -> Answering {
     answering(async move {

@@ -11,7 +11,7 @@ const PENALTY: Kind = Kind::Number { least: -100.0, most: 100.0 };
 const LIST: Kind = Kind::List { of: &ANY, least: 0, most: 4096 };
 const BIASES: Kind = Kind::Either(&[LIST, Kind::Map { of: &NUMBER, most: 4096 }]);
 
-pub const COMMON: [Field; 37] = [
+pub const COMMON: [Field; 39] = [
     MODEL,
     Field::may("n_predict", WHOLE, "Tokens of the answer at most; below 0 for as many as fit."),
     Field::may("stream", Kind::Flag, "Tell the answer while it is made."),
@@ -46,8 +46,22 @@ pub const COMMON: [Field; 37] = [
     Field::may("grammar", LONG, "A grammar in llama.cpp's form that the answer has to match."),
     Field::may("json_schema", Kind::Map { of: &ANY, most: 4096 }, "A JSON schema that it has to match."),
     Field::may("return_tokens", Kind::Flag, "Tell the ids of the answer's tokens."),
-    Field::may("typical_p", NUMBER, "Not here; 1, which changes nothing, is passed over."),
-    Field::may("mirostat", NUMBER, "Not here; 0, which changes nothing, is passed over."),
+    Field::may(
+        "typical_p",
+        SHARE,
+        "Keep tokens whose surprise is nearest to the expected one, up to this sum; 0 and 1 keep all.",
+    ),
+    Field::may(
+        "mirostat",
+        Kind::Integer { least: 0, most: 2 },
+        "The version of Mirostat that takes the place of all cuts; 0 for none.",
+    ),
+    Field::may(
+        "mirostat_tau",
+        Kind::Number { least: 0.0, most: 100.0 },
+        "The surprise that it wants, in bits.",
+    ),
+    Field::may("mirostat_eta", SHARE, "How much of the error its cut moves by."),
     Field::may("dynatemp_range", NUMBER, "Not here; 0, which changes nothing, is passed over."),
     Field::may("dry_multiplier", NUMBER, "Not here; 0, which changes nothing, is passed over."),
     Field::may("xtc_probability", NUMBER, "Not here; 0, which changes nothing, is passed over."),

@@ -23,7 +23,7 @@ const TEXTS: [Field; 4] = [
     ),
 ];
 
-pub const FIELDS: &[Field] = &joined::<4, 37, 41>(TEXTS, COMMON);
+pub const FIELDS: &[Field] = &joined::<4, 39, 43>(TEXTS, COMMON);
 
 pub fn answer(call: Call) -> Answering {
     answering(async move {

@@ -114,7 +114,7 @@ pub fn chosen(sampling: &Sampling) -> Json {
         "top_p": sampling.top_p,
         "min_p": sampling.min_p,
         "repeat_penalty": sampling.repetition_penalty,
-        "repeat_last_n": -1,
+        "repeat_last_n": sampling.repeat_last_n.and_then(|n| i64::try_from(n).ok()).unwrap_or(-1),
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
         "stop": sampling.stop,

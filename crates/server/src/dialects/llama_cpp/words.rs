@@ -3,7 +3,7 @@
 use app::Event;
 use app::event::Piece;
 use app::job::vocabulary::{Detokenise, Ends, Names, Tokenise};
-use app::job::{Generate, Job, Message, Prompt, Tool};
+use app::job::{Generate, Job, Message, Prompt, Tool, Turn};
 use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -103,6 +103,7 @@ pub fn render(call: Call) -> Answering {
                 .and_then(Json::as_object)
                 .cloned()
                 .unwrap_or_default(),
+            turn: Turn::behind(&messages),
             ..Generate::new(model(&call).await?, Prompt::Chat(messages))
         };
         let text = match call.run(Job::Render(Box::new(generate))).last().await? {

@@ -1,6 +1,6 @@
 //! `/api/chat`: a conversation to an answer, with tools whose arguments are objects.
 
-use app::job::{Generate, Message, Prompt, Tool, ToolCall};
+use app::job::{Generate, Message, Prompt, Tool, ToolCall, Turn};
 use serde_json::{Map, Value as Json};
 
 use super::answer::Form;
@@ -72,6 +72,7 @@ pub fn answer(call: Call) -> Answering {
         }
         let generate = Generate {
             tools: tools(&call)?,
+            turn: Turn::behind(&messages),
             keep,
             ..shared(&call, Generate::new(model, Prompt::Chat(messages)))?
         };

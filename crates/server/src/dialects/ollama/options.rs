@@ -4,7 +4,7 @@
 //! are passed over: no answer depends on them. Those that would change an answer and are not here are refused by name,
 //! unless they stand where they change nothing.
 
-use app::job::Sampling;
+use app::job::{Mirostat, Sampling};
 use serde_json::{Map, Value as Json};
 
 use crate::call::{Call, get};
@@ -41,13 +41,27 @@ pub const FIELDS: &[Field] = &[
     Field::may("frequency_penalty", PENALTY, "The same for each time that they occurred."),
     Field::may("repeat_last_n", WHOLE, "How far back penalties look: 0 for not at all, -1 for everything."),
     Field::may("num_ctx", COUNT, "Tokens that prompt and answer may have together."),
-    Field::may("typical_p", SHARE, "Not here; 1, which changes nothing, is passed over."),
+    Field::may(
+        "typical_p",
+        SHARE,
+        "Keep tokens whose surprise is nearest to the expected one, up to this sum; 0 and 1 keep all.",
+    ),
     Field::may(
         "tfs_z",
         Kind::Number { least: 0.0, most: 100.0 },
         "Not here; 1, which changes nothing, is passed over.",
     ),
-    Field::may("mirostat", COUNT, "Not here; 0, which changes nothing, is passed over."),
+    Field::may(
+        "mirostat",
+        Kind::Integer { least: 0, most: 2 },
+        "The version of Mirostat that takes the place of all cuts; 0 for none.",
+    ),
+    Field::may(
+        "mirostat_tau",
+        Kind::Number { least: 0.0, most: 100.0 },
+        "The surprise that it wants, in bits.",
+    ),
+    Field::may("mirostat_eta", SHARE, "How much of the error its cut moves by."),
     Field::may("penalize_newline", Kind::Flag, "Penalties count for all tokens; false is refused."),
 ];
 /// The field that holds them.
@@ -75,17 +89,15 @@ pub fn read(call: &Call) -> Result<Options, Refusal> {
 pub fn of(options: &Map<String, Json>) -> Result<Options, Refusal> {
     let integer = |name: &str| get(options, name).and_then(whole);
     let number = |name: &str| get(options, name).and_then(Json::as_f64).map(|number| number as f32);
-    for (name, neutral) in [("typical_p", 1.0), ("tfs_z", 1.0), ("mirostat", 0.0)] {
-        if number(name).is_some_and(|value| value != neutral) {
-            return Err(not_here(name));
-        }
+    if number("tfs_z").is_some_and(|value| value != 1.0) {
+        return Err(not_here("tfs_z"));
     }
     if get(options, "penalize_newline") == Some(&Json::Bool(false)) {
         return Err(not_here("penalize_newline"));
     }
     let top_p = number("top_p");
     let is_best_only = top_p == Some(0.0);
-    let mut sampling = Sampling {
+    let sampling = Sampling {
         temperature: number("temperature"),
         top_k: match is_best_only {
             true => Some(1),
@@ -93,6 +105,11 @@ pub fn of(options: &Map<String, Json>) -> Result<Options, Refusal> {
         },
         top_p: top_p.filter(|_| !is_best_only),
         min_p: number("min_p"),
+        typical_p: number("typical_p").map(|share| if share == 0.0 { 1.0 } else { share }),
+        mirostat: integer("mirostat").map(Mirostat::numbered),
+        mirostat_tau: number("mirostat_tau"),
+        mirostat_eta: number("mirostat_eta"),
+        repeat_last_n: integer("repeat_last_n").map(Sampling::last_n),
         repetition_penalty: number("repeat_penalty"),
         presence_penalty: number("presence_penalty"),
         frequency_penalty: number("frequency_penalty"),
@@ -101,21 +118,6 @@ pub fn of(options: &Map<String, Json>) -> Result<Options, Refusal> {
         stop: stops(options),
         ..Sampling::default()
     };
-    match integer("repeat_last_n") {
-        Some(0) => {
-            sampling = Sampling {
-                repetition_penalty: Some(1.0),
-                presence_penalty: Some(0.0),
-                frequency_penalty: Some(0.0),
-                ..sampling
-            }
-        }
-        Some(n) if n > 0 && sampling.is_penalised() => {
-            let problem = "penalties look at the whole text here: leave it out, or take -1 or 0";
-            return Err(Refusal::field("options.repeat_last_n", problem));
-        }
-        _ => {}
-    }
     let context = integer("num_ctx").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
     Ok(Options { sampling, context })
 }
@@ -159,6 +161,10 @@ mod tests {
             top_p: Some(0.9),
             min_p: Some(0.1),
             repetition_penalty: Some(1.1),
+            repeat_last_n: Some(usize::MAX),
+            typical_p: Some(1.0),
+            mirostat: Some(Mirostat::Off),
+            mirostat_tau: Some(5.0),
             presence_penalty: Some(0.2),
             frequency_penalty: Some(0.3),
             seed: Some(7),
@@ -173,19 +179,20 @@ mod tests {
         assert_eq!(of(json!({ "num_predict": -2 })).max_tokens, Some(u32::MAX as usize));
         assert_eq!(of(json!({ "top_p": 0 })).top_k, Some(1));
         assert_eq!(of(json!({ "stop": "x" })).stop, ["x"]);
-        let without = of(json!({ "repeat_last_n": 0, "repeat_penalty": 2.0 }));
-        assert_eq!(without.repetition_penalty, Some(1.0));
-        assert_eq!(of(json!({ "repeat_last_n": 64 })), Sampling::default(), "no penalty looks back");
+        assert_eq!(of(json!({ "repeat_last_n": 0 })).repeat_last_n, Some(0));
+        assert_eq!(of(json!({ "repeat_last_n": 64 })).repeat_last_n, Some(64));
+        assert_eq!(of(json!({ "typical_p": 0 })).typical_p, Some(1.0));
+        let mirostat = of(json!({ "mirostat": 2, "mirostat_eta": 0.2 }));
+        assert_eq!((mirostat.mirostat, mirostat.mirostat_eta), (Some(Mirostat::Second), Some(0.2)));
     }
 
     #[test]
     fn what_would_change_the_answer_and_is_not_here_is_refused() {
         for (options, field) in [
-            (json!({ "typical_p": 0.5 }), "options.typical_p"),
-            (json!({ "mirostat": 2 }), "options.mirostat"),
+            (json!({ "typical_p": 1.5 }), "typical_p"),
+            (json!({ "mirostat": 3 }), "mirostat"),
             (json!({ "tfs_z": 0.5 }), "options.tfs_z"),
             (json!({ "penalize_newline": false }), "options.penalize_newline"),
-            (json!({ "repeat_last_n": 64, "repeat_penalty": 1.1 }), "options.repeat_last_n"),
             (json!({ "temperature": -1 }), "temperature"),
             (json!({ "num_ctx": -1 }), "num_ctx"),
         ] {

@@ -18,11 +18,13 @@ use crate::ids;
 use crate::receive::json;
 use crate::route::{Answering, answering};
 use crate::telling::tell;
+use crate::tier::{self, Tier};
 
-pub fn answer(call: Call) -> Answering {
+pub fn answer(mut call: Call) -> Answering {
     answering(async move {
+        let tier = tier::settle(&mut call);
         let wanted = request::read(&call)?;
-        let head = Head { id: ids::new("chatcmpl-"), created: now_s(), wanted };
+        let head = Head { id: ids::new("chatcmpl-"), created: now_s(), tier, wanted };
         let jobs = call.run_all(head.wanted.jobs.iter().cloned());
         if call.is_set("stream") {
             return Ok(tell(jobs, stream::Stream::new(head, call.usage())).await?);
@@ -36,6 +38,7 @@ pub fn answer(call: Call) -> Answering {
 struct Head {
     id: String,
     created: u64,
+    tier: Tier,
     wanted: request::Wanted,
 }
 
@@ -44,14 +47,22 @@ impl Head {
         let choices: Vec<Json> =
             answers.iter().enumerate().map(|(index, answer)| self.choice(index, answer)).collect();
         let ends: Vec<Finished> = answers.iter().map(Answer::end).collect();
-        json!({
+        self.in_tier(json!({
             "id": self.id,
             "object": "chat.completion",
             "created": self.created,
             "model": self.wanted.model,
             "choices": choices,
             "usage": usage(&ends),
-        })
+        }))
+    }
+
+    /// What is told, with the tier where one was asked for.
+    fn in_tier(&self, mut told: Json) -> Json {
+        if let Some(tier) = self.tier.of_openai() {
+            told["service_tier"] = Json::from(tier);
+        }
+        told
     }
 
     fn choice(&self, index: usize, answer: &Answer) -> Json {

@@ -19,6 +19,7 @@ use crate::receive::json;
 use crate::refusal::Refusal;
 use crate::route::{Answering, answering};
 use crate::telling::tell;
+use crate::tier::{self, Tier};
 
 /// Tokens of an answer where nobody says how many. Source: API reference, `max_tokens`.
 const USUAL_TOKENS: usize = 16;
@@ -56,11 +57,13 @@ pub const FIELDS: &[Field] = &[
     sampling::STREAM,
     sampling::STREAM_OPTIONS,
     sampling::KEEP_ALIVE,
+    tier::OPENAI,
 ];
 
-pub fn answer(call: Call) -> Answering {
+pub fn answer(mut call: Call) -> Answering {
     answering(async move {
-        let head = read(&call)?;
+        let tier = tier::settle(&mut call);
+        let head = Head { tier, ..read(&call)? };
         let jobs = call.run_all(head.jobs.iter().cloned());
         if call.is_set("stream") {
             return Ok(tell(jobs, stream::Stream::new(head, call.usage())).await?);
@@ -75,6 +78,7 @@ struct Head {
     id: String,
     created: u64,
     model: String,
+    tier: Tier,
     jobs: Vec<Job>,
     /// Answers to each prompt.
     n_each: usize,
@@ -112,7 +116,8 @@ fn read(call: &Call) -> Result<Head, Refusal> {
         };
         jobs.extend(sampling::choices(call, generate).map(Job::Generate));
     }
-    Ok(Head { id: ids::new("cmpl-"), created: now_s(), model, jobs, n_each, echoes, n_alternatives })
+    let (id, created, tier) = (ids::new("cmpl-"), now_s(), Tier::Untold);
+    Ok(Head { id, created, model, tier, jobs, n_each, echoes, n_alternatives })
 }
 
 fn prompts(call: &Call) -> Vec<Prompt> {
@@ -145,14 +150,22 @@ impl Head {
         let choices: Vec<Json> =
             answers.iter().enumerate().map(|(index, answer)| self.choice(index, answer)).collect();
         let ends: Vec<Finished> = answers.iter().map(Answer::end).collect();
-        json!({
+        self.in_tier(json!({
             "id": self.id,
             "object": "text_completion",
             "created": self.created,
             "model": self.model,
             "choices": choices,
             "usage": self.usage(&ends),
-        })
+        }))
+    }
+
+    /// What is told, with the tier where one was asked for.
+    fn in_tier(&self, mut told: Json) -> Json {
+        if let Some(tier) = self.tier.of_openai() {
+            told["service_tier"] = Json::from(tier);
+        }
+        told
     }
 
     fn choice(&self, index: usize, answer: &Answer) -> Json {

@@ -4,18 +4,40 @@ use app::event::Model;
 use app::job::Job;
 use app::{Event, Failure};
 use axum::http::StatusCode;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::call::Call;
+use crate::dialects::ollama::time;
+use crate::fields::{Field, Kind, SHORT, whole};
 use crate::receive::json;
 use crate::refusal::Refusal;
 use crate::route::{Answering, answering};
 
+/// What may be said of the list, in the words of Anthropic's clients; OpenAI's say nothing.
+pub const LIST: &[Field] = &[
+    Field::may(
+        "limit",
+        Kind::Integer { least: 1, most: 1000 },
+        "So many at most; all where nothing is said.",
+    ),
+    Field::may("after_id", SHORT, "Only those behind the model of this name."),
+    Field::may("before_id", SHORT, "Only those before the model of this name."),
+];
+
 pub fn list(call: Call) -> Answering {
     answering(async move {
         let models = models(&call).await?;
-        let data: Vec<Json> = models.iter().map(describe).collect();
-        Ok(json(StatusCode::OK, &json!({ "object": "list", "data": data })))
+        let page = page(&models, &call.query)?;
+        let data: Vec<Json> = page.models.iter().map(describe).collect();
+        let id = |model: Option<&Model>| model.map(|model| model.name.clone());
+        let list = json!({
+            "object": "list",
+            "data": data,
+            "has_more": page.has_more,
+            "first_id": id(page.models.first()),
+            "last_id": id(page.models.last()),
+        });
+        Ok(json(StatusCode::OK, &list))
     })
 }
 
@@ -41,6 +63,31 @@ pub fn remove(call: Call) -> Answering {
     })
 }
 
+/// A part of the list.
+#[derive(Debug)]
+struct Page<'a> {
+    models: &'a [Model],
+    has_more: bool,
+}
+
+fn page<'a>(models: &'a [Model], query: &Map<String, Json>) -> Result<Page<'a>, Refusal> {
+    let place = |field: &str| {
+        let Some(name) = query.get(field).and_then(Json::as_str) else { return Ok(None) };
+        let at = models.iter().position(|model| is_called(model, name));
+        at.map(Some).ok_or_else(|| Refusal::field(field, format!("there is no model {name:?}")))
+    };
+    let (after, before) = (place("after_id")?, place("before_id")?);
+    let models = &models[after.map_or(0, |at| at + 1)..];
+    let before = before.map(|at| at.saturating_sub(after.map_or(0, |after| after + 1)));
+    let models = &models[..before.unwrap_or(models.len())];
+    let limit = query.get("limit").and_then(whole).and_then(|limit| usize::try_from(limit).ok());
+    let n = limit.unwrap_or(models.len()).min(models.len());
+    let has_more = n < models.len();
+    // Who goes back sees those next to where it stands.
+    let first = if before.is_some() { models.len() - n } else { 0 };
+    Ok(Page { models: &models[first..first + n], has_more })
+}
+
 /// All models.
 pub async fn models(call: &Call) -> Result<Vec<Model>, Refusal> {
     match call.run(Job::List).last().await? {
@@ -56,5 +103,14 @@ fn is_called(model: &Model, name: &str) -> bool {
 
 fn describe(model: &Model) -> Json {
     let owner = if model.place.is_empty() { "hearth" } else { &model.place };
-    json!({ "id": model.name, "object": "model", "created": model.created_ms / 1000, "owned_by": owner })
+    json!({
+        "id": model.name,
+        "object": "model",
+        "created": model.created_ms / 1000,
+        "owned_by": owner,
+        // What Anthropic's clients read.
+        "type": "model",
+        "display_name": model.name,
+        "created_at": time::written(model.created_ms.saturating_mul(1_000_000)),
+    })
 }

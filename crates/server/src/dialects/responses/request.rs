@@ -10,6 +10,7 @@ use crate::dialects::openai::sampling;
 use crate::fields::{Field, Kind, LONG, SHORT};
 use crate::ids;
 use crate::refusal::Refusal;
+use crate::tier;
 
 const ANY: Kind = Kind::Any;
 const TOOL: &[Field] = &[
@@ -38,7 +39,7 @@ const REASONING: &[Field] = &[Field::may(
     Kind::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
     "`none` and `minimal` let the model answer without thinking; the others are told to its template.",
 )];
-const LIKELY: &str = "message.output_text.logprobs";
+pub const LIKELY: &str = "message.output_text.logprobs";
 
 pub const FIELDS: &[Field] = &[
     Field::must("model", SHORT, "The model."),
@@ -67,6 +68,7 @@ pub const FIELDS: &[Field] = &[
     sampling::STOPS,
     sampling::STREAM,
     sampling::KEEP_ALIVE,
+    tier::OPENAI,
     Field::may(
         "tools",
         Kind::List { of: &Kind::Object(TOOL), least: 0, most: 256 },

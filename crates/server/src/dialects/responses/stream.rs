@@ -182,6 +182,7 @@ mod tests {
     use super::super::request::Wanted;
     use super::*;
     use crate::dialects::parts::tests::{call, finished, started, text, thinking, token};
+    use crate::tier::Tier;
     use app::event::Reason;
     use app::job::{Generate, Prompt};
 
@@ -199,7 +200,13 @@ mod tests {
             tool_choice: json!("auto"),
             metadata: json!({ "a": "b" }),
         };
-        Head { id: "resp_1".into(), created: 7, wanted, name: |prefix| format!("{prefix}1") }
+        Head {
+            id: "resp_1".into(),
+            created: 7,
+            tier: Tier::Untold,
+            wanted,
+            name: |prefix| format!("{prefix}1"),
+        }
     }
 
     fn told(n_alternatives: Option<usize>, events: Vec<Event>) -> String {

@@ -1,12 +1,13 @@
 //! What a request for a chat says, as jobs.
 
-use app::job::{Constraint, Detail, Generate, Message, Prompt, Tool, ToolCalls, ToolChoice};
+use app::job::{Constraint, Detail, Generate, Message, Prompt, Tool, ToolCalls, ToolChoice, Turn};
 use serde_json::{Map, Value as Json};
 
 use super::super::sampling;
 use crate::call::{Call, get};
 use crate::fields::{COUNT, Field, Kind, LONG, SHORT};
 use crate::refusal::Refusal;
+use crate::tier;
 
 const ANY: Kind = Kind::Any;
 const PART: &[Field] = &[
@@ -91,6 +92,7 @@ pub const FIELDS: &[Field] = &[
     sampling::STREAM,
     sampling::STREAM_OPTIONS,
     sampling::KEEP_ALIVE,
+    tier::OPENAI,
     Field::may("logprobs", Kind::Flag, "Tell how likely each token was."),
     Field::may(
         "top_logprobs",
@@ -113,6 +115,11 @@ pub const FIELDS: &[Field] = &[
         "reasoning_effort",
         Kind::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh"]),
         "`none` and `minimal` let the model answer without thinking.",
+    ),
+    Field::may(
+        "continue_final_message",
+        Kind::Flag,
+        "Go on within the last message, which is the assistant's.",
     ),
     Field::may(
         "chat_template_kwargs",
@@ -162,6 +169,7 @@ pub fn read(call: &Call) -> Result<Wanted, Refusal> {
         constraint: constraint(call)?,
         thinking: call.text("reasoning_effort").map(|effort| !matches!(effort, "none" | "minimal")),
         variables: call.get("chat_template_kwargs").and_then(Json::as_object).cloned().unwrap_or_default(),
+        turn: if call.is_set("continue_final_message") { Turn::Continued } else { Turn::New },
         keep: sampling::keep(call),
         ..Generate::new(model.clone(), Prompt::Chat(messages(call)?))
     };

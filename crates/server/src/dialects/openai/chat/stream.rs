@@ -45,7 +45,7 @@ impl Stream {
         if self.usage == Usage::Told {
             chunk["usage"] = Json::Null;
         }
-        chunk
+        self.head.in_tier(chunk)
     }
 
     /// Tells a piece of an answer, with the tokens that it was made of.

@@ -41,7 +41,7 @@ impl Stream {
         if self.usage == Usage::Told {
             chunk["usage"] = usage;
         }
-        chunk
+        self.head.in_tier(chunk)
     }
 
     fn piece(&mut self, index: usize, text: &str, end: Option<&str>, out: &mut Vec<u8>) {
