@@ -236,7 +236,7 @@ impl App {
 
     fn run_training(&self, train: crate::job::training::Train, reporter: Reporter) {
         let (home, store, now_unix_ms) = (self.home.clone(), self.store.clone(), self.clock.now_unix_ms());
-        let shares = Shares::new(self.orders.clone());
+        let shares = Shares::new(Sender::clone(&self.orders));
         let place = Place { home, store, now_unix_ms, shares };
         self.on_a_thread("training", reporter, move |reporter| {
             worker::training::run(&place, &train, reporter)

@@ -125,7 +125,7 @@ fn map_file(file: &File) -> io::Result<Mmap> {
 fn forget(map: &Mmap, range: &Range<usize>) {
     /// Any page size of Linux divides it, so that no other one is touched.
     const PAGE: usize = 64 << 10;
-    let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+    let (start, end) = (range.start.next_multiple_of(PAGE), range.end & !(PAGE - 1));
     let Some(length) = end.checked_sub(start).filter(|length| *length > 0) else { return };
     // SAFETY: the mapping is of a file and never written, so that dropped pages come back with the same bytes; the range
     // lies inside it, as the caller has checked.

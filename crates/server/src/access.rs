@@ -104,7 +104,7 @@ fn turned(turned: Turned) -> Refusal {
         Turned::Unknown(failure) => Refusal::new(StatusCode::UNAUTHORIZED, failure),
         Turned::Forbidden(failure) => Refusal::new(StatusCode::FORBIDDEN, failure),
         Turned::TooFast(failure, wait_ms) => Refusal {
-            retry_after_s: Some(wait_ms.div_ceil(1000).max(1)),
+            retry_after_s: Some(u32::try_from(wait_ms.div_ceil(1000).max(1)).unwrap_or(u32::MAX)),
             ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, failure)
         },
         Turned::Broken(failure) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, failure),

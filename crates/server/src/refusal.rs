@@ -10,11 +10,11 @@ pub struct Refusal {
     /// A word for programs, the cause, the next step.
     pub failure: Failure,
     /// The field that it is about, where it is about one.
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
     /// Seconds after which it is worth to come again.
-    pub retry_after_s: Option<u64>,
-    /// The name of the request.
-    pub request_id: Option<String>,
+    pub retry_after_s: Option<u32>,
+    /// The name of the request. Boxed, and small as the rest is: every answer is a result that may hold a refusal.
+    pub request_id: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -29,7 +29,7 @@ impl Refusal {
             format!("{field}: {problem}"),
             "`/openapi.json` says what each field may be",
         );
-        Self { field: Some(field.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, failure) }
+        Self { field: Some(field.into()), ..Self::new(StatusCode::BAD_REQUEST, failure) }
     }
 
     /// Something that clients ask for and that is not here.
@@ -45,7 +45,7 @@ impl Refusal {
     /// The same, of the request of this name.
     #[must_use]
     pub fn of_request(self, id: &str) -> Self {
-        Self { request_id: Some(id.to_owned()), ..self }
+        Self { request_id: Some(id.into()), ..self }
     }
 
     /// The cause and the next step in one sentence each, for clients that show one text.

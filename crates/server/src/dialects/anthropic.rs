@@ -162,7 +162,7 @@ fn refuse(refusal: &Refusal) -> Json {
     });
     let mut told = json!({ "type": "error", "error": error });
     if let Some(id) = &refusal.request_id {
-        told["request_id"] = Json::from(id.as_str());
+        told["request_id"] = Json::from(&**id);
     }
     told
 }

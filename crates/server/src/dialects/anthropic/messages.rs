@@ -235,7 +235,7 @@ mod tests {
         let refused = |block: Json| {
             let messages = [json!({ "role": "user", "content": [block] })];
             let refusal = read(None, &messages).unwrap_err();
-            (refusal.status, refusal.field.unwrap_or_default())
+            (refusal.status, String::from(refusal.field.unwrap_or_default()))
         };
         let bad = |field: &str| (StatusCode::BAD_REQUEST, field.to_owned());
         let absent = (StatusCode::NOT_IMPLEMENTED, String::new());

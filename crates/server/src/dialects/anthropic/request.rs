@@ -315,7 +315,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_by_its_name() {
-        let refused = |extra: Json| read_body(&body(&extra)).err().unwrap().field.unwrap_or_default();
+        let refused =
+            |extra: Json| String::from(read_body(&body(&extra)).err().unwrap().field.unwrap_or_default());
         assert_eq!(refused(json!({ "thinking": { "type": "enabled" } })), "thinking.budget_tokens");
         let much = json!({ "thinking": { "type": "enabled", "budget_tokens": 2000 } });
         assert_eq!(refused(much), "thinking.budget_tokens");

@@ -108,7 +108,7 @@ async fn vectors(call: &Call, embed: Embed) -> Result<Vec<Embedding>, Refusal> {
 
 /// What is too long is about the text; the rest about the model.
 fn failed(failure: Failure) -> Refusal {
-    let field = (failure.code == "prompt_too_long").then(|| "input".to_owned());
+    let field = (failure.code == "prompt_too_long").then(|| "input".into());
     Refusal { field, ..Refusal::from(failure) }
 }
 

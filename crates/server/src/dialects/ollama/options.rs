@@ -145,7 +145,7 @@ mod tests {
     fn read(options: Json) -> Result<Options, String> {
         let options = options.as_object().unwrap();
         check(options, FIELDS).map_err(|wrong| wrong.field)?;
-        of(options).map_err(|refusal| refusal.field.unwrap_or_default())
+        of(options).map_err(|refusal| refusal.field.unwrap_or_default().into())
     }
 
     #[test]

@@ -230,7 +230,7 @@ mod tests {
     fn what_is_not_known_is_refused_by_its_place() {
         let refused = |item: Json| {
             let refusal = turns(None, json!([item])).unwrap_err();
-            (refusal.status, refusal.field.unwrap_or_default())
+            (refusal.status, String::from(refusal.field.unwrap_or_default()))
         };
         let bad = |field: &str| (StatusCode::BAD_REQUEST, field.to_owned());
         assert_eq!(refused(json!({ "type": "web_search_call" })), bad("input[0].type"));

@@ -203,7 +203,7 @@ fn refuse(call: &Call) -> Result<(), Refusal> {
     }
     for (name, what) in [("conversation", "conversations by name"), ("prompt", "prompts by name")] {
         if call.get(name).is_some() {
-            return Err(Refusal { field: Some(name.to_owned()), ..Refusal::not_here(what) });
+            return Err(Refusal { field: Some(name.into()), ..Refusal::not_here(what) });
         }
     }
     Ok(())
