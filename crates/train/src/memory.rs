@@ -98,7 +98,6 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Facts, Knobs, Size};
 
     fn bytes(knobs: Knobs) -> u64 {
