@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// What is predicted beside weights and rows, whatever their sizes: small trainings are far below it.
 const EXTRA_BYTES: f64 = 64e6;
 /// How far a prediction may lie above what is taken.
-const MOST_TIMES: f64 = 1.6;
+const MOST_TIMES: f64 = 1.25;
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -88,12 +88,12 @@ fn a_training_takes_no_more_than_was_predicted_and_not_far_less() {
         batch: Some(batch),
         ..Knobs::default()
     };
-    let rows = knobs(192, 4, 128, 24);
+    let rows = knobs(192, 3, 128, 16);
     for (what, knobs) in [
         ("many rows", rows.clone()),
-        ("many weights", knobs(1024, 4, 32, 2)),
-        ("rows by segments", Knobs { segments: Some(4), ..rows.clone() }),
-        ("gradients that are added up", Knobs { accumulation: Some(2), ..knobs(768, 4, 32, 2) }),
+        ("many weights", knobs(512, 5, 32, 2)),
+        ("rows by segments", Knobs { segments: Some(3), ..rows.clone() }),
+        ("gradients that are added up", Knobs { accumulation: Some(2), ..knobs(512, 4, 32, 2) }),
         ("GPT-2", Knobs { family: Some(Kind::Gpt2), ..rows }),
     ] {
         let [predicted, taken] = run(&app, folder.path(), knobs);

@@ -109,11 +109,12 @@ mod tests {
         let told = Script::new([Event::Loaded(memory)]).run(&["ps"]);
         assert_eq!(told.jobs, [Job::Loaded]);
         expect_test::expect![[r#"
-            NAME  MEMORY  CONTEXT  ANSWERS  LEAVES
-            a     900 MB     4096        0  in 2 s
-            b     900 MB     4096        2  when unused
-            c     900 MB     4096        0  never
-            Models may take 8.0 GB; they take 2.7 GB at most, and the program holds 1.5 GB now. 1 request wait.
+            NAME        MEMORY  CONTEXT  ANSWERS  LEAVES
+            a           900 MB     4096        0  in 2 s
+            b           900 MB     4096        2  when unused
+            c           900 MB     4096        0  never
+            training d  2.0 GB                    at its end (step 7 of 400)
+            Models and trainings may take 8.0 GB; they take 2.7 GB at most, and the program holds 1.5 GB now. 1 request wait.
         "#]].assert_eq(&(told.out + &told.err));
     }
 }
