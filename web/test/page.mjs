@@ -1,7 +1,8 @@
-// The page in a real browser: `node web/test/page.mjs [ADDRESS] [--key KEY] [--model NAME] [--shots FOLDER]`.
+// The page in a real browser: `node web/test/page.mjs [ADDRESS] [--key KEY] [--model NAME] [--shots FOLDER] [--cells]`.
 // Without an address it starts the stand-in of mock.mjs and runs every check; against a real server it runs those that
 // do not need chosen answers from it (hostile text is put in front of that server's own page and headers).
-// PLAYWRIGHT_CORE names the folder of playwright-core, CHROMIUM the browser (default /usr/bin/chromium).
+// PLAYWRIGHT_CORE names the folder of playwright-core, CHROMIUM the browser (default /usr/bin/chromium). With --cells the
+// last line is what `cargo xtask clients` reads: JSON, with the names of the checks that failed.
 
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -13,7 +14,8 @@ import { start, tokensOf } from "./mock.mjs";
 import { HOSTILE } from "./texts.mjs";
 
 const { values: options, positionals } = parseArgs({ allowPositionals: true,
-  options: { key: { type: "string" }, model: { type: "string" }, shots: { type: "string" }, only: { type: "string" } } });
+  options: { key: { type: "string" }, model: { type: "string" }, shots: { type: "string" }, only: { type: "string" },
+    cells: { type: "boolean" } } });
 const require = createRequire(join(process.env.PLAYWRIGHT_CORE ?? process.cwd(), "package.json"));
 const { chromium } = require(process.env.PLAYWRIGHT_CORE ?? "playwright-core");
 
@@ -386,14 +388,14 @@ mockOnly("where a key is needed it is asked for, kept for the tab alone, and ask
   locked.stop();
 });
 
-let failed = 0;
+const failed = [];
 for (const { name, check } of CHECKS) {
   if (options.only && !name.includes(options.only)) continue;
   try {
     await check();
     console.log(`ok      ${name}`);
   } catch (error) {
-    failed += 1;
+    failed.push(name);
     console.log(`FAILED  ${name}\n${error.stack}`);
   }
 }
@@ -401,9 +403,11 @@ await browser.close();
 // Not even a name was looked up: the browser's own log of its network knows nothing of the hosts in the answers.
 const log = readFileSync(netLog, "utf8");
 const named = [...new Set(log.match(/[\w.-]*\b(?:evil|bank|books|light)\.example/g) ?? [])];
-if (named.length > 0) failed += 1;
+if (named.length > 0) failed.push("no name is looked up");
 console.log(named.length > 0 ? `FAILED  the browser's network log names ${named}` : "ok      the browser's network log names no host of any answer");
 rmSync(scratch, { recursive: true });
 mock?.stop();
-console.log(failed ? `${failed} failed` : "all hold");
-process.exit(failed ? 1 : 0);
+console.log(failed.length > 0 ? `${failed.length} failed` : "all hold");
+if (options.cells)
+  console.log(JSON.stringify({ client: "the page in Chromium", feature: "page", ok: failed.length === 0, note: failed.join("; ") }));
+process.exit(failed.length > 0 ? 1 : 0);

@@ -1,9 +1,10 @@
 //! `cargo xtask clients`: other people's clients, unmodified, against a `hearth serve`, and the table of what works.
 //!
-//! A script in `benches/clients` tries one client: it is started with the server's address and a key and prints a line
-//! of JSON for each feature. Each line is a test: one that is not well fails the run. When all ran and all is
-//! well, `docs/clients.md` is written anew; it holds neither times nor numbers, so that the same clients give the same
-//! page. The clients are pinned, and live in an environment of their own outside the tree.
+//! A script in `benches/clients` tries one client, the one in `web/test` Hearth's own page in a browser: it is started
+//! with the server's address and a key and prints a line of JSON for each feature. Each line is a test: one that is not
+//! well fails the run. When all ran and all is well, `docs/clients.md` is written anew; it holds neither times nor
+//! numbers, so that the same clients give the same page. The clients are pinned, and live in an environment of their own
+//! outside the tree; the browser is the machine's.
 //!
 //! Not a part of the gate, which has no network to fetch clients from.
 

@@ -7,6 +7,7 @@
 
 mod chat;
 mod commands;
+mod configuration;
 mod console;
 mod environment;
 mod explanations;
@@ -30,13 +31,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use app::house::House;
 use app::{App, Failure, Job, Settings};
-use server::{Server, Tls};
+use server::{Renewed, Server, Tls};
 use terminal_size::{Height, Width, terminal_size};
 
+use crate::configuration::Configured;
 use crate::console::{Console, End, Look};
 use crate::jobs::{Jobs, RunningJob};
-use crate::session::{Certificates, Served, ServedHouse, Session, Stdin, World};
+use crate::session::{Certificates, Plan, Served, ServedHouse, Serving, Session, Stdin, World};
 
 /// Columns where no terminal says how many it has.
 const COLUMNS: u16 = 80;
@@ -67,7 +70,8 @@ fn world(console: Console) -> World {
     World {
         console,
         stdin: if is_terminal { Stdin::Terminal } else { Stdin::Piped(Box::new(io::stdin())) },
-        settings: environment::settings(environment::variable),
+        settings: configure().map(|configured| configured.settings),
+        configure: Arc::new(configure),
         open: Box::new(open),
         serve: Box::new(serve),
         find_server: Box::new(find_server),
@@ -77,6 +81,10 @@ fn world(console: Console) -> World {
         elapsed_ms: elapsed_ms(),
         now_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
     }
+}
+
+fn configure() -> Result<Configured, Failure> {
+    configuration::behind(environment::settings(environment::variable)?)
 }
 
 /// Milliseconds since the program began.
@@ -89,37 +97,58 @@ fn open(settings: Settings) -> Result<Box<dyn Jobs>, Failure> {
     App::open(settings).map(|app| Box::new(app) as Box<dyn Jobs>)
 }
 
-fn serve(
-    settings: Settings,
-    (mut server, certificates): (server::Settings, Certificates),
-    tell: &mut dyn FnMut(&Served),
-) -> Result<(), Failure> {
-    let home = settings.home.clone();
+fn serve(plan: Plan, tell: &mut dyn FnMut(&Served)) -> Result<(), Failure> {
+    let Serving { settings, server, certificates } = plan()?;
+    let begun = settings.clone();
     let app = Arc::new(App::open(settings)?);
     #[cfg(unix)]
-    let _listening = app::control::listen(&app, &home)?;
-    let house = match certificates {
-        Certificates::AsGiven => None,
-        Certificates::OfTheHouse => {
-            let own: Vec<String> = server::home_address().iter().map(ToString::to_string).collect();
-            Some(app.house(&own, &server.hosts)?)
-        }
-    };
-    if let Some(house) = &house {
-        let (chain_pem, key_pem) = (house.chain_pem.clone(), house.key_pem.0.clone());
-        server.tls = Some(Tls { chain_pem, key_pem });
-        server.authority_pem = Some(house.authority_pem.clone());
-        server.hosts.extend(house.names.iter().filter(|name| *name != "localhost").cloned());
-    }
-    let server = Server::bind(app, server)?;
+    let _listening = app::control::listen(&app, &begun.home)?;
+    let (server, house) = certified(&app, server, certificates)?;
+    let server = Server::bind(app.clone(), server)?;
     let urls = server.urls().to_vec();
     let house = house.map(|house| how_to_trust(&house, &urls)).transpose()?;
     tell(&Served { urls, house });
-    server.run()
+    let reread = move || {
+        let Serving { settings, server, certificates } = plan()?;
+        let (server, _) = certified(&app, server, certificates)?;
+        Ok(Renewed { settings: server, limits: settings.limits(), fixed: fixed(&begun, &settings) })
+    };
+    server.rereading(Arc::new(reread)).run()
+}
+
+/// The settings of the server with the certificates that it is to show.
+fn certified(
+    app: &App,
+    mut server: server::Settings,
+    certificates: Certificates,
+) -> Result<(server::Settings, Option<House>), Failure> {
+    let house = match certificates {
+        Certificates::AsGiven => return Ok((server, None)),
+        Certificates::OfTheHouse => {
+            let own: Vec<String> = server::home_address().iter().map(ToString::to_string).collect();
+            app.house(&own, &server.hosts)?
+        }
+    };
+    let (chain_pem, key_pem) = (house.chain_pem.clone(), house.key_pem.0.clone());
+    server.tls = Some(Tls { chain_pem, key_pem });
+    server.authority_pem = Some(house.authority_pem.clone());
+    server.hosts.extend(house.names.iter().filter(|name| *name != "localhost").cloned());
+    Ok((server, Some(house)))
+}
+
+/// What differs of the settings that hold from the beginning of the program to its end.
+fn fixed(begun: &Settings, now: &Settings) -> Vec<String> {
+    let differs = [
+        ("threads", begun.n_threads != now.n_threads),
+        ("isa", begun.isa != now.isa),
+        ("kv_cache", begun.kept != now.kept),
+        ("keep_prefixes", begun.prefix_bytes != now.prefix_bytes),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// How a phone comes to trust the server: by the code, then by the certificate's print.
-fn how_to_trust(house: &app::house::House, urls: &[String]) -> Result<ServedHouse, Failure> {
+fn how_to_trust(house: &House, urls: &[String]) -> Result<ServedHouse, Failure> {
     let address = urls.first().map(|url| url.replacen("https://", "http://", 1)).unwrap_or_default();
     let url = format!("{address}/house.crt");
     let how_to_trust = format!(

@@ -14,6 +14,7 @@ use app::event::{Finished, Model, Reason, Started};
 use app::{Event, Job, Settings};
 
 use crate::chat::lines::{Lines, Typed};
+use crate::configuration::Configured;
 use crate::console::{Console, End, Look};
 use crate::interrupt::Interrupt;
 use crate::jobs::{Cancel, Jobs, RunningJob};
@@ -122,7 +123,9 @@ impl Script {
             stdin: self.stdin,
             settings: Ok(Settings::default()),
             open: Box::new(move |_| Ok(Box::new(ScriptedJobs { play: at_open.clone() }))),
-            serve: Box::new(|_, (settings, _), tell| {
+            configure: Arc::new(|| Ok(Configured::default())),
+            serve: Box::new(|plan, tell| {
+                let settings = plan()?.server;
                 let urls = settings.addresses.iter().map(|address| format!("http://{address}")).collect();
                 tell(&Served { urls, house: None });
                 Ok(())

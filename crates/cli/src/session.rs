@@ -3,11 +3,13 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use app::{Event, Failure, Job, Settings};
 
 use crate::chat::lines::Lines;
+use crate::configuration::Configured;
 use crate::console::Console;
 use crate::interrupt::Interrupt;
 use crate::jobs::{Jobs, RunningJob};
@@ -23,9 +25,20 @@ pub enum Stdin {
 
 /// Opens what takes jobs.
 pub type Open = dyn Fn(Settings) -> Result<Box<dyn Jobs>, Failure>;
+/// Reads the environment and the file of the home folder.
+pub type Configure = dyn Fn() -> Result<Configured, Failure> + Send + Sync;
+/// Says what is to be served; asked again whenever the server is to read its settings anew.
+pub type Plan = Arc<dyn Fn() -> Result<Serving, Failure> + Send + Sync>;
 /// Answers over the network until somebody ends it; tells where, before the first answer.
-pub type Serve =
-    dyn Fn(Settings, (server::Settings, Certificates), &mut dyn FnMut(&Served)) -> Result<(), Failure>;
+pub type Serve = dyn Fn(Plan, &mut dyn FnMut(&Served)) -> Result<(), Failure>;
+
+/// What is to be served.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    pub settings: Settings,
+    pub server: server::Settings,
+    pub certificates: Certificates,
+}
 
 /// Writes a line of talk from any thread, with the time (UTC).
 pub fn log(line: &str) {
@@ -68,6 +81,8 @@ pub struct World {
     pub stdin: Stdin,
     /// The settings, or what is wrong with them; asked for at the first job only.
     pub settings: Result<Settings, Failure>,
+    /// Reads what the settings were read from, again.
+    pub configure: Arc<Configure>,
     /// Opens what takes jobs; called at the first job only.
     pub open: Box<Open>,
     /// Answers over the network.

@@ -33,10 +33,11 @@ pub fn nearest(name: &str, known: &[String]) -> Vec<String> {
     rated.into_iter().filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, name)| name.clone()).collect()
 }
 
-fn fields<T: Default + Serialize>() -> Vec<String> {
+/// The names of the fields of plain values.
+pub fn fields<T: Default + Serialize>() -> Vec<String> {
     match serde_json::to_value(T::default()) {
         Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
-        _ => unreachable!("knobs are a struct of plain values"),
+        _ => unreachable!("settings are a struct of plain values"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The program as a person meets it: a process with streams, an environment and an exit code.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -194,4 +196,70 @@ fn a_kill_at_any_moment_changes_no_later_answer() {
         let (answer, n_found) = told(&run(home.path(), &words));
         assert!(answer == expected, "round {round}: killed after {n_read} lines, {n_found} tokens known");
     }
+}
+
+/// A server of this home, its address and what it says.
+#[cfg(unix)]
+fn serve(
+    home: &Path,
+    config: &str,
+) -> (std::process::Child, std::net::SocketAddr, impl Iterator<Item = String>) {
+    std::fs::write(home.join("config.toml"), config).unwrap();
+    let mut child = hearth(home, &["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let first = said.next().unwrap();
+    let address = first.rsplit('/').next().unwrap().parse().unwrap_or_else(|_| panic!("{first}"));
+    (child, address, said)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_reads_its_file_again_at_sighup_and_ends_at_sigterm() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, address, mut said) = serve(home.path(), "[serve]\nport = 0\n");
+    let process = child.id().to_string();
+    let tell =
+        |signal: &str| assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+    let mut read_again = |config: &str| {
+        std::fs::write(home.path().join("config.toml"), config).unwrap();
+        tell("-HUP");
+        said.next().unwrap()
+    };
+    let status = || {
+        let line = ["Origin: https://mine.example"];
+        testkit::wire::get(address, "/v1/models", &line).unwrap().status
+    };
+    assert_eq!(status(), 403);
+    let origins = "[serve]\nport = 0\norigins = [\"https://mine.example\"]\n";
+    let told = read_again(origins);
+    assert!(told.ends_with("the settings were read anew"), "{told}");
+    assert_eq!(status(), 200);
+    let told = read_again("[serve]\nprt = 0\n");
+    let parts = ["stay as they were", "config.toml: line 2", "did you mean `port`?"];
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    assert_eq!(status(), 200);
+    read_again(&format!("threads = 1\n{origins}").replace("port = 0", "port = 1"));
+    for part in ["threads: cannot change", "127.0.0.1:1: cannot change"] {
+        let told = said.next().unwrap();
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(status(), 200);
+    tell("-TERM");
+    assert_eq!(said.last().as_deref(), Some("Stopped."));
+    assert!(child.wait().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mistake_in_the_file_stops_every_job_and_names_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("config.toml"), "memory = \"8GB\"\n[serve]\nhots = []\n").unwrap();
+    for words in [&["serve", "--port", "0"][..], &["list"]] {
+        let failed = run(home.path(), words);
+        let told = text(&failed.stderr);
+        assert_eq!(failed.status.code(), Some(1), "{told}");
+        assert!(told.contains("config.toml: line 3") && told.contains("did you mean `hosts`?"), "{told}");
+    }
+    std::fs::write(home.path().join("config.toml"), "memory = \"8GB\"\n").unwrap();
+    assert_eq!(run(home.path(), &["list"]).status.code(), Some(0));
 }

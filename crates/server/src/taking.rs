@@ -18,6 +18,9 @@ use crate::shared::Shared;
 
 /// How long to wait when the system gives no connection.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long who comes too late waits for being told so: clients that come again at once take nothing from the answers that
+/// are still being given.
+const LATE: Duration = Duration::from_millis(250);
 /// How long a client may take until its connection is encrypted.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
@@ -63,6 +66,9 @@ impl Taker {
     }
 
     async fn attend(&self, stream: TcpStream, peer: Peer, manner: Manner) {
+        if manner == Manner::Late {
+            tokio::time::sleep(LATE).await;
+        }
         let router = self.router.clone().layer(Extension(peer));
         let acceptor = self.shared.rules().acceptor.clone();
         match acceptor {

@@ -45,10 +45,28 @@ pub fn evaluation(environment: &Path) -> Result<PathBuf> {
     EVALUATION.python(&environment.join("lm-eval"))
 }
 
-/// A script for Node, copied with what it shares to where its packages are, because Node looks for them there alone.
-pub fn beside_packages(environment: &Path, script: &Path) -> Result<PathBuf> {
+/// The browser that draws the page: what `CHROMIUM` names, or Debian's.
+pub fn browser() -> Result<PathBuf> {
+    let path = std::env::var_os("CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
+    ensure!(path.is_file(), "{} is not there: install chromium, or name it in CHROMIUM", path.display());
+    Ok(path)
+}
+
+/// The folder of playwright-core.
+pub fn playwright(environment: &Path) -> Result<PathBuf> {
+    Ok(node(environment)?.join("node_modules/playwright-core"))
+}
+
+/// The folders of the packages for Node.
+pub fn of_packages(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let modules = folder.join("node_modules");
+    NODE.iter().map(move |package| modules.join(package.rsplit_once('@').map_or(*package, |(name, _)| name)))
+}
+
+/// Where the packages for Node are.
+fn node(environment: &Path) -> Result<PathBuf> {
     let folder = environment.join("node");
-    if !folder.join("node_modules/openai").is_dir() {
+    if !of_packages(&folder).all(|package| package.is_dir()) {
         eprintln!("making an environment in {}", folder.display());
         std::fs::create_dir_all(&folder)?;
         let mut install = Command::new("npm");
@@ -56,6 +74,12 @@ pub fn beside_packages(environment: &Path, script: &Path) -> Result<PathBuf> {
         let status = install.status().context("npm does not start")?;
         ensure!(status.success(), "{install:?} failed; the reason stands above");
     }
+    Ok(folder)
+}
+
+/// A script for Node, copied with what it shares to where its packages are, because Node looks for them there alone.
+pub fn beside_packages(environment: &Path, script: &Path) -> Result<PathBuf> {
+    let folder = node(environment)?;
     let copies = folder.join("scripts");
     copy_shared(&copies.join("shared"))?;
     let copy = copies.join(script.file_name().context("a script without a name")?);

@@ -1,4 +1,4 @@
-//! What is run: every script in `benches/clients`, lm-eval and schemathesis; and what each prints.
+//! What is run: every script in `benches/clients`, lm-eval, schemathesis and the page in a browser; and what each prints.
 
 use super::environment;
 use super::table::Cell;
@@ -27,6 +27,8 @@ enum Kind {
     Python,
     Node,
     Evaluation,
+    /// Node, with a browser.
+    Page,
 }
 
 /// All suites, sorted by their scripts.
@@ -48,6 +50,7 @@ pub fn all() -> Result<Vec<Suite>> {
     let further = [
         ("lm-eval", "benches/lm-eval/compare.py", Kind::Evaluation),
         ("schemathesis", "benches/schemathesis/check.py", Kind::Python),
+        ("page", "web/test/page.mjs", Kind::Page),
     ];
     suites.extend(further.map(|(name, script, kind)| Suite {
         name: name.into(),
@@ -70,7 +73,13 @@ impl Suite {
             Kind::Python => with_script(environment::python(environment)?, &script),
             Kind::Node => with_script("node".into(), &environment::beside_packages(environment, &script)?),
             Kind::Evaluation => with_script(environment::evaluation(environment)?, &script),
+            Kind::Page => with_script("node".into(), &script),
         };
+        if self.kind == Kind::Page {
+            let (playwright, browser) = (environment::playwright(environment)?, environment::browser()?);
+            command.env("PLAYWRIGHT_CORE", playwright).env("CHROMIUM", browser);
+            command.args(["--cells", "--model", STARTER]);
+        }
         command.args([base, NO_KEY]).current_dir(workspace::root()).env("PYTHONDONTWRITEBYTECODE", "1");
         if self.needs_exported() {
             command.arg(EXPORTED).arg(room.join(EXPORTED));
@@ -118,6 +127,7 @@ mod tests {
             found("openai", Kind::Python)
                 && found("openai", Kind::Node)
                 && found("lm-eval", Kind::Evaluation)
+                && found("page", Kind::Page)
         );
         for suite in &suites {
             assert!(workspace::root().join(&suite.script).is_file(), "{}", suite.script.display());
@@ -135,7 +145,9 @@ mod tests {
     fn a_script_that_ends_badly_without_saying_why_fails() {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("one.mjs");
-        std::fs::create_dir_all(folder.path().join("node/node_modules/openai")).unwrap();
+        for package in environment::of_packages(&folder.path().join("node")) {
+            std::fs::create_dir_all(package).unwrap();
+        }
         std::fs::write(&script, "console.log('nothing')").unwrap();
         let suite = Suite { name: "one".into(), script, kind: Kind::Node };
         let told = suite.run(folder.path(), "http://127.0.0.1:1", folder.path()).unwrap_err();

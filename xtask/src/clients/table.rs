@@ -28,8 +28,8 @@ const HEAD: &str = "\
 
 Programs of other people that work with Hearth as they are: only their address is changed. `cargo xtask clients` runs
 them against a server with the model in the box and writes this page; every cell is a test, and one that fails fails the
-run. The scripts stand in `benches/clients`, `benches/lm-eval` and `benches/schemathesis`. An empty cell: the client
-has no such feature, or none of its own.
+run. The scripts stand in `benches/clients`, `benches/lm-eval`, `benches/schemathesis` and, for the page in a browser,
+`web/test`. An empty cell: the client has no such feature, or none of its own.
 
 ";
 

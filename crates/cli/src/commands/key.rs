@@ -96,18 +96,12 @@ fn created(matches: &ArgMatches) -> Result<Create, Failure> {
 
 /// Milliseconds of a time such as `90d`.
 fn lasting(text: &str) -> Result<u64, Failure> {
-    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit_ms = match &text[number.len()..] {
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 7 * 86_400_000,
-        _ => 0,
-    };
-    let ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms)).filter(|ms| *ms > 0);
-    ms.ok_or_else(|| {
-        Failure::new("bad_setting", format!("--lasts {text:?} is no time"), "write 30m, 12h, 90d or 8w")
-    })
+    let wrong =
+        |why: String| Failure::new("bad_setting", format!("--lasts: {why}"), "write 30m, 12h, 90d or 8w");
+    match units::parse_duration_ms(text) {
+        Ok(0) => Err(wrong(format!("`{text}` is over at once"))),
+        parsed => parsed.map_err(wrong),
+    }
 }
 
 fn listed(keys: &[Key]) -> String {

@@ -10,6 +10,24 @@ pub fn bytes(size: u64) -> String {
     with_prefix(size, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
+/// The milliseconds of a time that a person wrote: `500ms`, `8s`, `30m`, `12h`, `90d`, `8w`.
+pub fn parse_duration_ms(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit_ms = match &text[number.len()..] {
+        "ms" => Some(1),
+        "s" => Some(SECOND_MS),
+        "m" => Some(MINUTE_MS),
+        "h" => Some(HOUR_MS),
+        "d" => Some(DAY_MS),
+        "w" => Some(7 * DAY_MS),
+        _ => None,
+    };
+    let ms =
+        number.trim().parse::<u64>().ok().zip(unit_ms).and_then(|(number, unit)| number.checked_mul(unit));
+    ms.ok_or_else(|| format!("`{text}` is no time, such as 8s, 30m, 12h, 90d or 8w"))
+}
+
 /// The bytes that a person wrote: `2GB`, `500 MB`, `1.5GiB`, `4096`.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
