@@ -7,6 +7,7 @@ pub mod loaded;
 pub mod measure;
 pub mod pull;
 pub mod quantise;
+pub mod rerank;
 pub mod tokens;
 pub mod training;
 
@@ -180,6 +181,8 @@ pub enum Event {
         #[serde(default)]
         n_tokens: usize,
     },
+    /// Texts were judged by how well they answer a question.
+    Ranked(rerank::Ranked),
     /// A fetch goes on.
     Fetching(pull::Fetching),
     /// A model was fetched.
@@ -229,7 +232,7 @@ impl Event {
             Self::Blob { .. } | Self::Tokenised { .. } | Self::Detokenised { .. } => true,
             Self::Loaded(_) | Self::Unloaded { .. } | Self::Rendered(_) => true,
             Self::KeyCreated { .. } | Self::Keys { .. } | Self::KeyRevoked(_) => true,
-            Self::Pulled(_) | Self::Outdated { .. } | Self::Embedded { .. } => true,
+            Self::Pulled(_) | Self::Outdated { .. } | Self::Embedded { .. } | Self::Ranked(_) => true,
             Self::Finished(_) | Self::Stored(_) | Self::Models { .. } | Self::Details(_) => true,
             Self::Created { .. } | Self::Modelfile { .. } | Self::Collectable(_) | Self::Collected(_) => true,
             Self::Pinned { .. } | Self::RolledBack { .. } | Self::Difference(_) => true,

@@ -124,7 +124,7 @@ impl App {
             reporter.tell(crate::Event::Failed(failure));
             return running;
         }
-        let is_counted = matches!(job, Job::Generate(_) | Job::Embed(_));
+        let is_counted = matches!(job, Job::Generate(_) | Job::Embed(_) | Job::Rerank(_));
         match is_counted.then(|| doors.bill(caller)).transpose() {
             Ok(None) => self.start(caller, job, reporter),
             Ok(Some(bill)) => self.start(caller, job, reporter.with_bill(bill)),
@@ -146,6 +146,7 @@ impl App {
                 self.order(Order::Render(Box::new(task)));
             }
             Job::Embed(embed) => self.order(Order::Embed(embed, reporter)),
+            Job::Rerank(rerank) => self.order(Order::Rerank(rerank, reporter)),
             Job::Loaded => self.order(Order::Loaded(reporter)),
             Job::Unload { model } => self.order(Order::Unload(model, reporter)),
             Job::Train(train) => self.run_training(train, reporter),

@@ -9,6 +9,7 @@ mod message;
 mod names;
 pub mod pull;
 pub mod quantise;
+pub mod rerank;
 pub mod training;
 pub mod vocabulary;
 
@@ -34,6 +35,8 @@ pub enum Job {
     Import(Import),
     /// Turn texts into vectors.
     Embed(embed::Embed),
+    /// Tell which texts answer a question best.
+    Rerank(rerank::Rerank),
     /// Fetch a model over the network.
     Pull(pull::Pull),
     /// Ask where models came from what is offered there now.

@@ -10,6 +10,7 @@ use store::Store;
 use crate::caller::Caller;
 use crate::job::Generate;
 use crate::job::embed::Embed;
+use crate::job::rerank::Rerank;
 use crate::running::Reporter;
 use crate::{Event, Failure};
 use means::Means;
@@ -40,6 +41,7 @@ pub(crate) mod prefixes;
 mod quantise;
 mod reading;
 mod ready;
+mod rerank;
 pub(crate) mod runs;
 mod said;
 mod small_text;
@@ -66,6 +68,7 @@ pub(crate) struct Task {
 pub(crate) enum Order {
     Generate(Box<Task>),
     Embed(Embed, Reporter),
+    Rerank(Rerank, Reporter),
     /// Tell what a prompt is to its model.
     Render(Box<Task>),
     /// Tell what is in memory.
@@ -78,7 +81,8 @@ impl Order {
     pub fn reporter(&self) -> &Reporter {
         match self {
             Self::Generate(task) | Self::Render(task) => &task.reporter,
-            Self::Embed(_, reporter) | Self::Loaded(reporter) | Self::Unload(_, reporter) => reporter,
+            Self::Embed(_, reporter) | Self::Rerank(_, reporter) => reporter,
+            Self::Loaded(reporter) | Self::Unload(_, reporter) => reporter,
         }
     }
 }

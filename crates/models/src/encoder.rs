@@ -4,10 +4,14 @@
 //! ids ─ embedding + type + position ─ norm ─┬─ q k v ─ turn ─ attention ─ output ─(+)─ norm ─┬─ feed-forward ─(+)─ norm ─ …
 //!                                           └──────────────────────────────────────┘         └──────────────────┘
 //! ```
-//! Its blocks are those of a decoder; only their order differs, with each norm behind its sum. Every text is one
-//! sequence of the first type.
+//! Its blocks are those of a decoder; only their order differs, with each norm behind its sum. A text that is embedded
+//! is one sequence of the first type; of two that are judged together the second may be of the second type.
 //! Source: J. Devlin et al., "BERT" (2019), section 3; N. Reimers and I. Gurevych, "Sentence-BERT" (2019), section 3,
 //! for pooling.
+
+mod classifier;
+
+pub use classifier::{Classifier, Typed};
 
 use burn::tensor::{Device, Tensor};
 use formats::TensorFile;
@@ -27,13 +31,16 @@ use crate::{Error, load};
 pub struct Encoder {
     pub(crate) config: Config,
     pub(crate) embedding: Weight,
-    /// What every row gets for being of the first type, `[D]`.
-    pub(crate) first_type: Tensor<1>,
+    /// What a row gets for the type that it is of, `[types, D]`.
+    pub(crate) types: Tensor<2>,
     pub(crate) positions: Positions,
     pub(crate) embedding_norm: Norm,
     pub(crate) layers: Vec<Layer>,
     pub(crate) device: Device,
 }
+
+/// Under how rows become one, a GGUF file says by this number that they are classified.
+const RANK: u32 = 4;
 
 /// How the rows of a text become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +62,8 @@ impl Pooling {
         let architecture: &str = file.metadata().read("general.architecture")?;
         let key = format!("{architecture}.pooling_type");
         match file.metadata().find::<u32>(&key)? {
-            None | Some(0) => Ok(None),
+            // A head reads the first row, and nobody pools.
+            None | Some(0 | RANK) => Ok(None),
             Some(1) => Ok(Some(Self::Mean)),
             Some(2) => Ok(Some(Self::First)),
             Some(3) => Ok(Some(Self::Last)),
@@ -89,12 +97,23 @@ impl Encoder {
     /// `R` ids, each below the size of the vocabulary, in texts of `lengths`, none longer than the context →
     /// `[R, D]`.
     pub fn forward(&self, ids: &[u32], lengths: &[usize], probe: Option<&mut dyn Probe>) -> Tensor<2> {
+        let first = self.types.clone().narrow(0, 0, 1); // [1, D]
+        self.forward_typed((ids, first), lengths, probe)
+    }
+
+    /// So too, with what every row gets for its type, `[R, D]` or the same for all, `[1, D]`.
+    fn forward_typed(
+        &self,
+        (ids, types): (&[u32], Tensor<2>),
+        lengths: &[usize],
+        probe: Option<&mut dyn Probe>,
+    ) -> Tensor<2> {
         let (config, rows) = (&self.config, self.rows(ids.len()).into());
         let mut attend = Attend::Whole { lengths };
         let positions = attend.positions(ids.len());
         let mut watch = Watch(probe);
         let mut x = embedding(&self.embedding, ids_on(ids, &self.device)); // [R, D]
-        x = x + self.first_type.clone().unsqueeze(); // [R, D] + [1, D]
+        x = x + types; // [R, D]
         if let Positions::Learned(table) = &self.positions {
             x = x + embedding(table, ids_on(&positions, &self.device)); // [R, D]
         }

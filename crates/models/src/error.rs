@@ -121,7 +121,7 @@ impl Error {
         match self {
             Self::Architecture { .. } => {
                 "this version runs Llama, Mistral, Mixtral, Qwen 2 and 3, Gemma 2 and 3, Phi 3, SmolLM 3, GLM-4, GPT-2, \
-                 GPT-NeoX and gpt-oss, and encoders of BERT's kind"
+                 GPT-NeoX and gpt-oss, and encoders and rerankers of BERT's kind"
             }
             Self::NoArchitecture { .. } => "the file may hold only a vocabulary, or be a part of a model",
             Self::Setting { .. } | Self::Shape { .. } | Self::MissingTensor { .. } => {

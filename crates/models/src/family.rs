@@ -136,6 +136,10 @@ pub struct Names {
     pub expert_up: &'static str,
     /// Down projections of experts.
     pub expert_down: &'static str,
+    /// What an encoder's first row goes through before it is classified, `[D, D]`.
+    pub classifier_dense: &'static str,
+    /// What classifies it, `[labels, D]`.
+    pub classifier: &'static str,
 }
 
 /// A family without tensors.
@@ -169,6 +173,8 @@ pub(crate) const NO_NAMES: Names = Names {
     expert_gate: "",
     expert_up: "",
     expert_down: "",
+    classifier_dense: "",
+    classifier: "",
 };
 
 /// The names that GGUF files of most families have.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::blocks::PositionsKind;
 use crate::config::{ExpertSizes, Scaling};
 use crate::decoder::Decoder;
-use crate::encoder::Encoder;
+use crate::encoder::{Classifier, Encoder};
 use crate::families::{ENCODERS, FAMILIES};
 use crate::family::{ExpertTensors, FusedHeads, Matrices, bias_of, of_layer};
 use crate::layer::{Experts, FeedForward, Layer, Norm, Positions, Ways};
@@ -148,8 +148,39 @@ impl Encoder {
         let embedding_norm = loader.norm(&config, names.embedding_norm, 0, width)?;
         let layers = (0..config.n_layers).map(|index| loader.layer(&config, index));
         let layers = layers.collect::<Result<_, _>>()?;
-        let first_type = loader.first_type(width)?;
-        Ok(Self { embedding, first_type, positions, embedding_norm, layers, device: device.clone(), config })
+        let types = loader.types(width)?;
+        Ok(Self { embedding, types, positions, embedding_norm, layers, device: device.clone(), config })
+    }
+}
+
+impl Classifier {
+    /// Loads the head of an encoder of `config`, named as in `dialect`.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::Shape`] and [`Error::Storage`].
+    pub fn load(
+        tensors: &dyn Tensors,
+        config: &Config,
+        dialect: &Dialect,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let (loader, width) = (Loader { tensors, dialect, device }, config.width);
+        let dense = loader.linear(dialect.names.classifier_dense, 0, [width, width])?;
+        Ok(Self { dense: Some(dense), output: loader.classifier(width)? })
+    }
+
+    /// Loads the head of an encoder's GGUF file. llama.cpp's conversion of BERT leaves the dense layer out: what was
+    /// converted so classifies the first row itself.
+    ///
+    /// # Errors
+    /// So too.
+    pub fn from_gguf(file: &TensorFile, config: &Config, device: &Device) -> Result<Self, Error> {
+        let dialect = &recognise_encoder(file)?.gguf;
+        if Tensors::find(file, dialect.names.classifier_dense)?.is_some() {
+            return Self::load(file, config, dialect, device);
+        }
+        let loader = Loader { tensors: file, dialect, device };
+        Ok(Self { dense: None, output: loader.classifier(config.width)? })
     }
 }
 
@@ -197,16 +228,26 @@ impl Loader<'_> {
         Ok(Positions::Learned(Box::new(weight)))
     }
 
-    /// What the first kind of text is told by; zeros where a model knows no kinds.
-    fn first_type(&self, width: usize) -> Result<Tensor<1>, Error> {
+    /// What the kinds of text are told by, `[kinds, D]`; a row of zeros where a model knows no kinds.
+    fn types(&self, width: usize) -> Result<Tensor<2>, Error> {
         let name = self.dialect.names.token_types;
-        let Some(found) = self.look_up(name)? else { return Ok(self.tensor(vec![0.0; width])) };
-        // A file with one kind may have a row or a matrix of one row.
-        let n_kinds = if found.shape.len() == 2 { found.shape[0] } else { 1 };
-        let shape = if found.shape.len() == 2 { vec![n_kinds, width] } else { vec![width] };
-        let mut values = widen(&self.find(name, &shape)?);
-        values.truncate(width);
-        Ok(self.tensor(values))
+        let values = match self.look_up(name)? {
+            None => vec![0.0; width],
+            // A file with one kind may have a row or a matrix of one row.
+            Some(found) if found.shape.len() == 2 && found.shape[0] > 0 => {
+                widen(&self.find(name, &[found.shape[0], width])?)
+            }
+            Some(_) => widen(&self.find(name, &[width])?),
+        };
+        let shape = [values.len() / width, width];
+        Ok(Tensor::from_data(TensorData::new(values, shape), self.device)) // [kinds, D]
+    }
+
+    /// What classifies a row of an encoder, a row for each label that the file has.
+    fn classifier(&self, width: usize) -> Result<Linear, Error> {
+        let name = self.dialect.names.classifier;
+        let n_labels = self.look_up(name)?.and_then(|found| found.shape.first().copied()).unwrap_or(1);
+        self.linear(name, 0, [n_labels.max(1), width])
     }
 
     fn queries_keys_values(&self, config: &Config, index: usize) -> Result<[Linear; 3], Error> {

@@ -117,6 +117,21 @@ pub struct Tokenizer {
     add_eos: bool,
     /// Whether the first word of a text carries a space that the text does not have.
     first_space: FirstSpace,
+    /// What a `tokenizer.json` puts around two texts.
+    pair: Option<Pair>,
+}
+
+/// What stands around two texts that are read as one, and which type their tokens are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Before the first, of type 0 like it.
+    pub before: Vec<TokenId>,
+    /// Between them, of type 0.
+    pub between: Vec<TokenId>,
+    /// Behind the second, of its type.
+    pub after: Vec<TokenId>,
+    /// The type of the second text.
+    pub second_type: u32,
 }
 
 /// Whether the first token of a text begins with a space that is not the text's.
@@ -171,6 +186,7 @@ impl Tokenizer {
             add_bos: parts.add_bos.unwrap_or(adds_bos) && bos.is_some(),
             add_eos: parts.add_eos.unwrap_or(adds_eos) && eos.is_some(),
             first_space: if is_bert { FirstSpace::Added } else { first_space(&parts) },
+            pair: None,
         })
     }
 
@@ -200,6 +216,7 @@ impl Tokenizer {
             add_bos: read.bos.is_some(),
             add_eos: read.eos.is_some(),
             first_space: read.first_space,
+            pair: read.pair,
         };
         tokenizer.with_ends(read.bos.map(TokenId), read.eos.map(TokenId), &[])
     }
@@ -346,6 +363,18 @@ impl Tokenizer {
     /// Whether a prompt ends with [`Tokenizer::eos`].
     pub fn add_eos(&self) -> bool {
         self.add_eos
+    }
+
+    /// What stands around two texts that are read as one: as the file says it, else as models of this kind of vocabulary
+    /// have learned it. BERT tells the second text by its type, RoBERTa by a second end between them.
+    pub fn pair(&self) -> Pair {
+        if let Some(pair) = &self.pair {
+            return pair.clone();
+        }
+        let is_bert = matches!(self.model, Model::WordPiece(_));
+        let (begin, end) = (Vec::from_iter(self.bos), Vec::from_iter(self.eos));
+        let between = if is_bert { end.clone() } else { end.repeat(2) };
+        Pair { before: begin, between, after: end, second_type: u32::from(is_bert) }
     }
 
     /// Whether generation ends at this token.

@@ -74,11 +74,13 @@ impl Bill {
                 ([end.n_prompt_tokens, end.n_found_tokens, end.n_generated_tokens], outcome)
             }
             Event::Embedded { n_tokens, .. } => ([*n_tokens, 0, 0], Outcome::Done),
+            Event::Ranked(ranked) => ([ranked.n_tokens, 0, 0], Outcome::Done),
             Event::Failed(_) if open.started.is_none() => ([0; 3], Outcome::Refused),
             _ => ([0; 3], Outcome::Failed),
         };
         let model = match event {
             Event::Embedded { model, .. } => model,
+            Event::Ranked(ranked) => &ranked.model,
             _ => &open.model,
         };
         Entry {

@@ -51,6 +51,8 @@ pub enum Ability {
     Think,
     /// To turn texts into vectors.
     Embed,
+    /// To judge how well texts answer a question.
+    Rerank,
 }
 
 /// What other programs keep that is no model, or not whole.

@@ -15,6 +15,7 @@ impl Job {
             Self::Generate(generate) => vec![&generate.model, generate.draft.as_deref().unwrap_or_default()],
             Self::Render(generate) => vec![&generate.model],
             Self::Embed(embed) => vec![&embed.model],
+            Self::Rerank(rerank) => vec![&rerank.model],
             Self::Tokenise(tokenise) => vec![&tokenise.model],
             Self::Detokenise(detokenise) => vec![&detokenise.model],
             Self::Show { model } | Self::Modelfile { model } | Self::Unload { model } => vec![model],

@@ -4,7 +4,7 @@
 
 use formats::adapter::Naming;
 use formats::{FileBytes, TensorFile};
-use models::encoder::Encoder;
+use models::encoder::{Classifier, Encoder};
 use models::{Config, Decoder, Dialect, Family};
 use ops::device::Device;
 use store::Store;
@@ -144,6 +144,11 @@ impl<'a> Contents<'a> {
     /// Those of [`sizes`](Self::sizes), and an encoder.
     pub fn decoder_sizes(&self) -> Result<(&'static Family, Config), Failure> {
         let (family, config) = self.sizes()?;
+        if self.n_labels()?.is_some() {
+            let message = format!("{}: it judges texts and writes none", self.name);
+            let hint = "send a question and texts to `POST /v1/rerank` of `hearth serve`";
+            return Err(Failure::new("wrong_task", message, hint));
+        }
         if self.is_encoder()? {
             return Err(no_writer(self.name));
         }
@@ -186,6 +191,39 @@ impl<'a> Contents<'a> {
             }
         };
         Ok(Encoder::load(&self.tensors, config, self.dialect(family), device)?)
+    }
+
+    /// How many labels an encoder tells apart that was taught to classify; `None` for any other model.
+    ///
+    /// # Errors
+    /// A family that is not known, or a head that the files say to have and do not.
+    pub fn n_labels(&self) -> Result<Option<usize>, Failure> {
+        let family = self.family()?;
+        let classifies = makes_vectors(family)
+            && match self.folder {
+                Some(folder) => Classifier::is_in_folder(&folder.config()?),
+                None => Classifier::is_in_gguf(&self.tensors)?,
+            };
+        if !classifies {
+            return Ok(None);
+        }
+        let head = self.tensors.tensor(self.dialect(family).names.classifier)?;
+        Ok(head.shape.first().copied())
+    }
+
+    /// The head of `encoder`, ready to compute, where it was taught to classify.
+    ///
+    /// # Errors
+    /// Those of [`n_labels`](Self::n_labels), and weights of other shapes or stored in a way that is not known.
+    pub fn classifier(&self, encoder: &Encoder, device: &Device) -> Result<Option<Classifier>, Failure> {
+        if self.n_labels()?.is_none() {
+            return Ok(None);
+        }
+        let config = encoder.config();
+        Ok(Some(match self.folder {
+            Some(_) => Classifier::load(&self.tensors, config, self.dialect(self.family()?), device)?,
+            None => Classifier::from_gguf(&self.tensors, config, device)?,
+        }))
     }
 
     fn no_encoder(&self) -> Failure {

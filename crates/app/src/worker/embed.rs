@@ -2,7 +2,7 @@
 
 use base::TokenId;
 use formats::FileBytes;
-use models::encoder::{Encoder, Pooling};
+use models::encoder::{Classifier, Encoder, Pooling};
 use serde_json::Value;
 use text::{Special, Tokenizer};
 
@@ -36,6 +36,9 @@ fn embed(embedder: &Embedder, job: &Embed, reporter: &Reporter) -> Result<Event,
     if job.texts.is_empty() {
         return Err(Failure::new("no_prompt", "there is no text", "give a text, or lines on stdin"));
     }
+    if let Some(head) = &embedder.head {
+        return Err(no_vectors(&embedder.name, head.n_labels()));
+    }
     let texts = job.texts.iter().map(|text| embedder.encode(text)).collect::<Result<Vec<_>, _>>()?;
     if job.too_long == TooLong::Refuse
         && let Some(index) = texts.iter().position(|text| text.is_cut)
@@ -64,7 +67,7 @@ fn embed(embedder: &Embedder, job: &Embed, reporter: &Reporter) -> Result<Event,
 }
 
 /// How many of the next texts are computed at once: at least one.
-fn together(lengths: impl Iterator<Item = usize>) -> usize {
+pub(super) fn together(lengths: impl Iterator<Item = usize>) -> usize {
     let mut rows = 0;
     let fitting = lengths.take_while(|length| {
         rows += length;
@@ -74,19 +77,21 @@ fn together(lengths: impl Iterator<Item = usize>) -> usize {
 }
 
 /// A text as the encoder reads it.
-struct Encoded {
-    ids: Vec<u32>,
-    is_cut: bool,
+pub(super) struct Encoded {
+    pub ids: Vec<u32>,
+    pub is_cut: bool,
 }
 
 /// An encoder that is ready.
 pub(crate) struct Embedder {
-    name: String,
-    encoder: Encoder,
-    tokenizer: Tokenizer,
+    pub(super) name: String,
+    pub(super) encoder: Encoder,
+    /// What judges pairs of texts, or tells texts apart, where the model was taught that: then it makes no vectors.
+    pub(super) head: Option<Classifier>,
+    pub(super) tokenizer: Tokenizer,
     pooling: Pooling,
-    /// The most tokens of a text.
-    length: usize,
+    /// The most tokens of a text, or of two that are read together.
+    pub(super) length: usize,
 }
 
 impl Embedder {
@@ -99,9 +104,13 @@ impl Embedder {
         let encoder = contents.encoder(&hands.means.device.tensors())?;
         let tokenizer = contents.compiled_tokenizer(&hands.store)?;
         let context = encoder.config().context;
+        let head = contents.classifier(&encoder, &hands.means.device.tensors())?;
         let pooling = pooling_of(&contents)?;
-        let length = contents.folder().map_or(Ok(context), |folder| length_of(folder, context))?;
-        Self { name: contents.name().to_owned(), encoder, tokenizer, pooling, length }.checked()
+        let mut length = contents.folder().map_or(Ok(context), |folder| length_of(folder, context))?;
+        if let Some(folder) = contents.folder().filter(|_| head.is_some()) {
+            length = length_of_pairs(folder, length)?;
+        }
+        Self { name: contents.name().to_owned(), encoder, head, tokenizer, pooling, length }.checked()
     }
 
     /// # Errors
@@ -117,7 +126,7 @@ impl Embedder {
     }
 
     /// A text between the tokens that begin and end it; what is too long loses its end.
-    fn encode(&self, text: &Text) -> Result<Encoded, Failure> {
+    pub(super) fn encode(&self, text: &Text) -> Result<Encoded, Failure> {
         let begin = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos());
         let end = self.tokenizer.eos().filter(|_| self.tokenizer.add_eos());
         let mut tokens = match text {
@@ -152,7 +161,7 @@ impl Embedder {
         Failure::new("prompt_too_long", message, "shorten the text, or let its end be left out")
     }
 
-    fn vectors(&self, texts: &[Encoded]) -> Vec<Vec<f32>> {
+    pub(super) fn vectors(&self, texts: &[Encoded]) -> Vec<Vec<f32>> {
         let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
         let ids: Vec<u32> = texts.iter().flat_map(|text| text.ids.iter().copied()).collect();
         self.encoder.embed(&ids, &lengths, self.pooling)
@@ -175,6 +184,28 @@ fn length_of(folder: &Folder, context: usize) -> Result<usize, Failure> {
     let settings = folder.settings("sentence_bert_config.json")?;
     let length = settings.and_then(|settings| settings.get("max_seq_length")?.as_u64());
     Ok(length.map_or(context, |length| context.min(usize::try_from(length).unwrap_or(context))))
+}
+
+/// The most tokens of two texts that are read together, as their tokenizer says it.
+fn length_of_pairs(folder: &Folder, length: usize) -> Result<usize, Failure> {
+    let settings = folder.settings("tokenizer_config.json")?;
+    let most = settings.and_then(|settings| settings.get("model_max_length")?.as_u64());
+    Ok(most.map_or(length, |most| length.min(usize::try_from(most).unwrap_or(length))))
+}
+
+/// What a model says that judges texts and is asked for vectors.
+fn no_vectors(name: &str, n_labels: usize) -> Failure {
+    let (what, hint) = match n_labels {
+        1 => (
+            "it judges how well texts answer a question".to_owned(),
+            "send it the question and the texts: `POST /v1/rerank` of `hearth serve`",
+        ),
+        n => (
+            format!("it tells {n} kinds of texts apart"),
+            "use an encoder that makes vectors, such as all-MiniLM-L6-v2",
+        ),
+    };
+    Failure::new("wrong_task", format!("{name}: {what}, and makes no vectors"), hint)
 }
 
 /// What `sentence-transformers` writes of how rows become one.

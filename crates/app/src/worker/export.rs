@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base::disk::{Disk, RealDisk, replace};
 use formats::metadata::Value;
 use formats::{Dtype, Metadata, TensorSpec, gguf, safetensors};
-use models::encoder::Pooling;
+use models::encoder::{Classifier, Pooling};
 use models::families::in_folder;
 use models::tensors::translate::{Translated, head_of, translate};
 use models::{Config, Family};
@@ -52,7 +52,7 @@ pub(super) fn write_file(
     Ok((path.to_path_buf(), size))
 }
 
-/// One file with its matrices in `storage`; vectors, and what chooses experts, stay as exact as they can be.
+/// One file with its matrices in `storage`; vectors, what chooses experts and what classifies stay as exact as they can be.
 fn write_gguf(file: &OneFile<'_>, storage: Option<Storage>, out: &mut dyn Write) -> Result<(), Failure> {
     let mut metadata = file.metadata.clone();
     if let Some(storage) = storage {
@@ -60,14 +60,15 @@ fn write_gguf(file: &OneFile<'_>, storage: Option<Storage>, out: &mut dyn Write)
         metadata.insert("general.quantization_version", Value::U32(2));
     }
     let router = file.family.gguf.names.router.split_once("{}").map_or("", |(_, end)| end);
-    let is_router = |name: &str| !router.is_empty() && name.ends_with(router);
+    let heads = [file.family.gguf.names.classifier, file.family.gguf.names.classifier_dense];
+    let is_exact = |name: &str| !router.is_empty() && name.ends_with(router) || heads.contains(&name);
     let target = |spec: &TensorSpec| match storage {
-        Some(storage) if spec.shape.len() >= 2 && !spec.name.ends_with(".bias") && !is_router(&spec.name) => {
+        Some(storage) if spec.shape.len() >= 2 && !spec.name.ends_with(".bias") && !is_exact(&spec.name) => {
             dtype(storage, &spec.shape)
         }
         // Others read vectors as f32 only.
         Some(_) => Dtype::F32,
-        None if spec.shape.len() < 2 || is_router(&spec.name) || spec.name.ends_with(".bias") => Dtype::F32,
+        None if spec.shape.len() < 2 || is_exact(&spec.name) || spec.name.ends_with(".bias") => Dtype::F32,
         None => spec.dtype,
     };
     let old: Vec<TensorSpec> = file.tensors.iter().map(Tensor::spec).collect();
@@ -135,6 +136,11 @@ fn write_folder(
     let family = if is_said { family } else { in_folder(family, &config) };
     let names: Vec<String> = contents.tensors.tensors().iter().map(|tensor| tensor.name.clone()).collect();
     let written = translate(&contents.tensors, &names, &config, [dialect, &family.hugging_face])?;
+    let labels = one_file::labels(contents)?;
+    let dense = family.hugging_face.names.classifier_dense;
+    if labels.is_some() && !written.iter().any(|tensor| tensor.name == dense) {
+        return Err(without_dense(contents.name()));
+    }
     let parts = Vocabulary::of(contents)?;
     let folder = &export.out;
     let create =
@@ -157,6 +163,9 @@ fn write_folder(
         text("tokenizer_config.json", &tokenizer_config(&parts, template, config.context))?,
         write_file(&folder.join("model.safetensors"), |out| write_safetensors(&written, storage, out))?,
     ];
+    if labels.is_some() {
+        return Ok(files);
+    }
     if contents.is_encoder()? {
         let pooling = embed::pooling_of(contents)?;
         create(&folder.join(POOLING_FOLDER))?;
@@ -167,6 +176,14 @@ fn write_folder(
         files.push(text("generation_config.json", &generation(&parts, source))?);
     }
     Ok(files)
+}
+
+/// What becomes of a head whose dense layer llama.cpp's conversion left out: `transformers` would make one up.
+fn without_dense(name: &str) -> Failure {
+    let message =
+        format!("{name}: the dense layer before its head is missing, without which there is no folder of it");
+    let hint = "use it as it is, or export it from the folder that it was converted from";
+    Failure::new("bad_setting", message, hint)
 }
 
 /// How the weights of a folder are stored.
@@ -205,6 +222,13 @@ fn settings(
         // Positions count from the one behind that of padding.
         let before_first = family.hugging_face.first_position.checked_sub(1);
         settings["pad_token_id"] = json!(before_first.or(id(parts.pad).map(|id| id as usize)).unwrap_or(0));
+    }
+    if let Some(labels) = one_file::labels(contents)? {
+        settings["architectures"] = json!([Classifier::architecture(&family.hugging_face)]);
+        for (id, label) in labels.iter().enumerate() {
+            settings["id2label"][id.to_string()] = json!(label);
+            settings["label2id"][label] = json!(id);
+        }
     }
     Ok(settings)
 }

@@ -4,7 +4,7 @@
 //! Does not: store numbers otherwise than the files do; whoever writes them decides that.
 
 use base::TokenId;
-use formats::metadata::{Array, Value};
+use formats::metadata::{Array, Strings, Value};
 use formats::{Metadata, TensorEntry, TensorFile, TensorSpec};
 use models::encoder::Pooling;
 use models::tensors::translate::{Translated, translate};
@@ -19,6 +19,11 @@ use super::folder::Folder;
 use super::said::Said;
 use super::vocabulary;
 use crate::Failure;
+
+/// Under how rows become one, that the first is classified.
+const CLASSIFIED: u32 = 4;
+/// Where a GGUF file names labels, behind its architecture.
+const LABELS: &str = "classifier.output_labels";
 
 /// A model as one GGUF file has it.
 pub(crate) struct OneFile<'a> {
@@ -111,12 +116,18 @@ fn described(
     add("general.quantization_version", Value::U32(2));
     if contents.is_encoder()? {
         add(&format!("{architecture}.attention.causal"), Value::Bool(false));
+        let labels = labels(contents)?;
         let pooling = match embed::pooling_of(contents)? {
+            _ if labels.is_some() => CLASSIFIED,
             Pooling::Mean => 1,
             Pooling::First => 2,
             Pooling::Last => 3,
         };
         add(&format!("{architecture}.pooling_type"), Value::U32(pooling));
+        if let Some(labels) = labels {
+            let key = format!("{architecture}.{LABELS}");
+            add(&key, Value::Array(Array::Strings(labels.iter().collect())));
+        }
         let n_kinds = n_text_types(contents, &family.hugging_face);
         let n_kinds = u32::try_from(n_kinds).unwrap_or(1);
         add("tokenizer.ggml.token_type_count", Value::U32(n_kinds));
@@ -125,6 +136,27 @@ fn described(
     fill_up(&mut parts, config.vocabulary);
     vocabulary::describe(&parts, folder.template()?.as_deref(), &mut metadata);
     Ok(metadata)
+}
+
+/// The names of the labels that an encoder tells apart; `None` where it was not taught to classify.
+pub(super) fn labels(contents: &Contents<'_>) -> Result<Option<Vec<String>>, Failure> {
+    let Some(n_labels) = contents.n_labels()? else { return Ok(None) };
+    let said: Vec<String> = match contents.folder() {
+        Some(folder) => {
+            let config = folder.config()?;
+            let names = (0..n_labels).map_while(|id| config.get("id2label")?.get(id.to_string())?.as_str());
+            names.map(str::to_owned).collect()
+        }
+        None => {
+            let architecture: &str = contents.tensors.metadata().read("general.architecture")?;
+            let key = format!("{architecture}.{LABELS}");
+            let list = contents.tensors.metadata().find::<&Strings>(&key)?;
+            list.map(|list| list.iter().map(str::to_owned).collect()).unwrap_or_default()
+        }
+    };
+    // As `transformers` calls labels that nobody named.
+    let unnamed = || (0..n_labels).map(|id| format!("LABEL_{id}")).collect();
+    Ok(Some(if said.len() == n_labels { said } else { unnamed() }))
 }
 
 /// How many types of text an encoder tells apart.

@@ -18,9 +18,8 @@ use super::loaded::{self, Loaded};
 use super::measure::fit::Needs;
 use super::measure::memory;
 use super::open::{self, Source};
-use super::{Hands, Order, Task};
+use super::{Hands, Order, Task, rerank};
 use crate::event::loaded::{LoadedModel, Memory};
-use crate::job::embed::Embed;
 use crate::running::Reporter;
 use crate::{Event, Failure, job};
 
@@ -156,7 +155,12 @@ impl Ready {
         self.broker.touch(&wanted.key, Instant::now(), wanted.keep);
         match order {
             Order::Generate(task) => self.answer(*task, &wanted),
-            Order::Embed(embed, reporter) => self.embed(&wanted.key, embed, reporter),
+            Order::Embed(embed, reporter) => {
+                self.encode(&wanted.key, move |embedder| embed::run(embedder, &embed, &reporter))
+            }
+            Order::Rerank(job, reporter) => {
+                self.encode(&wanted.key, move |embedder| rerank::run(embedder, &job, &reporter))
+            }
             Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
         }
     }
@@ -171,18 +175,21 @@ impl Ready {
                 let key = loaded::key(&source, draft.as_ref());
                 Ok(Wanted { source, draft, key, keep: generate.keep.map(keep) })
             }
-            Order::Embed(embed, _) => {
-                let source = open::find(store, &embed.model)?;
-                let key = format!("vectors {}", source.key);
-                Ok(Wanted { source, draft: None, key, keep: embed.keep.map(keep) })
-            }
+            Order::Embed(embed, _) => self.wanted_encoder(&embed.model, embed.keep),
+            Order::Rerank(rerank, _) => self.wanted_encoder(&rerank.model, rerank.keep),
             Order::Loaded(_) | Order::Unload(..) | Order::Render(_) => Err(Failure::internal()),
         }
     }
 
+    fn wanted_encoder(&self, model: &str, kept: Option<job::Keep>) -> Result<Wanted, Failure> {
+        let source = open::find(&self.hands.store, model)?;
+        let key = format!("vectors {}", source.key);
+        Ok(Wanted { source, draft: None, key, keep: kept.map(keep) })
+    }
+
     /// Makes room and loads what is wanted; false where that has to wait.
     fn has_room(&mut self, wanted: &Wanted, order: &Order) -> Result<bool, Failure> {
-        let is_for_vectors = matches!(order, Order::Embed(..));
+        let is_for_vectors = matches!(order, Order::Embed(..) | Order::Rerank(..));
         let (need, fixed) = self.need(wanted, is_for_vectors)?;
         let (bytes, gone) = match self.broker.room(need, |key| self.is_busy_with(key)) {
             Room::Now { bytes, gone } => (bytes, gone),
@@ -273,12 +280,11 @@ impl Ready {
         Ok(())
     }
 
-    fn embed(&mut self, key: &str, embed: Embed, reporter: Reporter) -> Result<(), Failure> {
+    /// Has something computed by the encoder under `key`, on a thread of its own.
+    fn encode(&self, key: &str, work: impl FnOnce(&Embedder) + Send + 'static) -> Result<(), Failure> {
         let found = self.embedders.iter().find(|(known, _)| known == key);
         let embedder = found.ok_or_else(Failure::internal)?.1.clone();
-        let started = std::thread::Builder::new()
-            .name("embed".into())
-            .spawn(move || embed::run(&embedder, &embed, &reporter));
+        let started = std::thread::Builder::new().name("encode".into()).spawn(move || work(&embedder));
         match started {
             Ok(_) => Ok(()),
             Err(error) => {

@@ -17,7 +17,7 @@ const CONTEXT: usize = 12;
 const WORDS: [&str; 9] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "dog", "sleeps", "."];
 
 /// An encoder of one layer with random weights.
-fn encoder(folder: &Path) -> PathBuf {
+pub fn encoder(folder: &Path) -> PathBuf {
     let path = folder.join("encoder");
     std::fs::create_dir_all(&path).unwrap();
     let config = format!(
@@ -64,7 +64,7 @@ fn encoder(folder: &Path) -> PathBuf {
     path
 }
 
-fn embed(home: &Home, model: &Path, texts: &[&str]) -> Result<Vec<Embedding>, Failure> {
+pub fn embed(home: &Home, model: &Path, texts: &[&str]) -> Result<Vec<Embedding>, Failure> {
     let texts: Vec<Text> = texts.iter().map(|text| Text::Written((*text).to_owned())).collect();
     let n_texts = texts.len();
     let mut found = Vec::new();

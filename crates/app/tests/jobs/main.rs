@@ -17,6 +17,7 @@ mod prefixes;
 mod pull;
 mod quantised;
 mod rendered;
+mod rerank;
 mod starter;
 mod stories;
 mod together;

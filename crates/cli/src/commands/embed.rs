@@ -15,7 +15,8 @@ pub const COMMAND: Command = Command { name: "embed", build, run };
 
 const AFTER_HELP: &str = "\
 Without texts, every line of stdin is one. Each vector has length 1, so that the sum of the products of two is the \
-cosine of their angle: near 1 for texts that mean the same.
+cosine of their angle: near 1 for texts that mean the same. A reranker judges a question and texts together and makes \
+no vectors: ask it by POST /v1/rerank of `hearth serve`.
 
   hearth embed ./all-MiniLM-L6-v2 \"How warm is it?\" \"What is the temperature?\"
   hearth embed bge < lines.txt > vectors.jsonl";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use app::event::Details;
-use app::event::library::About;
+use app::event::library::{Ability, About};
 use app::job::Message;
 use app::{Event, Job};
 use clap::{Arg, ArgAction, ArgMatches};
@@ -110,9 +110,23 @@ fn facts(details: &Details) -> Vec<(String, String)> {
         ("adapter", model.adapter.as_ref().map(super::list::adapter).unwrap_or_default()),
         ("architecture", model.architecture.clone()),
         ("parameters", units::count(details.n_parameters)),
+        ("can", abilities(&details.abilities)),
     ];
     let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
     known.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What the model can be asked for, in words.
+fn abilities(abilities: &[Ability]) -> String {
+    let word = |ability: &Ability| match ability {
+        Ability::Write => "write",
+        Ability::FillIn => "fill in",
+        Ability::CallTools => "call tools",
+        Ability::Think => "think",
+        Ability::Embed => "turn texts into vectors",
+        Ability::Rerank => "judge how well texts answer a question",
+    };
+    abilities.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// The parameters, the system prompt and the first messages; those are not twice among the parameters.

@@ -1,4 +1,4 @@
-//! BERT, and the sentence encoders that are made of it: MiniLM, bge and their kind.
+//! BERT, and what is made of it: the sentence encoders MiniLM, bge and their kind, the rerankers of ms-marco.
 //!
 //! Source: J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (2019), section 3; the names of
 //! `transformers` and llama.cpp.
@@ -33,6 +33,8 @@ pub(super) const GGUF: Names = Names {
     up: "blk.{}.ffn_up.weight",
     down: "blk.{}.ffn_down.weight",
     feed_forward_norm: "blk.{}.layer_output_norm.weight",
+    classifier_dense: "cls.weight",
+    classifier: "cls.output.weight",
     ..NO_NAMES
 };
 
@@ -47,7 +49,12 @@ pub const BERT: Family = Family {
         ..LLAMA.gguf
     },
     hugging_face: Dialect {
-        architectures: &["BertModel", "BertForMaskedLM", "BertForPreTraining"],
+        architectures: &[
+            "BertModel",
+            "BertForMaskedLM",
+            "BertForPreTraining",
+            "BertForSequenceClassification",
+        ],
         blocks: BLOCKS,
         names: &Names {
             embedding: "bert.embeddings.word_embeddings.weight",
@@ -62,6 +69,8 @@ pub const BERT: Family = Family {
             up: "bert.encoder.layer.{}.intermediate.dense.weight",
             down: "bert.encoder.layer.{}.output.dense.weight",
             feed_forward_norm: "bert.encoder.layer.{}.output.LayerNorm.weight",
+            classifier_dense: "bert.pooler.dense.weight",
+            classifier: "classifier.weight",
             ..NO_NAMES
         },
         optional_prefix: "bert.",

@@ -11,7 +11,14 @@ pub const ROBERTA: Family = Family {
     name: "roberta",
     gguf: BERT.gguf,
     hugging_face: Dialect {
-        architectures: &["RobertaModel", "RobertaForMaskedLM", "XLMRobertaModel", "XLMRobertaForMaskedLM"],
+        architectures: &[
+            "RobertaModel",
+            "RobertaForMaskedLM",
+            "RobertaForSequenceClassification",
+            "XLMRobertaModel",
+            "XLMRobertaForMaskedLM",
+            "XLMRobertaForSequenceClassification",
+        ],
         names: &Names {
             embedding: "roberta.embeddings.word_embeddings.weight",
             positions: "roberta.embeddings.position_embeddings.weight",
@@ -25,6 +32,8 @@ pub const ROBERTA: Family = Family {
             up: "roberta.encoder.layer.{}.intermediate.dense.weight",
             down: "roberta.encoder.layer.{}.output.dense.weight",
             feed_forward_norm: "roberta.encoder.layer.{}.output.LayerNorm.weight",
+            classifier_dense: "classifier.dense.weight",
+            classifier: "classifier.out_proj.weight",
             ..NO_NAMES
         },
         optional_prefix: "roberta.",

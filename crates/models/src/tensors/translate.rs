@@ -116,7 +116,8 @@ fn is_idle(name: &str) -> bool {
         ".attention.masked_bias",
         "position_ids",
     ];
-    const BEGINNINGS: [&str; 4] = ["pooler.", "bert.pooler.", "roberta.pooler.", "cls."];
+    const BEGINNINGS: [&str; 5] =
+        ["pooler.", "bert.pooler.", "roberta.pooler.", "cls.predictions.", "cls.seq_relationship."];
     ENDS.iter().any(|end| name.ends_with(end)) || BEGINNINGS.iter().any(|start| name.starts_with(start))
 }
 

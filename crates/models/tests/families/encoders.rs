@@ -31,7 +31,7 @@ struct Case {
     unused: usize,
 }
 
-const BERT_NAMES: &[(&str, &str)] = &[
+pub const BERT_NAMES: &[(&str, &str)] = &[
     ("embeddings.word_embeddings", "token_embd"),
     ("embeddings.position_embeddings", "position_embd"),
     ("embeddings.token_type_embeddings", "token_types"),

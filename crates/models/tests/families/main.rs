@@ -11,6 +11,7 @@ mod llama;
 mod parity;
 mod quantised;
 mod reference;
+mod rerankers;
 mod run;
 mod seeded;
 mod stories;

@@ -20,7 +20,7 @@ use crate::files::{Named, Stored, as_gguf_stored, bytes, llama_settings, stored}
 use crate::quantised::{dtype, writable};
 use crate::reference::{MAX_ERROR, largest_difference};
 use crate::run::{Conversation, numbers};
-use crate::{encoders, gpt2, llama, parity, stories};
+use crate::{encoders, gpt2, llama, parity, rerankers, stories};
 
 /// How far the logits of weights rounded to 16 bits may lie from those of `transformers` with unrounded weights, as a
 /// part of their size: the middle row.
@@ -210,6 +210,7 @@ fn document() -> String {
     subjects.extend(parity::subjects());
     subjects.sort_by_key(|subject| subject.family);
     subjects.extend(encoders::subjects());
+    subjects.extend(rerankers::subjects());
     let mut text = String::from(INTRODUCTION);
     let files = ["folder F32", "folder F16", "folder BF16", "GGUF F32", "GGUF F16", "GGUF BF16"];
     text.push_str(&heading(&[&["family", "fixture"][..], &files].concat()));
@@ -259,12 +260,12 @@ const INTRODUCTION: &str = "\
 Written by the test `the_table_of_parity_is_what_was_held` of the crate `models`, which holds every cell and fails where
 this page says something else; `UPDATE_EXPECT=1` writes it anew. Each row is a small model of random weights with the
 quirks of its family (`fixtures/`), each cell a file of it that the test writes and reads. The numbers are the logits of
-72 tokens, 41 as a prompt and 31 as generated rows; of encoders the last layer's rows. Layer by layer, in pieces, and on
-every device of the build, F32 is held by the tests of the families.
+72 tokens, 41 as a prompt and 31 as generated rows; of encoders the last layer's rows, of rerankers the logits of nine
+pairs of texts. Layer by layer, in pieces, and on every device of the build, F32 is held by the tests of the families.
 
 - **F32**: every logit within 2e-4 of what `transformers` computed.
-- **F16**, **BF16**: every logit within 2e-4 of the same rounded numbers in F32 (rows of encoders in BF16 within 0.1, because they
-  take products of sixteen bits); and of `transformers` with unrounded
+- **F16**, **BF16**: every logit within 2e-4 of the same rounded numbers in F32 (rows of encoders in BF16 within 0.1, logits of rerankers within 0.5,
+  because they take products of sixteen bits); and of `transformers` with unrounded
   weights the middle row within 1 % (F16) or 5 % (BF16) of its size. In a folder every tensor is rounded, in a GGUF
   file the matrices.
 

@@ -93,6 +93,7 @@ impl Tokenizer {
             add_bos: add_bos && bos.is_some(),
             add_eos: add_eos && eos.is_some(),
             first_space,
+            pair: None,
         })
     }
 }

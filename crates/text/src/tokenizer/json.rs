@@ -2,12 +2,13 @@
 //! and model.
 //!
 //! Which special tokens count is decided here, because the crate knows one answer for a whole text and trust is a
-//! matter of each stretch. Its panics on broken files become errors. Not used: its post-processor (the caller adds
-//! begin and end tokens), truncation, padding, decoding and batch calls (they start threads).
+//! matter of each stretch. Its panics on broken files become errors. Its post-processor is asked once what it puts around
+//! one text and two, which the caller then adds. Not used: truncation, padding, decoding and batch calls (they start threads).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use base::TokenId;
 use tokenizers::normalizer::Range as Within;
 use tokenizers::{
     AddedToken, Model, NormalizedString, Normalizer, OffsetType, PreTokenizedString, PreTokenizer, Token,
@@ -15,7 +16,7 @@ use tokenizers::{
 };
 
 use super::special::Stretch;
-use super::{FirstSpace, byte_bpe};
+use super::{FirstSpace, Pair, byte_bpe};
 use crate::{Error, TokenType};
 
 /// Longest `tokenizer.json`, in bytes; the largest known ones have half of it.
@@ -40,6 +41,7 @@ pub(crate) struct JsonVocabulary {
     pub bos: Option<u32>,
     pub eos: Option<u32>,
     pub first_space: FirstSpace,
+    pub pair: Option<Pair>,
 }
 
 /// Reads a file.
@@ -99,8 +101,9 @@ fn read_unguarded(bytes: &[u8]) -> Result<JsonVocabulary, Error> {
             types[*id as usize] = TokenType::Normal;
         }
     }
+    let (pair, first_space) = (pair(&pipeline)?, decoding.first_space);
     let model = JsonModel { pipeline, normalized, strips_before, strips_after };
-    Ok(JsonVocabulary { model, tokens, bytes: pieces, types, bos, eos, first_space: decoding.first_space })
+    Ok(JsonVocabulary { model, tokens, bytes: pieces, types, bos, eos, first_space, pair })
 }
 
 /// Added text that is compared with the normalised text. Special tokens never are.
@@ -149,6 +152,35 @@ fn ends(pipeline: &Pipeline) -> Result<(Option<u32>, Option<u32>), Error> {
     let Some(at) = whole.windows(inner.len()).position(|part| part == inner) else { return Ok((None, None)) };
     let (before, after) = (&whole[..at], &whole[at + inner.len()..]);
     Ok((before.first().copied(), after.last().copied()))
+}
+
+/// What the post-processor puts around two texts, of which only the second may be of another type; `None` where it
+/// does something else with them, or nothing at all.
+fn pair(pipeline: &Pipeline) -> Result<Option<Pair>, Error> {
+    let failed = |error: tokenizers::Error| bad(error.to_string());
+    let text = pipeline.encode_fast("a", false).map_err(failed)?.get_ids().to_vec();
+    let whole = pipeline.encode_fast(("a", "a"), true).map_err(failed)?;
+    let (ids, types) = (whole.get_ids(), whole.get_type_ids());
+    if text.is_empty() || ids.len() == 2 * text.len() {
+        return Ok(None);
+    }
+    let is_text = |place: &usize| ids[*place..].starts_with(&text);
+    let (first, second) = ((0..ids.len()).find(is_text), (0..ids.len()).rfind(is_text));
+    let (Some(first), Some(second)) = (first, second) else { return Ok(None) };
+    let first_end = first + text.len();
+    if first_end > second {
+        return Ok(None);
+    }
+    let second_type = types[second];
+    let is_plain = types[..second].iter().all(|kind| *kind == 0)
+        && types[second..].iter().all(|kind| *kind == second_type);
+    let tokens = |ids: &[u32]| ids.iter().copied().map(TokenId).collect();
+    Ok(is_plain.then(|| Pair {
+        before: tokens(&ids[..first]),
+        between: tokens(&ids[first_end..second]),
+        after: tokens(&ids[second + text.len()..]),
+        second_type,
+    }))
 }
 
 impl JsonModel {

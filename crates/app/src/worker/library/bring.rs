@@ -184,6 +184,7 @@ pub(super) fn check(files: &Files, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let encoder = contents.encoder(&device)?;
+    contents.classifier(&encoder, &device)?;
     loaded::check_fit(&contents.tokenizer()?, encoder.config().vocabulary, name)
 }
 

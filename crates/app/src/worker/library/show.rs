@@ -98,7 +98,14 @@ impl Library<'_> {
     /// What a model can be asked for; nothing where that is not known.
     fn abilities(&self, contents: &Contents<'_>, template: &str) -> Vec<Ability> {
         match contents.is_encoder() {
-            Ok(true) => return vec![Ability::Embed],
+            Ok(true) => {
+                return match contents.n_labels() {
+                    Ok(None) => vec![Ability::Embed],
+                    Ok(Some(1)) => vec![Ability::Rerank],
+                    // What tells kinds of texts apart is not asked for here yet.
+                    Ok(Some(_)) | Err(_) => Vec::new(),
+                };
+            }
             Ok(false) => {}
             Err(_) => return Vec::new(),
         }

@@ -78,7 +78,31 @@ impl<'a> Plan<'a> {
         if self.has(self.from.names.head)? {
             self.table(|names| names.head, [config.vocabulary, config.width])?;
         }
+        self.classifier()?;
         Ok(self.list)
+    }
+
+    /// The head that classifies, where both dialects have it and the file too. What goes before it is part of it only
+    /// then: other encoders bring such a layer and do not use it.
+    fn classifier(&mut self) -> Result<(), Error> {
+        if !self.has(self.from.names.classifier)? || self.to.names.classifier.is_empty() {
+            return Ok(());
+        }
+        self.part_of_classifier(|names| names.classifier_dense)?;
+        self.part_of_classifier(|names| names.classifier)
+    }
+
+    fn part_of_classifier(&mut self, name: fn(&Names) -> &'static str) -> Result<(), Error> {
+        let (old, new) = (name(self.from.names), name(self.to.names));
+        self.optional(name, 0)?;
+        let bias = bias_of(old);
+        if self.has(&bias)? {
+            let old = self.old_name(&bias)?;
+            let n_rows = self.tensors.find(&old)?.map_or(0, |found| found.shape.iter().product());
+            let strip = Strip::whole(old, View::Rows([n_rows, 1]));
+            self.push(&bias_of(new), vec![n_rows], (vec![strip], Finish::None))?;
+        }
+        Ok(())
     }
 
     fn layer(&mut self, layer: usize) -> Result<(), Error> {

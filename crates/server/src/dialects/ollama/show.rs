@@ -108,6 +108,7 @@ fn capability(ability: Ability) -> &'static str {
         Ability::CallTools => "tools",
         Ability::Think => "thinking",
         Ability::Embed => "embedding",
+        Ability::Rerank => "rerank",
     }
 }
 
