@@ -3,7 +3,7 @@
 
 use base::TokenId;
 use serde_json::{Value, json};
-use text::{Pair, Special, Tokenizer, VocabularyParts};
+use text::{Pair, Special, Tokenizer, VocabularyKind, VocabularyParts};
 
 fn read(name: &str, file: &str) -> Value {
     let path = testkit::shared::root().join("fixtures/rerankers").join(name).join(file);
@@ -33,9 +33,11 @@ fn paired(tokenizer: &Tokenizer, [first, second]: [&str; 2]) -> (Vec<u32>, Vec<u
 fn two_texts_are_one_as_in_transformers() {
     for name in ["bert", "xlm-roberta"] {
         let file = read(name, "tokenizer.json");
-        let parts = VocabularyParts::from_tokenizer_json(file.to_string().as_bytes()).unwrap().unwrap();
-        // As a GGUF file has it, which says nothing of pairs.
-        for tokenizer in [tokenizer(&file), Tokenizer::from_parts(parts).unwrap()] {
+        let parts = VocabularyParts::from_tokenizer_json(file.to_string().as_bytes()).unwrap();
+        // Where a GGUF file can have it, which says nothing of pairs, it is read from there too.
+        let plain = parts.map(|parts| Tokenizer::from_parts(parts).unwrap());
+        assert_eq!(plain.is_some(), name == "bert");
+        for tokenizer in std::iter::once(tokenizer(&file)).chain(plain) {
             let mut n_pairs = 0;
             for question in read(name, "pairs.json").as_array().unwrap() {
                 let documents = question["documents"].as_array().unwrap().iter();
@@ -49,6 +51,22 @@ fn two_texts_are_one_as_in_transformers() {
             assert!(n_pairs > 6, "{n_pairs}");
         }
     }
+}
+
+/// As GGUF files of XLM-RoBERTa have it.
+#[test]
+fn pieces_of_sentences_have_two_ends_between() {
+    let file = read("xlm-roberta", "tokenizer.json");
+    let pieces = file["model"]["vocab"].as_array().unwrap();
+    let tokens = pieces.iter().map(|piece| piece[0].as_str().unwrap().to_owned()).collect();
+    let plain = VocabularyParts {
+        scores: pieces.iter().map(|piece| piece[1].as_f64().unwrap() as f32).collect(),
+        bos: Some(TokenId(0)),
+        eos: Some(TokenId(2)),
+        unk: Some(TokenId(3)),
+        ..VocabularyParts::new(VocabularyKind::Unigram, tokens)
+    };
+    assert_eq!(Tokenizer::from_parts(plain).unwrap().pair(), tokenizer(&file).pair());
 }
 
 #[test]
