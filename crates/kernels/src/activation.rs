@@ -8,7 +8,8 @@
 //! | [`gelu`] | GELU in both of its forms |
 //! | [`swiglu`] | silu(gate) · up |
 //! | [`geglu`] | gelu(gate) · up |
-//! | `curve` | silu and gelu, each with its slope |
+//! | [`pointwise`] | ReLU, silu and quick GELU |
+//! | `curve` | all of them, each with its slope |
 //! | `plain`, `gated` | the bodies that go over stretches |
 
 mod curve;
@@ -16,6 +17,7 @@ mod gated;
 pub mod geglu;
 pub mod gelu;
 mod plain;
+pub mod pointwise;
 pub mod swiglu;
 
 pub use curve::Gelu;

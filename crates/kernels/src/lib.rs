@@ -12,6 +12,8 @@
 //! | [`Kernel`] | a contract and its bodies |
 //! | [`blocks`] | quantised weights: types of block, made and widened |
 //! | [`product`] | dense product x·Wᵀ and the two products of its backward pass |
+//! | [`convolution`] | convolution over images, and the gradients of its input and its weights |
+//! | [`group_norm`] | normalisation of groups of channels over an image, and its backward pass |
 //! | [`rms_norm`] | root-mean-square normalisation, and its backward pass |
 //! | [`layer_norm`] | layer normalisation, and its backward pass |
 //! | [`softmax`] | softmax over rows |
@@ -48,9 +50,11 @@ pub mod activation;
 pub mod attention;
 pub mod blocks;
 pub mod causal_attention;
+pub mod convolution;
 pub mod cross_entropy;
 pub mod element;
 pub mod embedding;
+pub mod group_norm;
 pub mod isa;
 pub mod kv;
 pub mod layer_norm;

@@ -15,6 +15,7 @@ pub mod encoder;
 mod error;
 pub mod families;
 pub mod family;
+pub mod images;
 mod layer;
 mod load;
 mod nested;

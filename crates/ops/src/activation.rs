@@ -5,4 +5,5 @@
 pub mod clamped_swiglu;
 pub mod geglu;
 pub mod gelu;
+pub mod pointwise;
 pub mod swiglu;

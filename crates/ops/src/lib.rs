@@ -10,6 +10,7 @@ pub mod adam_w;
 pub mod attention;
 mod buffers;
 pub mod causal_attention;
+pub mod convolution;
 pub mod cost;
 pub mod device;
 pub mod embedding;
@@ -41,14 +42,17 @@ pub trait Ops:
     + activation::clamped_swiglu::ClampedSwigluOp
     + activation::geglu::GegluOp
     + activation::gelu::GeluOp
+    + activation::pointwise::PointwiseOp
     + activation::swiglu::SwigluOp
     + adam_w::AdamWOp
     + attention::AttentionOp
     + causal_attention::CausalAttentionOp
+    + convolution::ConvolutionOp
     + embedding::EmbeddingOp
     + head_loss::HeadLossOp
     + linear::LinearOp
     + linear::low_rank::LowRankOp
+    + norm::group_norm::GroupNormOp
     + norm::layer_norm::LayerNormOp
     + norm::rms_norm::RmsNormOp
     + rope::RopeOp
@@ -61,14 +65,17 @@ impl<B> Ops for B where
         + activation::clamped_swiglu::ClampedSwigluOp
         + activation::geglu::GegluOp
         + activation::gelu::GeluOp
+        + activation::pointwise::PointwiseOp
         + activation::swiglu::SwigluOp
         + adam_w::AdamWOp
         + attention::AttentionOp
         + causal_attention::CausalAttentionOp
+        + convolution::ConvolutionOp
         + embedding::EmbeddingOp
         + head_loss::HeadLossOp
         + linear::LinearOp
         + linear::low_rank::LowRankOp
+        + norm::group_norm::GroupNormOp
         + norm::layer_norm::LayerNormOp
         + norm::rms_norm::RmsNormOp
         + rope::RopeOp

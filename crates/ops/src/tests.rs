@@ -8,6 +8,7 @@
 
 mod backward;
 mod cases;
+mod images;
 mod low_rank;
 mod training;
 mod values;
@@ -197,7 +198,8 @@ fn judge(errors: Errors) -> Result<Errors, String> {
 fn every_op_is_its_definition_on_every_device() {
     let mut wrong = Vec::new();
     for (label, device) in devices() {
-        for case in CASES.iter().chain(BACKWARD).chain(low_rank::CASES).chain(training::CASES) {
+        let others = [BACKWARD, images::CASES, low_rank::CASES, training::CASES];
+        for case in CASES.iter().chain(others.into_iter().flatten()) {
             match check(case, &device) {
                 Ok(errors) => println!("{label} {:<44} {errors}", case.name),
                 Err(errors) => wrong.push(format!("{label} {}: {errors}", case.name)),

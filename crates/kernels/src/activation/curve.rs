@@ -1,13 +1,15 @@
-//! The curves silu and GELU, each with its slope, for one f32 and for sixteen lanes.
+//! The curves ReLU, silu and GELU, each with its slope, for one f32 and for sixteen lanes.
 //!
 //! Goes over no slices: `plain` and `gated` do.
 //!
+//! - **ReLU** (V. Nair and G. Hinton, 2010): `max(x, 0)`, slope 1 above zero, else 0.
 //! - **silu** (S. Elfwing, E. Uchibe and K. Doya, 2018): `x·σ(x)`, slope `σ + x·σ·(1 − σ)`.
 //! - **GELU, tanh** (D. Hendrycks and K. Gimpel, "Gaussian Error Linear Units", 2016, section 2):
 //!   `x/2 · (1 + tanh(u))` with `u = √(2/π)·(x + 0.044715·x³)`, which is `x·σ(2u)`; slope
 //!   `σ + x·σ·(1 − σ)·2u'`.
 //! - **GELU, erf** (the same): `x·Φ(x)` with the normal distribution Φ; slope `Φ(x) + x·φ(x)`. With the upper
 //!   tail Q(a) = 1 − Φ(a), `x·Φ(x) = max(x, 0) − |x|·Q(|x|)`, in which nothing cancels.
+//! - **quick GELU** (the same): `x·σ(a·x)` with a = 1.702; slope `σ + a·x·σ·(1 − σ)`.
 
 use crate::lanes::{Lanes, exp};
 
@@ -57,6 +59,54 @@ impl Curve for Silu {
             let rest = V::splat(HUGE).min(below).mul(sigmoid);
             let value = x.mul(sigmoid);
             (value, value.mul_add(rest, sigmoid))
+        }
+    }
+}
+
+/// `max(x, 0)`; NaN passes through, and so does its gradient.
+pub(super) struct Relu;
+
+impl Curve for Relu {
+    fn at(x: f32) -> (f32, f32) {
+        (if x < 0.0 { 0.0 } else { x }, if x <= 0.0 { 0.0 } else { 1.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<V: Lanes>(x: V) -> (V, V) {
+        // SAFETY: the caller promises the instruction set.
+        unsafe {
+            let (zero, one, huge) = (V::splat(0.0), V::splat(1.0), V::splat(HUGE));
+            // Twice, so that the least number becomes 1 too.
+            let step = zero.max(x.mul(huge).mul(huge).min(one));
+            (zero.max(x), step)
+        }
+    }
+}
+
+/// `x·σ(1.702·x)`.
+pub(super) struct QuickGelu;
+
+/// What makes a logistic curve like the normal distribution.
+const QUICK: f32 = 1.702;
+
+impl Curve for QuickGelu {
+    fn at(x: f32) -> (f32, f32) {
+        let below = (-QUICK * x).exp();
+        let sigmoid = 1.0 / (1.0 + below);
+        let value = x * sigmoid;
+        (value, sigmoid + QUICK * value * (HUGE.min(below) * sigmoid))
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<V: Lanes>(x: V) -> (V, V) {
+        // SAFETY: the caller promises the instruction set.
+        unsafe {
+            let one = V::splat(1.0);
+            let below = exp(x.mul(V::splat(-QUICK)));
+            let sigmoid = one.div(below.add(one));
+            let rest = V::splat(HUGE).min(below).mul(sigmoid);
+            let value = x.mul(sigmoid);
+            (value, value.mul(V::splat(QUICK)).mul_add(rest, sigmoid))
         }
     }
 }
@@ -170,6 +220,10 @@ pub(super) mod exact {
         x / (1.0 + (-x).exp())
     }
 
+    pub fn quick_gelu(x: f64) -> f64 {
+        x / (1.0 + (-1.702 * x).exp())
+    }
+
     pub fn gelu_tanh(x: f64) -> f64 {
         let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
         // 1 + tanh(u), without cancellation below 0.
@@ -199,7 +253,7 @@ pub(super) mod exact {
 
 #[cfg(test)]
 mod tests {
-    use super::exact::{Exact, gelu_erf, gelu_tanh, silu};
+    use super::exact::{Exact, gelu_erf, gelu_tanh, quick_gelu, silu};
     use super::*;
 
     /// Values within 2e-7 of exact for the larger of 1 and |x|, slopes within 3e-7.
@@ -220,8 +274,18 @@ mod tests {
     #[test]
     fn curves_and_their_slopes_are_right() {
         check::<Silu>("silu", silu);
+        check::<QuickGelu>("quick gelu", quick_gelu);
         check::<GeluTanh>("gelu by tanh", gelu_tanh);
         check::<GeluErf>("gelu by erf", gelu_erf);
+    }
+
+    #[test]
+    fn relu_is_straight_on_both_sides() {
+        for (x, expected) in [(3.0, (3.0, 1.0)), (-3.0, (0.0, 0.0)), (0.0, (0.0, 0.0)), (1e-45, (1e-45, 1.0))]
+        {
+            assert_eq!(Relu::at(x), expected, "{x}");
+        }
+        assert!(Relu::at(f32::NAN).0.is_nan());
     }
 
     #[test]

@@ -148,15 +148,17 @@ mod vector {
 
 #[cfg(test)]
 mod tests {
-    use super::super::curve::{GeluErf, GeluTanh, Silu};
+    use super::super::curve::{GeluErf, GeluTanh, QuickGelu, Relu, Silu};
     use super::*;
     use crate::check::{LENGTHS, Shifted, assert_near, assert_same_bits, awkward, normal};
     use base::Rng;
 
-    static KERNELS: [(Kernel<Body>, Kernel<BackwardBody>); 3] = [
+    static KERNELS: [(Kernel<Body>, Kernel<BackwardBody>); 5] = [
         (forward::<Silu>("silu"), backward::<Silu>("silu backward")),
         (forward::<GeluTanh>("gelu by tanh"), backward::<GeluTanh>("gelu by tanh backward")),
         (forward::<GeluErf>("gelu by erf"), backward::<GeluErf>("gelu by erf backward")),
+        (forward::<Relu>("relu"), backward::<Relu>("relu backward")),
+        (forward::<QuickGelu>("quick gelu"), backward::<QuickGelu>("quick gelu backward")),
     ];
 
     #[test]

@@ -35,7 +35,7 @@ impl Part {
 /// One operand: element (outer, inner) stands at `outer · outer_stride + inner · inner_stride`; inner is
 /// summed over.
 #[derive(Clone, Copy)]
-pub(super) struct Operand<'a> {
+pub(crate) struct Operand<'a> {
     pub values: Weights<'a>,
     pub outer_stride: usize,
     pub inner_stride: usize,

@@ -39,7 +39,7 @@ const STRETCH: usize = 128;
 
 /// The sizes of one product: c [m, n] = a [m, k] · b [n, k]ᵀ.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
+pub(crate) struct Size {
     pub m: usize,
     pub n: usize,
     pub k: usize,

@@ -108,7 +108,7 @@ pub fn product_backward_weights(how: How, g: &[f32], x: &[f32], dw: &mut [f32], 
 }
 
 /// `c = a · bᵀ` or `c += a · bᵀ`, in the arithmetic of its precision.
-fn multiply(how: How, operands: (Operand<'_>, Operand<'_>), c: &mut [f32], size: Size) {
+pub(crate) fn multiply(how: How, operands: (Operand<'_>, Operand<'_>), c: &mut [f32], size: Size) {
     let is_quantised = [operands.0, operands.1].iter().any(|one| matches!(one.values, Weights::Blocks(_)));
     match (how.precision, HALF.body()) {
         (Precision::Bf16, Some(half)) if !is_quantised => half::multiply(half, operands, how.into, c, size),

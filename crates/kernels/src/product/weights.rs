@@ -56,6 +56,19 @@ impl<'a> Weights<'a> {
         }
     }
 
+    /// Those from element `start` on.
+    ///
+    /// # Panics
+    /// When there are fewer, or they are blocks.
+    pub(crate) fn behind(self, start: usize) -> Self {
+        match self {
+            Weights::F32(values) => Weights::F32(&values[start..]),
+            Weights::Bf16(bits) => Weights::Bf16(&bits[start..]),
+            Weights::F16(bits) => Weights::F16(&bits[start..]),
+            Weights::Blocks(_) => panic!("weights in blocks are not cut at any place"),
+        }
+    }
+
     /// Where element `index` stands or would stand, for asking the cache only.
     pub(super) fn address(&self, index: usize) -> *const u8 {
         match self {

@@ -1,0 +1,5 @@
+//! Image models against the implementations that they come from.
+
+#![allow(clippy::unwrap_used)]
+
+mod tiny;
