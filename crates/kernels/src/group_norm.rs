@@ -30,6 +30,9 @@ pub struct Groups {
     pub epsilon: f32,
 }
 
+/// Adds the numbers of a block of one image to two sums for each channel.
+type AddUp<'a> = &'a (dyn Fn(Range<usize>, [&mut [f32]; 2]) + Sync);
+
 /// Sizes that go with slices.
 #[derive(Clone, Copy)]
 struct Sizes {
@@ -104,7 +107,8 @@ pub fn group_norm_backward(
         weight.len() == dw.len() && weight.len() == db.len(),
         "group_norm_backward: weight, dw and db differ"
     );
-    (dw.fill(0.0), db.fill(0.0));
+    dw.fill(0.0);
+    db.fill(0.0);
     let Some(sizes) = sizes(x, (weight, weight), groups) else { return };
     let Sizes { pixels, channels, per_group } = sizes;
     let length = pixels * channels;
@@ -123,7 +127,10 @@ pub fn group_norm_backward(
             }
         });
         let [of_bias, of_weight] = &sums;
-        (0..channels).for_each(|c| (db[c] += of_bias[c] as f32, dw[c] += of_weight[c] as f32).1);
+        for c in 0..channels {
+            db[c] += of_bias[c] as f32;
+            dw[c] += of_weight[c] as f32;
+        }
         let count = (pixels * per_group) as f64;
         let group_mean = |sums: &[f64]| -> Vec<f32> {
             let of_group = |(sums, weight): (&[f64], &[f32])| {
@@ -197,7 +204,7 @@ fn statistics(x: &[f32], sizes: Sizes, groups: Groups) -> (Vec<f32>, Vec<f32>) {
 
 /// Two sums for each channel of one image, which `add` adds up for blocks of numbers, in an order that the number of pixels
 /// alone decides.
-fn channel_sums(sizes: Sizes, add: &(dyn Fn(Range<usize>, [&mut [f32]; 2]) + Sync)) -> [Vec<f64>; 2] {
+fn channel_sums(sizes: Sizes, add: AddUp<'_>) -> [Vec<f64>; 2] {
     let Sizes { pixels, channels, .. } = sizes;
     let n_blocks = pixels.div_ceil(BLOCK);
     let mut partials = vec![0.0f32; n_blocks * 2 * channels];

@@ -20,7 +20,7 @@ const LINE_BYTES: usize = 64;
 
 /// One of several equal parts.
 #[derive(Clone, Copy)]
-pub(super) struct Part {
+pub(crate) struct Part {
     pub index: usize,
     pub of: usize,
 }

@@ -38,7 +38,7 @@ pub struct TinyAutoEncoder {
 /// One layer of a sequence.
 #[derive(Clone)]
 enum Layer {
-    Convolution(Convolution),
+    Convolution(Box<Convolution>),
     Block(Box<Block>),
     Relu,
     Double,
@@ -137,6 +137,9 @@ impl TinyAutoEncoder {
 
 /// Loads a sequence from `from` channels to `to`.
 fn sequence(parts: &Parts<'_>, kinds: &[Kind], [from, to]: [usize; 2]) -> Result<Vec<Layer>, Error> {
+    let convolution = |name: &str, sizes, window, bias| -> Result<Layer, Error> {
+        Ok(Layer::Convolution(Box::new(parts.convolution(name, sizes, window, bias)?)))
+    };
     let mut is_first = true;
     let mut end = |outer: [usize; 2]| {
         let [inputs, outputs] = outer;
@@ -147,11 +150,9 @@ fn sequence(parts: &Parts<'_>, kinds: &[Kind], [from, to]: [usize; 2]) -> Result
     let layer = |(position, kind): (usize, &Kind)| {
         let (name, same) = (position.to_string(), Window::same(3));
         Ok(match kind {
-            Colours | Latents => {
-                Layer::Convolution(parts.convolution(&name, end([from, to]), same, Bias::With)?)
-            }
-            Half => Layer::Convolution(parts.convolution(&name, [WIDTH; 2], same.every(2), Bias::Without)?),
-            Same => Layer::Convolution(parts.convolution(&name, [WIDTH; 2], same, Bias::Without)?),
+            Colours | Latents => convolution(&name, end([from, to]), same, Bias::With)?,
+            Half => convolution(&name, [WIDTH; 2], same.every(2), Bias::Without)?,
+            Same => convolution(&name, [WIDTH; 2], same, Bias::Without)?,
             B => Layer::Block(Box::new(block(parts, &name)?)),
             Kind::Relu => Layer::Relu,
             Double => Layer::Double,

@@ -264,8 +264,8 @@ quirks of its family (`fixtures/`), each cell a file of it that the test writes 
 pairs of texts. Layer by layer, in pieces, and on every device of the build, F32 is held by the tests of the families.
 
 - **F32**: every logit within 2e-4 of what `transformers` computed.
-- **F16**, **BF16**: every logit within 2e-4 of the same rounded numbers in F32 (rows of encoders in BF16 within 0.1, logits of rerankers within 0.5,
-  because they take products of sixteen bits); and of `transformers` with unrounded
+- **F16**, **BF16**: every logit within 2e-4 of the same rounded numbers in F32 (rows of encoders and logits of
+  rerankers in BF16 within 0.1, because they take products of sixteen bits); and of `transformers` with unrounded
   weights the middle row within 1 % (F16) or 5 % (BF16) of its size. In a folder every tensor is rounded, in a GGUF
   file the matrices.
 
