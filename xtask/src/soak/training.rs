@@ -92,7 +92,7 @@ fn begin(home: &Home, data: &str) -> Result<Started> {
 fn steps(home: &Home) -> Result<u64> {
     let told = home.hearth(&["ps", "--json"])?;
     let event: Value = serde_json::from_str(told.lines().next().unwrap_or_default()).context(told.clone())?;
-    Ok(event.pointer("/work/0/steps_done").and_then(Value::as_u64).unwrap_or(0))
+    Ok(event["work"][0]["steps_done"].as_u64().unwrap_or(0))
 }
 
 /// Texts of words that are put together from syllables, so that a vocabulary has something to find.
