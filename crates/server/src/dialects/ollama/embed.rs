@@ -1,9 +1,9 @@
 //! `/api/embed` and the older `/api/embeddings`: texts to vectors of length 1.
 
+use app::Failure;
 use app::event::embed::Embedding;
 use app::job::embed::{Embed, Text, TooLong};
 use app::job::{Job, Keep};
-use app::Failure;
 use axum::http::StatusCode;
 use serde_json::json;
 
