@@ -506,9 +506,9 @@ mod tests {
         check(&at(0.5), &[], &four, &[100.0, 0.0, 0.0, 0.0]);
         check(&at(1.25), &[], &four, &[200.0 / 3.0, 100.0 / 3.0, 0.0, 0.0]);
         check(&at(2.0), &[], &four, &[50.0, 25.0, 12.5, 12.5]);
-        // Over a long answer the mean surprise comes to the target, from either side.
+        // Over a long answer the mean surprise comes to the target: the best token's is 2.4 bits, the expected one 6.3.
         let logits: Vec<f32> = (1..=500).map(|rank| -1.1 * (rank as f32).ln()).collect();
-        for (version, target) in [(Version::Second, 2.0f32), (Version::Second, 4.0), (Version::First, 3.0)] {
+        for (version, target) in [(Version::Second, 3.0f32), (Version::Second, 4.0), (Version::First, 3.0)] {
             let mirostat = Some(Mirostat { version, target, rate: 0.1 });
             let mut sampler = Sampler::new(Sampling { mirostat, seed: 7, ..free() }, &[]);
             let surprise = |sampler: &mut Sampler| {

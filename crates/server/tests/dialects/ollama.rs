@@ -134,7 +134,7 @@ fn every_option_changes_the_answer() {
         assert_ne!(long(penalty), plain);
     }
     assert_eq!(long(json!({ "repeat_penalty": 50.0, "repeat_last_n": 0 })), plain);
-    let few = long(json!({ "repeat_penalty": 50.0, "repeat_last_n": 2 }));
+    let few = long(json!({ "repeat_penalty": 50.0, "repeat_last_n": 20 }));
     assert!(few != plain && few != long(json!({ "repeat_penalty": 50.0, "repeat_last_n": -1 })), "{few}");
     let drawn = |extra: Json| {
         let mut all = json!({ "temperature": 1.5, "top_k": 0, "top_p": 1, "min_p": 0, "seed": 7 });
