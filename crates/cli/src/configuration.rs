@@ -7,9 +7,9 @@
 
 pub mod values;
 
+use core::net::IpAddr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use app::Failure;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use models::Probe;
+use models::probe::Probe;
 use ops::Rows;
 use ops::linear::low_rank::AdapterId;
 use text::grammar::Guide;

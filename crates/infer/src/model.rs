@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base::TokenId;
+use models::probe::Probe;
 use models::tensors::adapter::Adapter;
-use models::{Attend, Decoder, Input, KvCache, Probe};
+use models::{Attend, Decoder, Input, KvCache};
 
 use ops::Rows;
 use ops::attention::{Span, Spans};

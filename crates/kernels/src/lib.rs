@@ -13,9 +13,9 @@
 //! | [`blocks`] | quantised weights: types of block, made and widened |
 //! | [`product`] | dense product x·Wᵀ and the two products of its backward pass |
 //! | [`convolution`] | convolution over images, and the gradients of its input and its weights |
-//! | [`group_norm`] | normalisation of groups of channels over an image, and its backward pass |
-//! | [`rms_norm`] | root-mean-square normalisation, and its backward pass |
-//! | [`layer_norm`] | layer normalisation, and its backward pass |
+//! | [`norm::group_norm`] | normalisation of groups of channels over an image, and its backward pass |
+//! | [`norm::rms_norm`] | root-mean-square normalisation, and its backward pass |
+//! | [`norm::layer_norm`] | layer normalisation, and its backward pass |
 //! | [`softmax`] | softmax over rows |
 //! | [`activation`] | GELU, SwiGLU and GeGLU, and their backward passes |
 //! | [`rope`] | rotary position embedding, and its backward pass |
@@ -54,15 +54,13 @@ pub mod convolution;
 pub mod cross_entropy;
 pub mod element;
 pub mod embedding;
-pub mod group_norm;
 pub mod isa;
 pub mod kv;
-pub mod layer_norm;
 pub mod machine;
+pub mod norm;
 pub mod optimiser;
 pub mod pool;
 pub mod product;
-pub mod rms_norm;
 pub mod rope;
 pub mod softmax;
 

@@ -21,7 +21,7 @@ mod load;
 mod nested;
 pub mod parameters;
 mod pass;
-mod probe;
+pub mod probe;
 pub mod tensors;
 pub mod traffic;
 
@@ -35,4 +35,3 @@ pub use decoder::{Decoder, Input};
 pub use error::Error;
 pub use family::{Dialect, Family};
 pub use load::{load, recognise};
-pub use probe::{Part, Probe};

@@ -10,7 +10,6 @@ pub mod adam_w;
 pub mod attention;
 mod buffers;
 pub mod causal_attention;
-pub mod convolution;
 pub mod cost;
 pub mod device;
 pub mod embedding;
@@ -47,10 +46,10 @@ pub trait Ops:
     + adam_w::AdamWOp
     + attention::AttentionOp
     + causal_attention::CausalAttentionOp
-    + convolution::ConvolutionOp
     + embedding::EmbeddingOp
     + head_loss::HeadLossOp
     + linear::LinearOp
+    + linear::convolution::ConvolutionOp
     + linear::low_rank::LowRankOp
     + norm::group_norm::GroupNormOp
     + norm::layer_norm::LayerNormOp
@@ -70,10 +69,10 @@ impl<B> Ops for B where
         + adam_w::AdamWOp
         + attention::AttentionOp
         + causal_attention::CausalAttentionOp
-        + convolution::ConvolutionOp
         + embedding::EmbeddingOp
         + head_loss::HeadLossOp
         + linear::LinearOp
+        + linear::convolution::ConvolutionOp
         + linear::low_rank::LowRankOp
         + norm::group_norm::GroupNormOp
         + norm::layer_norm::LayerNormOp

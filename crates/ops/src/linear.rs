@@ -1,5 +1,6 @@
 //! The dense layer: `y = x · Wᵀ + b`, behind which storage, precision and adapters live.
 
+pub mod convolution;
 pub mod low_rank;
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};

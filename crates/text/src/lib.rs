@@ -29,4 +29,4 @@ pub use detokenizer::{Begin, Detokenizer, ShowSpecial};
 pub use error::Error;
 pub use template::{ChatTemplate, CivilTime, Conversation, Message, Rendered};
 pub use tokenizer::parts::{TokenType, VocabularyKind, VocabularyParts};
-pub use tokenizer::{Pair, Segment, Special, Tokenizer, Trust};
+pub use tokenizer::{Segment, Special, Tokenizer, Trust};

@@ -3,7 +3,7 @@
 
 use base::TokenId;
 use serde_json::{Value, json};
-use text::{Pair, Special, Tokenizer, VocabularyKind, VocabularyParts};
+use text::{Special, Tokenizer, VocabularyKind, VocabularyParts};
 
 fn read(name: &str, file: &str) -> Value {
     let path = testkit::shared::root().join("fixtures/rerankers").join(name).join(file);
@@ -20,11 +20,11 @@ fn numbers(list: &Value) -> Vec<u32> {
 
 /// The tokens of a pair and their types.
 fn paired(tokenizer: &Tokenizer, [first, second]: [&str; 2]) -> (Vec<u32>, Vec<u32>) {
-    let Pair { before, between, after, second_type } = tokenizer.pair();
+    let pair = tokenizer.pair();
     let encode = |text| tokenizer.encode(text, Special::Plain).unwrap();
-    let first = [before, encode(first), between].concat();
-    let second = [encode(second), after].concat();
-    let types = [vec![0; first.len()], vec![second_type; second.len()]].concat();
+    let first = [pair.before, encode(first), pair.between].concat();
+    let second = [encode(second), pair.after].concat();
+    let types = [vec![0; first.len()], vec![pair.second_type; second.len()]].concat();
     let ids = [first, second].concat().into_iter().map(|TokenId(id)| id).collect();
     (ids, types)
 }
@@ -76,8 +76,10 @@ fn a_file_says_what_stands_between() {
         let mut file = read(name, "tokenizer.json");
         file["post_processor"] = post_processor;
         let (before, between, after, second_type) = expected;
-        let expected = Pair { before: ids(before), between: ids(between), after: ids(after), second_type };
-        assert_eq!(tokenizer(&file).pair(), expected, "{}", file["post_processor"]);
+        let expected = (ids(before), ids(between), ids(after), second_type);
+        let pair = tokenizer(&file).pair();
+        let found = (pair.before, pair.between, pair.after, pair.second_type);
+        assert_eq!(found, expected, "{}", file["post_processor"]);
     };
     let bert = json!({ "type": "BertProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0] });
     check("xlm-roberta", bert, (&[0], &[2], &[2], 1));

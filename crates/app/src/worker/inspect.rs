@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use base::TokenId;
 use infer::sample::{Likely, Sampler};
 use infer::{Place, Sampling};
-use models::{Decoder, Part, Probe};
+use models::Decoder;
+use models::probe::{Part, Probe};
 use ops::Rows;
 use ops::device::Tensor;
 

@@ -4,7 +4,7 @@
 use base::TokenId;
 use infer::draft::DraftModel;
 use infer::{BLOCK, Batch, Engine, Model, Request};
-use models::Probe;
+use models::probe::Probe;
 use ops::linear::low_rank::AdapterId;
 
 use crate::scenario::{Scenario, Sizes, alone, compare, run};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ops::Weight;
-use ops::convolution::{Convolution, Window};
+use ops::linear::convolution::{Convolution, Window};
 use ops::norm::group_norm::{Grouping, group_norm};
 use ops::weight::{Lent, Storage};
 

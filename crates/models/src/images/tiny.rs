@@ -13,7 +13,7 @@
 use burn::tensor::{Device, Tensor};
 use ops::Precision;
 use ops::activation::pointwise::{Pointwise, pointwise};
-use ops::convolution::{Convolution, Window};
+use ops::linear::convolution::{Convolution, Window};
 use ops::norm::group_norm::Grouping;
 
 use super::parts::{Bias, GroupNorm, Parts, doubled};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use models::{Attend, Decoder, Input, KvCache, Part, Probe};
+use models::probe::{Part, Probe};
+use models::{Attend, Decoder, Input, KvCache};
 use ops::Rows;
 use ops::attention::{Span, Spans};
 use ops::weight::Storage;

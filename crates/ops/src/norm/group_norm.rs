@@ -9,7 +9,7 @@ use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use kernels::group_norm::{self as kernel, Groups};
+use kernels::norm::group_norm::{self as kernel, Groups};
 
 use crate::buffers::unwritten;
 use crate::cost::Cost;

@@ -87,7 +87,7 @@ impl LayerNormOp for Flex {
     ) -> FloatTensor<Self> {
         let (x, weight, bias) = (host(x), host(weight), host(bias));
         let mut y = unwritten(x.values().len());
-        kernels::layer_norm::layer_norm(x.values(), weight.values(), bias.values(), epsilon, &mut y);
+        kernels::norm::layer_norm::layer_norm(x.values(), weight.values(), bias.values(), epsilon, &mut y);
         from_host(y, x.dims())
     }
 
@@ -100,9 +100,9 @@ impl LayerNormOp for Flex {
         let (x, weight, gradient) = (host(x), host(weight), host(gradient));
         let width = weight.values().len();
         let (mut dx, mut dw, mut db) = (unwritten(x.values().len()), unwritten(width), unwritten(width));
-        let gradients = kernels::layer_norm::Gradients { dx: &mut dx, dw: &mut dw, db: &mut db };
+        let gradients = kernels::norm::layer_norm::Gradients { dx: &mut dx, dw: &mut dw, db: &mut db };
         let (values, weight) = (x.values(), weight.values());
-        kernels::layer_norm::layer_norm_backward(values, weight, gradient.values(), epsilon, gradients);
+        kernels::norm::layer_norm::layer_norm_backward(values, weight, gradient.values(), epsilon, gradients);
         (from_host(dx, x.dims()), from_host(dw, vec![width]), from_host(db, vec![width]))
     }
 }

@@ -72,7 +72,7 @@ impl RmsNormOp for Flex {
     fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
         let (x, weight) = (host(x), host(weight));
         let mut y = unwritten(x.values().len());
-        kernels::rms_norm::rms_norm(x.values(), weight.values(), epsilon, &mut y);
+        kernels::norm::rms_norm::rms_norm(x.values(), weight.values(), epsilon, &mut y);
         from_host(y, x.dims())
     }
 
@@ -86,7 +86,7 @@ impl RmsNormOp for Flex {
         let (values, weight) = (x.values(), weight.values());
         let (mut dx, mut dw) = (unwritten(values.len()), unwritten(weight.len()));
         let gradient = gradient.values();
-        kernels::rms_norm::rms_norm_backward(values, weight, gradient, epsilon, &mut dx, &mut dw);
+        kernels::norm::rms_norm::rms_norm_backward(values, weight, gradient, epsilon, &mut dx, &mut dw);
         (from_host(dx, x.dims()), from_host(dw, vec![weight.len()]))
     }
 }

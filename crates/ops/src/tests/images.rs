@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::Case;
 use super::cases::{EPSILON, Values, case};
 use crate::activation::pointwise::{self, Pointwise, PointwiseOp};
-use crate::convolution::{self, Convolution, ConvolutionOp, Padding, Pixels, Window};
+use crate::linear::convolution::{self, Convolution, ConvolutionOp, Padding, Pixels, Window};
 use crate::norm::group_norm::{self, GroupNormOp, Grouping};
 use crate::rows::Precision;
 use crate::value::Value;

@@ -341,14 +341,17 @@ fn who_can_wait_lets_others_go_first() {
         told["tokens"][0].to_string()
     });
     let endless: serde_json::Map<String, Json> = ends.into_iter().map(|end| (end, json!(-100))).collect();
-    let asked = json!({ "model": "starter", "prompt": "Once upon", "max_tokens": 900, "stream": true,
-        "logit_bias": endless, "service_tier": "flex" });
+    // Each at random and another one, so that nobody can guess ahead: an answer takes many more steps than asking does.
+    let asked = |seed: u64| {
+        json!({ "model": "starter", "prompt": "Once upon", "max_tokens": 900, "stream": true, "temperature": 1.5,
+            "seed": seed, "logit_bias": endless, "service_tier": "flex" })
+    };
     let n_answers = || {
         let last = house.app.run(app::Job::Loaded).last();
         let Some(app::Event::Loaded(memory)) = last else { panic!("{last:?}") };
         memory.models.iter().map(|model| model.n_answers).sum::<usize>()
     };
-    let patient: Vec<_> = (0..65).map(|_| house.post("/v1/completions", &asked)).collect();
+    let patient: Vec<_> = (0..65).map(|seed| house.post("/v1/completions", &asked(seed))).collect();
     assert!(patient.iter().all(|answer| answer.status == 200));
     let body =
         json!({ "model": "starter", "prompt": "Once upon", "max_tokens": 2, "service_tier": "default" });

@@ -15,7 +15,8 @@ use std::path::Path;
 
 use formats::sniff::{FileKind, sniff};
 use formats::{FileBytes, TensorSpec};
-use models::{Config, Dialect, Part};
+use models::probe::Part;
+use models::{Config, Dialect};
 
 use crate::Failure;
 use crate::running::Reporter;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use base::TokenId;
 use formats::FileBytes;
-use models::{Attend, Decoder, Input, Part, Probe};
+use models::probe::{Part, Probe};
+use models::{Attend, Decoder, Input};
 use ops::Rows;
 use ops::device::Tensor;
 use text::Special;

@@ -103,7 +103,7 @@ mod vector {
     #[cfg(target_arch = "x86_64")]
     use crate::lanes::{Avx2, Avx512};
     use crate::lanes::{LANES, Lanes, load_up_to, store_up_to};
-    use crate::layer_norm::vector::statistics;
+    use crate::norm::layer_norm::vector::statistics;
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,f16c")]
