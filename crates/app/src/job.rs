@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+pub use crate::caller::Class;
 pub use constraint::{Constraint, ToolCalls, ToolChoice};
 pub use message::{Message, Tool, ToolCall, Turn};
 

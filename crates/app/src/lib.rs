@@ -23,7 +23,7 @@ mod starter;
 mod upload;
 mod worker;
 
-pub use caller::{Caller, Class};
+pub use caller::Caller;
 pub use event::Event;
 pub use failure::Failure;
 pub use front::{App, Limits, Settings};

@@ -15,7 +15,6 @@ mod engine;
 mod error;
 pub mod fair;
 mod lookup;
-pub mod mirostat;
 mod model;
 mod pace;
 mod plan;

@@ -8,13 +8,15 @@
 //! "Min-p Sampling" (2024); C. Meister et al.,
 //! "Locally Typical Sampling" (2022); N. Keskar et al., "CTRL" (2019) for the repetition penalty.
 
+pub mod mirostat;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use base::{Rng, TokenId};
 use text::grammar::TokenSet;
 
 use crate::Error;
-use crate::mirostat::{Bound, Mirostat};
+use mirostat::{Bound, Mirostat};
 
 /// How to choose tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -499,7 +501,7 @@ mod tests {
 
     #[test]
     fn mirostat_cuts_by_its_bound_alone() {
-        use crate::mirostat::Version;
+        use super::mirostat::Version;
         let four = [0.5f32, 0.25, 0.125, 0.125].map(f32::ln);
         let mirostat = |target| Some(Mirostat { version: Version::Second, target, rate: 0.1 });
         let at = |target| Sampling { mirostat: mirostat(target), top_k: 1, min_p: 0.9, ..free() };

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use app::Failure;
-use app::doors::Hosts;
+use app::doors::{Doors, Hosts};
 
 use crate::Settings;
 
@@ -12,10 +12,10 @@ use crate::Settings;
 ///
 /// # Errors
 /// What is missing.
-pub fn check_guarded(settings: &Settings, has_keys: bool) -> Result<(), Failure> {
+pub fn check_guarded(settings: &Settings, doors: &Doors) -> Result<(), Failure> {
     let address = settings.addresses.iter().find(|address| !address.ip().is_loopback());
     let address = address.map(ToString::to_string).unwrap_or_default();
-    let (missing, hint) = match (has_keys, settings.tls.is_some()) {
+    let (missing, hint) = match (doors.has_keys()?, settings.tls.is_some()) {
         (true, true) => return Ok(()),
         (false, true) => ("there is no key", "`hearth key create NAME`, then start again".to_owned()),
         (true, false) => ("connections would not be encrypted", "`hearth serve --lan`".to_owned()),

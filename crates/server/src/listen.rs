@@ -52,7 +52,7 @@ impl Server {
     pub fn bind(app: Arc<App>, settings: Settings) -> Result<Self, Failure> {
         let doors = app.doors()?;
         if settings.is_open_to_others() {
-            addresses::check_guarded(&settings, doors.has_keys()?)?;
+            addresses::check_guarded(&settings, &doors)?;
         }
         let acceptor = settings.tls.as_ref().map(Tls::acceptor).transpose()?;
         let listeners: Vec<_> = settings.addresses.iter().map(bind).collect::<Result<_, _>>()?;

@@ -3,7 +3,7 @@
 //! What can wait is answered behind what somebody waits for. A key or a person that is counted among those who can wait
 //! stays there, whatever a request says.
 
-use app::Class;
+use app::job::Class;
 
 use crate::call::Call;
 use crate::fields::{Field, Kind};

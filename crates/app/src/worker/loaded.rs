@@ -382,8 +382,8 @@ fn settings(sampling: &Sampling) -> infer::Sampling {
     }
 }
 
-fn mirostat(sampling: &Sampling) -> Option<infer::mirostat::Mirostat> {
-    use infer::mirostat::{Mirostat, Version};
+fn mirostat(sampling: &Sampling) -> Option<infer::sample::mirostat::Mirostat> {
+    use infer::sample::mirostat::{Mirostat, Version};
     let version = match sampling.mirostat? {
         job::Mirostat::Off => return None,
         job::Mirostat::First => Version::First,

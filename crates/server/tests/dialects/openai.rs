@@ -329,37 +329,7 @@ fn a_bomb_of_a_grammar_is_refused_within_a_second() {
     }
 }
 
-/// What can wait lets others go first: as many patient answers as an engine computes at once, and one more, are under way
-/// when somebody asks who does not wait; it is answered before any of them ends. Of one tier the last would have to wait
-/// for two of the others.
-#[test]
-fn who_can_wait_lets_others_go_first() {
-    let house = House::new();
-    let ends = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(|end| {
-        let told = house.ask("/tokenize", &json!({ "content": end, "parse_special": true }));
-        assert_eq!(told["tokens"].as_array().unwrap().len(), 1, "{end}");
-        told["tokens"][0].to_string()
-    });
-    let endless: serde_json::Map<String, Json> = ends.into_iter().map(|end| (end, json!(-100))).collect();
-    // Each at random and another one, so that nobody can guess ahead: an answer takes many more steps than asking does.
-    let asked = |seed: u64| {
-        json!({ "model": "starter", "prompt": "Once upon", "max_tokens": 900, "stream": true, "temperature": 1.5,
-            "seed": seed, "logit_bias": endless, "service_tier": "flex" })
-    };
-    let n_answers = || {
-        let last = house.app.run(app::Job::Loaded).last();
-        let Some(app::Event::Loaded(memory)) = last else { panic!("{last:?}") };
-        memory.models.iter().map(|model| model.n_answers).sum::<usize>()
-    };
-    let patient: Vec<_> = (0..65).map(|seed| house.post("/v1/completions", &asked(seed))).collect();
-    assert!(patient.iter().all(|answer| answer.status == 200));
-    let body =
-        json!({ "model": "starter", "prompt": "Once upon", "max_tokens": 2, "service_tier": "default" });
-    let answer = house.ask("/v1/completions", &body);
-    assert_eq!((n_answers(), &answer["service_tier"]), (65, &json!("default")));
-    drop(patient);
-}
-
+/// The tier that is told is read off the class that the job was given, which decides who goes first.
 #[test]
 fn the_tier_is_told_where_it_was_asked_for() {
     let house = House::new();
