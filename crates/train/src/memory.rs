@@ -11,7 +11,7 @@ const NUMBER: u64 = 4;
 const CHUNK_BYTES: u64 = 32 << 20;
 const CHUNK_ROWS: [u64; 2] = [64, 512];
 /// Vocabulary, tokens, operands as threads pack them, and what the program has beside them.
-const EXTRA_BYTES: u64 = 48 << 20;
+const EXTRA_BYTES: u64 = 64 << 20;
 
 /// The sizes of a plan as numbers of one kind.
 struct Counts {
