@@ -7,7 +7,7 @@
 //!
 //! Nothing is gathered patch by patch. An image is laid out once with its border; then the pixels under one row of the
 //! kernel are `columns · channels` numbers in a row, whichever the output, and a whole band of outputs is one product per
-//! row of the kernel, with rows that overlap ([`Frame`]). At the ends of the image's rows such a product computes some
+//! row of the kernel, with rows that overlap (`frame`). At the ends of the image's rows such a product computes some
 //! outputs that there are not; they are left behind.
 //!
 //! An output is one chain over p, then q and c, as [`crate::product`] has it for training in the same precision, and
