@@ -12,6 +12,7 @@ mod fuzz;
 mod golden;
 mod gpu;
 mod heavy;
+mod isa;
 mod served;
 mod soak;
 mod starter_check;
@@ -74,6 +75,11 @@ static CHORES: &[Chore] = &[
         name: "agree",
         does: "whether llama.cpp says the same: --all, or --model FILE … --texts FILE; [--prompts N] …",
         run: agree::run,
+    },
+    Chore {
+        name: "isa",
+        does: "whether each instruction set holds the same token likeliest: [--model NAME_OR_FILE] [--tokens N] …",
+        run: isa::run,
     },
     Chore {
         name: "vectors",

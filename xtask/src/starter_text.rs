@@ -21,6 +21,7 @@ use base::Rng;
 use serde_json::{Value, json};
 use starter_words::conversation::Message;
 
+pub use stories::held_out as held_out_story;
 pub use write::run;
 
 /// One text to learn from.

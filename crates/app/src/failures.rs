@@ -150,6 +150,7 @@ impl From<text::Error> for Failure {
             E::CallsNotForced { .. } => {
                 ("bad_tool_choice", "let the model choose whether it calls, or use a model of another family")
             }
+            E::NothingToLearn => ("no_data", "give .txt, .md or .jsonl files that have text in them"),
             _ => ("bad_vocabulary", "fetch the model again, or convert it again"),
         };
         Self::new(code, error.to_string(), hint)

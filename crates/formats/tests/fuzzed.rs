@@ -5,10 +5,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base::Rng;
 use formats::fuzz::{TARGETS, Target, mutate};
+use testkit::stopwatch::Stopwatch;
 
 /// About two seconds a target in a development build.
 const CASES: usize = 120_000;
@@ -23,10 +24,10 @@ fn corpus(target: &Target) -> Vec<Vec<u8>> {
 
 /// Runs a case; on a panic prints the input, so that it can be kept.
 fn run(target: &Target, bytes: &[u8]) {
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let result = std::panic::catch_unwind(|| (target.run)(bytes));
     assert!(result.is_ok(), "{}: broken by {}", target.name, bytes.escape_ascii());
-    assert!(start.elapsed() < Duration::from_secs(1), "{}: slow: {}", target.name, bytes.escape_ascii());
+    assert!(watch.computed() < Duration::from_secs(1), "{}: slow: {}", target.name, bytes.escape_ascii());
 }
 
 fn check(name: &str) {

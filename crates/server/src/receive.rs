@@ -91,9 +91,7 @@ async fn receive(
     (path, id): (String, String),
     request: Request,
 ) -> Result<(Call, Admission), Refusal> {
-    if shared.end.has_begun() {
-        return Err(ending().into());
-    }
+    refuse_at_the_end(&shared)?;
     let (parts, body) = request.into_parts();
     let admission = access::admit(&shared, &parts, route.scope)?;
     let caller = admission.guest.caller;
@@ -102,9 +100,16 @@ async fn receive(
         Takes::Bytes => (Map::new(), Some(body)),
         Takes::Json(fields) => (read(body, shared.rules().settings.max_body_bytes, fields).await?, None),
     };
+    // A body may take long: the end may have begun meanwhile, and this request has not.
+    refuse_at_the_end(&shared)?;
     let query = query::read(parts.uri.query(), route.query)?;
     let is_for_people = page::is_for_people(&parts.headers);
     Ok((Call { shared, body, query, is_for_people, bytes: Mutex::new(bytes), path, caller, id }, admission))
+}
+
+/// Nothing begins when the server ends.
+fn refuse_at_the_end(shared: &Shared) -> Result<(), Refusal> {
+    if shared.end.has_begun() { Err(ending().into()) } else { Ok(()) }
 }
 
 /// Reads a body and holds it against its table. What type the client says that it has does not matter.

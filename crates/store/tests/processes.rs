@@ -185,7 +185,7 @@ fn a_kill_at_any_of_100_moments_loses_nothing_acknowledged() {
         let found = read_home(&store);
         assert!(found == expected || found == or, "round {round}: {found:?}, {expected:?}, {inside:?}");
         store.collect().unwrap();
-        assert!(start.elapsed() < Duration::from_secs(5), "start took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(30), "start took {:?}", start.elapsed());
         assert_eq!(std::fs::read_dir(folder.path().join("models/tmp")).unwrap().count(), 0);
         expected = found;
     }

@@ -7,6 +7,7 @@
 //! last case behind as a file. Not for tests of behaviour: a target only has to survive.
 
 use crate::mutate;
+use crate::stopwatch::Stopwatch;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,9 +94,9 @@ fn watch(done: &AtomicU64, finished: &AtomicBool) -> Option<u64> {
 }
 
 fn work(target: fn(&[u8]), plan: &Plan, done: &AtomicU64) -> Outcome {
-    let begun = computed();
+    let watch = Stopwatch::start();
     let mut index = 0;
-    while index < plan.max_cases && computed() - begun < plan.max_time {
+    while index < plan.max_cases && watch.computed() < plan.max_time {
         let bytes = mutate::case(&plan.corpus, plan.seed, index);
         if let Some(path) = &plan.trace {
             std::fs::write(path, &bytes).expect("the folder of findings can be written to");
@@ -111,29 +112,15 @@ fn work(target: fn(&[u8]), plan: &Plan, done: &AtomicU64) -> Outcome {
 
 /// What is wrong with how `target` takes `bytes`: a panic's words or a time; `None` if nothing is.
 pub fn judge(target: fn(&[u8]), bytes: &[u8]) -> Option<String> {
-    let begun = computed();
+    let watch = Stopwatch::start();
     let outcome = catch_unwind(AssertUnwindSafe(|| target(bytes)));
-    let took = computed() - begun;
+    let took = watch.computed();
     if let Err(thrown) = outcome {
         let text = thrown.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| thrown.downcast_ref::<&str>().copied());
         return Some(format!("panics: {}", text.unwrap_or("without words")));
     }
     (took > MAX_CASE).then(|| format!("takes {:.1} s", took.as_secs_f64()))
-}
-
-/// How long this thread has computed.
-#[cfg(target_os = "linux")]
-fn computed() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
-}
-
-/// How long this program has run: the next best.
-#[cfg(not(target_os = "linux"))]
-fn computed() -> Duration {
-    static BEGUN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    BEGUN.elapsed()
 }
 
 /// The files of a corpus folder in the order of their names, or nothing where there is no such folder.
@@ -175,8 +162,8 @@ mod tests {
     #[test]
     fn a_slow_case_is_found() {
         let slow = |_: &[u8]| {
-            let begun = computed();
-            while computed() - begun < Duration::from_millis(1020) {}
+            let watch = Stopwatch::start();
+            while watch.computed() < Duration::from_millis(1020) {}
         };
         assert!(judge(slow, b"").expect("it computes for too long").starts_with("takes 1."));
     }

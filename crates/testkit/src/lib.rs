@@ -11,4 +11,5 @@ pub mod modes;
 pub mod mutate;
 pub mod registry;
 pub mod shared;
+pub mod stopwatch;
 pub mod wire;

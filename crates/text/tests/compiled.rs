@@ -4,9 +4,10 @@
 #[path = "support/gguf.rs"]
 mod gguf;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base::TokenId;
+use testkit::stopwatch::Stopwatch;
 use text::{Error, Special, TokenType, Tokenizer, VocabularyKind, VocabularyParts};
 
 const SOURCE: [u8; 32] = [7; 32];
@@ -140,13 +141,6 @@ fn large() -> VocabularyParts {
     }
 }
 
-/// Milliseconds that this thread has computed, where Linux tells: unlike those of a clock, other programs change them
-/// little.
-fn computed_ms() -> Option<f64> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(told.split_whitespace().next()?.parse::<f64>().ok()? / 1e6)
-}
-
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
@@ -156,26 +150,22 @@ fn median(mut times: Vec<f64>) -> f64 {
 #[ignore = "prints how long loading takes; run with --release -- --ignored --nocapture"]
 fn loading_128_000_entries() {
     let parts = large();
-    let before = computed_ms();
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let tokenizer = Tokenizer::from_parts(parts).unwrap();
-    let elapsed = start.elapsed().as_secs_f64() * 1e3;
-    println!("from parts: {elapsed:.1} ms, computed {:.1} ms", since(before).unwrap_or(elapsed));
+    println!("from parts: {:.1} ms", ms(watch.computed()));
     let file = compile(&tokenizer);
     let (mut times, mut computed) = (Vec::new(), Vec::new());
     for _ in 0..11 {
-        let before = computed_ms();
-        let start = Instant::now();
+        let (start, watch) = (Instant::now(), Stopwatch::start());
         assert_eq!(Tokenizer::from_compiled(&file, &SOURCE).unwrap().len(), 128_000);
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-        computed.extend(since(before));
+        computed.push(ms(watch.computed()));
+        times.push(ms(start.elapsed()));
     }
-    let wall = median(times);
-    let computed = if computed.is_empty() { wall } else { median(computed) };
+    let (wall, computed) = (median(times), median(computed));
     println!("compiled: {} bytes, median {wall:.2} ms, computed {computed:.2} ms", file.len());
     assert!(computed < 30.0);
 }
 
-fn since(before: Option<f64>) -> Option<f64> {
-    Some(computed_ms()? - before?)
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }

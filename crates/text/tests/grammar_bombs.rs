@@ -4,10 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base::TokenId;
 use serde_json::{Value as Json, json};
+use testkit::stopwatch::Stopwatch;
 use text::grammar::{Grammar, Plan, Source, Vocabulary};
 use text::{Error, Tokenizer, VocabularyKind, VocabularyParts};
 
@@ -260,9 +261,9 @@ fn what_is_made_to_be_expensive_ends_within_a_second_and_64_mib() {
     let vocabulary = vocabulary();
     let mut wrong = Vec::new();
     for (name, source, said) in bombs() {
-        let begun = Instant::now();
+        let watch = Stopwatch::start();
         let (outcome, used) = peak(|| outcome(&source, &vocabulary));
-        let took = begun.elapsed();
+        let took = watch.computed();
         println!("{name}: {outcome:?}, {used} KiB, {took:?}");
         let is_told = match &outcome {
             Ok(_) => said.is_empty(),
