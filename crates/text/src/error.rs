@@ -74,6 +74,12 @@ pub enum Error {
         /// The text that is no token.
         token: String,
     },
+    /// A token that a prompt of this kind needs is not there.
+    #[error("vocabulary: it has no token {token:?}, which every prompt needs")]
+    MarkMissing {
+        /// The text of the token.
+        token: String,
+    },
     /// No pre-tokenizer has this name.
     #[error("vocabulary: unknown pre-tokenizer {name:?}; the nearest known one is {nearest:?}")]
     UnknownPreTokenizer {

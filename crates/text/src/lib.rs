@@ -10,23 +10,24 @@
 //! splits a character. A [`ChatTemplate`] renders a conversation inside a sandbox and marks which text is the
 //! template's own and which came from a person, so that [`Tokenizer::encode_segments`] reads special tokens only
 //! in the former. [`answer`] reads what a model writes back, [`grammar`] says which tokens may follow where that has to keep a form.
-//! [`learn`] makes a new vocabulary from text.
+//! [`learn`] makes a new vocabulary from text, [`clip`] reads the prompts of image models.
 //!
 //! Trust is decided by the letter, not by the word: no list of forbidden texts stands anywhere.
 //!
 //! Does not: read files, know models or logits, sample, or look at the clock.
 
 pub mod answer;
+pub mod clip;
 mod detokenizer;
 mod error;
 pub mod fuzz;
 pub mod grammar;
 pub mod learn;
-mod template;
+pub mod template;
 mod tokenizer;
 
 pub use detokenizer::{Begin, Detokenizer, ShowSpecial};
 pub use error::Error;
-pub use template::{ChatTemplate, CivilTime, Conversation, Message, Rendered};
+pub use template::{ChatTemplate, Conversation, Message};
 pub use tokenizer::parts::{TokenType, VocabularyKind, VocabularyParts};
 pub use tokenizer::{Segment, Special, Tokenizer, Trust};

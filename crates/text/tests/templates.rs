@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 use testkit::stopwatch::Stopwatch;
-use text::{ChatTemplate, CivilTime, Conversation, Error, Message, Segment, Trust};
+use text::template::CivilTime;
+use text::{ChatTemplate, Conversation, Error, Message, Segment, Trust};
 
 const NOW: CivilTime = CivilTime { year: 2025, month: 7, day: 26, hour: 12, minute: 30, second: 0 };
 

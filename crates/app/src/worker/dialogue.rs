@@ -8,7 +8,8 @@ use base::TokenId;
 use formats::Metadata;
 use serde_json::{Map, Value as Json, json};
 use text::answer::{AnswerParser, Format, Setting, StopSources, format_of, stop_tokens};
-use text::{ChatTemplate, CivilTime, Conversation, Segment, TokenType, Tokenizer, Trust};
+use text::template::CivilTime;
+use text::{ChatTemplate, Conversation, Segment, TokenType, Tokenizer, Trust};
 
 use super::form;
 use super::training::conversation::{CHAT_WITHOUT_TOOLS, chat_template};

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::TokenId;
 use store::Store;
-use text::{CivilTime, Segment, Special, Tokenizer};
+use text::template::CivilTime;
+use text::{Segment, Special, Tokenizer};
 
 use super::contents::Contents;
 use super::dialogue::Dialogue;

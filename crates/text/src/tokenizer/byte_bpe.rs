@@ -226,7 +226,12 @@ pub(crate) fn word_bytes(letters: Letters, token: &str) -> Vec<u8> {
     }
 }
 
-fn resolve(by_text: &HashMap<&str, u32>, index: usize, merge: &str) -> Result<(u32, u32, u32), Error> {
+/// The tokens of a merge: left, right, and what they become.
+pub(crate) fn resolve(
+    by_text: &HashMap<&str, u32>,
+    index: usize,
+    merge: &str,
+) -> Result<(u32, u32, u32), Error> {
     // The left part may itself begin with a space in vocabularies that do not map it to a letter.
     let space = merge.char_indices().skip(1).find(|(_, letter)| *letter == ' ').map(|(at, _)| at);
     let bad = || Error::BadMerge { index, merge: merge.chars().take(64).collect() };

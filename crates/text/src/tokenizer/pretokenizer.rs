@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::Error;
 use cuts::{Cut, Stage};
-pub(crate) use letters::is_punctuation;
+pub(crate) use letters::{is_letter, is_number, is_punctuation};
 
 mod cuts;
 mod letters;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json, json};
-use text::{ChatTemplate, CivilTime, Conversation, Error, Message};
+use text::template::CivilTime;
+use text::{ChatTemplate, Conversation, Error, Message};
 
 /// The time that `render.py` tells its templates.
 pub const NOW: CivilTime = CivilTime { year: 2025, month: 7, day: 26, hour: 12, minute: 30, second: 0 };

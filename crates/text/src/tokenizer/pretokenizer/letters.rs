@@ -29,7 +29,7 @@ pub(super) fn is_newline_or_slash(letter: char) -> bool {
     matches!(letter, '\r' | '\n' | '/')
 }
 
-pub(super) fn is_letter(letter: char) -> bool {
+pub(crate) fn is_letter(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_alphabetic();
     }
@@ -89,7 +89,7 @@ pub(super) fn is_not_capital_nor_han(letter: char) -> bool {
     is_not_capital(letter) && !is_han(letter)
 }
 
-pub(super) fn is_number(letter: char) -> bool {
+pub(crate) fn is_number(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_digit();
     }

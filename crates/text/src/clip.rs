@@ -1,0 +1,176 @@
+//! The vocabulary that image models read prompts with: CLIP's, which merges bytes as GPT-2's does, of small letters only, and
+//! marks the last byte of each word.
+//!
+//! ```text
+//! "A red-ish  cat" → "a red-ish cat" → a | red | - | ish | cat → a</w> red</w> -</w> ish</w> cat</w>
+//! ```
+//! Source: A. Radford and others, "Learning Transferable Visual Models From Natural Language Supervision" (2021), section
+//! 2.4, and the `vocab.json` and `merges.txt` of published image models.
+//!
+//! Does not: know weights of words, begin and end a prompt, or fill it up; names of special tokens in a text are text.
+
+use std::collections::HashMap;
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::tokenizer::byte_bpe::{letter_of, resolve};
+use crate::tokenizer::merge::{Symbol, merge};
+use crate::tokenizer::merge_table::MergeTable;
+use crate::tokenizer::pretokenizer::{is_letter, is_number};
+use crate::{Error, VocabularyParts};
+
+/// What stands behind the last letter of a word.
+const WORD_END: &str = "</w>";
+/// What a prompt begins and ends with.
+const MARKS: [&str; 2] = ["<|startoftext|>", "<|endoftext|>"];
+/// What is cut off from the word before it.
+const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
+
+/// A vocabulary of image models' prompts.
+#[derive(Debug)]
+pub struct ClipTokenizer {
+    merges: MergeTable,
+    /// The token of each byte within a word, and of one that ends it.
+    bytes: Box<[[Option<u32>; 256]; 2]>,
+    begin: u32,
+    end: u32,
+    ids: HashMap<String, u32>,
+}
+
+/// A word of a prompt and its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The word in small letters.
+    pub text: String,
+    /// Its tokens; at least one.
+    pub ids: Vec<u32>,
+}
+
+impl ClipTokenizer {
+    /// Reads `vocab.json` and `merges.txt`.
+    ///
+    /// # Errors
+    /// What is wrong in which file; [`Error::MarkMissing`] for a vocabulary without `<|startoftext|>` or
+    /// `<|endoftext|>`.
+    pub fn from_files(vocabulary: &[u8], merges: &[u8]) -> Result<Self, Error> {
+        let parts = VocabularyParts::from_vocab_json(vocabulary, merges, "gpt-2")?;
+        let by_text: HashMap<&str, u32> = parts.tokens.iter().map(String::as_str).zip(0..).collect();
+        let mark = |name: &str| {
+            by_text.get(name).copied().ok_or_else(|| Error::MarkMissing { token: name.to_owned() })
+        };
+        let merges =
+            parts.merges.iter().enumerate().map(|(index, merge)| resolve(&by_text, index, merge).map(Some));
+        let merges: Vec<_> = merges.collect::<Result<_, _>>()?;
+        let byte =
+            |byte: usize, end: &str| by_text.get(format!("{}{end}", letter_of(byte as u8)).as_str()).copied();
+        let bytes = ["", WORD_END].map(|end| std::array::from_fn(|at| byte(at, end)));
+        Ok(Self {
+            merges: MergeTable::new(&merges),
+            bytes: Box::new(bytes),
+            begin: mark(MARKS[0])?,
+            end: mark(MARKS[1])?,
+            ids: by_text.into_iter().map(|(text, id)| (text.to_owned(), id)).collect(),
+        })
+    }
+
+    /// The token that begins a prompt.
+    pub fn begin(&self) -> u32 {
+        self.begin
+    }
+
+    /// The token that ends a prompt; it stands for what has no token, too.
+    pub fn end(&self) -> u32 {
+        self.end
+    }
+
+    /// The token that is written so.
+    pub fn token(&self, text: &str) -> Option<u32> {
+        self.ids.get(text).copied()
+    }
+
+    /// The tokens of a text, without those that begin and end a prompt.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        self.words(text).into_iter().flat_map(|word| word.ids).collect()
+    }
+
+    /// The words of a text with their tokens.
+    pub fn words(&self, text: &str) -> Vec<Word> {
+        let small: String = text.nfc().flat_map(char::to_lowercase).collect();
+        let mut rest = small.as_str();
+        let mut words = Vec::new();
+        while let Some(first) = rest.chars().next() {
+            if first.is_whitespace() {
+                rest = &rest[first.len_utf8()..];
+                continue;
+            }
+            let (word, behind) = rest.split_at(word_bytes(rest, first));
+            words.push(Word { text: word.to_owned(), ids: self.merged(word) });
+            rest = behind;
+        }
+        words
+    }
+
+    fn merged(&self, word: &str) -> Vec<u32> {
+        let last = word.len() - 1;
+        let symbol = |(at, byte): (usize, u8)| Symbol {
+            start: at as u32,
+            end: at as u32 + 1,
+            id: self.bytes[usize::from(at == last)][usize::from(byte)],
+        };
+        let mut symbols: Vec<Symbol> = word.bytes().enumerate().map(symbol).collect();
+        merge(&mut symbols, |left, right| {
+            let (rank, made) = self.merges.find(left.id?, right.id?)?;
+            Some((u64::from(rank), made))
+        });
+        symbols.into_iter().map(|symbol| symbol.id.unwrap_or(self.end)).collect()
+    }
+}
+
+/// Bytes of the word with which a text begins: a contraction, letters, one number, or a run of what is neither.
+fn word_bytes(text: &str, first: char) -> usize {
+    if let Some(contraction) = CONTRACTIONS.iter().find(|contraction| text.starts_with(**contraction)) {
+        return contraction.len();
+    }
+    if is_number(first) {
+        return first.len_utf8();
+    }
+    let is_other = |letter: char| !(letter.is_whitespace() || is_letter(letter) || is_number(letter));
+    let belongs: &dyn Fn(char) -> bool = if is_letter(first) { &is_letter } else { &is_other };
+    text.find(|letter| !belongs(letter)).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All bytes, two merges, and the marks.
+    fn tokenizer() -> ClipTokenizer {
+        let letters: Vec<String> = (0..=255).map(|byte| letter_of(byte).to_string()).collect();
+        let ends = letters.iter().map(|letter| letter.clone() + WORD_END);
+        let made = ["ca", "cat</w>", "'s</w>", "<|startoftext|>", "<|endoftext|>"].map(str::to_owned);
+        let tokens = letters.iter().cloned().chain(ends).chain(made);
+        let ids: serde_json::Map<_, _> = tokens.zip(0..).map(|(token, id)| (token, id.into())).collect();
+        let vocabulary = serde_json::Value::from(ids).to_string();
+        ClipTokenizer::from_files(vocabulary.as_bytes(), b"#version: 0.2\nc a\nca t</w>\n' s</w>\n").unwrap()
+    }
+
+    #[test]
+    fn words_end_with_a_mark_and_small_letters_are_all_there_is() {
+        let tokenizer = tokenizer();
+        let token = |text: &str| tokenizer.token(text).unwrap();
+        assert_eq!(tokenizer.encode("  CAT\n"), [token("cat</w>")]);
+        assert_eq!(tokenizer.encode("cats"), [token("ca"), token("t"), token("s</w>")]);
+        let words = tokenizer.words("cat's 42 --!<|endoftext|>");
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(texts, ["cat", "'s", "4", "2", "--!<|", "endoftext", "|>"]);
+        assert_eq!(words[1].ids, [token("'s</w>")]);
+        assert_eq!((tokenizer.begin(), tokenizer.end()), (token("<|startoftext|>"), token("<|endoftext|>")));
+        assert_eq!(tokenizer.encode(" \t"), [0; 0]);
+    }
+
+    #[test]
+    fn a_vocabulary_without_marks_is_refused() {
+        let missing = ClipTokenizer::from_files(b"{\"a\":0,\"a</w>\":1}", b"").unwrap_err();
+        assert!(missing.to_string().contains("<|startoftext|>"), "{missing}");
+    }
+}
