@@ -87,6 +87,9 @@ pub enum Error {
     /// The model could not compute.
     #[error("the model: {0}")]
     Model(String),
+    /// A prompt that cannot be used.
+    #[error("prompt: {0}")]
+    Prompt(String),
     /// Text without parameters in it.
     #[error("parameters: {0}")]
     Parameters(String),

@@ -40,6 +40,7 @@ pub mod denoise;
 mod error;
 mod latent;
 pub mod noise;
+pub mod prompt;
 pub mod samplers;
 pub mod schedule;
 
