@@ -25,13 +25,15 @@
 //! # fn main() -> Result<(), Error> {
 //! let sampler = samplers::named("DPM++ 2M")?;
 //! let sigmas = (schedule::named(sampler.schedule)?.sigmas)(&Training::new(Betas::STABLE)?, 20)?;
-//! let mut noise = Noise::new(Source::Cpu, 42, 1, None);
+//! let mut noise = Noise::new(Source::Cpu, 42, 1, None)?;
 //! let x = noise.first(Shape::new(1, 4, 8, 8)?)?.scaled(Begin::Level.factor(sigmas[0]));
 //! let picture = (sampler.walk)(&mut Grey, x, &sigmas, &mut noise, &mut |_| ControlFlow::Continue(()))?;
 //! assert!(picture.data().iter().all(|value| *value == 0.0));
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Around a walk: [`prompt`] reads what users write, and a [`recipe`] says how a picture was made, in its file too.
 //!
 //! Does not: know weights, tensors or devices; make token ids; read or write files; know people; wait or look at a
 //! clock.
@@ -41,6 +43,7 @@ mod error;
 mod latent;
 pub mod noise;
 pub mod prompt;
+pub mod recipe;
 pub mod samplers;
 pub mod schedule;
 

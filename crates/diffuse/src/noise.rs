@@ -17,6 +17,9 @@ use std::str::FromStr;
 
 pub use brownian::Path;
 
+/// The largest number of pictures that are made together.
+pub const MAX_PICTURES: usize = 1024;
+
 /// Where random numbers come from; the names are those of the setting "RNG" in web UIs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
@@ -111,14 +114,25 @@ pub struct Noise {
 impl Noise {
     /// Generators for `n_pictures`: the first has `seed`, the next `seed + 1` and so on. With a variation all have
     /// `seed`, and the variation's seeds go up.
-    pub fn new(source: Source, seed: u64, n_pictures: usize, variation: Option<Variation>) -> Self {
+    ///
+    /// # Errors
+    /// `Range` for more than [`MAX_PICTURES`]: each has its generator.
+    pub fn new(
+        source: Source,
+        seed: u64,
+        n_pictures: usize,
+        variation: Option<Variation>,
+    ) -> Result<Self, Error> {
+        if n_pictures > MAX_PICTURES {
+            let value = n_pictures as f64;
+            return Err(Error::Range { name: "the number of pictures", value, range: "0..1024" });
+        }
         let varies = variation.is_some_and(|variation| variation.strength != 0.0);
         let seed_of = |picture: usize| if varies { seed } else { seed.wrapping_add(picture as u64) };
-        let n_pictures = n_pictures.min(crate::latent::MAX_VALUES);
         let seeds: Vec<u64> = (0..n_pictures).map(seed_of).collect();
         let generators = seeds.iter().map(|seed| Generator::new(source, *seed)).collect();
         let variation = variation.filter(|_| varies);
-        Self { source, seeds, variation, generators, settings: Settings::default() }
+        Ok(Self { source, seeds, variation, generators, settings: Settings::default() })
     }
 
     /// The seed of each picture.
@@ -238,9 +252,9 @@ mod tests {
     #[test]
     fn a_picture_is_the_same_alone_and_among_others() {
         for source in [Source::Cpu, Source::Nv] {
-            let mut together = Noise::new(source, 40, 3, None);
+            let mut together = Noise::new(source, 40, 3, None).unwrap();
             let (first, second) = (together.next(shape(3)).unwrap(), together.next(shape(3)).unwrap());
-            let mut alone = Noise::new(source, 42, 1, None);
+            let mut alone = Noise::new(source, 42, 1, None).unwrap();
             assert_eq!(first.picture(2), alone.next(shape(1)).unwrap().data());
             assert_eq!(second.picture(2), alone.next(shape(1)).unwrap().data());
             assert_ne!(first.picture(0), first.picture(1));
@@ -249,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_variation_of_strength_zero_is_none_and_of_one_is_the_other() {
-        let noise = |seed, variation| Noise::new(Source::Cpu, seed, 1, variation).first(shape(1)).unwrap();
+        let noise =
+            |seed, variation| Noise::new(Source::Cpu, seed, 1, variation).unwrap().first(shape(1)).unwrap();
         let towards = |strength| noise(1, Some(Variation { seed: 2, strength }));
         assert_eq!(towards(0.0), noise(1, None));
         let apart = towards(1.0)
@@ -263,8 +278,14 @@ mod tests {
     }
 
     #[test]
+    fn more_pictures_than_anybody_looks_at_are_refused() {
+        let refused = Noise::new(Source::Cpu, 1, usize::MAX, None);
+        assert!(matches!(refused, Err(Error::Range { .. })), "{refused:?}");
+    }
+
+    #[test]
     fn noise_for_another_number_of_pictures_is_refused() {
-        let refused = Noise::new(Source::Cpu, 1, 2, None).next(shape(3));
+        let refused = Noise::new(Source::Cpu, 1, 2, None).unwrap().next(shape(3));
         assert!(matches!(refused, Err(Error::Shape { what: "noise", .. })), "{refused:?}");
     }
 }

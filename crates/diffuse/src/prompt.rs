@@ -66,7 +66,10 @@ fn expect_length(prompt: &str) -> Result<(), Error> {
     if prompt.len() <= MAX_PROMPT_BYTES {
         return Ok(());
     }
-    Err(Error::Prompt(format!("{} bytes are more than {MAX_PROMPT_BYTES}; say it in fewer words", prompt.len())))
+    Err(Error::Prompt(format!(
+        "{} bytes are more than {MAX_PROMPT_BYTES}; say it in fewer words",
+        prompt.len()
+    )))
 }
 
 /// What was read so far, and the brackets that are open: where their first piece stands.
@@ -143,7 +146,9 @@ impl Reader {
         let mut merged: Vec<Piece> = Vec::new();
         for piece in self.pieces {
             match (merged.last_mut(), piece) {
-                (Some(Piece::Text { text, weight }), Piece::Text { text: more, weight: same }) if *weight == same => {
+                (Some(Piece::Text { text, weight }), Piece::Text { text: more, weight: same })
+                    if *weight == same =>
+                {
                     text.push_str(&more);
                 }
                 (_, piece) => merged.push(piece),
@@ -160,7 +165,8 @@ const BREAK: &str = "BREAK";
 
 /// Where the word BREAK stands alone.
 fn breaks(text: &str) -> Vec<usize> {
-    let is_word = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let is_word =
+        |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
     let stands_alone = |at: &usize| {
         let after = &text[at + BREAK.len()..];
         !is_word(text[..*at].chars().next_back()) && !is_word(after.chars().next())
@@ -204,7 +210,11 @@ mod tests {
 
     #[test]
     fn weights_stay_numbers() {
-        for prompt in [format!("{}a", "(".repeat(20_000)), format!("(a:{})", "9".repeat(400)), "((a:999):999)".to_owned()] {
+        for prompt in [
+            format!("{}a", "(".repeat(20_000)),
+            format!("(a:{})", "9".repeat(400)),
+            "((a:999):999)".to_owned(),
+        ] {
             for piece in pieces(&prompt).unwrap() {
                 assert!(matches!(piece, Piece::Text { weight, .. } if weight.abs() <= MAX_WEIGHT));
             }
@@ -219,13 +229,20 @@ mod tests {
             let text = String::from_utf8_lossy(bytes);
             let Ok(pieces) = pieces(&text) else { return };
             assert!(!pieces.is_empty());
-            let kept: usize = pieces.iter().map(|piece| if let Piece::Text { text, .. } = piece { text.len() } else { 0 }).sum();
+            let kept: usize = pieces
+                .iter()
+                .map(|piece| if let Piece::Text { text, .. } = piece { text.len() } else { 0 })
+                .sum();
             assert!(kept <= text.len());
             let _ = without_tags(&text);
         };
         for index in 0..3000 {
             let bytes = mutate::case(&corpus, 11, index);
-            assert_eq!(fuzz::judge(target, &bytes).filter(|what| what.starts_with("panics")), None, "{bytes:?}");
+            assert_eq!(
+                fuzz::judge(target, &bytes).filter(|what| what.starts_with("panics")),
+                None,
+                "{bytes:?}"
+            );
         }
     }
 }

@@ -116,6 +116,20 @@ pub fn named(name: &str) -> Result<&'static Schedule, Error> {
     })
 }
 
+/// The same walk, ended at the lowest level of the training instead of 0: DDIM as Stable Diffusion 1 and 2 were published
+/// with (`set_alpha_to_one = false`), and `final_sigmas_type = "sigma_min"`. The picture then still has that little noise;
+/// DDIM's own coordinates are these divided by √(1 + σ²), which is what its end is divided by too.
+pub fn to_lowest(mut sigmas: Vec<f32>, training: &Training) -> Vec<f32> {
+    let lowest = training.sigma_min();
+    if sigmas.last() == Some(&0.0) {
+        sigmas.pop();
+        if sigmas.last().is_some_and(|last| *last > lowest) {
+            sigmas.push(lowest);
+        }
+    }
+    sigmas
+}
+
 /// How web UIs and diffusers count the steps of an image-to-image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counting {

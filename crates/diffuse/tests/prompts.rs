@@ -1,5 +1,8 @@
 //! Prompts are read as web UIs read them.
 
+// Whoever reads a fixture may insist.
+#![allow(clippy::unwrap_used)]
+
 use diffuse::prompt::{Piece, pieces};
 use serde_json::Value;
 

@@ -1,9 +1,12 @@
 //! Every sampler walks as k-diffusion's and diffusers' do, step by step, drawing the same noise.
 
+// Whoever reads a fixture may insist.
+#![allow(clippy::unwrap_used)]
+
 use diffuse::denoise::{Consistency, Denoise, Path};
 use diffuse::noise::{Noise, Source, Steps};
 use diffuse::samplers::{self, Step};
-use diffuse::schedule::{Begin, Betas, Clock, Training};
+use diffuse::schedule::{self, Begin, Betas, Clock, Spacing, Training};
 use diffuse::{Error, Latent, Shape};
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -32,7 +35,7 @@ fn numbers(value: &Value) -> Vec<f32> {
 }
 
 fn noise_of(case: &Value) -> Noise {
-    let mut noise = Noise::new(Source::Cpu, case["seed"].as_u64().unwrap(), 1, None);
+    let mut noise = Noise::new(Source::Cpu, case["seed"].as_u64().unwrap(), 1, None).unwrap();
     let setting = |name: &str| case["settings"][name].as_f64();
     noise.settings.eta = setting("eta");
     noise.settings.scale = setting("s_noise").unwrap_or(1.0);
@@ -74,6 +77,21 @@ fn walked(case: &Value) -> Vec<Latent> {
     let last = walk(denoise, x, &sigmas, &mut noise, &mut watch).unwrap();
     seen.push(last);
     seen
+}
+
+#[test]
+fn walks_of_ddim_end_where_diffusers_ends_them() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/diffusion/samplers.json");
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let case = cases.iter().find(|case| case["name"] == "DDIM").unwrap();
+    let (expected, training) = (numbers(&case["sigmas"]), Training::new(Betas::STABLE).unwrap());
+    let spaced = Spacing::Leading { offset: 1 }.sigmas(&training, expected.len() - 1).unwrap();
+    let found = schedule::to_lowest(spaced, &training);
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-5 * b), "{found:?} {expected:?}");
+    // A walk that came to the lowest level already ends there.
+    let down = Spacing::Linspace.sigmas(&training, 5).unwrap();
+    assert_eq!(schedule::to_lowest(down.clone(), &training), down[..5]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Noise levels and timesteps are those of diffusers, k-diffusion and web UIs.
 
+// Whoever reads a fixture may insist.
+#![allow(clippy::unwrap_used)]
+
 use diffuse::schedule::flow::{self, Shift};
 use diffuse::schedule::{self, Betas, Counting, Curve, Spacing, Training};
 use serde_json::Value;

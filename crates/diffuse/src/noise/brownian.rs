@@ -90,7 +90,7 @@ impl Path {
             let at_middle: Vec<f64> = values
                 .map(|((low, high), noise)| low + share * (high - low) + deviation * f64::from(*noise))
                 .collect();
-            let is_right = level > middle || level == middle;
+            let is_right = level >= middle;
             (place, depth) = (2 * place + u64::from(is_right), depth + 1);
             if is_right {
                 (start, low) = (middle, at_middle);

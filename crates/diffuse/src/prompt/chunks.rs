@@ -78,7 +78,9 @@ impl Cutter {
         let is_full = self.open.len() >= CHUNK_TOKENS;
         if Some(token) == self.marks.comma {
             self.comma = Some(self.open.len());
-        } else if let Some(comma) = self.comma.filter(|comma| is_full && self.open.len() - comma <= self.lookback) {
+        } else if let Some(comma) =
+            self.comma.filter(|comma| is_full && self.open.len() - comma <= self.lookback)
+        {
             let phrase = self.open.split_off(comma + 1);
             self.close()?;
             self.open = phrase;
@@ -113,7 +115,8 @@ mod tests {
     use super::super::pieces;
     use super::*;
 
-    const MARKS: Marks = Marks { start: TokenId(1), end: TokenId(2), pad: TokenId(3), comma: Some(TokenId(4)) };
+    const MARKS: Marks =
+        Marks { start: TokenId(1), end: TokenId(2), pad: TokenId(3), comma: Some(TokenId(4)) };
 
     /// Words are 10 and more by their number, commas are 4.
     fn tokens(text: &str) -> Result<Vec<TokenId>, Error> {
@@ -134,7 +137,10 @@ mod tests {
 
     /// How many tokens of the prompt each chunk has.
     fn lengths(chunks: &[Chunk]) -> Vec<usize> {
-        chunks.iter().map(|chunk| chunk.tokens.iter().position(|token| *token == MARKS.end).unwrap() - 1).collect()
+        chunks
+            .iter()
+            .map(|chunk| chunk.tokens.iter().position(|token| *token == MARKS.end).unwrap() - 1)
+            .collect()
     }
 
     #[test]

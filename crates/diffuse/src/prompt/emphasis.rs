@@ -84,8 +84,13 @@ mod tests {
         assert_eq!(weighed(Emphasis::NoNorm, &[1.0, 2.0, 1.0]), [1.0, 2.0, 6.0, 8.0, 5.0, 6.0]);
         let found = weighed(Emphasis::Original, &[1.0, 2.0, 1.0]);
         let expected = [1.0, 2.0, 6.0, 8.0, 5.0, 6.0].map(|value: f32| value * 21.0 / 28.0);
-        assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6), "{found:?}");
-        for (emphasis, weights) in [(Emphasis::Ignore, [3.0; 3]), (Emphasis::None, [3.0; 3]), (Emphasis::Original, [1.0; 3])] {
+        assert!(
+            found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6),
+            "{found:?}"
+        );
+        for (emphasis, weights) in
+            [(Emphasis::Ignore, [3.0; 3]), (Emphasis::None, [3.0; 3]), (Emphasis::Original, [1.0; 3])]
+        {
             assert_eq!(weighed(emphasis, &weights), plain);
         }
     }

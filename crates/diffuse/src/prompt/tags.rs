@@ -77,7 +77,9 @@ fn number(text: &str, arguments: &str) -> Result<f64, Error> {
     let value: Option<f64> = text.trim().parse().ok();
     value.filter(|value| value.is_finite() && value.abs() <= super::MAX_WEIGHT).ok_or_else(|| {
         let shown: String = arguments.chars().take(80).collect();
-        Error::Prompt(format!("in the tag {shown}: the weight is no number that can be used; write <lora:NAME:0.8>"))
+        Error::Prompt(format!(
+            "in the tag {shown}: the weight is no number that can be used; write <lora:NAME:0.8>"
+        ))
     })
 }
 
@@ -88,8 +90,10 @@ mod tests {
     fn check(prompt: &str, text: &str, expected: &[(&str, &str, f64, f64)]) {
         let (found, tags) = without_tags(prompt).unwrap();
         assert_eq!(found, text, "{prompt}");
-        let tags: Vec<_> =
-            tags.iter().map(|tag| (tag.kind.as_str(), tag.name.as_str(), tag.text_weight, tag.weight)).collect();
+        let tags: Vec<_> = tags
+            .iter()
+            .map(|tag| (tag.kind.as_str(), tag.name.as_str(), tag.text_weight, tag.weight))
+            .collect();
         assert_eq!(tags, expected, "{prompt}");
     }
 
@@ -97,11 +101,17 @@ mod tests {
     fn tags_are_taken_out() {
         check("a <lora:name:0.8> b", "a  b", &[("lora", "name", 0.8, 0.8)]);
         check("<lora:name>", "", &[("lora", "name", 1.0, 1.0)]);
-        check("<lora:n:0.5:0.7>x<lyco:m:te=0.2:unet=-1>", "x", &[("lora", "n", 0.5, 0.7), ("lyco", "m", 0.2, -1.0)]);
+        check(
+            "<lora:n:0.5:0.7>x<lyco:m:te=0.2:unet=-1>",
+            "x",
+            &[("lora", "n", 0.5, 0.7), ("lyco", "m", 0.2, -1.0)],
+        );
         check("<lora:a b-c_d.e:1>", "", &[("lora", "a b-c_d.e", 1.0, 1.0)]);
-        check("1 < 2, <b>, <:a>, <lora:>, <<lora:x>>, <lora:open", "1 < 2, <b>, <:a>, <lora:>, <>, <lora:open", &[(
-            "lora", "x", 1.0, 1.0,
-        )]);
+        check(
+            "1 < 2, <b>, <:a>, <lora:>, <<lora:x>>, <lora:open",
+            "1 < 2, <b>, <:a>, <lora:>, <>, <lora:open",
+            &[("lora", "x", 1.0, 1.0)],
+        );
     }
 
     #[test]

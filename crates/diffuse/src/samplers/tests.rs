@@ -26,7 +26,7 @@ fn walk(
     sigmas: &[f32],
     watch: &mut Watch<'_>,
 ) -> Result<Latent, Error> {
-    let mut noise = Noise::new(Source::Cpu, 1, 2, None);
+    let mut noise = Noise::new(Source::Cpu, 1, 2, None).unwrap();
     let x = noise.next(Shape::new(2, 1, 2, 4)?)?.scaled(sigmas.first().copied().unwrap_or(1.0));
     (sampler.walk)(denoise, x, sigmas, &mut noise, watch)
 }
@@ -99,7 +99,7 @@ fn a_model_that_answers_with_no_numbers_is_told() {
 fn a_picture_is_the_same_alone_and_among_others() {
     for sampler in SAMPLERS {
         let made = |seed, n_pictures| {
-            let mut noise = Noise::new(Source::Cpu, seed, n_pictures, None);
+            let mut noise = Noise::new(Source::Cpu, seed, n_pictures, None).unwrap();
             let x = noise.first(Shape::new(n_pictures, 1, 4, 4).unwrap()).unwrap().scaled(SIGMAS[0]);
             (sampler.walk)(&mut Known(0.5, Path::Exploding), x, &SIGMAS[..5], &mut noise, &mut go).unwrap()
         };
