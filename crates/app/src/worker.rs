@@ -8,7 +8,7 @@ use std::time::Instant;
 use store::Store;
 
 use crate::Failure;
-use crate::caller::Caller;
+use crate::caller::{Caller, Class};
 use crate::job::Generate;
 use crate::job::embed::Embed;
 use crate::job::rerank::Rerank;
@@ -111,6 +111,11 @@ impl Order {
             Self::Share(wish) => Some(Asker::of(wish)),
             Self::GiveBack(_) | Self::Limit(_) => None,
         }
+    }
+
+    /// Whether it can wait for all others.
+    fn is_batch(&self) -> bool {
+        matches!(self, Self::Generate(task) if task.caller.class == Class::Batch)
     }
 
     fn is_cancelled(&self) -> bool {

@@ -201,7 +201,7 @@ impl Ready {
             if let Order::Generate(task) = &mut order {
                 task.form.let_go();
             }
-            self.waiting.push_back(order);
+            self.wait(order);
             return Ok(());
         }
         self.broker.touch(&wanted.key, Instant::now(), wanted.keep);
@@ -226,7 +226,7 @@ impl Ready {
             Room::Now { gone, .. } => gone,
             Room::Later { busy } => {
                 self.leaving.extend(busy);
-                self.waiting.push_back(Order::Share(wish));
+                self.wait(Order::Share(wish));
                 return Ok(());
             }
             Room::Never { kept, left } => return Err(self.no_share(&wish, left, &kept)),
@@ -239,6 +239,13 @@ impl Ready {
             self.work.push((name, progress));
         }
         Ok(())
+    }
+
+    /// Lets an order wait behind those that came before it; what can wait, behind all others.
+    fn wait(&mut self, order: Order) {
+        let first_batch = self.waiting.iter().position(Order::is_batch);
+        let at = first_batch.filter(|_| !order.is_batch()).unwrap_or(self.waiting.len());
+        self.waiting.insert(at, order);
     }
 
     fn take_back(&mut self, name: &str) {
@@ -523,3 +530,6 @@ fn full(n_requests: usize) -> Failure {
 fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
+
+#[cfg(test)]
+mod tests;
