@@ -42,7 +42,7 @@ pub(crate) mod measure;
 mod one_file;
 pub(crate) mod open;
 pub(crate) mod prefixes;
-mod quantise;
+pub(crate) mod quantise;
 mod reading;
 mod ready;
 mod rerank;
@@ -144,13 +144,7 @@ pub(crate) fn start(hands: Hands, bounds: Bounds) -> Result<Arc<Sender<Order>>, 
     let sender = Arc::new(sender);
     let worker = Worker { orders, ready: Ready::new(hands, bounds, Arc::downgrade(&sender)) };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
-    match started {
-        Ok(_) => Ok(sender),
-        Err(error) => {
-            let hint = "close other programs, then try again";
-            Err(Failure::new("no_thread", error.to_string(), hint))
-        }
-    }
+    started.map(|_| sender).map_err(|error| Failure::no_thread(&error))
 }
 
 struct Worker {
