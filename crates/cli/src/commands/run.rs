@@ -200,7 +200,6 @@ mod tests {
             seed: Some(10),
             max_tokens: Some(7),
             stop: vec!["END".into(), "\n\n".into()],
-            ..Sampling::default()
         };
         let job = generate(&words);
         assert_eq!(job.sampling, expected);

@@ -20,8 +20,11 @@ pub const CONTROL: &[&str] = &[
     "｜DSML｜",
 ];
 
+/// A text, and the tool and the arguments that it calls.
+pub type Written = (&'static str, &'static str, &'static str);
+
 /// Formats of families, what is a call in them, and what is none.
-pub const CALLS: &[(&str, &[(&str, &str, &str)], &[&str])] = &[
+pub const CALLS: &[(&str, &[Written], &[&str])] = &[
     (
         "qwen3-coder",
         &[
