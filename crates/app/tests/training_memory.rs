@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use app::event::loaded::{Memory, Waiting};
 use app::event::training::Training;
-use app::job::training::{Kind, Knobs, NewTraining, Start, Train, Vocabulary, Watch};
 use app::job::quantise::Quantise;
+use app::job::training::{Kind, Knobs, NewTraining, Start, Train, Vocabulary, Watch};
 use app::job::{Generate, Keep, Prompt, Sampling};
 use app::{App, Event, Failure, Job, Running, Settings};
 use base::Rng;
@@ -204,7 +204,8 @@ fn work_waits_for_other_work_says_so_and_goes_on_by_itself() {
     let held = memory(&app).work.remove(0);
     let mut second = app.run(Job::Train(large(&folder)));
     let told = waiting(&mut second);
-    let holders: Vec<_> = told.holders.iter().map(|holder| (holder.name.as_str(), holder.size_bytes)).collect();
+    let holders: Vec<_> =
+        told.holders.iter().map(|holder| (holder.name.as_str(), holder.size_bytes)).collect();
     assert_eq!(holders, [(held.name.as_str(), held.size_bytes)]);
     assert!(told.name.starts_with("training m") && told.name != held.name, "{told:?}");
     assert!(told.missing_bytes > 0 && told.missing_bytes <= told.size_bytes, "{told:?}");

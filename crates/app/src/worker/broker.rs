@@ -190,7 +190,9 @@ mod tests {
     fn what_stays_is_told_with_what_is_missing() {
         let now = Instant::now();
         let mut broker = Broker::new(100, 10);
-        for (name, bytes, keep) in [("idle", 20, Keep::USUAL), ("busy", 30, Keep::USUAL), ("work", 25, Keep::Always)] {
+        for (name, bytes, keep) in
+            [("idle", 20, Keep::USUAL), ("busy", 30, Keep::USUAL), ("work", 25, Keep::Always)]
+        {
             broker.hold(Held { key: name.into(), name: name.into(), bytes, keep, used: now });
         }
         let staying = |bytes| {

@@ -205,7 +205,8 @@ impl Plan {
         let old: Vec<TensorSpec> = file.tensors.iter().map(Tensor::spec).collect();
         let total_bytes = old.iter().filter_map(|spec| spec.size_bytes().ok()).sum();
         let (mut done_bytes, old_len) = (0, old.len());
-        for (index, (tensor, (old, new))) in file.tensors.iter().zip(old.iter().zip(&self.specs)).enumerate() {
+        for (index, (tensor, (old, new))) in file.tensors.iter().zip(old.iter().zip(&self.specs)).enumerate()
+        {
             share.note(index as u64, old_len as u64);
             let bytes = tensor.bytes()?;
             let bytes = bytes.as_slice();

@@ -93,7 +93,10 @@ fn what_does_not_fit_is_refused_with_what_would_have_to_go() {
     let (model, mix) = ("starter".into(), "Q8_0".into());
     let job = Job::Quantise(Quantise { model, mix, name: None, text: None, importance: None });
     let failure = end(small.run(job)).unwrap_err();
-    assert!(failure.code == "no_room" && failure.message.contains("quantization of starter to Q8_0"), "{failure:?}");
+    assert!(
+        failure.code == "no_room" && failure.message.contains("quantization of starter to Q8_0"),
+        "{failure:?}"
+    );
     app.run(Job::Unload { model: names[0].clone() }).last();
     assert!(memory(&app).models.is_empty());
     end(app.run(ask(&names[1], Some(Keep::Seconds(0))))).unwrap();

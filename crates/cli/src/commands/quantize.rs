@@ -134,8 +134,8 @@ fn tensors(quantised: &Quantised) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::event::loaded::{Holder, Waiting};
     use crate::scripted::Script;
+    use app::event::loaded::{Holder, Waiting};
     use app::event::quantise::{Divergence, QuantisedTensor};
     use expect_test::expect;
 

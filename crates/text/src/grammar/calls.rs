@@ -239,7 +239,9 @@ impl Written {
         // What ends a call must not look like the beginning of the next one.
         let is_clear = self.calls.closes.iter().all(|close| !self.calls.opens.starts_with(close));
         match self.per_answer {
-            PerAnswer::Many if is_told && is_clear => format!("({LAYOUT} {}){{0,{}}}", self.call(), MAX_CALLS - 1),
+            PerAnswer::Many if is_told && is_clear => {
+                format!("({LAYOUT} {}){{0,{}}}", self.call(), MAX_CALLS - 1)
+            }
             _ => String::new(),
         }
     }

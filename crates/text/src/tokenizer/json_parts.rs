@@ -109,7 +109,8 @@ fn single_spaces(file: &Value) -> Option<Vec<u8>> {
         Some(stages) => stages.clone(),
         None => vec![value.clone()],
     };
-    let (stages, cuts) = (list(&file["normalizer"], "normalizers"), list(&file["pre_tokenizer"], "pretokenizers"));
+    let (stages, cuts) =
+        (list(&file["normalizer"], "normalizers"), list(&file["pre_tokenizer"], "pretokenizers"));
     let (map, stages) = stages.split_first()?;
     let (marks, cuts) = cuts.split_last()?;
     let adds_mark = match marks["prepend_scheme"].as_str() {
