@@ -69,9 +69,7 @@ impl App {
         std::thread::Builder::new()
             .name("books".into())
             .spawn(move || bill::keep(&books, &settlements))
-            .map_err(|error| {
-                Failure::new("no_thread", error.to_string(), "close other programs, then try again")
-            })?;
+            .map_err(|error| Failure::no_thread(&error))?;
         Ok(Arc::new(Doors {
             guard,
             ledger,

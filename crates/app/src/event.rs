@@ -160,6 +160,8 @@ pub enum Event {
         /// How many of them are not as they should be.
         n_damaged: usize,
     },
+    /// The work waits for memory that others hold; told again when that changes.
+    Waiting(loaded::Waiting),
     /// Some of the work is done.
     Progress {
         /// What is being done.
@@ -228,7 +230,7 @@ impl Event {
             Self::Started(_) | Self::Text { .. } | Self::Token(_) | Self::Progress { .. } => false,
             Self::Thinking { .. } | Self::ToolCall { .. } => false,
             Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
-            Self::Embedding(_) | Self::Scored { .. } => false,
+            Self::Embedding(_) | Self::Scored { .. } | Self::Waiting(_) => false,
             Self::Blob { .. } | Self::Tokenised { .. } | Self::Detokenised { .. } => true,
             Self::Loaded(_) | Self::Unloaded { .. } | Self::Rendered(_) => true,
             Self::KeyCreated { .. } | Self::Keys { .. } | Self::KeyRevoked(_) => true,

@@ -29,6 +29,11 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
+    /// The system gives no thread.
+    pub(crate) fn no_thread(error: &std::io::Error) -> Self {
+        Self::new("no_thread", error.to_string(), "close other programs, then try again")
+    }
+
     /// A bug of ours ended the job.
     pub(crate) fn internal() -> Self {
         Self::new(

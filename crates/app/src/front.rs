@@ -178,6 +178,7 @@ impl App {
             Job::Loaded => self.order(Order::Loaded(reporter)),
             Job::Unload { model } => self.order(Order::Unload(model, reporter)),
             Job::Train(train) => self.run_training(train, reporter),
+            Job::Quantise(quantise) => self.run_quantise(quantise, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
             Job::Fit(fit) => {
                 let means = self.means;
@@ -243,6 +244,15 @@ impl App {
         });
     }
 
+    fn run_quantise(&self, quantise: crate::job::quantise::Quantise, reporter: Reporter) {
+        let (store, now_unix_ms) = (self.store.clone(), self.clock.now_unix_ms());
+        let shares = Shares::new(Sender::clone(&self.orders));
+        let place = worker::quantise::Place { store, now_unix_ms, shares };
+        self.on_a_thread("quantize", reporter, move |reporter| {
+            worker::quantise::run(&place, &quantise, reporter)
+        });
+    }
+
     fn run_fetch(
         &self,
         reporter: Reporter,
@@ -280,8 +290,7 @@ impl App {
         let on_its_own = reporter.clone();
         let started = std::thread::Builder::new().name(name.into()).spawn(move || work(&on_its_own));
         if let Err(error) = started {
-            let hint = "close other programs, then try again";
-            reporter.tell(crate::Event::Failed(Failure::new("no_thread", error.to_string(), hint)));
+            reporter.tell(crate::Event::Failed(Failure::no_thread(&error)));
         }
     }
 }

@@ -284,6 +284,10 @@ pub struct Sampling {
     /// Tokens at most; absent, as many as fit the context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
+    /// Tokens before the model may end the answer, unless its form is complete; with [`Sampling::ENDLESS`] it
+    /// never does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_tokens: Option<usize>,
     /// Texts that end the answer and are not part of it; they take the place of the model's.
     pub stop: Vec<String>,
 }
@@ -301,6 +305,15 @@ pub enum Mirostat {
 }
 
 impl Mirostat {
+    /// Its number.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Off => 0,
+            Self::First => 1,
+            Self::Second => 2,
+        }
+    }
+
     /// By its number.
     pub fn numbered(version: i64) -> Self {
         match version {
@@ -316,6 +329,9 @@ impl Sampling {
     pub fn last_n(n: i64) -> usize {
         usize::try_from(n).unwrap_or(usize::MAX)
     }
+
+    /// Tokens before the model may end an answer that it shall not end.
+    pub const ENDLESS: usize = usize::MAX;
 
     /// What holds where neither the person nor the model says otherwise.
     pub fn usual() -> Self {
@@ -359,6 +375,7 @@ impl Sampling {
             logit_bias: if bias.is_empty() { other.logit_bias.clone() } else { bias.clone() },
             seed: self.seed.or(other.seed),
             max_tokens: self.max_tokens.or(other.max_tokens),
+            min_tokens: self.min_tokens.or(other.min_tokens),
             stop: if stop.is_empty() { other.stop.clone() } else { stop.clone() },
         }
     }

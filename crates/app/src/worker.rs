@@ -8,7 +8,7 @@ use std::time::Instant;
 use store::Store;
 
 use crate::Failure;
-use crate::caller::Caller;
+use crate::caller::{Caller, Class};
 use crate::job::Generate;
 use crate::job::embed::Embed;
 use crate::job::rerank::Rerank;
@@ -42,7 +42,7 @@ pub(crate) mod measure;
 mod one_file;
 pub(crate) mod open;
 pub(crate) mod prefixes;
-mod quantise;
+pub(crate) mod quantise;
 mod reading;
 mod ready;
 mod rerank;
@@ -113,6 +113,11 @@ impl Order {
         }
     }
 
+    /// Whether it can wait for all others.
+    fn is_batch(&self) -> bool {
+        matches!(self, Self::Generate(task) if task.caller.class == Class::Batch)
+    }
+
     fn is_cancelled(&self) -> bool {
         self.asker().is_some_and(|asker| asker.is_cancelled())
     }
@@ -139,13 +144,7 @@ pub(crate) fn start(hands: Hands, bounds: Bounds) -> Result<Arc<Sender<Order>>, 
     let sender = Arc::new(sender);
     let worker = Worker { orders, ready: Ready::new(hands, bounds, Arc::downgrade(&sender)) };
     let started = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run());
-    match started {
-        Ok(_) => Ok(sender),
-        Err(error) => {
-            let hint = "close other programs, then try again";
-            Err(Failure::new("no_thread", error.to_string(), hint))
-        }
-    }
+    started.map(|_| sender).map_err(|error| Failure::no_thread(&error))
 }
 
 struct Worker {

@@ -327,10 +327,16 @@ mod tests {
               top-k               40
               top-p               0.95
               min-p               0.05
+              typical-p           –
+              mirostat            –
+              mirostat-tau        –
+              mirostat-eta        –
               repetition-penalty  1
               presence-penalty    0
               frequency-penalty   0
+              repeat-last-n       –
               max-tokens          –
+              min-tokens          –
               seed                –
               stop                –
         "#]]

@@ -1,6 +1,6 @@
 //! The knobs of sampling: one table for the flags of `run` and `explain` and for `/set` in a chat.
 
-use app::job::Sampling;
+use app::job::{Mirostat, Sampling};
 use clap::{Arg, ArgAction, ArgMatches};
 
 /// Something that can be turned.
@@ -48,6 +48,40 @@ pub static KNOBS: &[Knob] = &[
         show: |sampling| or_dash(sampling.min_p),
     },
     Knob {
+        name: "typical-p",
+        value: "SHARE",
+        help: "Choose among the tokens whose surprise is nearest to the expected one, up to this share; 1 for all",
+        set: |sampling, text| {
+            number(text, f32::MIN_POSITIVE, 1.0).map(|value| sampling.typical_p = Some(value))
+        },
+        restore: |sampling, from| sampling.typical_p = from.typical_p,
+        show: |sampling| or_dash(sampling.typical_p),
+    },
+    Knob {
+        name: "mirostat",
+        value: "VERSION",
+        help: "Hold the surprise of the text steady instead of all these cuts: 1 or 2; 0 for not at all",
+        set: |sampling, text| mirostat(text).map(|value| sampling.mirostat = Some(value)),
+        restore: |sampling, from| sampling.mirostat = from.mirostat,
+        show: |sampling| or_dash(sampling.mirostat.map(Mirostat::number)),
+    },
+    Knob {
+        name: "mirostat-tau",
+        value: "BITS",
+        help: "The surprise that Mirostat wants",
+        set: |sampling, text| number(text, 0.0, 100.0).map(|value| sampling.mirostat_tau = Some(value)),
+        restore: |sampling, from| sampling.mirostat_tau = from.mirostat_tau,
+        show: |sampling| or_dash(sampling.mirostat_tau),
+    },
+    Knob {
+        name: "mirostat-eta",
+        value: "SHARE",
+        help: "How much of the error Mirostat's cut moves by",
+        set: |sampling, text| number(text, 0.0, 1.0).map(|value| sampling.mirostat_eta = Some(value)),
+        restore: |sampling, from| sampling.mirostat_eta = from.mirostat_eta,
+        show: |sampling| or_dash(sampling.mirostat_eta),
+    },
+    Knob {
         name: "repetition-penalty",
         value: "FACTOR",
         help: "Above 1, tokens that occurred become less likely",
@@ -78,12 +112,28 @@ pub static KNOBS: &[Knob] = &[
         show: |sampling| or_dash(sampling.frequency_penalty),
     },
     Knob {
+        name: "repeat-last-n",
+        value: "COUNT",
+        help: "How many of the last tokens the three penalties look at; -1 for all",
+        set: |sampling, text| last_n(text).map(|value| sampling.repeat_last_n = Some(value)),
+        restore: |sampling, from| sampling.repeat_last_n = from.repeat_last_n,
+        show: |sampling| or_dash(sampling.repeat_last_n.map(in_all)),
+    },
+    Knob {
         name: "max-tokens",
         value: "COUNT",
         help: "Tokens of the answer at most; as many as fit when absent",
         set: |sampling, text| count(text).map(|value| sampling.max_tokens = Some(value)),
         restore: |sampling, from| sampling.max_tokens = from.max_tokens,
         show: |sampling| or_dash(sampling.max_tokens),
+    },
+    Knob {
+        name: "min-tokens",
+        value: "COUNT",
+        help: "Tokens before the model may end its answer; -1 to go on until there is no room",
+        set: |sampling, text| last_n(text).map(|value| sampling.min_tokens = Some(value)),
+        restore: |sampling, from| sampling.min_tokens = from.min_tokens,
+        show: |sampling| or_dash(sampling.min_tokens.map(in_all)),
     },
     Knob {
         name: "seed",
@@ -163,6 +213,22 @@ fn whole(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a whole number from 0 is wanted, not `{text}`"))
 }
 
+/// A count, or -1 for all that there is.
+fn last_n(text: &str) -> Result<usize, String> {
+    let wrong = || format!("a whole number from 0, or -1, is wanted, not `{text}`");
+    text.parse().ok().filter(|n| *n >= -1).map(Sampling::last_n).ok_or_else(wrong)
+}
+
+/// The same as it is said.
+fn in_all(n: usize) -> String {
+    if n == usize::MAX { "-1".to_owned() } else { n.to_string() }
+}
+
+fn mirostat(text: &str) -> Result<Mirostat, String> {
+    let wrong = || format!("0, 1 or 2 is wanted, not `{text}`");
+    text.parse().ok().filter(|version| (0..=2).contains(version)).map(Mirostat::numbered).ok_or_else(wrong)
+}
+
 fn stop(sampling: &mut Sampling, text: &str) -> Result<(), String> {
     const MOST: usize = 64;
     if text.is_empty() {
@@ -196,6 +262,17 @@ mod tests {
     }
 
     #[test]
+    fn everything_is_said_as_minus_one() {
+        for name in ["repeat-last-n", "min-tokens"] {
+            let mut sampling = Sampling::default();
+            turn(&mut sampling, name, "-1", &Sampling::default()).unwrap();
+            let told = values(&sampling).into_iter().find(|(known, _)| known == name).unwrap();
+            assert_eq!(told.1, "-1");
+            assert!([sampling.repeat_last_n, sampling.min_tokens].contains(&Some(usize::MAX)));
+        }
+    }
+
+    #[test]
     fn what_is_no_value_is_refused() {
         let mut sampling = Sampling::default();
         for (name, value) in [
@@ -203,6 +280,10 @@ mod tests {
             ("temperature", "-1"),
             ("top-p", "1.5"),
             ("top-k", "-3"),
+            ("typical-p", "0"),
+            ("mirostat", "3"),
+            ("mirostat-eta", "2"),
+            ("repeat-last-n", "-2"),
             ("seed", "18446744073709551616"),
             ("repetition-penalty", "0"),
             ("nonsense", "1"),

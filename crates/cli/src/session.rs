@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use app::event::loaded::{Holder, Waiting};
 use app::{Event, Failure, Job, Settings};
 
 use crate::chat::lines::Lines;
@@ -14,6 +15,7 @@ use crate::console::Console;
 use crate::interrupt::Interrupt;
 use crate::jobs::{Jobs, RunningJob};
 use crate::outcome::Stop;
+use crate::terminal::units;
 
 /// Where typed text comes from.
 pub enum Stdin {
@@ -224,8 +226,22 @@ fn show(
             Event::Progress { what, done_bytes, total_bytes } => {
                 console.progress(&what, done_bytes, total_bytes);
             }
+            Event::Waiting(waiting) => console.say(&waits(&waiting)),
             event => view(console, &event)?,
         }
     }
     Ok(())
+}
+
+/// What is said of work that waits for memory.
+fn waits(waiting: &Waiting) -> String {
+    let holder = |holder: &Holder| format!("{} ({})", holder.name, units::bytes(holder.size_bytes));
+    let holders: Vec<String> = waiting.holders.iter().map(holder).collect();
+    format!(
+        "Waiting for memory: {} takes {}, of which {} are missing. Held by {}; it goes on by itself.",
+        waiting.name,
+        units::bytes(waiting.size_bytes),
+        units::bytes(waiting.missing_bytes),
+        holders.join(" and ")
+    )
 }

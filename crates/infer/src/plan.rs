@@ -1,11 +1,12 @@
 //! Who gets how many rows in the next step: a pure function from what is to what shall be done.
 //!
 //! Sequences are ranked: the interactive before the batch, and of a class those that were begun first before those
-//! that wait to be begun. Who generates is served first, one row each and some for guesses, so that a long prompt
-//! does not stop anybody; then prompts, those first whose owner had least, in pieces that fit the budget. The budget
-//! of prompts is small while somebody waits for the next word. When pages run short, the last in rank that has
-//! nothing in this step yet gives its pages back and is computed again later. Nobody overtakes a sequence before it
-//! in rank that waits for pages, so nobody starves.
+//! that wait to be begun. Of each class who generates is served first, one row each and some for guesses, so that a long
+//! prompt does not stop anybody; then prompts, those first whose owner had least, in pieces that fit the budget. The
+//! budget of prompts is small while somebody waits for the next word. The batch has what the interactive leave: rows,
+//! places in the step and pages. When pages run short, the last in rank that has nothing in this step yet gives its pages
+//! back and is computed again later. Nobody overtakes a sequence before it in rank that waits for pages, so that nobody of
+//! a class starves.
 
 use std::collections::HashMap;
 
@@ -97,10 +98,14 @@ pub fn plan(views: &[View<'_>], blocks: &Blocks, limits: Limits) -> Plan {
         n_free: blocks.n_free(),
         holders: HashMap::new(),
         rows_left: limits.rows,
+        prompts_left: limits.rows,
+        last: views.len(),
         plan: Plan::default(),
     };
-    planner.generating();
-    planner.prompts();
+    for class in [Class::Interactive, Class::Batch] {
+        planner.generating(class);
+        planner.prompts(class);
+    }
     planner.plan.planned.sort_by_key(|planned| planned.id);
     planner.plan
 }
@@ -113,38 +118,43 @@ struct Planner<'a> {
     /// How many hold a page, where that is no longer what `blocks` says.
     holders: HashMap<u32, u32>,
     rows_left: usize,
+    /// How many of these may be of prompts.
+    prompts_left: usize,
+    /// Who waits for pages: it stops everybody behind it in rank.
+    last: usize,
     plan: Plan,
 }
 
 impl Planner<'_> {
-    /// A row for each sequence that generates, and as many guesses as there is room for.
-    fn generating(&mut self) {
+    /// A row for each sequence of a class that generates, and as many guesses as there is room for.
+    fn generating(&mut self, class: Class) {
         let n_generating = self.views.iter().filter(|view| view.is_generating).count();
         let guesses = self.limits.guesses.saturating_sub(n_generating) / n_generating.max(1);
-        for (index, view) in self.views.iter().enumerate() {
-            if view.is_generating {
+        for (index, view) in self.views.iter().enumerate().take(self.last) {
+            if view.is_generating && view.class == class {
                 self.give(index, 1, view.n_guessed.min(guesses));
             }
         }
     }
 
-    /// Rows for those that have more than one to go, those first whose owner had least.
-    fn prompts(&mut self) {
+    /// Rows for those of a class that have more than one to go, those first whose owner had least.
+    fn prompts(&mut self, class: Class) {
         let is_awaited = |view: &View<'_>| view.class == Class::Interactive && self.is_done(view.id);
-        if self.views.iter().any(is_awaited) {
-            self.rows_left = self.rows_left.min(self.limits.rows_beside);
+        if class == Class::Interactive && self.views.iter().any(is_awaited) {
+            self.prompts_left = self.prompts_left.min(self.limits.rows_beside);
         }
-        let mut order: Vec<usize> = (0..self.views.len()).collect();
-        order.sort_by_key(|&index| (self.views[index].class, self.views[index].served, index));
-        // Who waits for pages stops everybody behind it in rank.
-        let mut last = self.views.len();
+        let mut order: Vec<usize> =
+            (0..self.views.len()).filter(|&index| self.views[index].class == class).collect();
+        order.sort_by_key(|&index| (self.views[index].served, index));
         for index in order {
-            if index > last || self.is_done(self.views[index].id) {
+            if index > self.last || self.is_done(self.views[index].id) {
                 continue;
             }
-            let missing = self.give(index, self.rows_left, 0);
-            if missing > 0 && self.rows_left > 0 {
-                last = index;
+            let before = self.rows_left;
+            let missing = self.give(index, self.prompts_left, 0);
+            self.prompts_left -= before - self.rows_left;
+            if missing > 0 && self.rows_left > 0 && self.prompts_left > 0 {
+                self.last = index;
             }
         }
     }
@@ -366,7 +376,28 @@ mod tests {
         let limits = Limits { rows_beside: 2, ..LIMITS };
         check_with(&[case(1, 3, 2, 1), case(2, 20, 0, 0)], 9, limits, "1:2+1 2:0+2");
         let batch = Case { class: Class::Batch, ..case(1, 3, 2, 1) };
-        check_with(&[case(2, 20, 0, 0), batch], 9, limits, "1:2+1 2:0+7");
+        check_with(&[case(2, 20, 0, 0), batch], 9, limits, "2:0+8");
+        check_with(&[case(2, 5, 0, 0), batch], 9, limits, "1:2+1 2:0+5");
+        // What the batch generates is none of the rows of prompts.
+        check_with(&[case(2, 3, 2, 1), case(3, 20, 0, 0), batch], 9, limits, "1:2+1 2:2+1 3:0+2");
+    }
+
+    #[test]
+    fn the_batch_has_what_the_interactive_leave() {
+        let batch = |id| Case { class: Class::Batch, ..case(id, 3, 2, 1) };
+        let patient = [batch(1), batch(2), batch(3)];
+        check(&patient, 9, "1:2+1 2:2+1 3:2+1");
+        // Places in a step: there are three.
+        let with = |new: &[Case]| [new, &patient].concat();
+        check(&with(&[case(4, 2, 0, 0)]), 9, "1:2+1 2:2+1 4:0+2");
+        check(&with(&[case(4, 2, 1, 1), case(5, 2, 0, 0)]), 9, "1:2+1 4:1+1 5:0+2");
+        // Pages, of which the last in rank give theirs.
+        check(&with(&[case(4, 2, 0, 0)]), 0, "-3 1:2+1 2:2+1 4:0+2");
+        check(&with(&[case(4, 20, 0, 0)]), 0, "-3 -2 4:0+8");
+        check(&with(&[Case { n_guessed: 9, ..case(4, 20, 0, 0) }]), 1, "-3 4:0+8");
+        // And who waits for pages stops all of the batch.
+        let waiting = Case { class: Class::Batch, ..case(5, 2, 0, 0) };
+        check(&[case(4, 8, 0, 0), batch(1), waiting], 0, "-1 4:0+4");
     }
 
     #[test]

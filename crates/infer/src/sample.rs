@@ -1,6 +1,6 @@
 //! From logits to one token.
 //!
-//! In this order: bias, penalties, what a form forbids, temperature, top-k, typical-p, top-p, min-p, then one draw;
+//! In this order: bias, penalties, what a form forbids, ends that come too early, temperature, top-k, typical-p, top-p, min-p, then one draw;
 //! Mirostat takes the place of all cuts. What is reported as
 //! a token's probability is the model's own, before any of them: that of a forbidden token too.
 //!
@@ -147,6 +147,30 @@ pub enum Drawn {
     NoneLeft,
 }
 
+/// Which tokens may come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allowed<'a> {
+    /// Those of this set; all where there is none.
+    pub form: Option<&'a TokenSet>,
+    /// None of these, unless nothing else may come.
+    pub unless_alone: &'a [TokenId],
+}
+
+impl Allowed<'_> {
+    /// Those candidates that may come.
+    fn of(self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        if let Some(form) = self.form {
+            candidates.retain(|candidate| form.has(candidate.token) && candidate.logit > f32::NEG_INFINITY);
+        }
+        if self.unless_alone.is_empty() {
+            return candidates;
+        }
+        let is_last = |candidate: &Candidate| self.unless_alone.contains(&candidate.token);
+        let (last, first): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_last);
+        if first.is_empty() { last } else { first }
+    }
+}
+
 /// Chooses the tokens of one sequence.
 #[derive(Clone, Debug)]
 pub struct Sampler {
@@ -208,14 +232,14 @@ impl Sampler {
 
     /// Chooses a token from a row of logits `[V]`; `None` when one of them is not a number.
     pub fn choose(&mut self, logits: &[f32], n_alternatives: usize) -> Option<Choice> {
-        match self.choose_of(None, logits, n_alternatives) {
+        match self.choose_of(Allowed::default(), logits, n_alternatives) {
             Drawn::Choice(choice) => Some(choice),
             Drawn::NotFinite | Drawn::NoneLeft => None,
         }
     }
 
-    /// Chooses one of the tokens of a set, of all where there is no set.
-    pub fn choose_of(&mut self, allowed: Option<&TokenSet>, logits: &[f32], n_alternatives: usize) -> Drawn {
+    /// Chooses one of the tokens that are allowed.
+    pub fn choose_of(&mut self, allowed: Allowed<'_>, logits: &[f32], n_alternatives: usize) -> Drawn {
         if !is_finite(logits) {
             return Drawn::NotFinite;
         }
@@ -226,15 +250,12 @@ impl Sampler {
     }
 
     /// One token of those that are allowed; none where the bias or the model itself rules out all of them.
-    fn draw(&mut self, logits: &[f32], allowed: Option<&TokenSet>) -> Option<TokenId> {
-        let mut candidates = candidates(logits);
-        self.bias_and_penalise(&mut candidates);
-        if let Some(allowed) = allowed {
-            candidates
-                .retain(|candidate| allowed.has(candidate.token) && candidate.logit > f32::NEG_INFINITY);
-            if candidates.is_empty() {
-                return None;
-            }
+    fn draw(&mut self, logits: &[f32], allowed: Allowed<'_>) -> Option<TokenId> {
+        let mut all = candidates(logits);
+        self.bias_and_penalise(&mut all);
+        let candidates = allowed.of(all);
+        if candidates.is_empty() {
+            return None;
         }
         if self.sampling.temperature == 0.0 {
             return Some(best(candidates, 1)[0].token);
@@ -518,6 +539,25 @@ mod tests {
             };
             let mean = (0..2000).map(|_| surprise(&mut sampler)).sum::<f64>() / 2000.0;
             assert!((mean - f64::from(target)).abs() < 0.1, "{version:?} {target}: {mean}");
+        }
+    }
+
+    #[test]
+    fn ends_that_come_too_early_come_only_where_nothing_else_may() {
+        let chosen = |sampling: &Sampling, logits: &[f32]| {
+            let allowed = Allowed { form: None, unless_alone: &[TokenId(1), TokenId(3)] };
+            match Sampler::new(sampling.clone(), &[]).choose_of(allowed, logits, 0) {
+                Drawn::Choice(choice) => choice.chosen.token.0,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(chosen(&Sampling::default(), &LOGITS), 2);
+        let mirostat = Some(Mirostat::USUAL);
+        for sampling in [free(), Sampling { typical_p: 0.5, ..free() }, Sampling { mirostat, ..free() }] {
+            for seed in 0..200 {
+                let token = chosen(&Sampling { seed, ..sampling.clone() }, &LOGITS);
+                assert!(token != 1 && token != 3, "{sampling:?}");
+            }
         }
     }
 

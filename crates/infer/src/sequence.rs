@@ -10,7 +10,7 @@ use crate::blocks::Known;
 use crate::fair::{Class, Owner};
 use crate::lookup::Lookup;
 use crate::pace::{LONGEST_GUESS, Pace};
-use crate::sample::{self, Choice, Drawn, Sampler, Sampling};
+use crate::sample::{self, Allowed, Choice, Drawn, Sampler, Sampling};
 use crate::{Error, Reason};
 
 /// Names a sequence for as long as the process lives; later ones are larger.
@@ -34,6 +34,8 @@ pub struct Request {
     pub ends: Arc<[TokenId]>,
     /// Tokens to generate at most.
     pub max_tokens: usize,
+    /// Tokens to generate before one of `ends` is chosen, unless nothing else may come.
+    pub min_tokens: usize,
     /// How many likely tokens to name beside each chosen one.
     pub alternatives: usize,
     /// Whose it is.
@@ -63,6 +65,7 @@ impl Request {
             sampling: Sampling::default(),
             ends: [].into(),
             max_tokens,
+            min_tokens: 0,
             alternatives: 0,
             owner: Owner::default(),
             class: Class::default(),
@@ -261,11 +264,13 @@ impl Sequence {
     fn draw(&mut self, logits: &[f32]) -> Result<Choice, Error> {
         let (id, n_alternatives) = (self.id, self.request.alternatives);
         let broken = |reason: text::Error| Error::Form { sequence: id, reason: reason.to_string() };
-        let allowed = match &mut self.request.guide {
+        let is_too_early = self.n_generated() < self.request.min_tokens;
+        let unless_alone = if is_too_early { &self.request.ends[..] } else { &[] };
+        let form = match &mut self.request.guide {
             Some(guide) => guide.allowed().map_err(broken)?,
             None => None,
         };
-        match self.sampler.choose_of(allowed, logits, n_alternatives) {
+        match self.sampler.choose_of(Allowed { form, unless_alone }, logits, n_alternatives) {
             Drawn::Choice(choice) => Ok(choice),
             Drawn::NotFinite => Err(Error::NotFinite { sequence: id, position: self.tokens.len() - 1 }),
             Drawn::NoneLeft => Err(broken(text::Error::NoTokenFits)),

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
+#[path = "support/written_calls.rs"]
+mod written_calls;
+
 use std::sync::Arc;
 
 use base::TokenId;
@@ -9,8 +12,9 @@ use serde_json::{Value as Json, json};
 use text::answer::{AnswerParser, Event, FORMATS, Setting, format_named};
 use text::grammar::{Choice, Grammar, Guide, Offer, PerAnswer, Plan, Source, Vocabulary, calls};
 use text::{Error, TokenType, Tokenizer, VocabularyKind, VocabularyParts};
+use written_calls::{CALLS, CONTROL, pieces};
 
-/// Bytes, a few words, and control tokens as families have them.
+/// Bytes, a few words, and control tokens.
 fn tokenizer() -> Tokenizer {
     let mut parts = VocabularyParts::new(VocabularyKind::Spm, Vec::new());
     parts.tokens = (0..=255).map(|byte| format!("<0x{byte:02X}>")).collect();
@@ -19,10 +23,8 @@ fn tokenizer() -> Tokenizer {
         parts.tokens.push(word.into());
         parts.token_types.push(TokenType::Normal);
     }
-    let control =
-        ["</s>", "[TOOL_CALLS]", "[ARGS]", "<|tool_call_begin|>", "<|tool_call_end|>", "[THINK]", "[/THINK]"];
-    for token in control {
-        parts.tokens.push(token.into());
+    for token in CONTROL {
+        parts.tokens.push((*token).into());
         parts.token_types.push(TokenType::Control);
     }
     parts.scores = vec![0.0; parts.tokens.len()];
@@ -273,6 +275,15 @@ fn forced_calls_are_calls_to_what_reads_answers_in_every_format_that_can_be_forc
         "hermes",
         "llama-3",
         "hearth",
+        "qwen3-coder",
+        "seed-oss",
+        "glm",
+        "minimax",
+        "deepseek-v3.2",
+        "lfm2",
+        "gemma",
+        "gemma-4",
+        "harmony",
     ];
     assert!(expected.iter().all(|name| forced.contains(name)), "{forced:?}");
 }
@@ -323,10 +334,92 @@ fn check_calls(format: &str, text: &str, events: &[Event]) {
                 assert!(fits, "{format}: {text}: {name} {arguments}");
             }
             Event::CallBegun { .. } | Event::Arguments { .. } => {}
+            Event::Thinking(_) if format == "harmony" => {}
             other => panic!("{format}: {text:?}: {other:?}"),
         }
     }
     assert!(n_calls > 0, "{format}: {text:?}");
+}
+
+fn note() -> Json {
+    json!({"type": "object", "required": ["text"], "properties": {
+        "text": {"type": "string"}, "level": {"type": "integer", "minimum": 1, "maximum": 5},
+        "tags": {"type": "array", "items": {"type": "string"}}, "mood": {"type": "string", "enum": ["calm", "it's"]},
+        "place": {"type": "object", "properties": {"x": {"type": "number"}, "home": {"type": ["boolean", "null"]}},
+            "required": ["x"]}}})
+}
+
+#[test]
+fn a_forced_call_is_what_its_family_writes_and_nothing_else() {
+    let bench = Bench::new();
+    let (light, none, note) = (light(), serde_json::from_str(NO_ARGUMENTS).unwrap(), note());
+    let tools = [("set_light", &light), ("now", &none), ("note", &note)];
+    let described = tools.map(|(name, schema)| json!({"name": name, "parameters": schema}));
+    let offered = Json::from(described.to_vec());
+    for (name, good, bad) in CALLS {
+        let format = format_named(name).unwrap();
+        let offer = Offer { tools: &tools, choice: Choice::Must, per_answer: PerAnswer::One };
+        let plan = calls(format, &offer, &bench.tokenizer, &bench.vocabulary);
+        let plan = plan.unwrap_or_else(|error| panic!("{name}: {error}")).unwrap();
+        for (text, tool, arguments) in *good {
+            let mut guide = bench.guide(plan.clone());
+            assert_eq!(bench.push(&mut guide, &pieces(text)), None, "{name}: {text}");
+            let may_end = guide.is_complete() || guide.allowed().unwrap().unwrap().has(bench.end);
+            assert!(may_end, "{name}: {text}");
+            let setting = Setting { tools: Some(&offered), control: CONTROL, ..Setting::default() };
+            let mut parser = AnswerParser::new(format, &setting);
+            let mut events = Vec::new();
+            for piece in pieces(text) {
+                events.extend(if CONTROL.contains(&piece) {
+                    parser.push_control(piece)
+                } else {
+                    parser.push(piece)
+                });
+            }
+            events.extend(parser.finish());
+            let calls: Vec<(&str, Json)> = events
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Call { name, arguments, .. } => {
+                        Some((name.as_str(), serde_json::from_str(arguments).unwrap()))
+                    }
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(
+                calls,
+                [(*tool, serde_json::from_str(arguments).unwrap())],
+                "{name}: {text}: {events:?}"
+            );
+        }
+        for text in *bad {
+            let mut guide = bench.guide(plan.clone());
+            let is_stopped = bench.push(&mut guide, &pieces(text)).is_some();
+            assert!(is_stopped, "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_a_notation_cannot_say_is_refused_by_name() {
+    let bench = Bench::new();
+    for (format, tool, schema, said) in [
+        ("qwen3-coder", "f", json!({"properties": {"a": {"type": "string", "pattern": "b+"}}}), "pattern"),
+        ("qwen3-coder", "f", json!({"anyOf": [{"type": "object"}]}), "anyOf"),
+        ("qwen3-coder", "f<g", json!({}), "f<g"),
+        ("glm", "f", json!({"required": ["a"]}), "\"a\" is required"),
+        ("gemma", "a.b", json!({}), "a.b"),
+        ("gemma", "f", json!({"properties": {"a b": {}}}), "a b"),
+        ("gemma-4", "f", json!({"properties": {"a": {"enum": ["<|\"|>"]}}}), "ends texts"),
+        ("harmony", "python", json!({}), "python"),
+    ] {
+        let tools = [(tool, &schema)];
+        let offer = |choice| Offer { tools: &tools, choice, per_answer: PerAnswer::Many };
+        let format = format_named(format).unwrap();
+        let error = calls(format, &offer(Choice::Must), &bench.tokenizer, &bench.vocabulary).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(calls(format, &offer(Choice::May), &bench.tokenizer, &bench.vocabulary).unwrap().is_none());
+    }
 }
 
 #[test]
@@ -372,6 +465,22 @@ fn a_call_that_may_come_is_held_from_its_opening_on() {
         bench.push(&mut guide, &["{\"", "name", "\":", " \"set_light\", \"arguments\": {\"room\": \"b"]),
         Some("b".into())
     );
+    let mut guide = bench.guide(plan("harmony", PerAnswer::Many));
+    let before =
+        ["<|channel|>", "analysis", "<|message|>", "Hm to=functions.x", "<|end|>", "<|start|>", "assistant"];
+    assert_eq!(bench.push(&mut guide, &before), None);
+    assert_eq!(bench.push(&mut guide, &["<|channel|>", "commentary to=functions.other"]), Some("o".into()));
+    let mut guide = bench.guide(plan("glm", PerAnswer::Many));
+    assert_eq!(
+        bench.push(&mut guide, &["Well <tool_call>set_light<arg_key>room</arg_key><arg_value>b"]),
+        Some("b".into())
+    );
+    let mut guide = bench.guide(plan("deepseek-v3.2", PerAnswer::Many));
+    assert_eq!(
+        bench.push(&mut guide, &["Well <", "｜DSML｜", "function_calls>\n<", "｜DSML｜", "invoke name=\"x"]),
+        Some("x".into())
+    );
+
     let mut guide = bench.guide(plan("hearth", PerAnswer::Many));
     assert_eq!(bench.push(&mut guide, &["{\"day\": 1} and ", "</s>"]), None, "words are free");
 }
@@ -382,7 +491,7 @@ fn a_family_whose_calls_cannot_be_held_is_refused_or_left_free() {
     let light = light();
     let lights = [("set_light", &light)];
     let offer = |choice| Offer { tools: &lights, choice, per_answer: PerAnswer::Many };
-    for (format, reason) in [("harmony", "channels"), ("think", "no calls"), ("glm", "not written as JSON")] {
+    for (format, reason) in [("functionary-v3.2", "channels"), ("think", "no calls")] {
         let format = format_named(format).unwrap();
         let (must, may) = (offer(Choice::Must), offer(Choice::May));
         let error = calls(format, &must, &bench.tokenizer, &bench.vocabulary).unwrap_err();

@@ -93,3 +93,37 @@ fn a_file_says_what_stands_between() {
         "pair": [sequence("A"), token, sequence("B")], "special_tokens": special });
     check("bert", between_only, (&[], &[3], &[], 0));
 }
+
+/// A file of XLM-RoBERTa's kind with a map of letters, in either way in which `transformers` writes the rest, comes to the
+/// values of a GGUF file; without the map, what it does with ends of lines cannot be said there.
+#[test]
+fn pieces_of_sentences_with_their_letters_are_said_by_plain_values() {
+    let model = testkit::shared::root().join("fixtures/sentencepiece/unigram-nfkc.model");
+    let written = VocabularyParts::from_sentencepiece(&std::fs::read(model).unwrap()).unwrap();
+    let written = written.to_tokenizer_json().unwrap().unwrap();
+    let stages = written["normalizer"]["normalizers"].as_array().unwrap();
+    let map = stages.iter().find(|stage| stage["type"] == "Precompiled").unwrap();
+    let plain = read("xlm-roberta", "tokenizer.json");
+    let marks = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true });
+    let end = json!({ "type": "Strip", "strip_left": false, "strip_right": true });
+    let run = json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": "▁" });
+    let cut = json!({ "type": "Sequence", "pretokenizers": [{ "type": "WhitespaceSplit" }, marks] });
+    for (normalizer, pre_tokenizer, is_said) in [
+        (map.clone(), cut.clone(), true),
+        (json!({ "type": "Sequence", "normalizers": [map, end, run] }), marks.clone(), true),
+        (json!({ "type": "Sequence", "normalizers": [map, run] }), marks, false),
+        (json!({ "type": "Lowercase" }), cut, false),
+    ] {
+        let mut file = plain.clone();
+        (file["normalizer"], file["pre_tokenizer"]) = (normalizer, pre_tokenizer);
+        let parts = VocabularyParts::from_tokenizer_json(file.to_string().as_bytes()).unwrap();
+        assert_eq!(parts.is_some(), is_said, "{}", file["normalizer"]["type"]);
+        let Some(parts) = parts else { continue };
+        let (own, given) = (Tokenizer::from_parts(parts).unwrap(), tokenizer(&file));
+        assert_eq!(own.pair(), given.pair());
+        for text in ["", "how many pandas", "  what\tdo\n\n they  eat? ", "Ｈｏｗ many 世 ½"] {
+            let [a, b] = [&own, &given].map(|tokenizer| tokenizer.encode(text, Special::Plain).unwrap());
+            assert_eq!(a, b, "{text:?}");
+        }
+    }
+}

@@ -41,6 +41,28 @@ pub struct LoadedModel {
     pub ends_in_ms: Option<u64>,
 }
 
+/// What work waits for that has no room yet. It goes on by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What waits, such as `training stories`.
+    pub name: String,
+    /// Bytes that it takes at most.
+    pub size_bytes: u64,
+    /// Bytes that are missing.
+    pub missing_bytes: u64,
+    /// What holds memory until it has ended, with the bytes that it takes at most.
+    pub holders: Vec<Holder>,
+}
+
+/// What holds memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The name of a model or of work.
+    pub name: String,
+    /// Bytes that it takes at most.
+    pub size_bytes: u64,
+}
+
 /// Work that has a share of the memory beside the models.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {

@@ -122,6 +122,14 @@ impl Broker {
         }
     }
 
+    /// What stays until it has ended, and how many bytes are missing beside that where so many are wanted.
+    pub fn staying(&self, bytes: u64, is_busy: impl Fn(&str) -> bool) -> (Vec<&Held>, u64) {
+        let stays = |held: &&Held| held.keep == Keep::Always || is_busy(&held.key);
+        let staying: Vec<&Held> = self.held.iter().filter(stays).collect();
+        let taken = staying.iter().map(|held| held.bytes).fold(self.base, u64::saturating_add);
+        (staying, bytes.saturating_sub(self.limit.saturating_sub(taken)))
+    }
+
     /// Whether there is room for what needs so much.
     pub fn room(&self, need: Need, is_busy: impl Fn(&str) -> bool) -> Room {
         let mut free = self.limit.saturating_sub(self.n_held());
@@ -176,6 +184,23 @@ mod tests {
             broker.hold(Held { key, name, bytes: *bytes, keep: *keep, used });
         }
         broker
+    }
+
+    #[test]
+    fn what_stays_is_told_with_what_is_missing() {
+        let now = Instant::now();
+        let mut broker = Broker::new(100, 10);
+        for (name, bytes, keep) in
+            [("idle", 20, Keep::USUAL), ("busy", 30, Keep::USUAL), ("work", 25, Keep::Always)]
+        {
+            broker.hold(Held { key: name.into(), name: name.into(), bytes, keep, used: now });
+        }
+        let staying = |bytes| {
+            let (staying, missing) = broker.staying(bytes, |key| key == "busy");
+            (staying.iter().map(|held| held.name.clone()).collect::<Vec<_>>(), missing)
+        };
+        assert_eq!(staying(50), (vec!["busy".to_owned(), "work".to_owned()], 15));
+        assert_eq!(staying(35).1, 0);
     }
 
     #[test]

@@ -46,28 +46,48 @@ fn embed(embedder: &Embedder, job: &Embed, reporter: &Reporter) -> Result<Event,
         return Err(embedder.too_long(index));
     }
     let mut index = 0;
-    while index < texts.len() {
-        if reporter.is_cancelled() {
-            return Err(Failure::new(
-                "stopped",
-                "stopped before every text was read",
-                "begin again any time",
-            ));
-        }
-        let n_texts = together(texts[index..].iter().map(|text| text.ids.len()));
-        let batch = &texts[index..index + n_texts];
-        for (text, vector) in batch.iter().zip(embedder.vectors(batch)) {
-            let (n_tokens, is_cut) = (text.ids.len(), text.is_cut);
-            reporter.tell(Event::Embedding(Embedding { index, n_tokens, is_cut, vector }));
-            index += 1;
-        }
-    }
+    in_batches(
+        &texts,
+        |text| text.ids.len(),
+        reporter,
+        |batch| {
+            for (text, vector) in batch.iter().zip(embedder.vectors(batch)) {
+                let (n_tokens, is_cut) = (text.ids.len(), text.is_cut);
+                reporter.tell(Event::Embedding(Embedding { index, n_tokens, is_cut, vector }));
+                index += 1;
+            }
+            Ok(())
+        },
+    )?;
     let n_tokens = texts.iter().map(|text| text.ids.len()).sum();
     Ok(Event::Embedded { model: embedder.name.clone(), n_texts: texts.len(), n_tokens })
 }
 
+/// Gives texts to `compute`, as many at once as their tokens allow, until all are done or somebody ends the job.
+///
+/// # Errors
+/// `stopped`, and what `compute` says.
+pub(super) fn in_batches<T>(
+    texts: &[T],
+    n_tokens: impl Fn(&T) -> usize,
+    reporter: &Reporter,
+    mut compute: impl FnMut(&[T]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut rest = texts;
+    while !rest.is_empty() {
+        if reporter.is_cancelled() {
+            let message = "stopped before every text was read";
+            return Err(Failure::new("stopped", message, "begin again any time"));
+        }
+        let (batch, behind) = rest.split_at(together(rest.iter().map(&n_tokens)));
+        compute(batch)?;
+        rest = behind;
+    }
+    Ok(())
+}
+
 /// How many of the next texts are computed at once: at least one.
-pub(super) fn together(lengths: impl Iterator<Item = usize>) -> usize {
+fn together(lengths: impl Iterator<Item = usize>) -> usize {
     let mut rows = 0;
     let fitting = lengths.take_while(|length| {
         rows += length;

@@ -130,9 +130,7 @@ impl Compiler {
     pub fn start() -> Result<Self, Failure> {
         let (sender, work) = sync_channel(MOST_WAITING);
         let started = std::thread::Builder::new().name("forms".into()).spawn(move || run(&work));
-        started.map(|_| Self(sender)).map_err(|error| {
-            Failure::new("no_thread", error.to_string(), "close other programs, then try again")
-        })
+        started.map(|_| Self(sender)).map_err(|error| Failure::no_thread(&error))
     }
 
     /// Lets a task have its form and go on to `orders`.

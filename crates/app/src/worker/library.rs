@@ -58,9 +58,9 @@ impl Library<'_> {
             Job::Remove { model } => self.remove(&model),
             Job::Verify { model } => self.verify(model.as_deref()),
             Job::Export(export) => super::export::run(self.store, &export),
-            Job::Quantise(job) => super::quantise::run(self.store, &job, self.now_ms, self.reporter),
             Job::Generate(_)
             | Job::Train(_)
+            | Job::Quantise(_)
             | Job::Runs(_)
             | Job::Bench(_)
             | Job::Fit(_)

@@ -149,6 +149,7 @@ impl Loaded {
             sampling: settings(&sampling),
             ends,
             max_tokens: sampling.max_tokens.unwrap_or(room).min(room),
+            min_tokens: sampling.min_tokens.unwrap_or(0),
             alternatives: task.generate.detail.alternatives.min(MAX_ALTERNATIVES),
             adapter,
             guide,

@@ -87,9 +87,8 @@ impl Keeper {
         let waiting = waiting_bytes.clone();
         let all = Prefixes::new(store.clone(), String::new(), max_bytes);
         let started = std::thread::Builder::new().name("prefixes".into());
-        started.spawn(move || write(&received, &all, &waiting)).map_err(|error| {
-            Failure::new("no_thread", error.to_string(), "close other programs, then try again")
-        })?;
+        let started = started.spawn(move || write(&received, &all, &waiting));
+        started.map_err(|error| Failure::no_thread(&error))?;
         Ok(Self { store, max_bytes, tasks, waiting_bytes, program: Arc::default() })
     }
 

@@ -9,19 +9,22 @@ pub(super) mod mix;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use base::TokenId;
 use formats::metadata::Value;
 use formats::{TensorEntry, TensorSpec, gguf};
 use infer::LocalModel;
-use models::{Config, Dialect};
+use models::{Config, Dialect, KvCache};
 use store::{ModelInfo, ModelName, NewFile, Role, Source, Store};
 use text::Special;
 
 use super::contents::Contents;
-use super::loaded::CACHE_BYTES;
+use super::means::Means;
+use super::measure::fit::Needs;
 use super::one_file::{OneFile, Tensor};
 use super::open;
+use super::share::{Share, Shares};
 use super::small_text::small_text;
 use super::stream::{Sink, stream};
 use crate::event::quantise::{self, Divergence, Quantised, QuantisedTensor};
@@ -38,13 +41,26 @@ const MOST_TEXT_BYTES: u64 = 1 << 20;
 /// Elements that are widened and stored again at once, about.
 const PIECE: usize = 1 << 21;
 
-/// Runs one job; its last event.
-pub(crate) fn run(
-    store: &Store,
-    job: &Quantise,
-    now_unix_ms: u64,
-    reporter: &Reporter,
-) -> Result<Event, Failure> {
+/// Pieces that are widened and stored again, and operands as threads pack them, beside the models.
+const EXTRA_BYTES: u64 = 128 << 20;
+/// What a person can do where there is no room.
+const MORE_ROOM: &str = "raise HEARTH_MEMORY, or do it on a machine with more memory";
+
+/// Where it happens.
+pub(crate) struct Place {
+    pub store: Arc<Store>,
+    pub now_unix_ms: u64,
+    /// Where it has its share of the memory from.
+    pub shares: Shares,
+}
+
+/// Runs one job to its last event.
+pub(crate) fn run(place: &Place, job: &Quantise, reporter: &Reporter) {
+    reporter.finish(|| quantise(place, job, reporter));
+}
+
+fn quantise(place: &Place, job: &Quantise, reporter: &Reporter) -> Result<Event, Failure> {
+    let (store, now_unix_ms) = (&*place.store, place.now_unix_ms);
     let mix = named(&job.mix)?;
     let text = text(job.text.as_deref())?;
     let source = open::find(store, &job.model)?;
@@ -53,10 +69,15 @@ pub(crate) fn run(
     let (family, config) = contents.decoder_sizes()?;
     let file = OneFile::of(&contents, (family, &config), &source.said)?;
     let mut plan = Plan::new(&file, mix, &source.name)?;
+    let share = place.shares.take(
+        format!("quantization of {} to {}", source.name, mix.name),
+        (most_bytes(&contents, mix)?, MORE_ROOM),
+        reporter,
+    )?;
     plan.importance = importance(job, &source, (&file, reporter))?;
     let mut changes = Changes::default();
     let model = stream(
-        |out| plan.write(&file, out, (&mut changes, reporter)),
+        |out| plan.write(&file, out, &mut changes, (&share, reporter)),
         |reader| {
             let from = format!("{} as {}", source.name, mix.name);
             // What a Modelfile said of the model goes on to hold.
@@ -89,6 +110,18 @@ pub(crate) fn run(
         tensors: changes.tensors,
         divergence,
     })))
+}
+
+/// Bytes that it takes at most, beside what the program holds: both models are in memory when they are compared.
+fn most_bytes(contents: &Contents<'_>, mix: &Mix) -> Result<u64, Failure> {
+    let (family, config) = contents.decoder_sizes()?;
+    // Both logits of a window, and what one row of them becomes.
+    let n_logits = (compare::WINDOW as u64).saturating_mul(config.vocabulary as u64);
+    let tensors = contents.tensors.tensors().to_vec();
+    let old = Needs::new(config, contents.dialect(family), tensors, Means::parse(None, None)?);
+    let models = [&old, &old.stored_as(mix)].map(|needs| needs.memory_bytes(compare::WINDOW, 0));
+    let models = models.into_iter().fold(EXTRA_BYTES, u64::saturating_add);
+    Ok(models.saturating_add(n_logits.saturating_mul(2 * 4)))
 }
 
 /// How much the columns of the model's matrices matter, where that was asked for.
@@ -165,13 +198,16 @@ impl Plan {
         &self,
         file: &OneFile<'_>,
         out: Sink,
-        (changes, reporter): (&mut Changes, &Reporter),
+        changes: &mut Changes,
+        (share, reporter): (&Share, &Reporter),
     ) -> Result<Sink, Failure> {
         let mut writer = gguf::write(out, &self.metadata, &self.specs)?;
         let old: Vec<TensorSpec> = file.tensors.iter().map(Tensor::spec).collect();
         let total_bytes = old.iter().filter_map(|spec| spec.size_bytes().ok()).sum();
-        let mut done_bytes = 0;
-        for (tensor, (old, new)) in file.tensors.iter().zip(old.iter().zip(&self.specs)) {
+        let (mut done_bytes, old_len) = (0, old.len());
+        for (index, (tensor, (old, new))) in file.tensors.iter().zip(old.iter().zip(&self.specs)).enumerate()
+        {
+            share.note(index as u64, old_len as u64);
             let bytes = tensor.bytes()?;
             let bytes = bytes.as_slice();
             if old.dtype == new.dtype {
@@ -316,7 +352,11 @@ fn diverge(old: &open::Source, new: &open::Source, text: &str) -> Result<Diverge
     let stored = Contents::read(new)?.decoder(&device)?;
     let mut tokens: Vec<TokenId> = tokenizer.bos().filter(|_| tokenizer.add_bos()).into_iter().collect();
     tokens.extend(tokenizer.encode(text, Special::Plain)?);
-    let mut models = [decoder, stored].map(|decoder| LocalModel::new(decoder, CACHE_BYTES as usize));
+    // No more keys and values than a window has: an allocator may touch what nobody uses.
+    let mut models = [decoder, stored].map(|decoder| {
+        let block = KvCache::block_bytes(decoder.config(), infer::BLOCK, decoder.usual_cache()).unwrap_or(0);
+        LocalModel::new(decoder, block.saturating_mul(compare::WINDOW.div_ceil(infer::BLOCK)))
+    });
     compare::compare(&mut models, &tokens).ok_or_else(|| {
         let hint = "give a text with words to --text";
         Failure::new("no_data", "there is no text over which the models could be compared", hint)

@@ -22,7 +22,7 @@ use super::measure::memory;
 use super::open::{self, Source};
 use super::share::{Progress, Wish};
 use super::{Bounds, Hands, Order, Task, rerank};
-use crate::event::loaded::{LoadedModel, Memory};
+use crate::event::loaded::{Holder, LoadedModel, Memory};
 use crate::running::Reporter;
 use crate::{Event, Failure, job};
 
@@ -201,7 +201,7 @@ impl Ready {
             if let Order::Generate(task) = &mut order {
                 task.form.let_go();
             }
-            self.waiting.push_back(order);
+            self.wait(order);
             return Ok(());
         }
         self.broker.touch(&wanted.key, Instant::now(), wanted.keep);
@@ -217,16 +217,25 @@ impl Ready {
         }
     }
 
-    /// Gives work its share, or lets it wait until those are no longer busy who have to go for it. What has a share is
-    /// never asked to go.
+    /// Gives work its share, or lets it wait until those are no longer busy who have to go for it, or until other work has
+    /// ended. What has a share is never asked to go.
     fn share(&mut self, wish: Box<Wish>) -> Result<(), Failure> {
         let bytes = wish.bytes;
+        if self.is_work(&wish.name) {
+            // The same is being done: one after the other.
+            self.let_wait(wish);
+            return Ok(());
+        }
         let need = Need { least: bytes, good: bytes, most: bytes };
         let gone = match self.broker.room(need, |key| self.is_busy_with(key)) {
             Room::Now { gone, .. } => gone,
             Room::Later { busy } => {
                 self.leaving.extend(busy);
-                self.waiting.push_back(Order::Share(wish));
+                self.let_wait(wish);
+                return Ok(());
+            }
+            Room::Never { left, .. } if bytes <= left.saturating_add(self.work_bytes()) => {
+                self.let_wait(wish);
                 return Ok(());
             }
             Room::Never { kept, left } => return Err(self.no_share(&wish, left, &kept)),
@@ -239,6 +248,28 @@ impl Ready {
             self.work.push((name, progress));
         }
         Ok(())
+    }
+
+    /// Bytes of all work that has a share.
+    fn work_bytes(&self) -> u64 {
+        let bytes = |(name, _): &(String, Arc<Progress>)| self.broker.find(name).map(|held| held.bytes);
+        self.work.iter().filter_map(bytes).fold(0, u64::saturating_add)
+    }
+
+    /// Lets work wait, and tells what it waits for.
+    fn let_wait(&mut self, mut wish: Box<Wish>) {
+        let (staying, missing_bytes) = self.broker.staying(wish.bytes, |key| self.is_busy_with(key));
+        let holder = |held: &Held| Holder { name: held.name.clone(), size_bytes: held.bytes };
+        let holders = staying.into_iter().map(holder).collect();
+        wish.tell_waiting(missing_bytes, holders);
+        self.wait(Order::Share(wish));
+    }
+
+    /// Lets an order wait behind those that came before it; what can wait, behind all others.
+    fn wait(&mut self, order: Order) {
+        let first_batch = self.waiting.iter().position(Order::is_batch);
+        let at = first_batch.filter(|_| !order.is_batch()).unwrap_or(self.waiting.len());
+        self.waiting.insert(at, order);
     }
 
     fn take_back(&mut self, name: &str) {
@@ -388,13 +419,7 @@ impl Ready {
         let found = self.embedders.iter().find(|(known, _)| known == key);
         let embedder = found.ok_or_else(Failure::internal)?.1.clone();
         let started = std::thread::Builder::new().name("encode".into()).spawn(move || work(&embedder));
-        match started {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let hint = "close other programs, then try again";
-                Err(Failure::new("no_thread", error.to_string(), hint))
-            }
-        }
+        started.map(drop).map_err(|error| Failure::no_thread(&error))
     }
 
     fn is_busy_with(&self, key: &str) -> bool {
@@ -523,3 +548,6 @@ fn full(n_requests: usize) -> Failure {
 fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
+
+#[cfg(test)]
+mod tests;

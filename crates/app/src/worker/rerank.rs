@@ -7,7 +7,7 @@
 use models::encoder::{Classifier, Typed};
 use text::Special;
 
-use super::embed::{Embedder, Encoded, together};
+use super::embed::{Embedder, Encoded, in_batches};
 use crate::event::rerank::{Judged, Ranked, Score};
 use crate::job::embed::{Text, TooLong};
 use crate::job::rerank::Rerank;
@@ -52,23 +52,28 @@ fn read_together(
     }
     let pairs = paired(embedder, job)?;
     let mut scores = Vec::with_capacity(pairs.len());
-    while scores.len() < pairs.len() {
-        stop_if_asked(reporter)?;
-        let rest = &pairs[scores.len()..];
-        let batch = &rest[..together(rest.iter().map(|pair| pair.ids.len()))];
-        let ids: Vec<u32> = batch.iter().flat_map(|pair| pair.ids.iter().copied()).collect();
-        let types: Vec<u32> = batch.iter().flat_map(|pair| pair.types.iter().copied()).collect();
-        let lengths: Vec<usize> = batch.iter().map(|pair| pair.ids.len()).collect();
-        let logits =
-            embedder.encoder.classify(head, Typed { ids: &ids, types: &types, lengths: &lengths }).concat();
-        for (pair, logit) in batch.iter().zip(logits) {
-            if !logit.is_finite() {
-                return Err(no_numbers(&embedder.name));
+    in_batches(
+        &pairs,
+        |pair| pair.ids.len(),
+        reporter,
+        |batch| {
+            let ids: Vec<u32> = batch.iter().flat_map(|pair| pair.ids.iter().copied()).collect();
+            let types: Vec<u32> = batch.iter().flat_map(|pair| pair.types.iter().copied()).collect();
+            let lengths: Vec<usize> = batch.iter().map(|pair| pair.ids.len()).collect();
+            let logits = embedder
+                .encoder
+                .classify(head, Typed { ids: &ids, types: &types, lengths: &lengths })
+                .concat();
+            for (pair, logit) in batch.iter().zip(logits) {
+                if !logit.is_finite() {
+                    return Err(no_numbers(&embedder.name));
+                }
+                let (relevance, n_tokens) = (logistic(f64::from(logit)), pair.ids.len());
+                scores.push(Score { relevance, logit: Some(logit), n_tokens, is_cut: pair.is_cut });
             }
-            let (relevance, n_tokens) = (logistic(f64::from(logit)), pair.ids.len());
-            scores.push(Score { relevance, logit: Some(logit), n_tokens, is_cut: pair.is_cut });
-        }
-    }
+            Ok(())
+        },
+    )?;
     Ok(scores)
 }
 
@@ -115,19 +120,22 @@ fn read_apart(
     }
     let direction = embedder.vectors(std::slice::from_ref(&query)).concat();
     let mut scores = Vec::with_capacity(texts.len());
-    while scores.len() < texts.len() {
-        stop_if_asked(reporter)?;
-        let rest = &texts[scores.len()..];
-        let batch = &rest[..together(rest.iter().map(|text| text.ids.len()))];
-        for (text, vector) in batch.iter().zip(embedder.vectors(batch)) {
-            let relevance = cosine(&direction, &vector);
-            if relevance.is_nan() {
-                return Err(no_numbers(&embedder.name));
+    in_batches(
+        &texts,
+        |text| text.ids.len(),
+        reporter,
+        |batch| {
+            for (text, vector) in batch.iter().zip(embedder.vectors(batch)) {
+                let relevance = cosine(&direction, &vector);
+                if relevance.is_nan() {
+                    return Err(no_numbers(&embedder.name));
+                }
+                let (n_tokens, is_cut) = (text.ids.len(), text.is_cut);
+                scores.push(Score { relevance, logit: None, n_tokens, is_cut });
             }
-            let (n_tokens, is_cut) = (text.ids.len(), text.is_cut);
-            scores.push(Score { relevance, logit: None, n_tokens, is_cut });
-        }
-    }
+            Ok(())
+        },
+    )?;
     Ok((scores, query.ids.len()))
 }
 
@@ -140,14 +148,6 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 /// From 0 to 1.
 fn logistic(logit: f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
-}
-
-fn stop_if_asked(reporter: &Reporter) -> Result<(), Failure> {
-    if reporter.is_cancelled() {
-        let message = "stopped before every text was judged";
-        return Err(Failure::new("stopped", message, "begin again any time"));
-    }
-    Ok(())
 }
 
 fn no_reranker(name: &str, n_labels: usize) -> Failure {

@@ -8,7 +8,7 @@ use store::about::{Settings, TemplateLanguage};
 use store::{FileRef, Role, Store};
 
 use crate::Failure;
-use crate::job::{Generate, Message, Prompt, Sampling};
+use crate::job::{Generate, Message, Mirostat, Prompt, Sampling};
 
 /// Parameters that are kept and have no effect on answers here: memory grows with the context by itself.
 pub(crate) const UNUSED: [&str; 2] = ["num_ctx", "num_keep"];
@@ -55,6 +55,9 @@ impl Said {
             top_p: number(said.top_p),
             min_p: number(said.min_p),
             typical_p: number(said.typical_p).filter(|share| *share > 0.0),
+            mirostat: said.mirostat.map(Mirostat::numbered),
+            mirostat_tau: number(said.mirostat_tau),
+            mirostat_eta: number(said.mirostat_eta),
             repeat_last_n: said.repeat_last_n.map(Sampling::last_n),
             repetition_penalty: number(said.repeat_penalty),
             presence_penalty: number(said.presence_penalty),
@@ -117,7 +120,8 @@ mod tests {
     #[test]
     fn parameters_become_sampling() {
         let map = serde_json::json!({
-            "temperature": 0.5, "top_k": 0, "repeat_penalty": 1.5, "repeat_last_n": 64, "typical_p": 0.5, "seed": -1, "num_predict": -1, "stop": ["", "END"],
+            "temperature": 0.5, "top_k": 0, "repeat_penalty": 1.5, "repeat_last_n": 64, "typical_p": 0.5, "seed": -1, "num_predict": -1,
+            "mirostat": 2, "mirostat_tau": 4, "mirostat_eta": 0.2, "stop": ["", "END"],
         });
         let settings = Settings::read(map.as_object().expect("it is a map"));
         let expected = Sampling {
@@ -126,6 +130,9 @@ mod tests {
             repetition_penalty: Some(1.5),
             repeat_last_n: Some(64),
             typical_p: Some(0.5),
+            mirostat: Some(Mirostat::Second),
+            mirostat_tau: Some(4.0),
+            mirostat_eta: Some(0.2),
             stop: vec!["END".into()],
             ..Sampling::default()
         };

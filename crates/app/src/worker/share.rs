@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use super::Order;
-use crate::Failure;
-use crate::event::loaded::Work;
+use crate::event::loaded::{Holder, Waiting, Work};
 use crate::running::Reporter;
+use crate::{Event, Failure};
 
 /// What is asked for.
 pub(crate) struct Wish {
@@ -21,9 +21,20 @@ pub(crate) struct Wish {
     /// Whose work it is: who ends it waits no longer.
     reporter: Reporter,
     answer: Sender<Result<(), Failure>>,
+    /// What was told of what it waits for.
+    told: Option<Waiting>,
 }
 
 impl Wish {
+    /// Tells what it waits for, where that is not known yet.
+    pub fn tell_waiting(&mut self, missing_bytes: u64, holders: Vec<Holder>) {
+        let waiting = Waiting { name: self.name.clone(), size_bytes: self.bytes, missing_bytes, holders };
+        if self.told.as_ref() != Some(&waiting) {
+            self.reporter.tell(Event::Waiting(waiting.clone()));
+            self.told = Some(waiting);
+        }
+    }
+
     /// Tells that it is granted. False where nobody waits for it any more.
     pub fn grant(&self) -> bool {
         self.answer.send(Ok(())).is_ok()
@@ -65,7 +76,7 @@ impl Asker {
 
     pub fn refuse(&self, failure: Failure) {
         match self {
-            Self::Job(reporter) => reporter.tell(crate::Event::Failed(failure)),
+            Self::Job(reporter) => reporter.tell(Event::Failed(failure)),
             // Who has gone needs no answer.
             Self::Work(_, answer) => drop(answer.send(Err(failure))),
         }
@@ -82,7 +93,7 @@ impl Shares {
     }
 
     /// Waits until there are `bytes` for the work called `name`, for as long as answers are being given whose models have
-    /// to go for it; `hint` says what a person can do where there is no room.
+    /// to go for it, or other work holds them, and tells what it waits for; `hint` says what a person can do where there is no room.
     ///
     /// # Errors
     /// `no_room` beside what is kept for good, or `stopped` where somebody ended the work meanwhile.
@@ -96,7 +107,8 @@ impl Shares {
         let progress = Arc::new(Progress::default());
         // From here on it is given back, also if there is never an answer.
         let share = Share { name: name.clone(), bytes, progress: progress.clone(), orders: self.0.clone() };
-        let wish = Wish { name, bytes, progress, hint, reporter: reporter.clone(), answer };
+        let (reporter, told) = (reporter.clone(), None);
+        let wish = Wish { name, bytes, progress, hint, reporter, answer, told };
         self.0.send(Order::Share(Box::new(wish))).map_err(|_| Failure::internal())?;
         answered.recv().map_err(|_| Failure::internal())??;
         Ok(share)

@@ -35,9 +35,7 @@ pub(crate) fn start(store: Arc<Store>, source: Source, task: Task) -> Result<(),
         });
     };
     let started = std::thread::Builder::new().name("tokens".into()).spawn(work);
-    started
-        .map(drop)
-        .map_err(|error| Failure::new("no_thread", error.to_string(), "close other programs, then try again"))
+    started.map(drop).map_err(|error| Failure::no_thread(&error))
 }
 
 /// What the prompt of `task` is to the model `source`, which speaks so.

@@ -22,5 +22,7 @@ mod starter;
 mod stories;
 mod together;
 mod training;
+#[path = "../support/trainings.rs"]
+mod trainings;
 mod versions;
 mod words;

@@ -108,6 +108,33 @@ fn a_reranker_that_is_written_either_way_judges_the_same() {
     check(&home, &small, name, 1.0);
 }
 
+/// XLM-RoBERTa's vocabulary with SentencePiece's map of letters, as published models have it.
+#[test]
+fn pieces_of_sentences_are_written_to_one_file_and_judge_the_same() {
+    let (home, name) = (Home::new(), "xlm-roberta");
+    let folder = changed(&home, name, |spec, bytes| Some((spec, bytes)));
+    let file = home.path().join("xlm.gguf");
+    let export = |out: &Path| {
+        let model = folder.to_str().unwrap().into();
+        home.last(Job::Export(Export { model, format: Format::Gguf, storage: None, out: out.into() }))
+    };
+    let refused = export(&file).unwrap_err();
+    assert_eq!(refused.code, "unknown_vocabulary", "without the map it is not SentencePiece's");
+    let model = testkit::shared::root().join("fixtures/sentencepiece/unigram-nfkc.model");
+    let parts = text::VocabularyParts::from_sentencepiece(&std::fs::read(model).unwrap()).unwrap();
+    let written = parts.to_tokenizer_json().unwrap().unwrap();
+    let stages = written["normalizer"]["normalizers"].as_array().unwrap();
+    let path = folder.join("tokenizer.json");
+    let mut vocabulary: Json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    vocabulary["normalizer"] = stages.iter().find(|stage| stage["type"] == "Precompiled").unwrap().clone();
+    std::fs::write(&path, vocabulary.to_string()).unwrap();
+    check(&home, &folder, name, MAX_ERROR);
+    assert!(matches!(export(&file), Ok(Event::Exported(_))));
+    let written = gguf::read(&FileBytes::open(&file).unwrap()).unwrap();
+    assert_eq!(written.metadata().read::<&str>("tokenizer.ggml.model").unwrap(), "t5");
+    check(&home, &file, name, MAX_ERROR);
+}
+
 /// The tensors of a file, some of them left out or changed.
 fn rewritten(
     file: &TensorFile,

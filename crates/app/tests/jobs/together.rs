@@ -1,13 +1,14 @@
 //! Several models in a memory that does not hold them all.
 
 use app::event::loaded::{Memory, Work};
-use app::event::training::Training;
+use app::job::quantise::Quantise;
 use app::job::{Generate, Keep, Prompt, Sampling};
-use app::{App, Event, Failure, Job, Limits, Running, Settings};
+use app::{App, Event, Failure, Job, Limits, Settings};
 use base::Rng;
 
 use crate::home::Home;
 use crate::training::{documents, new};
+use crate::trainings::{begun, ended};
 
 /// Copies of the starter under names of their own, each with bytes of its own.
 fn models(home: &Home, n: usize) -> Vec<String> {
@@ -89,6 +90,13 @@ fn what_does_not_fit_is_refused_with_what_would_have_to_go() {
     let small = app_with(&Home::new(), 1 << 20);
     let failure = end(small.run(ask("starter", None))).unwrap_err();
     assert_eq!(failure.code, "no_room");
+    let (model, mix) = ("starter".into(), "Q8_0".into());
+    let job = Job::Quantise(Quantise { model, mix, name: None, text: None, importance: None });
+    let failure = end(small.run(job)).unwrap_err();
+    assert!(
+        failure.code == "no_room" && failure.message.contains("quantization of starter to Q8_0"),
+        "{failure:?}"
+    );
     app.run(Job::Unload { model: names[0].clone() }).last();
     assert!(memory(&app).models.is_empty());
     end(app.run(ask(&names[1], Some(Keep::Seconds(0))))).unwrap();
@@ -98,29 +106,11 @@ fn what_does_not_fit_is_refused_with_what_would_have_to_go() {
     }
 }
 
-/// A training that goes on until it is ended, once it has made a step; nothing where it is refused.
-fn begun(app: &App, home: &Home) -> Result<Running, Failure> {
-    let mut running = app.run(Job::Train(new(&documents(home.path()), 1_000_000)));
-    for event in running.by_ref() {
-        match event {
-            Event::Training(Training::Step(_)) => return Ok(running),
-            Event::Failed(failure) => return Err(failure),
-            _ => {}
-        }
-    }
-    panic!("no last event");
-}
-
-fn ended(running: Running) {
-    running.cancel();
-    assert!(matches!(running.last(), Some(Event::Trained(_))));
-}
-
 #[test]
 fn a_training_has_its_share_and_gives_it_back() {
     let home = Home::new();
     let empty = memory(&home.app).predicted_bytes;
-    let running = begun(&home.app, &home).unwrap();
+    let running = begun(&home.app, new(&documents(home.path()), 1_000_000)).unwrap();
     let told = memory(&home.app);
     let [Work { name, size_bytes, steps_done, n_steps }] = &told.work[..] else { panic!("{told:?}") };
     assert!(name == "training rhymes" && *steps_done > 0 && *n_steps == 1_000_000, "{told:?}");

@@ -1,6 +1,6 @@
 //! `hearth quantize`: stores a model in fewer bits and says what that costs in exactness.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use app::event::quantise::{Importance, Quantised};
 use app::job::quantise::Quantise;
@@ -66,14 +66,17 @@ fn build(command: clap::Command) -> clap::Command {
 fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let file = |name: &str| matches.get_one::<PathBuf>(name).map(|path| whole(path)).transpose();
     let (text, importance) = (file("text")?, file("importance")?);
+    let model = super::text(matches, "model");
+    // Another process may do it, which stands elsewhere.
+    let path = Some(Path::new(&model)).filter(|path| path.exists()).map(whole).transpose()?;
     let job = Quantise {
-        model: super::text(matches, "model"),
+        model: path.map_or(model, |path| path.display().to_string()),
         mix: super::text(matches, "mix"),
         name: matches.get_one::<String>("name").cloned(),
         text,
         importance,
     };
-    session.follow(Job::Quantise(job), &mut |console, event| match event {
+    session.follow_anywhere(Job::Quantise(job), &mut |console, event| match event {
         Event::Progress { what, done_bytes, total_bytes } => {
             console.progress(what, *done_bytes, *total_bytes);
             Ok(())
@@ -132,6 +135,7 @@ fn tensors(quantised: &Quantised) -> String {
 mod tests {
     use super::*;
     use crate::scripted::Script;
+    use app::event::loaded::{Holder, Waiting};
     use app::event::quantise::{Divergence, QuantisedTensor};
     use expect_test::expect;
 
@@ -181,6 +185,23 @@ mod tests {
         "#]]
         .assert_eq(&told.out);
         assert_eq!(Script::new([]).run(&["quantize", "poems"]).exit, Exit::Usage);
+    }
+
+    #[test]
+    fn what_it_waits_for_is_told() {
+        let waiting = Waiting {
+            name: "quantization of poems to Q4_K_M".into(),
+            size_bytes: 4_000_000_000,
+            missing_bytes: 1_500_000_000,
+            holders: vec![
+                Holder { name: "training stories".into(), size_bytes: 2_000_000_000 },
+                Holder { name: "tiny".into(), size_bytes: 300_000_000 },
+            ],
+        };
+        let told = Script::new([Event::Waiting(waiting), quantised()]).run(&["quantize", "poems", "Q4_K_M"]);
+        let line = "Waiting for memory: quantization of poems to Q4_K_M takes 4.0 GB, of which 1.5 GB are missing. Held by \
+                    training stories (2.0 GB) and tiny (300 MB); it goes on by itself.\n";
+        assert_eq!((told.exit, told.err.as_str()), (Exit::Done, line));
     }
 
     #[test]

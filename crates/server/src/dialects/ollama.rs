@@ -7,7 +7,7 @@ mod answer;
 mod blobs;
 mod chat;
 mod create;
-mod describe;
+pub mod describe;
 mod embed;
 mod generate;
 mod keep;
@@ -16,7 +16,7 @@ mod models;
 mod names;
 mod options;
 mod pull;
-mod show;
+pub mod show;
 mod think;
 pub mod time;
 

@@ -46,6 +46,30 @@ fn a_text_is_continued_whole_and_in_pieces_alike() {
 }
 
 #[test]
+fn ends_are_ignored_where_a_form_does_not_end_the_answer() {
+    let house = House::new();
+    let told = |extra: Json| {
+        let mut all = json!({ "n_predict": 8, "ignore_eos": true });
+        all.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let answer = house.ask("/completion", &body(all));
+        assert_eq!(answer["generation_settings"]["ignore_eos"], extra.get("ignore_eos").is_none());
+        (answer["content"].as_str().unwrap().to_owned(), answer["stop_type"].as_str().unwrap().to_owned())
+    };
+    let endless = |ignored: Json| {
+        // What ends an answer is by far the likeliest.
+        let ends = json!({ "logit_bias": [["<|endoftext|>", 1e6], ["<|im_end|>", 1e6]] });
+        let mut all = ignored;
+        all.as_object_mut().unwrap().extend(ends.as_object().unwrap().clone());
+        told(all).1
+    };
+    assert_eq!(endless(json!({ "ignore_eos": false })), "eos");
+    assert_eq!(endless(json!({})), "limit");
+    let grammar = "root ::= \"a\" \"a\"?";
+    assert_eq!(told(json!({ "grammar": grammar })), ("aa".into(), "eos".into()));
+    assert_eq!(told(json!({ "grammar": "root ::= \"a\"+" })).1, "limit");
+}
+
+#[test]
 fn prompts_are_texts_tokens_or_both() {
     let house = House::new();
     let expected = house.ask("/completion", &body(json!({})));
@@ -216,7 +240,6 @@ fn what_cannot_be_is_refused_with_its_cause() {
     check(path, body(json!({ "typical_p": 1.5 })), 400, "invalid_field");
     check(path, body(json!({ "mirostat": 3 })), 400, "invalid_field");
     check(path, body(json!({ "samplers": ["top_k"] })), 400, "invalid_field");
-    check(path, body(json!({ "ignore_eos": true })), 400, "invalid_field");
     check(path, body(json!({ "grammar": "root ::= \"a\"", "json_schema": {} })), 400, "invalid_field");
     check(path, body(json!({ "image_data": [{}] })), 501, "not_implemented");
     check(path, body(json!({ "prompt": "word ".repeat(4000) })), 400, "prompt_too_long");

@@ -327,6 +327,37 @@ fn a_bomb_of_a_grammar_is_refused() {
     }
 }
 
+#[test]
+fn an_answer_ends_no_sooner_than_was_asked_for() {
+    let house = House::new();
+    let ends = ["<|endoftext|>", "<|im_end|>"].map(|end| {
+        let told = house.ask("/tokenize", &json!({ "content": end, "parse_special": true }));
+        assert_eq!(told["tokens"].as_array().unwrap().len(), 1, "{end}");
+        told["tokens"][0].to_string()
+    });
+    // A model that wants to end at once.
+    let biases: serde_json::Map<String, Json> = ends.into_iter().map(|end| (end, json!(100))).collect();
+    for (path, prompt) in [
+        ("/v1/completions", json!({ "prompt": "Once upon" })),
+        ("/v1/chat/completions", json!({ "messages": [{ "role": "user", "content": "Hi" }] })),
+    ] {
+        let told = |extra: Json| {
+            let mut body = json!({ "model": "starter", "max_tokens": 9, "logit_bias": biases });
+            for more in [&prompt, &extra] {
+                body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            }
+            let answer = house.ask(path, &body);
+            let n_tokens = answer["usage"]["completion_tokens"].as_u64().unwrap();
+            (n_tokens, answer["choices"][0]["finish_reason"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(told(json!({})), (0, "stop".into()));
+        assert_eq!(told(json!({ "min_tokens": 5 })), (5, "stop".into()));
+        assert_eq!(told(json!({ "min_tokens": 50 })), (9, "length".into()));
+        assert_eq!(told(json!({ "ignore_eos": true })), (9, "length".into()));
+        assert_eq!(told(json!({ "ignore_eos": false, "temperature": 0 })), (0, "stop".into()));
+    }
+}
+
 /// The tier that is told is read off the class that the job was given, which decides who goes first.
 #[test]
 fn the_tier_is_told_where_it_was_asked_for() {

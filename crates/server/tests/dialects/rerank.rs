@@ -137,3 +137,21 @@ fn what_a_reranker_cannot_do_is_refused() {
     let shown = house.ask("/api/show", &json!({ "model": "bert" }));
     assert_eq!(shown["capabilities"], json!(["rerank"]));
 }
+
+#[test]
+fn the_list_of_models_says_which_rank_embed_and_write() {
+    let (house, _) = with_reranker("bert");
+    let folder = tempfile::tempdir().unwrap();
+    let (name, placement) = (Some("small".into()), app::job::Placement::Copy);
+    let import = app::job::Import { path: encoder::write(folder.path()), tokenizer: None, name, placement };
+    assert!(matches!(house.app.run(app::Job::Import(import)).last(), Some(app::Event::Stored(_))));
+    let read = |path: &str| serde_json::from_str::<Json>(&house.get(path).text().unwrap()).unwrap();
+    let list = read("/v1/models");
+    let of = |name: &str| {
+        let found = list["data"].as_array().unwrap().iter().find(|model| model["id"] == name).unwrap();
+        assert_eq!(read(&format!("/v1/models/{name}"))["capabilities"], found["capabilities"]);
+        found["capabilities"].clone()
+    };
+    assert_eq!((of("bert"), of("small")), (json!(["rerank"]), json!(["embedding"])));
+    assert!(of("starter").as_array().unwrap().contains(&json!("completion")));
+}

@@ -26,6 +26,15 @@ pub struct Parameters {
     /// Only the most typical tokens are chosen from whose probabilities sum up to this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typical_p: Option<f64>,
+    /// The version of Mirostat that cuts in the place of all these; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirostat: Option<i64>,
+    /// The surprise that it wants, in bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirostat_tau: Option<f64>,
+    /// How much of the error its cut moves by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirostat_eta: Option<f64>,
     /// What the logit of a token is divided by that was there already; 1 for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_penalty: Option<f64>,
@@ -81,6 +90,9 @@ static KNOWN: &[(&str, Kind)] = &[
     ("top_p", Kind::Number(0.0, 1.0)),
     ("min_p", Kind::Number(0.0, 1.0)),
     ("typical_p", Kind::Number(0.0, 1.0)),
+    ("mirostat", Kind::Whole(0, 2)),
+    ("mirostat_tau", Kind::Number(0.0, 100.0)),
+    ("mirostat_eta", Kind::Number(0.0, 1.0)),
     ("repeat_penalty", Kind::Number(1e-3, 1e3)),
     ("repeat_last_n", Kind::Whole(-1, i32::MAX as i64)),
     ("presence_penalty", Kind::Number(-1e3, 1e3)),
@@ -108,9 +120,6 @@ static ELSEWHERE: &[&str] = &[
     "vocab_only",
     "penalize_newline",
     "tfs_z",
-    "mirostat",
-    "mirostat_tau",
-    "mirostat_eta",
     "draft_num_predict",
     "image_data",
 ];
@@ -311,6 +320,7 @@ mod tests {
             ("temperature", json!(-1)),
             ("top_p", json!(1.5)),
             ("top_k", json!(2.5)),
+            ("mirostat", json!(3)),
             ("num_ctx", json!(0)),
             ("num_ctx", json!(1e300)),
             ("seed", json!(null)),

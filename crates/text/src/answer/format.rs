@@ -158,6 +158,25 @@ pub(crate) struct Channels {
     pub can_be: fn(&str) -> bool,
     /// What a head says.
     pub read: fn(&str) -> Head,
+    /// How calls are written, where an answer can be held to them.
+    pub heads: Option<Heads>,
+}
+
+/// How a call in a channel is written.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    /// What opens and what ends thinking, which may stand before a call.
+    pub thinking: [&'static str; 2],
+    /// What stands between thinking and a call.
+    pub next: &'static str,
+    /// What stands before the name of the tool.
+    pub name_opens: &'static str,
+    /// The last part of that, which tells a call from text.
+    pub told_by: &'static str,
+    /// What stands between the name and the arguments.
+    pub name_ends: &'static str,
+    /// What ends a call.
+    pub closes: &'static str,
 }
 
 /// What a head says.

@@ -1,16 +1,25 @@
 //! Calls of tools, in the format of a model's family, as a form that answers are held to.
 //!
-//! The format says what stands around a call; the schemas of the tools say what its arguments are. Formats whose calls are
-//! JSON, or a name and JSON, can be held to. Arguments between tags, in Python's notation or in channels cannot: there an
-//! answer that has to call is refused, and one that may is left free.
+//! The format says what stands around a call; the schemas of the tools say what its arguments are: as JSON, between tags,
+//! in Python's notation or another one of literals, or in a channel. What of a schema cannot be written so is no form:
+//! there an answer that has to call is refused, and one that may is left free.
+
+mod channels;
+mod literals;
+mod tagged;
+mod words;
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::guide::{Marker, Plan, Then, Thinking};
 use super::{Grammar, Vocabulary, lark, schema};
 use crate::answer::Format;
-use crate::answer::format::{Body, Calls, Keys, Named};
+use crate::answer::format::{Body, Calls, Heads, Keys, Named};
 use crate::{Error, Tokenizer};
+use literals::Notation;
+use words::Words;
 
 /// What an answer is called in errors about its tools.
 const KIND: &str = "tool schema";
@@ -72,13 +81,24 @@ fn held(
     tokenizer: &Tokenizer,
     vocabulary: &Vocabulary,
 ) -> Result<Then, Error> {
-    let written = Written::new(format, offer, tokenizer)?;
-    let compile = |start: String| Grammar::from_lark(written.grammar(&start), KIND, vocabulary);
-    if offer.choice == Choice::Must {
-        return Ok(Then::Form(compile(written.whole())?));
+    let refused = |reason: String| Error::CallsNotForced { format: format.name, reason };
+    if offer.tools.is_empty() {
+        return Err(refused("there are no tools".to_owned()));
     }
-    let marker = Marker::new(written.trigger(), tokenizer);
-    let grammar = compile(written.rest())?;
+    let (tools, rules) = (checked(offer)?, Rules::new(Words::new(tokenizer)));
+    if let Some(channels) = format.channels {
+        let heads = channels.heads.as_ref();
+        let heads = heads.ok_or_else(|| refused("it writes them in channels".to_owned()))?;
+        return in_channel(heads, &tools, rules, offer.choice).map_err(refused)?.compiled(vocabulary);
+    }
+    let written = Written::new(format, offer, &tools, rules).map_err(refused)?;
+    if offer.choice == Choice::Must {
+        let start = written.whole();
+        return Ok(Then::Form(written.rules.compiled(&start, vocabulary)?));
+    }
+    let (marker, behind) = written.rules.words.marker(written.trigger());
+    let start = format!("{behind} {}", written.rest());
+    let grammar = written.rules.compiled(&start, vocabulary)?;
     Ok(match offer.per_answer {
         PerAnswer::One => Then::Once(marker, grammar),
         PerAnswer::Many => Then::Each(marker, grammar),
@@ -108,6 +128,41 @@ impl Plan {
     }
 }
 
+/// A call in a channel: an answer that has to be one, or what follows the text that tells one.
+struct InChannel {
+    start: String,
+    rules: Rules,
+    told: Option<Marker>,
+}
+
+/// # Errors
+/// What a head cannot say.
+fn in_channel(
+    heads: &Heads,
+    tools: &[Tool<'_>],
+    mut rules: Rules,
+    choice: Choice,
+) -> Result<InChannel, String> {
+    let behind = channels::behind(heads, tools, &rules)?;
+    if choice == Choice::Must {
+        let start = channels::whole(heads, &behind, &mut rules);
+        return Ok(InChannel { start, rules, told: None });
+    }
+    let (marker, rest) = rules.words.marker(heads.told_by);
+    Ok(InChannel { start: format!("{rest} {behind}"), rules, told: Some(marker) })
+}
+
+impl InChannel {
+    /// One call: it ends the answer.
+    fn compiled(self, vocabulary: &Vocabulary) -> Result<Then, Error> {
+        let grammar = self.rules.compiled(&self.start, vocabulary)?;
+        Ok(match self.told {
+            None => Then::Form(grammar),
+            Some(marker) => Then::Once(marker, grammar),
+        })
+    }
+}
+
 /// How a family writes its calls, as parts of a grammar.
 struct Written {
     calls: &'static Calls,
@@ -119,58 +174,54 @@ struct Written {
     /// What stands between the opening and the closing.
     body: String,
     /// Rules of the body.
-    rules: String,
+    rules: Rules,
     /// What tells a call where nothing opens it.
     begins: String,
 }
 
 impl Written {
-    fn new(format: &'static Format, offer: &Offer<'_>, tokenizer: &Tokenizer) -> Result<Self, Error> {
-        let refused = |reason: &str| Error::CallsNotForced { format: format.name, reason: reason.to_owned() };
-        if format.channels.is_some() {
-            return Err(refused("it writes them in channels"));
-        }
-        if offer.tools.is_empty() {
-            return Err(refused("there are no tools"));
-        }
-        let found = format.calls.iter().find(|calls| calls.bodies.iter().any(can_be_held));
+    /// # Errors
+    /// Why the calls cannot be held to anything.
+    fn new(
+        format: &'static Format,
+        offer: &Offer<'_>,
+        tools: &[Tool<'_>],
+        mut rules: Rules,
+    ) -> Result<Self, String> {
+        let found = format.calls.iter().find(|calls| !held_bodies(calls).is_empty());
         let Some(calls) = found else {
-            return Err(refused(match format.calls.is_empty() {
-                true => "the model's template has no calls",
-                false => "their arguments are not written as JSON",
-            }));
+            return Err(match format.calls.is_empty() {
+                true => "the model's template has no calls".to_owned(),
+                false => "their arguments are no values".to_owned(),
+            });
         };
-        let terminal = |text: &str| terminal(text, tokenizer);
-        let tools = checked(offer)?;
-        let mut rules = Rules::default();
+        let bodies = held_bodies(calls);
         // A list is read by the first body that has any.
-        let has_lists = !calls.bodies.iter().any(|body| matches!(body, Body::Python | Body::PythonList));
+        let has_lists = !calls.bodies.iter().any(|body| matches!(body, Body::PythonList));
         let n_listed = match offer.per_answer {
             _ if !has_lists => 0,
             PerAnswer::One => 1,
             PerAnswer::Many => MAX_CALLS,
         };
-        for body in calls.bodies.iter().filter(|body| can_be_held(body)) {
-            rules.add_body(body, &tools, n_listed, tokenizer);
+        for body in &bodies {
+            rules.add_body(body, tools, n_listed)?;
         }
         let key = calls.bodies.iter().find_map(first_key);
         let is_bare = calls.opens.is_empty() && calls.section[0].is_empty();
         if is_bare && key.is_none() {
-            return Err(refused("nothing tells them from text"));
+            return Err("nothing tells them from text".to_owned());
         }
+        let terminals = |text: &str| rules.words.terminals(text);
+        let closes = calls.closes.first().filter(|_| !calls.opens.is_empty());
         Ok(Self {
             calls,
             per_answer: offer.per_answer,
-            section: calls.section.map(terminal),
-            opens: terminal(calls.opens),
-            closes: if calls.opens.is_empty() {
-                String::new()
-            } else {
-                terminal(calls.closes.first().unwrap_or(&""))
-            },
+            section: calls.section.map(terminals),
+            opens: terminals(calls.opens),
+            closes: terminals(closes.unwrap_or(&"")),
             body: format!("({})", rules.names.join(" | ")),
-            rules: rules.text,
             begins: format!("{{\"{}\"", key.unwrap_or_default()),
+            rules,
         })
     }
 
@@ -185,8 +236,12 @@ impl Written {
     /// Further calls.
     fn more(&self) -> String {
         let is_told = !self.opens.is_empty() && !self.closes.is_empty() || !self.section[0].is_empty();
+        // What ends a call must not look like the beginning of the next one.
+        let is_clear = self.calls.closes.iter().all(|close| !self.calls.opens.starts_with(close));
         match self.per_answer {
-            PerAnswer::Many if is_told => format!("({LAYOUT} {}){{0,{}}}", self.call(), MAX_CALLS - 1),
+            PerAnswer::Many if is_told && is_clear => {
+                format!("({LAYOUT} {}){{0,{}}}", self.call(), MAX_CALLS - 1)
+            }
             _ => String::new(),
         }
     }
@@ -221,14 +276,18 @@ impl Written {
             _ => format!("{LAYOUT} {} {} {LAYOUT} {}", self.call(), self.more(), self.section[1]),
         }
     }
+}
 
-    fn grammar(&self, start: &str) -> String {
-        format!("start: {start}\n{}", self.rules)
+/// What a call is held to: where a family has a notation of its own, that alone, and else all that are JSON.
+fn held_bodies(calls: &'static Calls) -> Vec<&'static Body> {
+    match calls.bodies.first() {
+        Some(own @ (Body::Tagged(_) | Body::Python | Body::Braces { .. })) => vec![own],
+        _ => calls.bodies.iter().filter(|body| is_json(body)).collect(),
     }
 }
 
-/// Whether what stands in a call can be held to.
-fn can_be_held(body: &Body) -> bool {
+/// Whether what stands in a call is JSON, or a name and JSON.
+fn is_json(body: &Body) -> bool {
     match body {
         Body::Json(_) | Body::KeyedJson => true,
         // What stands before the name is not known.
@@ -242,15 +301,6 @@ fn first_key(body: &Body) -> Option<&'static str> {
     match body {
         Body::Json(keys) => keys.name.first().copied(),
         _ => None,
-    }
-}
-
-/// A text of a format as a terminal: its token where it is a control token.
-fn terminal(text: &str, tokenizer: &Tokenizer) -> String {
-    match Marker::new(text, tokenizer) {
-        _ if text.is_empty() => String::new(),
-        Marker::Token(id) => format!("<[{}]>", id.0),
-        Marker::Text(_) => lark::literal(text),
     }
 }
 
@@ -295,38 +345,145 @@ fn of_tool(error: Error, name: &str) -> Error {
     }
 }
 
+/// An argument: its name, its schema, and whether it is required.
+type Property<'a> = (&'a str, &'a Json, bool);
+
+/// The arguments of a tool, in their order; none where its schema lists none.
+///
+/// # Errors
+/// A schema that does not list them one by one.
+fn listed<'a>(tool: &'a Tool<'_>) -> Result<Vec<Property<'a>>, String> {
+    let others = ["patternProperties", "allOf", "anyOf", "oneOf", "$ref", "minProperties"];
+    if let Some(other) = others.iter().find(|other| tool.arguments.get(**other).is_some()) {
+        return Err(format!(
+            "{other:?} in the schema of the tool {:?}: its arguments are not listed",
+            tool.name
+        ));
+    }
+    Ok(properties_of(&tool.arguments)?.unwrap_or_default())
+}
+
+/// The properties that a schema lists.
+///
+/// # Errors
+/// One that is required and not described.
+fn properties_of(schema: &Json) -> Result<Option<Vec<Property<'_>>>, String> {
+    let required: Vec<&str> = match schema.get("required").and_then(Json::as_array) {
+        Some(names) => names.iter().filter_map(Json::as_str).collect(),
+        None => Vec::new(),
+    };
+    let properties = schema.get("properties").and_then(Json::as_object);
+    let is_described = |name: &&str| properties.is_some_and(|all| all.contains_key(*name));
+    if let Some(name) = required.iter().find(|name| !is_described(name)) {
+        return Err(format!("{name:?} is required and not described"));
+    }
+    let is_required = |name: &String| required.contains(&name.as_str());
+    let all = properties.map(|all| all.iter());
+    Ok(all.map(|all| all.map(|(name, schema)| (name.as_str(), schema, is_required(name))).collect()))
+}
+
 /// Rules of a grammar, and the names of those that are the body of a call.
-#[derive(Default)]
 struct Rules {
+    words: Words,
     names: Vec<&'static str>,
     text: String,
+    /// Rules that have no name of their own.
+    n_numbered: usize,
+    /// Rules of texts up to what ends them, by that.
+    until: HashMap<String, String>,
 }
 
 impl Rules {
-    fn add(&mut self, name: &'static str, rule: &str) {
+    fn new(words: Words) -> Self {
+        Self { words, names: Vec::new(), text: String::new(), n_numbered: 0, until: HashMap::new() }
+    }
+
+    fn add(&mut self, name: &str, rule: &str) {
         self.text.push_str(&format!("{name}: {rule}\n"));
     }
 
+    /// A name that no other rule has.
+    fn reserve(&mut self) -> String {
+        self.n_numbered += 1;
+        format!("rule{}", self.n_numbered)
+    }
+
+    /// Adds a rule and tells its name.
+    fn named(&mut self, rule: &str) -> String {
+        let name = self.reserve();
+        self.add(&name, rule);
+        name
+    }
+
+    /// The rule of any text up to and with the first `end`.
+    fn until(&mut self, end: &str) -> String {
+        if let Some(name) = self.until.get(end) {
+            return name.clone();
+        }
+        let (attributes, body) = self.words.until(end);
+        let name = self.reserve();
+        self.add(&format!("{name}{attributes}"), &body);
+        self.until.insert(end.to_owned(), name.clone());
+        name
+    }
+
+    fn compiled(&self, start: &str, vocabulary: &Vocabulary) -> Result<Grammar, Error> {
+        Grammar::from_lark(format!("start: {start}\n{}", self.text), KIND, vocabulary)
+    }
+
     /// Adds what a call of this kind is; where calls are listed, so many at most.
-    fn add_body(&mut self, body: &Body, tools: &[Tool<'_>], n_listed: usize, tokenizer: &Tokenizer) {
-        match body {
+    ///
+    /// # Errors
+    /// What of a tool cannot be written so.
+    fn add_body(&mut self, body: &Body, tools: &[Tool<'_>], n_listed: usize) -> Result<(), String> {
+        let mut all = Vec::new();
+        let (name, rule) = match body {
             Body::Json(keys) => {
-                self.names.push("fields");
-                self.add("fields", &json_calls(tools, n_listed, &|tool, at| by_fields(keys, tool, at)));
                 self.add("behind", &behind(keys, tools));
+                ("fields", json_calls(tools, n_listed, &|tool, at| by_fields(keys, tool, at)))
             }
             Body::KeyedJson => {
-                self.names.push("keyed");
                 let call = |tool: &Tool<'_>, at| object(vec![(tool.name.to_owned(), at)]);
-                self.add("keyed", &json_calls(tools, n_listed, &call));
+                ("keyed", json_calls(tools, n_listed, &call))
             }
             Body::Named(named) => {
-                self.names.push("named");
-                let calls: Vec<String> = tools.iter().map(|tool| by_name(named, tool, tokenizer)).collect();
-                self.add("named", &calls.join(" | "));
+                all.extend(tools.iter().map(|tool| by_name(named, tool, &self.words)));
+                ("named", all.join(" | "))
             }
-            _ => {}
-        }
+            Body::Tagged(tagged) => {
+                for tool in tools {
+                    all.push(tagged::call(tagged, tool, self)?);
+                }
+                ("tagged", all.join(" | "))
+            }
+            Body::Python => {
+                for tool in tools {
+                    all.push(literals::call(Notation::Python, tool, self)?);
+                }
+                let one = self.named(&all.join(" | "));
+                let more = repeated(&format!("(/, ?/ {one})"), 0, Some(n_listed.saturating_sub(1)));
+                ("python", format!("{one} | \"[\" {one} {more} \"]\""))
+            }
+            Body::Braces { before, quote } => {
+                for tool in tools {
+                    all.push(literals::call(Notation::Braces(quote), tool, self)?);
+                }
+                ("braces", format!("{} ({})", self.words.terminals(before), all.join(" | ")))
+            }
+            Body::PythonList | Body::Code => return Ok(()),
+        };
+        self.names.push(name);
+        self.add(name, &rule);
+        Ok(())
+    }
+}
+
+/// A part of a rule so many times; at least where there is no most.
+fn repeated(part: &str, least: usize, most: Option<usize>) -> String {
+    match most {
+        Some(0) => String::new(),
+        Some(most) => format!("{part}{{{least},{most}}}"),
+        None => format!("{part}{{{least},}}"),
     }
 }
 
@@ -373,11 +530,11 @@ fn behind(keys: &Keys, tools: &[Tool<'_>]) -> String {
 }
 
 /// A name, then an object.
-fn by_name(named: &Named, tool: &Tool<'_>, tokenizer: &Tokenizer) -> String {
+fn by_name(named: &Named, tool: &Tool<'_>, words: &Words) -> String {
     let name = lark::literal(&format!("{}{}", named.space, tool.name));
     let number = if named.space.is_empty() { "" } else { "/:[0-9]{1,2}/" };
     let arguments = schema::embedded(tool.arguments.clone());
-    format!("{name} {number} {} {LAYOUT} {arguments}", terminal(named.ends, tokenizer))
+    format!("{name} {number} {} {LAYOUT} {arguments}", words.terminals(named.ends))
 }
 
 /// An object of exactly these keys, in this order.

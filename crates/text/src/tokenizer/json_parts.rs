@@ -1,7 +1,7 @@
 //! A `tokenizer.json` as plain vocabulary values, for files that keep a vocabulary so: the way back of `write_json`.
 //!
-//! Knows byte-level merging with a known cut, SentencePiece's merging as `transformers` converts it, and BERT's word
-//! pieces. Whatever else a file asks for cannot be said in these values. Source: the serialised form of the
+//! Knows byte-level merging with a known cut, SentencePiece's merging and its likeliest pieces as `transformers` converts
+//! them, and BERT's word pieces. Whatever else a file asks for cannot be said in these values. Source: the serialised form of the
 //! `tokenizers` library, as the `tokenizer.json` of published models show it.
 
 use std::collections::HashMap;
@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use base::TokenId;
 use serde_json::Value;
 
+use super::tiktoken::base_64;
 use super::{json, json_native};
 use crate::{Error, TokenType, VocabularyKind, VocabularyParts};
 
@@ -23,12 +24,16 @@ impl VocabularyParts {
             .map_err(|error| Error::BadTokenizerJson { reason: error.to_string() })?;
         let found = match json_native::parts(bytes, &read.tokens) {
             Some((parts, _)) => Some(parts),
-            None => spm(&file, &read.tokens).or_else(|| word_pieces(&file, &read.tokens)),
+            None => spm(&file, &read.tokens)
+                .or_else(|| unigram(&file, &read.tokens))
+                .or_else(|| word_pieces(&file, &read.tokens)),
         };
         let Some(mut parts) = found else { return Ok(None) };
         let is_bert = parts.kind == VocabularyKind::WordPiece;
         let unknown = file["model"]["unk_token"].as_str();
         let unknown = unknown.and_then(|text| read.tokens.iter().position(|token| token == text));
+        let unknown = unknown.or_else(|| usize::try_from(file["model"]["unk_id"].as_u64()?).ok());
+        let unknown = unknown.filter(|place| *place < read.tokens.len());
         parts.token_types = read.types;
         if let Some(place) = unknown {
             parts.token_types[place] = TokenType::Unknown;
@@ -75,6 +80,54 @@ fn spm(file: &Value, tokens: &[String]) -> Option<VocabularyParts> {
         add_space_prefix: Some(adds_space),
         ..VocabularyParts::new(VocabularyKind::Spm, tokens.to_vec())
     })
+}
+
+/// The likeliest pieces with SentencePiece's map of letters, runs of spaces being one: XLM-RoBERTa's.
+fn unigram(file: &Value, tokens: &[String]) -> Option<VocabularyParts> {
+    let model = &file["model"];
+    if model["type"] != "Unigram" || model["byte_fallback"] == true {
+        return None;
+    }
+    let letter_map = single_spaces(file)?;
+    let mut scores = Vec::with_capacity(tokens.len());
+    for piece in model["vocab"].as_array()?.iter().take(tokens.len()) {
+        scores.push(piece.get(1)?.as_f64()? as f32);
+    }
+    scores.resize(tokens.len(), 0.0);
+    Some(VocabularyParts {
+        scores,
+        letter_map,
+        add_space_prefix: Some(true),
+        remove_extra_spaces: Some(true),
+        ..VocabularyParts::new(VocabularyKind::Unigram, tokens.to_vec())
+    })
+}
+
+/// The map of letters of a pipeline that makes one space of many, and none of those around a text; `None` for any other.
+fn single_spaces(file: &Value) -> Option<Vec<u8>> {
+    let list = |value: &Value, key: &str| match value[key].as_array() {
+        Some(stages) => stages.clone(),
+        None => vec![value.clone()],
+    };
+    let (stages, cuts) =
+        (list(&file["normalizer"], "normalizers"), list(&file["pre_tokenizer"], "pretokenizers"));
+    let (map, stages) = stages.split_first()?;
+    let (marks, cuts) = cuts.split_last()?;
+    let adds_mark = match marks["prepend_scheme"].as_str() {
+        Some(scheme) => scheme == "always",
+        None => marks["add_prefix_space"] == true,
+    };
+    if map["type"] != "Precompiled" || marks["type"] != "Metaspace" || !adds_mark {
+        return None;
+    }
+    let is_end = |stage: &Value| stage["type"] == "Strip" && stage["strip_right"] == true;
+    let is_run = |stage: &Value| stage["type"] == "Replace" && stage["pattern"]["Regex"] == " {2,}";
+    let is_single = match (stages, cuts) {
+        ([], [cut]) => cut["type"] == "WhitespaceSplit",
+        ([end, run], []) => is_end(end) && is_run(run),
+        _ => false,
+    };
+    is_single.then(|| base_64(map["precompiled_charsmap"].as_str()?.as_bytes()))?
 }
 
 /// Whether a space is put before a text; `None` where a text is changed in another way too.

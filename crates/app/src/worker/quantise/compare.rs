@@ -6,7 +6,7 @@ use infer::{LocalModel, Model};
 use crate::event::quantise::Divergence;
 
 /// Tokens that are computed together; each such window begins anew.
-const WINDOW: usize = 256;
+pub(super) const WINDOW: usize = 256;
 /// Tokens that are compared at most.
 const MOST_TOKENS: usize = 10_240;
 

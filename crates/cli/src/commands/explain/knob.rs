@@ -123,8 +123,9 @@ mod tests {
               clip, precision, segments, seed, held_out, evaluate_every, sample, patience,
               save_every_s, vocabulary_from, weights_from
             Knobs of sampling:
-              temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty,
-              frequency_penalty, max_tokens, seed, stop
+              temperature, top_k, top_p, min_p, typical_p, mirostat, mirostat_tau,
+              mirostat_eta, repetition_penalty, presence_penalty, frequency_penalty,
+              repeat_last_n, max_tokens, min_tokens, seed, stop
         "#]]
         .assert_eq(&told.out);
     }

@@ -39,8 +39,8 @@ pub fn check(call: &Call) -> Result<(), Refusal> {
     {
         return not_here(field);
     }
-    if let Some(field) = ["ignore_eos", "post_sampling_probs"].into_iter().find(|name| call.is_set(name)) {
-        return not_here(field);
+    if call.is_set("post_sampling_probs") {
+        return not_here("post_sampling_probs");
     }
     let has_some = |name: &&str| match call.get(name) {
         Some(Json::Array(list)) => !list.is_empty(),
@@ -77,6 +77,7 @@ pub async fn sampling(call: &Call, model: &str) -> Result<Sampling, Refusal> {
         frequency_penalty: call.number("frequency_penalty"),
         seed: call.integer("seed").filter(|seed| *seed != -1).map(i64::cast_unsigned),
         max_tokens: call.integer("n_predict").map(|n| usize::try_from(n).unwrap_or(u32::MAX as usize)),
+        min_tokens: call.is_set("ignore_eos").then_some(Sampling::ENDLESS),
         // An empty text would end every answer at once.
         stop: call.texts("stop").into_iter().filter(|text| !text.is_empty()).collect(),
         ..Sampling::default()

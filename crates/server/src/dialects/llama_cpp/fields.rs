@@ -70,7 +70,7 @@ pub const COMMON: [Field; 39] = [
     Field::may("min_keep", NUMBER, "Not here; 0, which changes nothing, is passed over."),
     Field::may("n_indent", NUMBER, "Not here; 0, which changes nothing, is passed over."),
     Field::may("t_max_predict_ms", NUMBER, "Not here; 0 and below, which change nothing, are passed over."),
-    Field::may("ignore_eos", Kind::Flag, "Not here; an answer ends where the model ends it."),
+    Field::may("ignore_eos", Kind::Flag, "Go on until there are as many tokens as may be."),
     Field::may("post_sampling_probs", Kind::Flag, "Not here; probabilities are the model's own."),
     Field::may("timings_per_token", Kind::Flag, "Tell the times with every piece."),
     Field::may(

@@ -2,7 +2,7 @@
 
 use app::Event;
 use app::event::{Alternative, Finished, Reason, Started, Token};
-use app::job::Sampling;
+use app::job::{Mirostat, Sampling};
 use serde_json::{Value as Json, json};
 
 use crate::answer::Answer;
@@ -115,6 +115,11 @@ pub fn chosen(sampling: &Sampling) -> Json {
         "min_p": sampling.min_p,
         "repeat_penalty": sampling.repetition_penalty,
         "repeat_last_n": sampling.repeat_last_n.and_then(|n| i64::try_from(n).ok()).unwrap_or(-1),
+        "typical_p": sampling.typical_p.unwrap_or(1.0),
+        "mirostat": sampling.mirostat.map_or(0, Mirostat::number),
+        "mirostat_tau": sampling.mirostat_tau.unwrap_or(5.0),
+        "mirostat_eta": sampling.mirostat_eta.unwrap_or(0.1),
+        "ignore_eos": sampling.min_tokens == Some(Sampling::ENDLESS),
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
         "stop": sampling.stop,
@@ -257,7 +262,8 @@ mod tests {
             "\n\n",
             r#"data: {"index":0,"content":"","tokens":[],"id_slot":0,"stop":true,"model":"m","tokens_predicted":4,"#,
             r#""tokens_evaluated":2,"tokens_cached":6,"generation_settings":{"temperature":0.5,"top_k":3,"top_p":null,"#,
-            r#""min_p":null,"repeat_penalty":null,"repeat_last_n":-1,"presence_penalty":null,"frequency_penalty":null,"#,
+            r#""min_p":null,"repeat_penalty":null,"repeat_last_n":-1,"typical_p":1.0,"mirostat":0,"mirostat_tau":5.0,"#,
+            r#""mirostat_eta":0.10000000149011612,"ignore_eos":false,"presence_penalty":null,"frequency_penalty":null,"#,
             r#""stop":["X"],"n_predict":-1,"logit_bias":[],"n_ctx":64,"seed":7},"prompt":"Once","has_new_line":false,"#,
             r#""truncated":false,"stop_type":"word","stopping_word":"X","timings":{"cache_n":1,"prompt_n":1,"#,
             r#""prompt_ms":2.0,"prompt_per_token_ms":2.0,"prompt_per_second":500.0,"predicted_n":4,"predicted_ms":8.0,"#,

@@ -101,7 +101,8 @@ fn parameters(parameters: &[(String, String)]) -> String {
     lines.join("\n")
 }
 
-fn capability(ability: Ability) -> &'static str {
+/// What a model can be asked for, in one word.
+pub fn capability(ability: Ability) -> &'static str {
     match ability {
         Ability::Write => "completion",
         Ability::FillIn => "insert",

@@ -1,12 +1,14 @@
 //! `/v1/models`: what there is.
 
-use app::event::Model;
+use app::event::{Details, Model};
 use app::job::Job;
 use app::{Event, Failure};
 use axum::http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use crate::call::Call;
+use crate::dialects::ollama::describe::details;
+use crate::dialects::ollama::show::capability;
 use crate::dialects::ollama::time;
 use crate::fields::{Field, Kind, SHORT, whole};
 use crate::receive::json;
@@ -28,7 +30,10 @@ pub fn list(call: Call) -> Answering {
     answering(async move {
         let models = models(&call).await?;
         let page = page(&models, &call.query)?;
-        let data: Vec<Json> = page.models.iter().map(describe).collect();
+        let names: Vec<String> = page.models.iter().map(|model| model.name.clone()).collect();
+        let details = details(&call, &names).await;
+        let data = page.models.iter().zip(&details).map(|(model, details)| describe(model, details.as_ref()));
+        let data: Vec<Json> = data.collect();
         let id = |model: Option<&Model>| model.map(|model| model.name.clone());
         let list = json!({
             "object": "list",
@@ -45,7 +50,10 @@ pub fn one(call: Call) -> Answering {
     answering(async move {
         let models = models(&call).await?;
         match models.iter().find(|model| is_called(model, &call.path)) {
-            Some(model) => Ok(json(StatusCode::OK, &describe(model))),
+            Some(model) => {
+                let details = details(&call, std::slice::from_ref(&model.name)).await;
+                Ok(json(StatusCode::OK, &describe(model, details.first().and_then(Option::as_ref))))
+            }
             None => Err(Failure::new(
                 "model_not_found",
                 format!("there is no model {:?}", call.path),
@@ -101,10 +109,13 @@ fn is_called(model: &Model, name: &str) -> bool {
     model.name == name || name.strip_suffix(":latest") == Some(&model.name)
 }
 
-fn describe(model: &Model) -> Json {
+fn describe(model: &Model, details: Option<&Details>) -> Json {
     let owner = if model.place.is_empty() { "hearth" } else { &model.place };
+    let abilities = details.map_or(&[][..], |details| &details.abilities);
     json!({
         "id": model.name,
+        // What it can be asked for, in the words of Ollama's clients; nothing where its files do not tell.
+        "capabilities": abilities.iter().map(|ability| capability(*ability)).collect::<Vec<_>>(),
         "object": "model",
         "created": model.created_ms / 1000,
         "owned_by": owner,

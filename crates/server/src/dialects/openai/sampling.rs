@@ -49,6 +49,16 @@ pub const SEED: Field = Field::may(
     Kind::Integer { least: i64::MIN, most: i64::MAX },
     "Starts the random numbers: the same seed gives the same answer.",
 );
+pub const IGNORE_EOS: Field = Field::may(
+    "ignore_eos",
+    Kind::Flag,
+    "Go on until there are as many tokens as may be: the model ends nothing.",
+);
+pub const MIN_TOKENS: Field = Field::may(
+    "min_tokens",
+    COUNT,
+    "Tokens before the model may end the answer; its form may, and texts to stop at.",
+);
 pub const STOPS: Field = Field::may("stop", STOP, "Texts that end the answer.");
 pub const N: Field = Field::may(
     "n",
@@ -84,6 +94,10 @@ pub fn read(call: &Call, max_tokens: Option<usize>) -> Result<Sampling, Refusal>
         frequency_penalty: call.number("frequency_penalty"),
         seed: call.integer("seed").map(i64::cast_unsigned),
         max_tokens,
+        min_tokens: match call.is_set("ignore_eos") {
+            true => Some(Sampling::ENDLESS),
+            false => call.count("min_tokens"),
+        },
         // An empty text would end every answer at once.
         stop: call.texts("stop").into_iter().filter(|text| !text.is_empty()).collect(),
         ..Sampling::default()

@@ -65,6 +65,8 @@ pub const FIELDS: &[Field] = &[
     sampling::REPETITION,
     sampling::BIAS,
     sampling::SEED,
+    sampling::IGNORE_EOS,
+    sampling::MIN_TOKENS,
     sampling::STOPS,
     sampling::STREAM,
     sampling::KEEP_ALIVE,

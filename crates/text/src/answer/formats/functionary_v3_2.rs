@@ -6,7 +6,7 @@ pub(crate) const FORMAT: Format = Format {
     name: "functionary-v3.2",
     signs: &[&[">>>all"]],
     calls: &[Calls { section: ["", ""], opens: "", closes: &[], bodies: &[Body::Code] }],
-    channels: Some(&Channels { head_ends: "\n", ends: &[], begins: &[">>>"], can_be, read }),
+    channels: Some(&Channels { head_ends: "\n", ends: &[], begins: &[">>>"], can_be, read, heads: None }),
     ..NOTHING
 };
 

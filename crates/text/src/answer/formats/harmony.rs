@@ -3,7 +3,7 @@
 //!
 //! Source: "OpenAI harmony response format".
 
-use crate::answer::format::{Body, Calls, Channels, Format, Head, NOTHING};
+use crate::answer::format::{Body, Calls, Channels, Format, Head, Heads, NOTHING};
 
 pub(crate) const FORMAT: Format = Format {
     name: "harmony",
@@ -15,6 +15,14 @@ pub(crate) const FORMAT: Format = Format {
         begins: &["<|start|>", "<|channel|>"],
         can_be,
         read,
+        heads: Some(Heads {
+            thinking: ["<|channel|>analysis<|message|>", "<|end|>"],
+            next: "<|start|>assistant",
+            name_opens: "<|channel|>commentary to=functions.",
+            told_by: "commentary to=functions.",
+            name_ends: " <|constrain|>json<|message|>",
+            closes: "<|call|>",
+        }),
     }),
     ..NOTHING
 };
