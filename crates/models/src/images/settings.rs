@@ -98,14 +98,12 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// A truth value.
-    pub fn truth_or(self, key: &str, default: bool) -> Result<bool, Error> {
-        match self.find(key) {
-            None => Ok(default),
-            Some(value) => {
-                value.as_bool().ok_or_else(|| self.wrong(key, format!("{value} is not true or false")))
-            }
-        }
+    /// A truth value, where there is one.
+    pub fn truth(self, key: &str) -> Result<Option<bool>, Error> {
+        let truth = |value: &Value| {
+            value.as_bool().ok_or_else(|| self.wrong(key, format!("{value} is not true or false")))
+        };
+        self.find(key).map(truth).transpose()
     }
 
     /// Refuses what is not computed: a key may be absent, null or one of `known`.

@@ -84,10 +84,10 @@ impl KlConfig {
             decoder_channels,
             n_residuals: settings.size_or("layers_per_block", 1, MAX_RESIDUALS)?,
             groups,
-            has_attention: settings.truth_or("mid_block_add_attention", true)?,
+            has_attention: settings.truth("mid_block_add_attention")?.unwrap_or(true),
             has_mix: [
-                settings.truth_or("use_quant_conv", true)?,
-                settings.truth_or("use_post_quant_conv", true)?,
+                settings.truth("use_quant_conv")?.unwrap_or(true),
+                settings.truth("use_post_quant_conv")?.unwrap_or(true),
             ],
             scaling: Scaling {
                 shift: settings.find("shift_factor").and_then(Value::as_f64).unwrap_or(0.0) as f32,

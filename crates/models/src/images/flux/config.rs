@@ -151,7 +151,7 @@ impl FluxConfig {
             text_width: settings.size("joint_attention_dim")?,
             pooled_width: pooled_width.transpose()?,
             inner: inner(settings, heads * head_size, is_second)?,
-            has_guidance: settings.truth_or("guidance_embeds", is_second)?,
+            has_guidance: settings.truth("guidance_embeds")?.unwrap_or(is_second),
             axes: axes(settings, head_size, blocks.text_places)?,
             base: settings.size_or("rope_theta", if is_second { 2000 } else { 10_000 }, MAX_BASE)?,
             blocks,

@@ -195,7 +195,8 @@ fn residuals(settings: Settings<'_>, n: usize) -> Result<usize, Error> {
 }
 
 fn waves(settings: Settings<'_>) -> Result<Waves, Error> {
-    let first = if settings.truth_or("flip_sin_to_cos", true)? { First::Cosines } else { First::Sines };
+    let first =
+        if settings.truth("flip_sin_to_cos")?.unwrap_or(true) { First::Cosines } else { First::Sines };
     let shift = match settings.find("freq_shift").map(Value::as_u64) {
         None | Some(Some(0)) => 0,
         Some(Some(1)) => 1,
