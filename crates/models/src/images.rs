@@ -1,10 +1,26 @@
-//! Parts of image models: what turns pictures to latents and back.
+//! Image models: what reads their prompts, what removes noise from latents, and what turns pictures to latents and back.
 //!
-//! Images are `[N, H, W, C]`, channels last, colours red, green and blue between 0 and 1.
+//! Images are `[N, H, W, C]`, channels last. A part of a model is what its file's settings say
+//! ([`clip::ClipConfig`], [`t5::T5Config`], [`unet::UNetConfig`], [`flux::FluxConfig`], [`z_image::ZImageConfig`], [`auto_encoder::KlConfig`]), made of the same blocks; tensors are named as `diffusers` and
+//! `transformers` name them, and [`single_file`] finds them where one file holds a whole model.
 //!
 //! Does not: know files of pictures, words, samplers or noise.
 
+pub mod auto_encoder;
+pub mod clip;
+pub mod flux;
+pub mod probe;
+pub mod single_file;
+pub mod t5;
+pub mod unet;
+pub mod z_image;
+
+mod attention;
 mod parts;
+mod patches;
+mod resnet;
+mod settings;
 mod tiny;
+mod waves;
 
 pub use tiny::TinyAutoEncoder;

@@ -10,6 +10,7 @@
 //! the cap; G. Xiao et al., "Efficient Streaming Language Models with Attention Sinks" (2023), for the sink.
 
 mod pages;
+pub mod whole;
 
 use std::sync::Arc;
 

@@ -45,11 +45,13 @@ pub trait Ops:
     + activation::swiglu::SwigluOp
     + adam_w::AdamWOp
     + attention::AttentionOp
+    + attention::whole::WholeAttentionOp
     + causal_attention::CausalAttentionOp
     + embedding::EmbeddingOp
     + head_loss::HeadLossOp
     + linear::LinearOp
     + linear::convolution::ConvolutionOp
+    + linear::convolution::doubled::DoubledOp
     + linear::low_rank::LowRankOp
     + norm::group_norm::GroupNormOp
     + norm::layer_norm::LayerNormOp
@@ -68,11 +70,13 @@ impl<B> Ops for B where
         + activation::swiglu::SwigluOp
         + adam_w::AdamWOp
         + attention::AttentionOp
+        + attention::whole::WholeAttentionOp
         + causal_attention::CausalAttentionOp
         + embedding::EmbeddingOp
         + head_loss::HeadLossOp
         + linear::LinearOp
         + linear::convolution::ConvolutionOp
+        + linear::convolution::doubled::DoubledOp
         + linear::low_rank::LowRankOp
         + norm::group_norm::GroupNormOp
         + norm::layer_norm::LayerNormOp

@@ -183,6 +183,25 @@ impl Angles {
         let table = |values| Tensor::from_data(TensorData::new(values, shape), device);
         Self { cos: table(cos), sin: table(sin) }
     }
+
+    /// These angles, and behind them those of the same rows on another axis.
+    ///
+    /// # Shapes
+    /// `[R, p]` and `[R, q]` → `[R, p + q]`.
+    #[must_use]
+    pub fn beside(self, other: Self) -> Self {
+        let cos = Tensor::cat(vec![self.cos, other.cos], 1);
+        Self { cos, sin: Tensor::cat(vec![self.sin, other.sin], 1) }
+    }
+
+    /// These angles for `n` sequences of the same rows, one after another.
+    ///
+    /// # Shapes
+    /// `[R, p]` → `[n·R, p]`.
+    #[must_use]
+    pub fn repeated(self, n: usize) -> Self {
+        Self { cos: self.cos.repeat_dim(0, n), sin: self.sin.repeat_dim(0, n) }
+    }
 }
 
 /// Turns every head of every row by the angles of its position.

@@ -1,10 +1,14 @@
 //! Layers of image models from a file's tensors, with their shapes checked, and what has no weights.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
-use ops::Weight;
 use ops::linear::convolution::{Convolution, Window};
 use ops::norm::group_norm::{Grouping, group_norm};
+use ops::norm::layer_norm::layer_norm;
+use ops::norm::rms_norm::rms_norm;
 use ops::weight::{Lent, Storage};
+use ops::{Linear, Precision, Rows, Weight};
 
 use crate::Error;
 use crate::tensors::{Found, Tensors};
@@ -16,7 +20,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Whether a layer adds a bias.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bias {
     With,
     Without,
@@ -42,12 +46,24 @@ impl Parts<'_> {
         Ok(self.find(name)?.shape)
     }
 
-    /// Numbers of a vector of `length`, in f32.
-    fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Error> {
+    /// The tensor called `name`, of this shape.
+    fn of_shape(&self, name: &str, expected: &[usize]) -> Result<Found, Error> {
         let found = self.find(name)?;
-        if found.shape != [length] {
-            return Err(self.shape_error(name, found.shape, vec![length]));
+        self.check(name, &found, expected)?;
+        Ok(found)
+    }
+
+    fn check(&self, name: &str, found: &Found, expected: &[usize]) -> Result<(), Error> {
+        let is_whole = found.storage.size_bytes(expected) == Some(found.bytes.as_slice().len());
+        if found.shape != expected || !is_whole {
+            return Err(self.shape_error(name, found.shape.clone(), expected.to_vec()));
         }
+        Ok(())
+    }
+
+    /// Numbers of a vector of `length`, in f32.
+    pub fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Error> {
+        let found = self.of_shape(name, &[length])?;
         let numbers = found.storage.widen(found.bytes.as_slice());
         Ok(Tensor::from_data(TensorData::new(numbers, [length]), self.device))
     }
@@ -61,11 +77,8 @@ impl Parts<'_> {
         bias: Bias,
     ) -> Result<Convolution, Error> {
         let weight = format!("{name}.weight");
-        let (found, [rows, columns]) = (self.find(&weight)?, window.kernel);
-        let expected = vec![outputs, inputs, rows, columns];
-        if found.shape != expected {
-            return Err(self.shape_error(&weight, found.shape, expected));
-        }
+        let [rows, columns] = window.kernel;
+        let found = self.of_shape(&weight, &[outputs, inputs, rows, columns])?;
         // Blocks run along rows of a kernel, where numbers of one channel lie: they are widened.
         let (storage, bytes) = match found.storage {
             Storage::Blocks(_) => {
@@ -75,14 +88,68 @@ impl Parts<'_> {
         };
         let bytes = channels_last(&bytes, outputs, inputs, rows * columns);
         let shape = [outputs, rows * columns * inputs];
-        let weight = Weight::new(Lent::new(bytes), shape, storage, self.device).map_err(|error| {
-            Error::Setting { file: self.tensors.label().into(), key: weight, reason: error.to_string() }
-        })?;
-        let layer = Convolution::new(weight, window);
+        let weight = Weight::new(Lent::new(bytes), shape, storage, self.device);
+        let layer = Convolution::new(weight.expect("the size was checked when the tensor was found"), window);
         match bias {
             Bias::With => Ok(layer.with_bias(self.vector(&format!("{name}.bias"), outputs)?)),
             Bias::Without => Ok(layer),
         }
+    }
+
+    /// The product `name.weight` `[O, C]`, with `name.bias` `[O]`; a convolution of single pixels is one too.
+    pub fn linear(&self, name: &str, sizes: [usize; 2], bias: Bias) -> Result<Linear, Error> {
+        self.linear_rows(name, sizes, 0..sizes[0], bias)
+    }
+
+    /// Some outputs of a product that is stored as one with others: `rows` of `[whole, C]`.
+    pub fn linear_rows(
+        &self,
+        name: &str,
+        [whole, inputs]: [usize; 2],
+        rows: Range<usize>,
+        bias: Bias,
+    ) -> Result<Linear, Error> {
+        let weight = format!("{name}.weight");
+        let mut found = self.find(&weight)?;
+        if found.shape.iter().skip(2).all(|size| *size == 1) {
+            found.shape.truncate(2);
+        }
+        self.check(&weight, &found, &[whole, inputs])?;
+        let found = found.rows(rows.clone());
+        let weight = Weight::new(found.bytes, [rows.len(), inputs], found.storage, self.device);
+        let layer = Linear::new(weight.expect("the size was checked when the tensor was found"));
+        Ok(match bias {
+            Bias::With => {
+                let bias = self.vector(&format!("{name}.bias"), whole)?;
+                layer.with_bias(bias.narrow(0, rows.start, rows.len()))
+            }
+            Bias::Without => layer,
+        })
+    }
+
+    /// A matrix in f32.
+    pub fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, Error> {
+        let found = self.of_shape(name, &shape)?;
+        let numbers = found.storage.widen(found.bytes.as_slice());
+        Ok(Tensor::from_data(TensorData::new(numbers, shape), self.device))
+    }
+
+    /// The table `name.weight` of `n` rows, `[n, D]`.
+    pub fn table(&self, name: &str, [rows, width]: [usize; 2]) -> Result<Weight, Error> {
+        let found = self.of_shape(&format!("{name}.weight"), &[rows, width])?;
+        let weight = Weight::new(found.bytes, [rows, width], found.storage, self.device);
+        Ok(weight.expect("the size was checked when the tensor was found"))
+    }
+
+    /// The normalisation of rows `name.weight` and `name.bias`, `[D]` each.
+    pub fn layer_norm(&self, name: &str, width: usize, epsilon: f32) -> Result<LayerNorm, Error> {
+        let [weight, bias] = ["weight", "bias"].map(|part| self.vector(&format!("{name}.{part}"), width));
+        Ok(LayerNorm { weight: weight?, bias: bias?, epsilon })
+    }
+
+    /// The normalisation of rows by their root mean square, `name.weight` `[D]`.
+    pub fn rms_norm(&self, name: &str, width: usize, epsilon: f32) -> Result<RmsNorm, Error> {
+        Ok(RmsNorm { weight: self.vector(&format!("{name}.weight"), width)?, epsilon })
     }
 
     /// The normalisation `name.weight` and `name.bias` of `channels`.
@@ -122,10 +189,51 @@ impl GroupNorm {
     }
 }
 
-/// Every pixel four times: `[N, H, W, C]` → `[N, 2·H, 2·W, C]`.
-pub(super) fn doubled(x: Tensor<4>) -> Tensor<4> {
+/// Normalisation of rows with its weights.
+#[derive(Clone)]
+pub(super) struct LayerNorm {
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f32,
+}
+
+impl LayerNorm {
+    /// `x` `[R, D]` → the same.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        layer_norm(x, self.weight.clone(), self.bias.clone(), self.epsilon)
+    }
+}
+
+/// Normalisation of rows by their root mean square, with its weight.
+#[derive(Clone)]
+pub(super) struct RmsNorm {
+    weight: Tensor<1>,
+    epsilon: f32,
+}
+
+impl RmsNorm {
+    /// `x` `[R, D]` → the same.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        rms_norm(x, self.weight.clone(), self.epsilon)
+    }
+
+    /// Numbers of a row, `D`.
+    pub fn size(&self) -> usize {
+        self.weight.dims()[0]
+    }
+}
+
+/// The product of every row, as exact as asked for.
+///
+/// # Shapes
+/// `x` `[R, K]` → `[R, N]`.
+pub(super) fn product(layer: &Linear, x: Tensor<2>, precision: Precision) -> Tensor<2> {
+    let rows = Rows::training(x.dims()[0], precision);
+    layer.forward(x, rows)
+}
+
+/// Every pixel as a row: `[N, H, W, C]` → `[N·H·W, C]`.
+pub(super) fn as_rows(x: Tensor<4>) -> Tensor<2> {
     let [images, height, width, channels] = x.dims();
-    let pixels: Tensor<3> = x.reshape([images * height * width, 1, channels]);
-    let rows: Tensor<3> = pixels.repeat_dim(1, 2).reshape([images * height, 1, 2 * width * channels]);
-    rows.repeat_dim(1, 2).reshape([images, 2 * height, 2 * width, channels])
+    x.reshape([images * height * width, channels])
 }

@@ -13,10 +13,11 @@
 use burn::tensor::{Device, Tensor};
 use ops::Precision;
 use ops::activation::pointwise::{Pointwise, pointwise};
+use ops::linear::convolution::doubled::doubled;
 use ops::linear::convolution::{Convolution, Window};
 use ops::norm::group_norm::Grouping;
 
-use super::parts::{Bias, GroupNorm, Parts, doubled};
+use super::parts::{Bias, GroupNorm, Parts};
 use crate::Error;
 use crate::tensors::Tensors;
 

@@ -15,7 +15,7 @@ fn seed_of(name: &str) -> u32 {
 }
 
 /// Uniform numbers in `-1 .. 1` that follow from the name of a tensor.
-fn uniform(name: &str, n: usize) -> impl Iterator<Item = f32> {
+pub fn uniform(name: &str, n: usize) -> impl Iterator<Item = f32> {
     let seed = seed_of(name);
     (0..n).map(move |index| {
         let x = mix((index as u32).wrapping_mul(0x9e37_79b9).wrapping_add(seed));

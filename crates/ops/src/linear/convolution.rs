@@ -2,6 +2,8 @@
 //!
 //! Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning" (2018), chapters 2 and 4.
 
+pub mod doubled;
+
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};

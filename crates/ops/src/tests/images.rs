@@ -6,6 +6,8 @@ use burn::tensor::Tensor;
 use super::Case;
 use super::cases::{EPSILON, Values, case};
 use crate::activation::pointwise::{self, Pointwise, PointwiseOp};
+use crate::attention::whole::{self, Whole};
+use crate::linear::convolution::doubled;
 use crate::linear::convolution::{self, Convolution, ConvolutionOp, Padding, Pixels, Window};
 use crate::norm::group_norm::{self, GroupNormOp, Grouping};
 use crate::rows::Precision;
@@ -24,6 +26,22 @@ pub(super) static CASES: &[Case] = &[
     case("convolution, points", &[&[2, 3, 4, 7], &[5, 7]], 2, op::<2>, definition::<2>),
     case("convolution, wide", &[&[1, 7, 9, 2], &[3, 50]], 2, op::<3>, definition::<3>),
     case("convolution backward", &[&[2, 5, 6, 3], &[4, 27], &[2, 5, 6, 4]], 0, gradients, their_definition),
+    case("doubled", &[&[2, 3, 4, 5]], 1, twice, twice_definition),
+    case("whole_attention", &[&[20, 4, 6], &[14, 2, 6], &[14, 2, 6]], 3, attend::<2>, attend_definition::<2>),
+    case(
+        "whole_attention, wide head",
+        &[&[70, 1, 72], &[70, 1, 72], &[70, 1, 72]],
+        3,
+        attend::<1>,
+        attend_definition::<1>,
+    ),
+    case(
+        "whole_attention, weights",
+        &[&[20, 3, 6], &[14, 3, 6], &[14, 3, 6]],
+        3,
+        attend_by_weights,
+        attend_definition::<2>,
+    ),
     case("group_norm", &[&[2, 4, 5, 6], &[6], &[6]], 3, norm, norm_definition),
     case("relu", &[&[5, 67]], 1, curve::<0>, curve_definition::<0>),
     case("silu", &[&[5, 67]], 1, curve::<1>, curve_definition::<1>),
@@ -123,6 +141,44 @@ fn curve_gradient<const CURVE: usize>(x: Values<'_>) -> Value<Dispatch> {
 
 fn curve_gradient_definition<const CURVE: usize>(x: Values<'_>) -> Value<Dispatch> {
     Value(pointwise::gradient_definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), CURVES[CURVE]))
+}
+
+fn twice(x: Values<'_>) -> Value<Dispatch> {
+    Value(doubled::doubled(Tensor::from_dispatch(x[0].0.clone())).into_dispatch())
+}
+
+/// The definition again is no judge of copies: each place of the result by itself.
+fn twice_definition(x: Values<'_>) -> Value<Dispatch> {
+    let [images, height, width, channels] = x[0].dims()[..] else { panic!("x is [N, H, W, C]") };
+    let row = |row: usize| {
+        let place = |column: usize| {
+            let (row, column) = (row / 2, column / 2);
+            x[0].clone().slice(&[0..images, row..row + 1, column..column + 1, 0..channels])
+        };
+        Value::concatenate((0..2 * width).map(place).collect(), 2)
+    };
+    Value::concatenate((0..2 * height).map(row).collect(), 1)
+}
+
+const SCALE: f32 = 0.4;
+
+fn attend<const SEQUENCES: usize>(x: Values<'_>) -> Value<Dispatch> {
+    let qkv = [0, 1, 2].map(|index: usize| Tensor::<3>::from_dispatch(x[index].0.clone()));
+    let whole = Whole { sequences: SEQUENCES, scale: SCALE };
+    Value(whole::whole_attention(qkv, whole).into_dispatch())
+}
+
+/// What the weights that are shown make of the values, two sequences of ten rows and seven tokens.
+fn attend_by_weights(x: Values<'_>) -> Value<Dispatch> {
+    let [q, k, v] = [0, 1, 2].map(|index: usize| Tensor::<3>::from_dispatch(x[index].0.clone()));
+    let weights = whole::whole_attention_weights([q, k], Whole { sequences: 2, scale: SCALE });
+    let mixed = weights.matmul(v.reshape([2, 7, 3, 6]).swap_dims(1, 2)); // [2, 3, 10, 6]
+    Value(mixed.swap_dims(1, 2).reshape([20, 3, 6]).into_dispatch())
+}
+
+fn attend_definition<const SEQUENCES: usize>(x: Values<'_>) -> Value<Dispatch> {
+    let qkv = [0, 1, 2].map(|index: usize| x[index].0.clone());
+    Value(whole::definition::<Dispatch>(qkv, Whole { sequences: SEQUENCES, scale: SCALE }))
 }
 
 fn norm(x: Values<'_>) -> Value<Dispatch> {
