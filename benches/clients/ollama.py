@@ -58,7 +58,9 @@ def options():
     same(text(temperature=2.0, top_k=1, seed=3), usual)
     holds(text(repeat_penalty=50.0, num_predict=100) != text(num_predict=100), "the penalty changes nothing")
     same(raw({"num_ctx": raw().prompt_eval_count + 3}).eval_count, 3)
-    error = raises(ollama.ResponseError, lambda: raw({"mirostat": 2}))
+    spread = dict(temperature=2.0, top_k=0, seed=1)
+    holds(text(**spread, mirostat=2, mirostat_tau=0.1) != text(**spread), "mirostat changes nothing")
+    error = raises(ollama.ResponseError, lambda: raw({"mirostat": 3}))
     holds(error.status_code == 400 and "mirostat" in error.error, error.error)
 
 

@@ -1,5 +1,6 @@
 //! What a job tells while it runs, as plain values. The last event of a job is its end or its failure.
 
+pub mod draw;
 pub mod embed;
 pub mod keys;
 pub mod library;
@@ -173,6 +174,12 @@ pub enum Event {
     },
     /// A text became a vector.
     Embedding(embed::Embedding),
+    /// A step of a picture is done.
+    Drawing(draw::Drawing),
+    /// A picture.
+    Picture(draw::Picture),
+    /// All pictures are there.
+    Drawn(draw::Drawn),
     /// Every text became a vector.
     Embedded {
         /// The encoder.
@@ -231,6 +238,7 @@ impl Event {
             Self::Thinking { .. } | Self::ToolCall { .. } => false,
             Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
             Self::Embedding(_) | Self::Scored { .. } | Self::Waiting(_) => false,
+            Self::Drawing(_) | Self::Picture(_) => false,
             Self::Blob { .. } | Self::Tokenised { .. } | Self::Detokenised { .. } => true,
             Self::Loaded(_) | Self::Unloaded { .. } | Self::Rendered(_) => true,
             Self::KeyCreated { .. } | Self::Keys { .. } | Self::KeyRevoked(_) => true,
@@ -240,7 +248,11 @@ impl Event {
             Self::Pinned { .. } | Self::RolledBack { .. } | Self::Difference(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
             Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,
-            Self::Exported(_) | Self::Measured(_) | Self::Fitting(_) | Self::Quantised(_) => true,
+            Self::Exported(_)
+            | Self::Measured(_)
+            | Self::Fitting(_)
+            | Self::Quantised(_)
+            | Self::Drawn(_) => true,
         }
     }
 }

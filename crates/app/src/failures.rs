@@ -60,6 +60,23 @@ impl From<formats::Error> for Failure {
     }
 }
 
+impl From<diffuse::Error> for Failure {
+    fn from(error: diffuse::Error) -> Self {
+        use diffuse::Error as E;
+        let (code, hint) = match &error {
+            E::Stopped { .. } => ("stopped", "begin again any time"),
+            E::Unknown { .. } | E::Range { .. } | E::Sigmas { .. } => {
+                ("bad_setting", "`hearth draw --help` explains each")
+            }
+            E::TooLarge { .. } => ("bad_setting", "make a smaller picture"),
+            E::Prompt(_) => ("bad_prompt", "`hearth draw --help` shows how prompts are written"),
+            E::Parameters(_) | E::Picture(_) => ("bad_file", "give a PNG file that says how it was made"),
+            _ => ("bad_file", "fetch the model again, with all its folders"),
+        };
+        Self::new(code, error.to_string(), hint)
+    }
+}
+
 impl From<data::Error> for Failure {
     fn from(error: data::Error) -> Self {
         use data::Error as E;

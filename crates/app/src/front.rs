@@ -178,6 +178,7 @@ impl App {
             Job::Loaded => self.order(Order::Loaded(reporter)),
             Job::Unload { model } => self.order(Order::Unload(model, reporter)),
             Job::Train(train) => self.run_training(train, reporter),
+            Job::Draw(draw) => self.run_drawing(draw, reporter),
             Job::Quantise(quantise) => self.run_quantise(quantise, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
             Job::Fit(fit) => {
@@ -241,6 +242,17 @@ impl App {
         let place = Place { home, store, now_unix_ms, shares };
         self.on_a_thread("training", reporter, move |reporter| {
             worker::training::run(&place, &train, reporter)
+        });
+    }
+
+    fn run_drawing(&self, draw: crate::job::draw::Draw, reporter: Reporter) {
+        let (store, drawn_seed) = (self.store.clone(), draw_seed());
+        let shares = Shares::new(Sender::clone(&self.orders));
+        self.on_a_thread("drawing", reporter, move |reporter| {
+            // A seed that people can write down and other programs take.
+            let place =
+                worker::draw::Place { store: &store, shares, drawn_seed: drawn_seed & u64::from(u32::MAX) };
+            worker::draw::run(&place, &draw, reporter);
         });
     }
 

@@ -1,6 +1,7 @@
 //! What people ask for, as plain values that can cross a channel today and a socket later.
 
 mod constraint;
+pub mod draw;
 pub mod embed;
 pub mod keys;
 pub mod library;
@@ -36,6 +37,8 @@ pub enum Job {
     Import(Import),
     /// Turn texts into vectors.
     Embed(embed::Embed),
+    /// Make pictures.
+    Draw(draw::Draw),
     /// Tell which texts answer a question best.
     Rerank(rerank::Rerank),
     /// Fetch a model over the network.

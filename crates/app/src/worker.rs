@@ -25,6 +25,7 @@ pub(crate) mod broker;
 mod contents;
 mod convert;
 mod dialogue;
+pub(crate) mod draw;
 pub(crate) mod embed;
 pub(crate) mod export;
 pub(crate) mod fetch;

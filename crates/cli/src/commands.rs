@@ -7,6 +7,7 @@ mod completions;
 mod copy;
 mod create;
 mod diff;
+mod draw;
 mod embed;
 mod explain;
 mod export;
@@ -54,6 +55,7 @@ pub static COMMANDS: &[Command] = &[
     run::COMMAND,
     explain::COMMAND,
     embed::COMMAND,
+    draw::COMMAND,
     pull::COMMAND,
     import::COMMAND,
     list::COMMAND,

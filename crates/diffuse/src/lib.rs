@@ -42,6 +42,7 @@ pub mod denoise;
 mod error;
 mod latent;
 pub mod noise;
+pub mod pipeline;
 pub mod prompt;
 pub mod recipe;
 pub mod samplers;

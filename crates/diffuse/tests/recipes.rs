@@ -17,7 +17,7 @@ fn pictures_of_web_uis_tell_their_recipes() {
         assert_eq!(recipe.model.as_deref(), Some("a, b: c"));
         assert_eq!(recipe.adapters, [("x".to_owned(), "0123456789ab".to_owned())]);
         assert!(recipe.other.is_empty() && recipe.version.as_deref() == Some("v1.10.1"));
-        let again = picture::write(&[0; 6], (2, 1), &recipe).unwrap();
+        let again = picture::write(&[0; 6], (2, 1), Some(&recipe)).unwrap();
         assert_eq!(picture::read(&again).unwrap().unwrap(), recipe);
     }
 }

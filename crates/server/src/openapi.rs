@@ -5,7 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::fields::{Field, Kind, Need};
-use crate::route::{Route, Scope, Takes, Verb};
+use crate::route::{Gives, Route, Scope, Takes, Verb};
 use crate::routes;
 
 /// The document.
@@ -32,7 +32,10 @@ pub fn description() -> Json {
 }
 
 fn operation(route: &Route) -> Json {
-    let answer = json!({ "description": "The answer.", "content": { "*/*": {} } });
+    let answer = match route.gives {
+        Gives::Body => json!({ "description": "The answer.", "content": { "*/*": {} } }),
+        Gives::Nothing => json!({ "description": "It is done; there is no body." }),
+    };
     let refusal = json!({
         "description": "A refusal in the dialect's own shape, with a code, the cause and the next step.",
         "content": { "application/json": { "schema": { "type": "object", "required": ["error"] } } },

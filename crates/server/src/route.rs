@@ -22,9 +22,17 @@ pub struct Route {
     pub takes: Takes,
     /// What may stand behind its path.
     pub query: &'static [Field],
+    pub gives: Gives,
     pub answer: fn(Call) -> Answering,
     /// What it does, in one sentence.
     pub does: &'static str,
+}
+
+/// Whether there is a body in what a route answers where all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    Body,
+    Nothing,
 }
 
 /// The methods that routes have.
@@ -119,7 +127,17 @@ impl Route {
         answer: fn(Call) -> Answering,
         does: &'static str,
     ) -> Self {
-        Self { method: Verb::Get, path, dialect, scope, takes: Takes::Nothing, query: &[], answer, does }
+        Self {
+            method: Verb::Get,
+            path,
+            dialect,
+            scope,
+            takes: Takes::Nothing,
+            query: &[],
+            gives: Gives::Body,
+            answer,
+            does,
+        }
     }
 
     /// A route that asks a model.
@@ -131,7 +149,7 @@ impl Route {
         does: &'static str,
     ) -> Self {
         let (method, scope, takes) = (Verb::Post, Scope::Use, Takes::Json(fields));
-        Self { method, path, dialect, scope, takes, query: &[], answer, does }
+        Self { method, path, dialect, scope, takes, query: &[], gives: Gives::Body, answer, does }
     }
 
     /// The same with another scope.
@@ -152,6 +170,13 @@ impl Route {
     #[must_use]
     pub const fn asked(mut self, query: &'static [Field]) -> Self {
         self.query = query;
+        self
+    }
+
+    /// The same, whose answer has no body.
+    #[must_use]
+    pub const fn silent(mut self) -> Self {
+        self.gives = Gives::Nothing;
         self
     }
 

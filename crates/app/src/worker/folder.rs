@@ -24,11 +24,17 @@ const MAX_FILES: usize = 4096;
 /// How the rows of a text become one, as `sentence-transformers` has it.
 pub(crate) const POOLING: &str = "1_Pooling/config.json";
 /// Weights, the better format first; of shards their list.
-const WEIGHTS: [&str; 7] = [
+const WEIGHTS: [&str; 12] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    // Parts of image models; those in half precision have a name of their own.
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
+    "diffusion_pytorch_model.fp16.safetensors",
+    "diffusion_pytorch_model.bin",
+    "model.fp16.safetensors",
     // What people call a file that a trainer wrote.
     "model.pth",
     "model.pt",
@@ -90,6 +96,21 @@ impl Folder {
     /// Whether a file of weights was named, and not the folder.
     pub fn is_file(&self) -> bool {
         self.weights.is_some()
+    }
+
+    /// A folder in this one.
+    pub fn part(&self, name: &str) -> Self {
+        let label = format!("{}/{name}", self.label);
+        let place = match &self.place {
+            Place::Disk(folder) => Place::Disk(folder.join(name)),
+            Place::Store(files) => {
+                let inside = |(file, path): &(String, PathBuf)| {
+                    Some((file.strip_prefix(name)?.strip_prefix('/')?.to_owned(), path.clone()))
+                };
+                Place::Store(files.iter().filter_map(inside).collect())
+            }
+        };
+        Self { label, place, weights: None }
     }
 
     /// How errors name it.
@@ -212,13 +233,20 @@ impl Folder {
     /// # Errors
     /// When there are none, or what is wrong with them.
     pub fn weights(&self) -> Result<TensorFile, Failure> {
+        Ok(self.tensors()?.renamed(models::families::name_in_text)?)
+    }
+
+    /// The weights under the names that the files have for them.
+    ///
+    /// # Errors
+    /// When there are none, or what is wrong with them.
+    pub fn tensors(&self) -> Result<TensorFile, Failure> {
         let name = self.weights_name()?;
         let file = self.file(name)?.ok_or_else(|| self.missing(name))?;
-        let tensors = match sniff(file.as_slice()) {
+        Ok(match sniff(file.as_slice()) {
             FileKind::Json => shards::read(&file, |shard| self.shard(shard))?,
             _ => formats::read(&file)?,
-        };
-        Ok(tensors.renamed(models::families::name_in_text)?)
+        })
     }
 
     fn shard(&self, name: &str) -> Result<FileBytes, formats::Error> {
@@ -229,7 +257,7 @@ impl Folder {
 
     /// How many bytes the weights take in their files.
     pub fn size_bytes(&self) -> u64 {
-        let parts = self.weights().map(|file| file.parts().iter().map(FileBytes::size_bytes).sum());
+        let parts = self.tensors().map(|file| file.parts().iter().map(FileBytes::size_bytes).sum());
         parts.unwrap_or(0)
     }
 

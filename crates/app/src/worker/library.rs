@@ -66,6 +66,7 @@ impl Library<'_> {
             | Job::Fit(_)
             | Job::Pull(_)
             | Job::Embed(_)
+            | Job::Draw(_)
             | Job::Rerank(_)
             | Job::Keys(_)
             | Job::Render(_)

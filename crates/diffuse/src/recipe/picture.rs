@@ -12,25 +12,27 @@ const HEARTH: &str = "hearth";
 /// What a PNG's chunks may take before its pixels.
 const MAX_CHUNK_BYTES: usize = 16 << 20;
 
-/// The bytes of a PNG with its recipe.
+/// The bytes of a PNG, with its recipe where one is given.
 ///
 /// # Shapes
 /// `pixels`: Y X 3, red, green and blue in eight bits.
 ///
 /// # Errors
 /// `Picture` when there are more or fewer pixels than sides say, or the recipe is too long.
-pub fn write(pixels: &[u8], (columns, rows): (u32, u32), recipe: &Recipe) -> Result<Vec<u8>, Error> {
+pub fn write(pixels: &[u8], (columns, rows): (u32, u32), recipe: Option<&Recipe>) -> Result<Vec<u8>, Error> {
     let expected = (columns as usize).checked_mul(rows as usize).and_then(|pixels| pixels.checked_mul(3));
     if expected != Some(pixels.len()) || pixels.is_empty() {
         return Err(Error::Picture(format!("{} bytes are no picture of {columns} x {rows}", pixels.len())));
     }
-    let json = serde_json::to_string(recipe).map_err(|error| Error::Picture(error.to_string()))?;
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, columns, rows);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    for (name, text) in [(PARAMETERS, recipe.to_text()), (HEARTH, json)] {
-        add_text(&mut encoder, name, text)?;
+    if let Some(recipe) = recipe {
+        let json = serde_json::to_string(recipe).map_err(|error| Error::Picture(error.to_string()))?;
+        for (name, text) in [(PARAMETERS, recipe.to_text()), (HEARTH, json)] {
+            add_text(&mut encoder, name, text)?;
+        }
     }
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(pixels).map_err(failed)?;
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn a_picture_keeps_its_pixels_and_its_recipe() {
         for prompt in ["a cat", "schöne Grüße", "日本, 猫", "", "nul\0in it"] {
-            let bytes = write(&PIXELS, (2, 1), &recipe(prompt)).unwrap();
+            let bytes = write(&PIXELS, (2, 1), Some(&recipe(prompt))).unwrap();
             assert_eq!(read(&bytes).unwrap().unwrap(), recipe(prompt), "{prompt}");
             let mut reader = png::Decoder::new(Cursor::new(&bytes)).read_info().unwrap();
             let mut pixels = vec![0; 6];
@@ -184,9 +186,9 @@ mod tests {
         assert!(matches!(read(&large), Err(Error::Picture(_))));
         assert!(read(b"no picture").is_err() && read(&[]).is_err());
         for (columns, rows) in [(2, 2), (0, 0), (u32::MAX, u32::MAX)] {
-            assert!(write(&PIXELS, (columns, rows), &recipe("")).is_err());
+            assert!(write(&PIXELS, (columns, rows), Some(&recipe(""))).is_err());
         }
-        assert!(write(&PIXELS, (2, 1), &recipe(&large_prompt())).is_err());
+        assert!(write(&PIXELS, (2, 1), Some(&recipe(&large_prompt()))).is_err());
     }
 
     fn large_prompt() -> String {
@@ -196,8 +198,8 @@ mod tests {
     #[test]
     fn any_bytes_are_read() {
         let corpus = vec![
-            write(&PIXELS, (2, 1), &recipe("a")).unwrap(),
-            write(&PIXELS, (1, 2), &recipe("猫")).unwrap(),
+            write(&PIXELS, (2, 1), Some(&recipe("a"))).unwrap(),
+            write(&PIXELS, (1, 2), Some(&recipe("猫"))).unwrap(),
         ];
         let target = |bytes: &[u8]| {
             let _ = read(bytes);

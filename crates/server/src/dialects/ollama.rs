@@ -48,17 +48,21 @@ pub const ROUTES: &[Route] = &[
     Route::ask("/api/embed", &DIALECT, embed::FIELDS, embed::answer, "Turns texts into vectors."),
     Route::ask("/api/embeddings", &DIALECT, embed::OLDER, embed::older, "Turns a text into a vector."),
     Route::ask("/api/copy", &DIALECT, models::COPY, models::copy, "Gives a model a second name.")
-        .scoped(Scope::Manage),
+        .scoped(Scope::Manage)
+        .silent(),
     Route::ask("/api/delete", &DIALECT, models::DELETE, models::delete, "Takes a model away.")
         .scoped(Scope::Manage)
-        .by(Verb::Delete),
+        .by(Verb::Delete)
+        .silent(),
     Route::ask("/api/create", &DIALECT, create::FIELDS, create::answer, "Makes a model from another one.")
         .scoped(Scope::Manage),
     Route::get("/api/blobs/{digest}", &DIALECT, Scope::Manage, blobs::look, "Tells whether a file is here.")
-        .by(Verb::Head),
+        .by(Verb::Head)
+        .silent(),
     Route::ask("/api/blobs/{digest}", &DIALECT, &[], blobs::take, "Takes a file in, for a model made later.")
         .scoped(Scope::Manage)
-        .taking(Takes::Bytes),
+        .taking(Takes::Bytes)
+        .silent(),
     Route::ask("/api/pull", &DIALECT, pull::FIELDS, pull::answer, "Fetches a model over the network.")
         .scoped(Scope::Manage),
     Route::ask("/api/push", &DIALECT, pull::FIELDS, push, "Sends a model away; not here yet.")

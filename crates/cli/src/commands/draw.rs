@@ -1,0 +1,267 @@
+//! `hearth draw`: pictures from words, as PNG files.
+
+use std::path::{Path, PathBuf};
+
+use app::event::draw::{Drawing, Drawn, Picture};
+use app::job::draw::{Draw, Generator, Precision, Recipe};
+use app::{Event, Failure, Job};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use super::Command;
+use crate::outcome::{Exit, Stop};
+use crate::session::Session;
+use crate::terminal::units;
+
+pub const COMMAND: Command = Command { name: "draw", build, run };
+
+/// Names that are tried where a file is there already.
+const MAX_NAMES: usize = 10_000;
+
+const AFTER_HELP: &str = "\
+A prompt may weigh its words, (more), (much more:1.4), [less], and be of any length; BREAK begins a new part of it. A seed \
+gives the picture that it gives in other programs with the same model, sampler and schedule. Each PNG says how it was made.
+
+Samplers: Euler, Euler a, Heun, DPM2, DPM2 a, DPM++ 2S a, DPM++ 2M, DPM++ SDE, DPM++ 2M SDE, DPM++ 3M SDE, DDIM, UniPC, LMS, LCM.
+Schedules: Uniform, Karras, Exponential, Simple, Beta, SGM Uniform, Trailing, Linspace, Leading, DDIM, LCM, …
+
+  hearth draw \"a corgi riding a unicorn\" --model ./stable-diffusion-v1-5 --seed 7
+  hearth draw \"a red house\" --model ./sdxl --size 1024x768 --steps 30 --n 4 --negative \"people, text\"";
+
+fn build(command: clap::Command) -> clap::Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    command
+        .about("Make pictures from words")
+        .arg(Arg::new("prompt").value_name("PROMPT").required(true).help("What there is to see"))
+        .arg(text("model", "MODEL", "The folder of an image model, as diffusers writes it").required(true))
+        .arg(text("negative", "TEXT", "What there is not to see"))
+        .arg(
+            text("size", "WxH", "Width and height in pixels; the model's own when absent").value_parser(size),
+        )
+        .arg(
+            text("steps", "N", "Steps from noise to picture [default: 20]")
+                .value_parser(value_parser!(usize)),
+        )
+        .arg(
+            text("n", "N", "Pictures, whose seeds follow one another")
+                .default_value("1")
+                .value_parser(value_parser!(usize)),
+        )
+        .arg(
+            text("seed", "N", "Where the first one's noise begins; drawn when absent")
+                .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            text("guidance", "NUMBER", "How strongly the prompt pulls [default: 7]")
+                .value_parser(value_parser!(f32)),
+        )
+        .arg(text("sampler", "NAME", "How to walk from noise to picture [default: DPM++ 2M]"))
+        .arg(text("schedule", "NAME", "Where to stop on the way; the sampler's own when absent"))
+        .arg(
+            text("noise", "SOURCE", "Whose numbers a seed stands for")
+                .default_value("cpu")
+                .value_parser(["cpu", "nv"]),
+        )
+        .arg(
+            text(
+                "clip-skip",
+                "N",
+                "Which layer of the text encoder is read, counted from the last [default: 1]",
+            )
+            .value_parser(value_parser!(usize)),
+        )
+        .arg(
+            text("precision", "NAME", "f32, or bf16 for the large products")
+                .default_value("bf16")
+                .value_parser(["bf16", "f32"]),
+        )
+        .arg(
+            text("out", "PATH", "A folder, or the file of the only picture")
+                .default_value(".")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
+            Arg::new("no-metadata")
+                .long("no-metadata")
+                .action(ArgAction::SetTrue)
+                .help("Leave out of the files how they were made"),
+        )
+        .after_help(AFTER_HELP)
+}
+
+/// Width and height as people write them.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text
+        .split_once(['x', 'X', '×'])
+        .and_then(|(width, height)| Some([width.trim().parse().ok()?, height.trim().parse().ok()?]));
+    sides.ok_or_else(|| "it is written as 512x768".to_owned())
+}
+
+fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let number = |name: &str| matches.get_one::<usize>(name).copied();
+    let job = Draw {
+        model: super::text(matches, "model"),
+        prompt: super::text(matches, "prompt"),
+        negative: text("negative").unwrap_or_default(),
+        size: matches.get_one::<[usize; 2]>("size").copied(),
+        steps: number("steps"),
+        n: number("n").unwrap_or(1),
+        seed: matches.get_one::<u64>("seed").copied(),
+        noise: if text("noise").as_deref() == Some("nv") { Generator::Nv } else { Generator::Cpu },
+        guidance: matches.get_one::<f32>("guidance").copied(),
+        sampler: text("sampler"),
+        schedule: text("schedule"),
+        clip_skip: number("clip-skip"),
+        precision: if text("precision").as_deref() == Some("f32") { Precision::F32 } else { Precision::Bf16 },
+        recipe: if matches.get_flag("no-metadata") { Recipe::LeftOut } else { Recipe::Written },
+    };
+    let (out, n) = (matches.get_one::<PathBuf>("out").cloned().unwrap_or_default(), job.n);
+    // Hours of work for a place that is not there would be lost.
+    check(&out, n)?;
+    let mut unwritten = None;
+    session.follow(Job::Draw(job), &mut |console, event| match event {
+        Event::Drawing(drawing) => {
+            console.live(&[line(drawing, n)]);
+            Ok(())
+        }
+        Event::Picture(picture) => match write(&out, picture, n) {
+            Ok(path) => console.print(&format!("{}\n", path.display())),
+            Err(failure) => {
+                unwritten.get_or_insert(failure);
+                Ok(())
+            }
+        },
+        Event::Drawn(drawn) => {
+            console.say(&told(drawn));
+            Ok(())
+        }
+        _ => Ok(()),
+    })?;
+    match unwritten {
+        Some(failure) => Err(Stop::Failed(failure)),
+        None => Ok(Exit::Done),
+    }
+}
+
+/// Whether a file would be written, and no folder be filled.
+fn is_file(out: &Path, n: usize) -> bool {
+    n == 1 && out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+}
+
+/// Refuses a place where nothing can be written.
+fn check(out: &Path, n: usize) -> Result<(), Stop> {
+    let is_file = is_file(out, n);
+    let folder =
+        if is_file { out.parent().filter(|parent| !parent.as_os_str().is_empty()) } else { Some(out) };
+    let problem = match folder {
+        Some(folder) if !folder.is_dir() => format!("{}: there is no such folder", folder.display()),
+        _ if is_file && out.exists() => format!("{}: it is there already", out.display()),
+        _ => return Ok(()),
+    };
+    Err(Stop::Failed(Failure::new("cannot_write", problem, "name another folder or file with --out")))
+}
+
+fn line(drawing: &Drawing, n: usize) -> String {
+    let Drawing { index, steps_done, n_steps, step_seconds } = *drawing;
+    let left = (n_steps - steps_done + (n - index - 1) * n_steps) as f64 * step_seconds;
+    let which = if n > 1 { format!("picture {} of {n}, ", index + 1) } else { String::new() };
+    format!(
+        "{which}step {steps_done} of {n_steps}, {} a step, {} left",
+        units::duration(step_seconds),
+        units::duration(left)
+    )
+}
+
+fn told(drawn: &Drawn) -> String {
+    let seconds = &drawn.seconds;
+    let parts =
+        [("reading the prompts", seconds.prompts), ("steps", seconds.steps), ("pixels", seconds.pixels)];
+    let parts = parts.map(|(name, seconds)| format!("{name} {}", units::duration(seconds))).join(", ");
+    format!("{}: {parts}.", units::many(drawn.n_pictures, "picture"))
+}
+
+/// Writes a picture; files that are there stay.
+fn write(out: &Path, picture: &Picture, n: usize) -> Result<PathBuf, Failure> {
+    let is_file = is_file(out, n);
+    let names = (1..=MAX_NAMES).map(|at| match (is_file, at) {
+        (true, _) => out.to_owned(),
+        (false, 1) => out.join(format!("picture-{}.png", picture.seed)),
+        (false, at) => out.join(format!("picture-{}-{at}.png", picture.seed)),
+    });
+    let failed = |path: &Path, error: &std::io::Error| {
+        let hint = "name another folder or file with --out";
+        Failure::new("cannot_write", format!("{}: {error}", path.display()), hint)
+    };
+    for path in names {
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+        match file {
+            Ok(mut file) => {
+                let written = std::io::Write::write_all(&mut file, &picture.png);
+                return written.map(|()| path.clone()).map_err(|error| failed(&path, &error));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && !is_file => {}
+            Err(error) => return Err(failed(&path, &error)),
+        }
+    }
+    Err(Failure::new(
+        "cannot_write",
+        format!("{} is full of pictures", out.display()),
+        "name another folder with --out",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted::Script;
+    use app::event::draw::Seconds;
+
+    fn events() -> [Event; 3] {
+        let picture = Picture { index: 0, seed: 7, size: [8, 8], png: vec![1, 2, 3] };
+        let seconds = Seconds { prompts: 1.0, steps: 2.0, pixels: 3.0 };
+        [
+            Event::Drawing(Drawing { index: 0, steps_done: 1, n_steps: 3, step_seconds: 0.5 }),
+            Event::Picture(picture),
+            Event::Drawn(Drawn { model: "m".into(), n_pictures: 1, seconds }),
+        ]
+    }
+
+    #[test]
+    fn pictures_are_written_and_none_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().display().to_string();
+        let words = ["draw", "a cat", "--model", "m", "--size", "64x32", "--seed", "7", "--out", &out];
+        for name in ["picture-7.png", "picture-7-2.png"] {
+            let told = Script::new(events()).run(&words);
+            let path = folder.path().join(name);
+            assert_eq!((told.exit, told.out), (Exit::Done, format!("{}\n", path.display())));
+            assert_eq!(std::fs::read(path).unwrap(), [1, 2, 3]);
+            let [Job::Draw(draw)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
+            assert_eq!(
+                (draw.size, draw.seed, draw.n, draw.recipe),
+                (Some([64, 32]), Some(7), 1, Recipe::Written)
+            );
+            assert!(told.err.contains("1 picture: reading the prompts 1"), "{}", told.err);
+        }
+        let file = folder.path().join("picture-7.png").display().to_string();
+        let told = Script::new(events()).run(&["draw", "a cat", "--model", "m", "--out", &file]);
+        assert!(told.jobs.is_empty() && told.err.contains("already"), "{}", told.err);
+        let told = Script::new(events()).run(&["draw", "a cat", "--model", "m", "--out", "no/such/folder"]);
+        assert!(told.jobs.is_empty() && told.err.contains("no such folder"), "{}", told.err);
+    }
+
+    #[test]
+    fn what_is_left_counts_the_pictures_to_come() {
+        let drawing = Drawing { index: 1, steps_done: 5, n_steps: 10, step_seconds: 2.0 };
+        assert!(line(&drawing, 3).starts_with("picture 2 of 3, step 5 of 10, 2"));
+        assert!(line(&drawing, 3).ends_with("30 s left"), "{}", line(&drawing, 3));
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("512x768"), Ok([512, 768]));
+        assert!(["512", "x", "512x", "-1x5", "1e3x2"].iter().all(|text| size(text).is_err()));
+    }
+}
