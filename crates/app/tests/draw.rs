@@ -90,6 +90,25 @@ fn pictures_with_seeds_that_follow_one_another_are_those_that_are_made_alone() {
 }
 
 #[test]
+fn who_stops_has_the_pictures_that_were_ready() {
+    let home = TempDir::new().unwrap();
+    let app = App::open(Settings { home: home.path().into(), ..Settings::default() }).unwrap();
+    let mut running = app.run(Job::Draw(Draw { n: 900, ..draw(&cases()[0]) }));
+    let canceller = running.canceller();
+    let (mut n_pictures, mut end) = (0, None);
+    for event in &mut running {
+        match event {
+            Event::Drawing(drawing) if drawing.index > 0 => canceller.cancel(),
+            Event::Picture(picture) => n_pictures = picture.index + 1,
+            Event::Failed(failure) => end = Some(failure.code),
+            _ => {}
+        }
+    }
+    assert!((1..900).contains(&n_pictures), "{n_pictures}");
+    assert_eq!(end.as_deref(), Some("stopped"));
+}
+
+#[test]
 fn every_setting_changes_the_picture() {
     let plain = Draw { steps: Some(3), ..draw(&cases()[0]) };
     let of = |job: Draw| pixels(&drawn(job).unwrap().0[0]);

@@ -79,7 +79,7 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     let begun = Instant::now();
     let conditions = order.conditions(&parts, &device)?;
     seconds.prompts = begun.elapsed().as_secs_f64();
-    let latents = order.latents(&parts, (&conditions, &device), |drawing| {
+    let (latents, stopped) = order.latents(&parts, (&conditions, &device), |drawing| {
         let done = drawing.index * drawing.n_steps + drawing.steps_done;
         share.note(done as u64, (job.n * drawing.n_steps) as u64);
         reporter.tell(Event::Drawing(drawing));
@@ -91,6 +91,10 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
         let pixels = pipeline::pixels(&encoder, latent, (order.precision, &device))?;
         let pixels = pixels.first().ok_or_else(Failure::internal)?;
         reporter.tell(Event::Picture(order.picture(index, pixels)?));
+    }
+    // Who stops has the pictures that were ready.
+    if let Some(stopped) = stopped {
+        return Err(stopped);
     }
     seconds.pixels = begun.elapsed().as_secs_f64() - seconds.prompts - seconds.steps;
     Ok(Event::Drawn(Drawn { model: source.name.clone(), n_pictures: latents.len(), seconds }))
@@ -173,13 +177,13 @@ impl<'a> Order<'a> {
         Ok([read(&self.job.prompt)?, read(&self.job.negative)?])
     }
 
-    /// The latents of all pictures, one after the other.
+    /// The latents of all pictures, one after the other; with what stopped it, of those that were ready.
     fn latents(
         &self,
         parts: &Parts<'_>,
         ([positive, negative], device): (&[Condition; 2], &Device),
         mut watch: impl FnMut(Drawing) -> ControlFlow<()>,
-    ) -> Result<Vec<Latent>, Failure> {
+    ) -> Result<(Vec<Latent>, Option<Failure>), Failure> {
         let unet = parts.unet()?;
         let mut latents = Vec::new();
         for index in 0..self.job.n {
@@ -197,9 +201,12 @@ impl<'a> Order<'a> {
                 last = Instant::now();
                 watch(Drawing { index, steps_done: step.index + 1, n_steps: step.n_steps, step_seconds })
             };
-            latents.push((self.sampler.walk)(&mut guided, x, &self.sigmas, &mut noise, &mut tell)?);
+            match (self.sampler.walk)(&mut guided, x, &self.sigmas, &mut noise, &mut tell) {
+                Err(stopped @ diffuse::Error::Stopped { .. }) => return Ok((latents, Some(stopped.into()))),
+                latent => latents.push(latent?),
+            }
         }
-        Ok(latents)
+        Ok((latents, None))
     }
 
     fn source(&self) -> Source {
