@@ -19,6 +19,10 @@ fn kib(name: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// A second is what people wait for at most: a test build computes several times as long, a machine may be slow, and what
+/// shares a core with the test slows it down too. What has no limit takes minutes.
+const MOST_COMPUTED: Duration = Duration::from_secs(8);
+
 /// How much more memory was there at the most while something ran, in KiB.
 fn peak<T>(run: impl FnOnce() -> T) -> (T, u64) {
     // Begins to count the highest anew.
@@ -269,7 +273,7 @@ fn what_is_made_to_be_expensive_ends_within_a_second_and_64_mib() {
             Ok(_) => said.is_empty(),
             Err(error) => error.to_string().contains(said) && !error.to_string().contains("panic"),
         };
-        if !is_told || used > 64 << 10 || took > Duration::from_secs(1) {
+        if !is_told || used > 64 << 10 || took > MOST_COMPUTED {
             wrong.push(format!("{name}: {outcome:?}, {used} KiB, {took:?}"));
         }
     }

@@ -40,16 +40,16 @@ fn build(command: clap::Command) -> clap::Command {
             text("size", "WxH", "Width and height in pixels; the model's own when absent").value_parser(size),
         )
         .arg(
-            text("steps", "N", "Steps from noise to picture [default: 20]")
+            text("steps", "COUNT", "Steps from noise to picture [default: 20]")
                 .value_parser(value_parser!(usize)),
         )
         .arg(
-            text("n", "N", "Pictures, whose seeds follow one another")
+            text("n", "COUNT", "Pictures, whose seeds follow one another")
                 .default_value("1")
                 .value_parser(value_parser!(usize)),
         )
         .arg(
-            text("seed", "N", "Where the first one's noise begins; drawn when absent")
+            text("seed", "NUMBER", "Where the first one's noise begins; drawn when absent")
                 .value_parser(value_parser!(u64)),
         )
         .arg(
