@@ -1,8 +1,8 @@
 //! Chat templates: a model's own Jinja program turns a conversation into a prompt, inside a sandbox.
 //!
 //! A template is a stranger's program: it has no files, no other templates, no clock, and a budget for
-//! instructions, for work and for the length of strings ([`scope`]). What it renders is what the `transformers`
-//! library renders. Text that came from people is marked letter by letter on its way ([`twins`]), so that
+//! instructions, for work and for the length of strings (`scope`). What it renders is what the `transformers`
+//! library renders. Text that came from people is marked letter by letter on its way (`twins`), so that
 //! [`Rendered::segments`] says which text is the template's own; only there do special tokens count.
 //!
 //! Does not: tokenize, know models, or choose a template.
