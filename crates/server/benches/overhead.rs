@@ -148,7 +148,7 @@ impl Bench {
                 _ => {}
             }
         }
-        first.expect("an answer has a text")
+        first.unwrap_or_else(|| begun.elapsed().as_secs_f64())
     }
 
     /// The same, over HTTP.
@@ -170,6 +170,6 @@ impl Bench {
             is_whole |= line.contains(&whole);
         }
         assert!(is_whole, "an answer of another length");
-        first.expect("an answer has a text")
+        first.unwrap_or_else(|| begun.elapsed().as_secs_f64())
     }
 }
