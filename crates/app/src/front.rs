@@ -236,9 +236,14 @@ impl App {
         (pieces, running)
     }
 
+    /// Where work beside the models has its memory from.
+    fn shares(&self) -> Shares {
+        Shares::new(Sender::clone(&self.orders))
+    }
+
     fn run_training(&self, train: crate::job::training::Train, reporter: Reporter) {
         let (home, store, now_unix_ms) = (self.home.clone(), self.store.clone(), self.clock.now_unix_ms());
-        let shares = Shares::new(Sender::clone(&self.orders));
+        let shares = self.shares();
         let place = Place { home, store, now_unix_ms, shares };
         self.on_a_thread("training", reporter, move |reporter| {
             worker::training::run(&place, &train, reporter)
@@ -247,7 +252,7 @@ impl App {
 
     fn run_drawing(&self, draw: crate::job::draw::Draw, reporter: Reporter) {
         let (store, drawn_seed) = (self.store.clone(), draw_seed());
-        let shares = Shares::new(Sender::clone(&self.orders));
+        let shares = self.shares();
         self.on_a_thread("drawing", reporter, move |reporter| {
             // A seed that people can write down and other programs take.
             let place =
@@ -258,7 +263,7 @@ impl App {
 
     fn run_quantise(&self, quantise: crate::job::quantise::Quantise, reporter: Reporter) {
         let (store, now_unix_ms) = (self.store.clone(), self.clock.now_unix_ms());
-        let shares = Shares::new(Sender::clone(&self.orders));
+        let shares = self.shares();
         let place = worker::quantise::Place { store, now_unix_ms, shares };
         self.on_a_thread("quantize", reporter, move |reporter| {
             worker::quantise::run(&place, &quantise, reporter)

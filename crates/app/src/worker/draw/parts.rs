@@ -123,9 +123,14 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with its files.
     pub fn unet(&self) -> Result<UNet, Failure> {
+        let (folder, config) = self.unet_config()?;
+        Ok(UNet::load(&folder.tensors()?, config, self.device)?)
+    }
+
+    fn unet_config(&self) -> Result<(Folder, UNetConfig), Failure> {
         let (folder, config) = self.part(UNET)?;
         let config = UNetConfig::from_json(&config, &format!("{}/config.json", folder.label()))?;
-        Ok(UNet::load(&folder.tensors()?, config, self.device)?)
+        Ok((folder, config))
     }
 
     /// Latents on a side that the model was made for.
@@ -142,8 +147,7 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with its settings.
     pub fn halvings(&self) -> Result<usize, Failure> {
-        let (folder, config) = self.part(UNET)?;
-        let config = UNetConfig::from_json(&config, &format!("{}/config.json", folder.label()))?;
+        let (_, config) = self.unet_config()?;
         Ok(1 << (config.levels.len() - 1))
     }
 
