@@ -13,7 +13,7 @@ import llama_cpp
 import measuring
 import numpy
 
-PROMPT, SHORT_PROMPT, START_PROMPT, ANSWER = 512, 32, 16, 64
+PROMPT, SHORT_PROMPT, START_PROMPT, ANSWER, CONTEXT = 512, 32, 16, 64, 4096
 
 
 class Program:
@@ -67,6 +67,15 @@ class Program:
         self.likeliest(n_prompt - 1)
         return time.perf_counter() - begun
 
+    def fill(self):
+        """Seconds to fill the context with a prompt, in pieces of as many tokens as are computed at once."""
+        self.forget()
+        rows = self.prompt(CONTEXT)
+        begun = time.perf_counter()
+        for start in range(0, CONTEXT, PROMPT):
+            self.decode(rows[start:start + PROMPT])
+        return time.perf_counter() - begun
+
     def answers(self, n_users):
         """Tokens a second of several answers together, behind their prompts."""
         self.forget()
@@ -86,12 +95,15 @@ def main():
     random.seed(options.seed)
     wanted = options.what.split(",")
     n_users = max([int(what) for what in wanted if what.isdigit()], default=1)
-    program = Program(options.model, options.threads, n_users)
+    n_tokens = CONTEXT if "filled" in wanted else 128
+    program = Program(options.model, options.threads, n_users, n_tokens)
     figures = {}
     for what in wanted:
         if what == "start":
             program.first(START_PROMPT)
             figures["start_ms"] = 1e3 * (time.perf_counter() - begun)
+        elif what == "filled":
+            figures["filled_seconds"] = program.fill()
         elif what == "prompt":
             program.first(SHORT_PROMPT)
             seconds = measuring.median([program.first(PROMPT) for _ in range(options.steps or 3)])

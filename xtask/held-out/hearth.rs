@@ -270,6 +270,24 @@ static COMMANDS: &[(&str, &[&str])] = &[
             "get a vector for each of my texts",
         ],
     ),
+    (
+        "draw",
+        &["see my words as a picture", "make a nice image with a prompt", "have my computer paint for me"],
+    ),
+    (
+        "serve",
+        &[
+            "let my OpenAI client talk to Hearth",
+            "have my models answer over HTTP",
+            "start Hearth as a server",
+            "chat with my model on a web page",
+        ],
+    ),
+    ("key create", &["make an API key for my son", "give my laptop a key for the server"]),
+    ("key list", &["know all keys that I have made", "look through the list of keys"]),
+    ("key revoke", &["take back a key that was lost", "end a key so that nobody can use it"]),
+    ("ps", &["know which models are loaded now", "see what is in the memory of my server"]),
+    ("stop", &["unload my model", "have the memory of a loaded model back"]),
 ];
 
 /// What people want when they need a flag.
@@ -297,6 +315,13 @@ static FLAGS: &[(&str, &[&str])] = &[
     ("--messages", &["send a list of messages from a file", "answer the messages in a JSON file"]),
     ("--repetition-penalty", &["keep the model from repeating words", "avoid repetition"]),
     ("--alternatives", &["see more alternatives at every place", "choose the number of alternatives"]),
+    ("--size", &["set how wide and how high my picture is", "draw an image with 512 pixels"]),
+    ("--negative", &["say what I do not want in my picture"]),
+    ("--lan", &["let the phones in my home use the server"]),
+    ("--port", &["let the server listen at a port of my choice"]),
+    ("--resume", &["go on with the training that I stopped"]),
+    ("--schema", &["get an answer by my JSON schema"]),
+    ("--tools", &["give my model a file of tools that it can call"]),
 ];
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Hearth's side of `cargo xtask bench --peer llama.cpp`: tokens a second of a prompt and of answers, one and several at
 //! once, and the most memory that was taken: `cargo bench --package infer --bench engine -- FILE [what,what]`.
 //!
-//! What may be asked for: `prompt`, `alone`, `8`, `16` (users), `start`. Prompts are random tokens; nothing is guessed
+//! What may be asked for: `prompt`, `alone`, `8`, `16` (users), `start`, `filled` (a prompt that fills a context
+//! of 4,096 tokens, for the memory that it takes). Prompts are random tokens; nothing is guessed
 //! and nothing found again, so that every token is computed. Choosing is greedy.
 //!
 //! Without a peer: `turn`, the second turn of a conversation of 4,000 tokens, beside its new tokens alone; `between`, the
@@ -24,6 +25,8 @@ const PROMPT: usize = 512;
 const SHORT_PROMPT: usize = 32;
 /// Tokens of the prompt of a start.
 const START_PROMPT: usize = 16;
+/// Tokens of the context that is filled.
+const CONTEXT: usize = 4096;
 /// Tokens of a conversation, and of the prompt of somebody who disturbs.
 const LONG: usize = 4000;
 /// Tokens that a second turn adds.
@@ -56,6 +59,7 @@ fn main() {
                 outcome.figure("prompt_tokens_per_second", PROMPT as f64 / seconds);
             }
             "alone" => _ = outcome.figure("tokens_per_second_1", bench.answers(1)),
+            "filled" => _ = outcome.figure("filled_seconds", bench.first(CONTEXT - 1)),
             "turn" => bench.turns(n_times, &mut outcome),
             "between" => {
                 outcome.figure("between_alone_ms", bench.between(0));

@@ -23,6 +23,7 @@ pub static CASES: &[&Case] = &[
     &engine::Q8_0,
     &engine::Q4_0,
     &engine::LARGE,
+    &engine::MEMORY,
     &engine::START,
     &serve::SERVE,
 ];

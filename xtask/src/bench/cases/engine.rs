@@ -33,7 +33,7 @@ pub static Q4_K_M: Case = Case {
             row(ALONE, 1.7).peer_reaches(17.5),
             row(EIGHT, 3.0).peer_reaches(55.0),
             row(SIXTEEN, 3.5).peer_reaches(88.0),
-            Row::ratio("memory_mb", "hearth", "llama.cpp").goal(Goal::AtMost(0.6)),
+            Row::ratio("memory_mb", "hearth", "llama.cpp"),
         ]
     },
 };
@@ -82,6 +82,24 @@ pub static LARGE: Case = Case {
         Run { name: "llama.cpp", program: LLAMA_CPP, words: &["synth:llama-8b:Q4_K_M", "prompt,alone"] },
     ],
     rows: || vec![row(PROMPT, 4.0).peer_reaches(36.0), row(ALONE, 1.5).peer_reaches(3.8)],
+};
+
+/// The memory of a full context.
+pub static MEMORY: Case = Case {
+    name: "1b-memory",
+    does: "the most memory with 4,096 tokens in the context; 1 B in Q4_K_M",
+    peer: "llama.cpp",
+    pairs: 5,
+    runs: &[
+        Run { name: "hearth", program: HEARTH, words: &["synth:llama-1b:Q4_K_M", "filled"] },
+        Run { name: "llama.cpp", program: LLAMA_CPP, words: &["synth:llama-1b:Q4_K_M", "filled"] },
+    ],
+    rows: || {
+        vec![
+            Row::ratio("memory_mb", "hearth", "llama.cpp").goal(Goal::AtMost(0.6)),
+            Row::ratio("filled_seconds", "hearth", "llama.cpp"),
+        ]
+    },
 };
 
 /// From the start of a program to its first token.

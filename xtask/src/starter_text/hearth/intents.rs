@@ -1,13 +1,10 @@
-//! What people want when they need a command or a flag of Hearth, as the lessons say it.
+//! What people want when they need a command of Hearth, as the lessons say it.
 //!
 //! A row for each command; `{a|b}` are choices. A command without a row is asked for in the words of its summary.
 //! Rows of commands that the table does not have are not used. Held-out questions stand in another program.
 
 /// A command and what people want to do with it, as they say it after "How do I".
 pub type CommandIntents = (&'static str, &'static [&'static str]);
-
-/// A command, its flag, and what people want when they need it.
-pub type FlagIntents = (&'static str, &'static str, &'static [&'static str]);
 
 /// For each command.
 pub static COMMAND_INTENTS: &[CommandIntents] = &[
@@ -68,6 +65,7 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "list",
         &[
+            "{print|show} {all models|every model}{ here|}",
             "{count|name|enumerate|overview} {all |}{my|the} {installed |}models",
             "{have|get} an overview of {my|the|all} models",
             "{print|show|display} {all|every one of} {my|the} models",
@@ -115,6 +113,8 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "rm",
         &[
+            "{throw|toss} {away|out} {a|one|some|three} {model|models|old models}",
+            "{get rid of|dispose of} {a|one|some|my} {model|models}",
             "{wipe|clear|discard|destroy|dump} {a|an old|one} model",
             "{erase|delete|wipe} {a|the|my} model from {the disk|this machine|Hearth}",
             "{be|get} {done with|rid of} {a|an old} model",
@@ -248,6 +248,10 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "quantize",
         &[
+            "{halve|shrink|reduce} {the space|the size|what} {of a model|that a model takes|a model needs}",
+            "{make|get} {a|my|the} {large|big|huge} model {smaller|small|fit}",
+            "{squeeze|pack|round} {the weights|a model|weights} {into|to} {four|fewer|eight} bits",
+            "{lower|reduce} the precision of {a model|the weights|my weights}",
             "{quantize|shrink|compress|squeeze|reduce} {a|the|my} model{ to fewer bits| to four bits|}",
             "make {a|the|my} model {smaller|lighter|take less memory|use less space}",
             "{store|keep|hold} {a|the|my} model {in|with} {four|eight|fewer|less} bits",
@@ -260,6 +264,9 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "fit",
         &[
+            "{learn|see|estimate} {beforehand|in advance|first} {how fast|how quick} {a|my|the} model {will be|runs}",
+            "{check|know|ask} whether {this|my} {computer|machine|laptop} is {large|strong|big} enough for a model",
+            "{estimate|predict} {the memory|the speed|memory and speed} of a model",
             "{know|see|find out|check|tell} {if|whether} {a|the|my} model {fits|fits into memory|fits on this machine|will run here|is too big for this machine}",
             "{know|see|find out|estimate} how much {memory|RAM} {a|the|my} model {needs|takes|will need|uses}",
             "{know|estimate|predict|guess} {how fast a model will be|the speed of a model} {before I run it|without running it|beforehand}",
@@ -271,6 +278,9 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "bench",
         &[
+            "{time|clock|test the speed of} {a|my|one} model",
+            "{benchmark|bench} {a|my|this|one} model",
+            "{run|make} a {benchmark|bench|speed test|measurement}",
             "{measure|time|benchmark} {a|the|my} model",
             "{measure|test|find out|know} {the speed of a model|how fast a model is|how quick a model is|how fast a model runs here}",
             "{run|do|make|start} a {benchmark|speed test|measurement}{ of a model|}",
@@ -282,6 +292,8 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
     (
         "pull",
         &[
+            "{download|load down|get} {weights|a model's weights|the files of a model}",
+            "{download|fetch} {a|another|some|one} model {from the web|over the network|from a server}",
             "{pull|download|fetch} {a|the|one|another|a new} model{ from the internet| from the web|}",
             "{get|fetch|download|pull} a model from {Hugging Face|Ollama|an address|a URL|the hub|the registry}",
             "{download|fetch|get} {a GGUF|weights|a model file} from {the internet|the web|Hugging Face|a web address}",
@@ -357,234 +369,88 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
             "{find|measure|know} how {similar|close} two texts are by {vectors|embeddings}",
         ],
     ),
-];
-
-/// For each flag that people ask for by what it brings.
-pub static FLAG_INTENTS: &[FlagIntents] = &[
     (
-        "run",
-        "--raw",
+        "draw",
         &[
-            "{continue|go on with|finish} {plain|raw} text",
-            "{leave out|skip|avoid|do without} the {chat template|template}",
-            "{complete|continue} a text{ as it is|}",
-            "use a model without {chat|a chat template|the template}",
-            "turn off the chat template",
-            "get plain completion",
+            "{see|get} {my idea|my words|a story|a sentence} {drawn|painted|as an image}",
+            "{let|have} {Hearth|the computer|my machine} {draw|paint|illustrate} {something|a cat|a house|a scene}",
+            "{make|create} {art|a poster|a nice picture|wallpaper}{ with a model| with a prompt|}",
+            "{draw|paint|make|create|generate} {a picture|an image|pictures|images|a drawing}{ from words| of something| of a cat|}",
+            "{get|have} {a picture|an image} {from|of|for} {a prompt|words|a description|a sentence}",
+            "{let|have} {a|the|an image} model {draw|paint|make an image|make a picture}",
+            "{turn|make} {a prompt|a description|some words|a sentence} into {an image|a picture}",
+            "{use|try|run} {Stable Diffusion|an image model|a diffusion model}",
+            "{illustrate|paint} {a|my} {story|text|idea}",
         ],
     ),
     (
-        "run",
-        "--system",
+        "serve",
         &[
-            "{set|write|give} {the|a} {system prompt|system text|instruction} {for|to} {a|the|my} model",
-            "{have|make} {a|the|my} model {play a role|follow a rule|speak like somebody}",
-            "{set|give|write} a system {message|prompt}",
-            "tell {a|the} model {how to speak|who it is|what it is} {before the chat|beforehand}",
-            "give the model {a role|a character|a rule}",
+            "{run|use} Hearth {as|like} a server",
+            "{offer|open|give} an {OpenAI|Ollama} {API|address|endpoint}{ to my programs|}",
+            "{talk|chat} to {a|the|my} model {in|through|with} {a|my|the} browser",
+            "{let|have} {an|my} {app|editor|client|script} {ask|use|reach} {a|my|the} {model|models}{ over HTTP|}",
+            "{begin|start} {to serve|serving}{ my models| the house|}",
+            "{answer|let in|talk to} {other programs|clients|the browser|an OpenAI client|an Ollama client}{ over HTTP|}",
+            "{start|run|launch|open|begin} {the|a|my} {server|HTTP server|web server|API}",
+            "{use|reach|open} {a|my|the} model {from|in} {the browser|another program|my phone|another computer}",
+            "{share|offer} {a|my|the} model {in the house|with my family|with other machines|on the network}",
+            "{make|put|bring} {a|my} model {available|reachable} {over HTTP|on the network|to other programs|for clients}",
+            "{connect|point} {a client|my editor|a program|an app} {to|at} Hearth",
+            "{open|see|use} {the web page|the chat in the browser|the page of Hearth}",
+            "{serve|host} {models|a model|my models}",
         ],
     ),
     (
-        "run",
-        "--device",
+        "key create",
         &[
-            "{use|take|have} {the|my} {GPU|graphics card|video card} {for|to run} a model",
-            "{calculate|work|run a model} on {the|my} {GPU|graphics card|video card|CPU}",
-            "{say|choose|pick} where {a|the} model {runs|computes}",
-            "{run|compute} on {the|my} {GPU|graphics card|CPU}",
-            "{choose|set} {the device|where to compute}",
-            "use {the|my} {GPU|graphics card}{ for a model|}",
+            "{set up|prepare|produce} a key for {my laptop|a phone|a program|my wife|a guest}",
+            "{add|invite} {a person|somebody|a new client}{ to the server|}",
+            "{make|create|issue|write|add} {a|a new|an API|another} key{ for someone| for a client| for my phone|}",
+            "{let|allow} {somebody|a person|a client|my daughter|a colleague} {use|into} {the|my} server",
+            "{give|hand} {somebody|a person|a client|a friend} {a key|access}{ to the server|}",
+            "{get|have} {an API key|a key|a token for the API}",
         ],
     ),
     (
-        "run",
-        "--messages",
+        "key list",
         &[
-            "{load|take|pass|answer} {messages|a conversation|a chat} {from|in|of} a {file|JSON file}",
-            "{give|pass|send} {a whole conversation|many messages|a list of messages}",
-            "{answer|continue} a conversation {from|in} a file",
-            "{use|read} {messages|a conversation} {from|in} {a JSON file|JSON}",
+            "{read|go through|review} the keys{ that exist| that there are|}",
+            "{see|show|list|print|name} {all |}{keys|the keys|my keys|API keys}",
+            "{see|find out|know} {who has a key|which keys there are|how many keys there are}",
+            "{check|look at|count} the keys{ of the server|}",
         ],
     ),
     (
-        "run",
-        "--stats",
+        "key revoke",
         &[
-            "{see|know} how {long|fast} {an|the|each} answer {took|was|came}",
-            "{see|count|know} {the |}tokens {per second |}of {an|the|each} answer",
-            "{see|get|print|have} {statistics|the speed|timings|the time} {of|for|after} {an|the|each} answer",
-            "{see|print|know} {the token counts|how many tokens an answer had|the number of tokens} {after|with|of} an answer",
+            "{stop|forbid|block} {a key|a stolen key|an old key|somebody with a key}",
+            "{make sure that|see to it that} a key is {worth nothing|no longer good}",
+            "{throw away|destroy|invalidate} a key{ that was stolen| that is not needed|}",
+            "{revoke|end|cancel|delete|remove|take away|withdraw} {a|the|an old|a lost|an API} key",
+            "{shut|lock} {somebody|a client|a person} out{ of the server|}",
+            "{make|let} a key {stop working|be invalid|end}",
         ],
     ),
     (
-        "run",
-        "--temperature",
+        "ps",
         &[
-            "{have|use|try} {a higher|a lower|another} temperature",
-            "{make|get} {the|an} answer {wilder|calmer|more surprising|more careful}",
-            "{get|make} {bolder|more random|less random|more creative|wilder|calmer} answers",
-            "{set|change|raise|lower} the temperature",
-            "make {a|the} model {more creative|bolder|less random|always take the likeliest word}",
+            "{see|check} what {my|the} server {is doing|has loaded|keeps in its memory}",
+            "{see|show|find out|know|list} {what|which models} {the server|the running server} {has in memory|holds|keeps loaded}",
+            "{see|show|list|check} {the loaded models|loaded models|what is loaded|what is running}",
+            "{find out|see|know} {how much memory|what memory} {the server|each loaded model|a loaded model} {uses|takes|needs}",
+            "{look|check} {what|which model} is {running|loaded|in memory}",
         ],
     ),
     (
-        "run",
-        "--top-k",
+        "stop",
         &[
-            "choose among a few {likeliest |}tokens",
-            "{limit|set} how many {likely |likeliest |}tokens to choose {from|among}",
-            "set top k",
-        ],
-    ),
-    (
-        "run",
-        "--top-p",
-        &["choose among {tokens|the tokens} that make up a share", "set top p", "{set|use} nucleus sampling"],
-    ),
-    ("run", "--min-p", &["{drop|leave out|avoid} {very |}unlikely tokens", "set min p"]),
-    (
-        "run",
-        "--repetition-penalty",
-        &[
-            "{never|not} {repeat|hear} the same words{ again|}",
-            "{have|get} {less|no} repetition{ in an answer|}",
-            "{keep|stop} {a|the|my} model from {looping|saying things twice|going in circles}",
-            "{stop|avoid|prevent|punish} {repetition|repetitions|repeated words}",
-            "stop {a|the} model {repeating itself|from repeating itself|saying the same}",
-            "make {a|the} model repeat {less|itself less}",
-        ],
-    ),
-    (
-        "run",
-        "--presence-penalty",
-        &[
-            "{lower|reduce} the score of {tokens|words} that {came before|the answer holds}",
-            "{get|make} {a|the} model {talk about|find} new {things|words}",
-            "set a presence penalty",
-        ],
-    ),
-    (
-        "run",
-        "--frequency-penalty",
-        &[
-            "{lower|reduce} the score of {tokens|words} each time {they come|they occur}",
-            "{punish|avoid} {frequent|often used} words",
-            "set a frequency penalty",
-        ],
-    ),
-    (
-        "run",
-        "--max-tokens",
-        &[
-            "{cut|keep|hold} {an|the} answer short",
-            "{have|set|give} {a|the} {maximum|limit} {of tokens|for the length|to the tokens}",
-            "{let|have} the model stop {early|after so many tokens}",
-            "{get|make} {shorter|short|longer} answers",
-            "{limit|set|change} {the length|how long an answer is|the length of an answer}",
-            "stop after {some|a hundred|a few} tokens",
-            "make {an|the} answer {shorter|longer|short}",
-        ],
-    ),
-    (
-        "run",
-        "--seed",
-        &[
-            "{always get|have|see} the same {answer|text|words}{ again|}",
-            "{give|use|fix|pick} {a|the|my own} seed",
-            "get the same answer {again|twice|every time}",
-            "{set|choose|fix} {the|a} seed",
-            "make {an answer|answers|it} repeatable",
-            "{repeat|reproduce} an answer",
-        ],
-    ),
-    (
-        "run",
-        "--stop",
-        &[
-            "{finish|cut|end|stop} {the|an} answer {when a word comes|at a certain word|at some text}",
-            "{choose|name|say} {a|the} word {at which|where} {the|an} answer {stops|ends}",
-            "{have|let} {an|the|each} answer {stop|finish} {at|before|when it comes to} {a|some|this} {word|text}",
-            "{end|stop} {an|the} answer {at|before} a {word|text}",
-            "{set|use|give} a stop {word|text|sequence}",
-            "make {a|the} model stop {at|before} {a|some} {word|text}",
-        ],
-    ),
-    (
-        "run",
-        "--json",
-        &[
-            "{print|write|give|receive} {JSON|the output in JSON|events}",
-            "{process|parse|use} the output {in|with|by} {a script|a program|code}",
-            "get {JSON|events}",
-            "{use|read} {the|an} {output|answer} {in|with} {a script|a program|another program}",
-            "get output {for a program|for a script|that a program can read}",
-        ],
-    ),
-    (
-        "explain",
-        "--alternatives",
-        &[
-            "{have|get|show} {more|other} {alternatives|choices|candidates} {at|for} {a|each} {place|token|word}",
-            "{set|change|give} the number of alternatives",
-            "{see|get|show|name} {more|fewer|ten|many} alternatives{ for each token| at each place|}",
-            "{set|choose} how many alternatives {are named|to see|there are}",
-        ],
-    ),
-    (
-        "import",
-        "--tokenizer",
-        &[
-            "{take|use|pass|name} {a|the} {separate|own|different} {tokenizer|vocabulary}{ for an import|}",
-            "{add|give|use|name|import} {a|another|the} {tokenizer|vocabulary}{ file|}",
-            "import a model {whose tokenizer is a file of its own|with a tokenizer file|with its vocabulary}",
-        ],
-    ),
-    (
-        "import",
-        "--name",
-        &[
-            "{import|bring in} a model {as|called|with} {another name|a name of my own|a new name}",
-            "{name|call} {the|a} model {on import|when I import it|while importing}",
-            "{choose|set|give} {the|a} name {for|of} {a|the|my} {new |imported |}model",
-            "import a model under {a name|another name|a name that I like}",
-        ],
-    ),
-    (
-        "import",
-        "--in-place",
-        &[
-            "{not copy|import and not copy|import but not move} {a|the|my} {file|model file}",
-            "{let|have} {a|the|my} model file stay {where it is|in its folder}",
-            "import {a model |a file |}{without copying|without a copy|in place}{ it|}",
-            "{use|leave|keep} {a|the|my} {file|model file} where it is",
-            "import a model {and|but} save {disk |}space",
-        ],
-    ),
-    (
-        "show",
-        "--tensors",
-        &[
-            "{get|read|display|have} {every|each|all} {tensor|tensors|weight|weights}{ of a model|}",
-            "{know|see|print} {the tensors|the weight matrices} {in|of} {a|one|my} model",
-            "{list|see|show|print} {all|the|every} {tensors|tensor|weights}{ of a model|}",
-            "see the shapes of the {weights|tensors}",
-        ],
-    ),
-    (
-        "show",
-        "--template",
-        &[
-            "{get|display|have|find} the {chat |}template {in|of} {a|one|my} model",
-            "{see|show|print|read} the chat template{ of a model|}",
-            "print only the template",
-        ],
-    ),
-    (
-        "man",
-        "--dir",
-        &[
-            "{choose|set} the folder {for|of} the {manual|man} pages",
-            "write {a page|the pages} for each verb into a folder",
+            "{unload|let go of|evict} {my|one|this|a big} model",
+            "{make|get} room in {memory|the memory of the server} by unloading a model",
+            "{unload|take out|drop|throw out} {a|the|one} {model|loaded model}{ from memory| from the server| of the memory|}",
+            "{free|get back} the memory {of|that belongs to} {a|one} {loaded |running |}model",
+            "{take|put|get} {a|the} {model|loaded model} out of {memory|the server|the running server's memory}",
+            "{stop|end} {a|the|one} {running |loaded |}model{ on the server|}",
         ],
     ),
 ];
