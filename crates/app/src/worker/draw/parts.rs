@@ -14,6 +14,7 @@ use ops::device::Device;
 use serde_json::Value;
 use text::clip::ClipTokenizer;
 
+use super::start::Beginning;
 use crate::Failure;
 use crate::worker::folder::Folder;
 
@@ -151,6 +152,33 @@ impl Parts<'_> {
         Ok(1 << (config.levels.len() - 1))
     }
 
+    /// Refuses what the model does not see: it reads latents alone, or those of a mask and of what it leaves beside them.
+    ///
+    /// # Errors
+    /// `bad_setting` where a model needs a mask, or sees what is not made.
+    pub fn expect_inputs(&self, latents: usize, beginning: Option<&Beginning>) -> Result<(), Failure> {
+        let (_, config) = self.unet_config()?;
+        let label = self.folder.label();
+        let has_mask = beginning.is_some_and(Beginning::has_mask);
+        if config.inputs == latents || has_mask && config.inputs == filling(latents) {
+            return Ok(());
+        }
+        if config.inputs == filling(latents) {
+            let message = format!("{label}: it fills in a part of a picture, and there is none");
+            return Err(Failure::new("bad_setting", message, "name one with --image and --mask"));
+        }
+        let message = format!("{label}: its unet reads {} channels, not {latents}", config.inputs);
+        Err(Failure::new("unknown_family", message, "take a model that makes pictures of words"))
+    }
+
+    /// Whether the model sees the mask.
+    ///
+    /// # Errors
+    /// What is wrong with its settings.
+    pub fn is_filling(&self, latents: usize) -> Result<bool, Failure> {
+        Ok(self.unet_config()?.1.inputs == filling(latents))
+    }
+
     /// The settings of the auto-encoder.
     ///
     /// # Errors
@@ -231,6 +259,11 @@ impl Parts<'_> {
         let message = format!("{}: there is no {name}", self.folder.label());
         Failure::new("bad_file", message, "fetch the model again, with all its folders")
     }
+}
+
+/// Channels of a model that sees latents, a mask, and the latents of what it leaves.
+fn filling(latents: usize) -> usize {
+    2 * latents + 1
 }
 
 /// Kinds by how the names of their pipelines begin, the longer ones first.
