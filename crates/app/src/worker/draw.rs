@@ -5,7 +5,7 @@
 //! largest of them.
 
 mod order;
-mod parts;
+pub(crate) mod parts;
 mod repeat;
 mod start;
 mod told;
@@ -52,9 +52,7 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     }
     let source = open::find(place.store, wanted)?;
     let Files::Folder(folder) = &source.files else {
-        let message = format!("{}: it is no folder of an image model", source.name);
-        let hint = "name a folder as diffusers writes it, with unet, vae and text_encoder";
-        return Err(Failure::new("wrong_task", message, hint));
+        return Err(parts::writes(&source.name));
     };
     let device = ops::device::cpu();
     let parts = Parts { folder, device: &device };

@@ -4,6 +4,7 @@
 
 mod changed;
 mod repeated;
+mod stored;
 
 use std::path::PathBuf;
 
