@@ -1,5 +1,5 @@
 //! The project's own chores, run as `cargo xtask NAME`: the gate, the tidy rules, the fuzzer, the build times,
-//! and the model in the box.
+//! and the models in the box.
 //!
 //! Is not a build system: everything that ships is built by plain `cargo build`.
 
@@ -17,6 +17,8 @@ mod served;
 mod soak;
 mod starter_check;
 mod starter_overlap;
+mod starter_pictures;
+mod starter_pictures_check;
 mod starter_text;
 mod synth;
 mod tidy;
@@ -121,6 +123,16 @@ static CHORES: &[Chore] = &[
         does: "ask a model the questions: --model NAME_OR_FILE --items FILE [--kind KIND] …",
         run: starter_check::run,
     },
+    Chore {
+        name: "starter-pictures",
+        does: "draw what the image model in the box learns from: --out FOLDER [--pictures N] [--seed N] [--held-out]",
+        run: starter_pictures::run,
+    },
+    Chore {
+        name: "starter-pictures-check",
+        does: "whether pictures show what their captions say: --items FILE --pictures FOLDER …",
+        run: starter_pictures_check::run,
+    },
 ];
 
 fn main() {
@@ -142,7 +154,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
 }
 
 fn list() -> String {
-    CHORES.iter().map(|chore| format!("  cargo xtask {:<16} {}\n", chore.name, chore.does)).collect()
+    CHORES.iter().map(|chore| format!("  cargo xtask {:<22} {}\n", chore.name, chore.does)).collect()
 }
 
 #[cfg(test)]

@@ -174,6 +174,11 @@ pub enum Event {
     },
     /// A text became a vector.
     Embedding(embed::Embedding),
+    /// What a person should know before the end.
+    Note {
+        /// One sentence.
+        text: String,
+    },
     /// A step of a picture is done.
     Drawing(draw::Drawing),
     /// A picture.
@@ -238,7 +243,7 @@ impl Event {
             Self::Thinking { .. } | Self::ToolCall { .. } => false,
             Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
             Self::Embedding(_) | Self::Scored { .. } | Self::Waiting(_) => false,
-            Self::Drawing(_) | Self::Picture(_) => false,
+            Self::Drawing(_) | Self::Picture(_) | Self::Note { .. } => false,
             Self::Blob { .. } | Self::Tokenised { .. } | Self::Detokenised { .. } => true,
             Self::Loaded(_) | Self::Unloaded { .. } | Self::Rendered(_) => true,
             Self::KeyCreated { .. } | Self::Keys { .. } | Self::KeyRevoked(_) => true,

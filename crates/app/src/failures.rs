@@ -70,6 +70,7 @@ impl From<diffuse::Error> for Failure {
             }
             E::TooLarge { .. } => ("bad_setting", "make a smaller picture"),
             E::Prompt(_) => ("bad_prompt", "`hearth draw --help` shows how prompts are written"),
+            E::Image(_) => ("bad_file", "give another PNG or JPEG file"),
             E::Parameters(_) | E::Picture(_) => ("bad_file", "give a PNG file that says how it was made"),
             _ => ("bad_file", "fetch the model again, with all its folders"),
         };

@@ -13,7 +13,7 @@ use crate::{Error, Latent};
 
 pub use consistency::Consistency;
 pub use guided::{Guided, Predict, Row, Side};
-pub use inpaint::Inpaint;
+pub use inpaint::{Inpaint, Known, Renoised};
 
 /// Tells the picture in the noise.
 pub trait Denoise {

@@ -93,6 +93,9 @@ pub enum Error {
     /// Text without parameters in it.
     #[error("parameters: {0}")]
     Parameters(String),
+    /// A picture whose pixels cannot be used.
+    #[error("picture: {0}")]
+    Image(String),
     /// A PNG that cannot be read or written.
     #[error("PNG: {0}")]
     Picture(String),

@@ -128,6 +128,20 @@ impl Latent {
         Self::new([self.data.as_slice(), other.data.as_slice()].concat(), shape)
     }
 
+    /// The channels of both, picture by picture; `other` may be one picture for all.
+    ///
+    /// # Errors
+    /// `Shape` when their pictures have other rows or columns, `TooLarge` above [`MAX_VALUES`].
+    pub fn beside(&self, other: &Self) -> Result<Self, Error> {
+        let (shape, extra) = (self.shape, other.shape);
+        let pictures = if extra.pictures == 1 { 1 } else { shape.pictures };
+        other.expect_shape("known channels", Shape { pictures, channels: extra.channels, ..shape })?;
+        let channels = shape.channels + extra.channels;
+        let wide = Shape::new(shape.pictures, channels, shape.rows, shape.columns)?;
+        let both = |picture| [self.picture(picture), other.picture(picture % pictures)].concat();
+        Self::new((0..shape.pictures).flat_map(both).collect(), wide)
+    }
+
     /// Says that the shape is wrong, and of what.
     pub(crate) fn expect_shape(&self, what: &'static str, expected: Shape) -> Result<(), Error> {
         if self.shape == expected { Ok(()) } else { Err(Error::Shape { what, found: self.shape, expected }) }

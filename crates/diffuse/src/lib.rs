@@ -44,6 +44,7 @@ mod latent;
 pub mod noise;
 pub mod pipeline;
 pub mod prompt;
+pub mod raster;
 pub mod recipe;
 pub mod samplers;
 pub mod schedule;

@@ -4,10 +4,12 @@
 //! that the text encoders, the U-Net and the auto-encoder need not be in memory together.
 
 mod condition;
+mod encoded;
 mod pixels;
 mod sight;
 
 pub use condition::{Condition, Encoding, read};
+pub use encoded::{Encoded, encoded};
 pub use pixels::pixels;
 pub use sight::Sight;
 

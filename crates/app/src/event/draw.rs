@@ -52,7 +52,7 @@ pub struct Seconds {
 }
 
 /// Bytes as a text, in Base64.
-mod encoded {
+pub(crate) mod encoded {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     use serde::{Deserialize, Deserializer, Serializer};

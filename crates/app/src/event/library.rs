@@ -53,6 +53,8 @@ pub enum Ability {
     Embed,
     /// To judge how well texts answer a question.
     Rerank,
+    /// To make pictures.
+    Draw,
 }
 
 /// What other programs keep that is no model, or not whole.

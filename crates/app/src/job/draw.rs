@@ -1,18 +1,37 @@
 //! Making pictures, as plain values.
 
+use std::io::Read;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+
+/// The longest file of a picture.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Make pictures from words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draw {
     /// A folder as `diffusers` writes it.
-    pub model: String,
+    #[serde(default)]
+    pub model: Option<String>,
+    /// A picture that says how it was made: whatever is absent here is as it was there.
+    #[serde(default)]
+    pub from: Option<File>,
     /// What there is to see, with weights and breaks as web UIs read them.
-    pub prompt: String,
+    #[serde(default)]
+    pub prompt: Option<String>,
     /// What there is not to see.
     #[serde(default)]
-    pub negative: String,
-    /// Width and height in pixels; the model's own when absent.
+    pub negative: Option<String>,
+    /// A picture to begin with instead of noise alone.
+    #[serde(default)]
+    pub start: Option<Start>,
+    /// A second seed whose noise the first one's goes towards.
+    #[serde(default)]
+    pub variation: Option<Variation>,
+    /// Width and height in pixels; when absent those of the picture to begin with, else the model's own.
     #[serde(default)]
     pub size: Option<[usize; 2]>,
     /// Noise levels to stop at; as many as the model needs when absent.
@@ -25,7 +44,7 @@ pub struct Draw {
     pub seed: Option<u64>,
     /// Whose noise a seed stands for.
     #[serde(default)]
-    pub noise: Generator,
+    pub noise: Option<Generator>,
     /// How strongly the prompt pulls; 1 asks for it alone, without the negative one.
     #[serde(default)]
     pub guidance: Option<f32>,
@@ -40,10 +59,69 @@ pub struct Draw {
     pub clip_skip: Option<usize>,
     /// How exactly is computed.
     #[serde(default)]
-    pub precision: Precision,
+    pub precision: Option<Precision>,
     /// Whether a picture's file says how it was made.
     #[serde(default)]
     pub recipe: Recipe,
+}
+
+/// A picture that others begin as.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The picture, a PNG or JPEG file.
+    pub picture: File,
+    /// What of it is made anew: where this picture is white, all where it is absent.
+    #[serde(default)]
+    pub mask: Option<File>,
+    /// How much is made anew, from 0, nothing, to 1.
+    #[serde(default)]
+    pub strength: Option<f64>,
+}
+
+/// A file's name and bytes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// How people call it; errors say it.
+    pub name: String,
+    /// What it holds.
+    #[serde(with = "crate::event::draw::encoded")]
+    pub bytes: Vec<u8>,
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// `cannot_read` for files that cannot be read, and above 64 MiB.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let name = path.display().to_string();
+        let failed = |reason: String| {
+            Failure::new("cannot_read", format!("{name}: {reason}"), "name a PNG or JPEG file")
+        };
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(failed(format!("it has more than {MAX_FILE_BYTES} bytes")));
+        }
+        Ok(Self { name, bytes })
+    }
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "File({:?}, {} bytes)", self.name, self.bytes.len())
+    }
+}
+
+/// How far noise goes towards that of a second seed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variation {
+    /// The second seed; the next picture's is the next. Absent, a number is drawn.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// From 0, the first one's noise, to 1, the second one's.
+    pub strength: f64,
 }
 
 /// Whose random numbers a seed stands for.

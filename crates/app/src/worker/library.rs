@@ -19,6 +19,7 @@ mod bring;
 mod check;
 mod create;
 mod difference;
+mod images;
 mod lines;
 mod make;
 mod show;
@@ -193,6 +194,9 @@ fn starter_model() -> Model {
 
 /// The architecture that a folder's settings name.
 fn architecture_in(folder: &Folder) -> Option<String> {
+    if let Some(class) = images::class(folder) {
+        return Some(class);
+    }
     let config = folder.config().ok()?;
     Some(config.get("architectures")?.get(0)?.as_str()?.to_owned())
 }

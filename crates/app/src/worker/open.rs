@@ -9,6 +9,7 @@ use formats::{FileBytes, shards};
 use store::{ModelName, Role, Store};
 
 use super::adapters::{self, AdapterSource};
+use super::draw::parts::INDEX;
 use super::folder::Folder;
 use super::prefixes;
 use super::said::Said;
@@ -115,9 +116,13 @@ fn find_base(store: &Store, wanted: &str) -> Result<Source, Failure> {
         Ok(Meant::Model(model)) => of_model(store, &model),
         Ok(Meant::Starter) => Ok(starter_source()),
         // A folder beside the person, named without a slash.
-        Err(_) if Path::new(wanted).join("config.json").is_file() => at(Path::new(wanted), wanted),
+        Err(_) if is_folder_of_a_model(Path::new(wanted)) => at(Path::new(wanted), wanted),
         Err(failure) => Err(failure),
     }
+}
+
+fn is_folder_of_a_model(folder: &Path) -> bool {
+    folder.join("config.json").is_file() || folder.join(INDEX).is_file()
 }
 
 /// The model at a path.

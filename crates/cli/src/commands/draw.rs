@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use app::event::draw::{Drawing, Drawn, Picture};
-use app::job::draw::{Draw, Generator, Precision, Recipe};
+use app::job::draw::{Draw, File, Generator, Precision, Recipe, Start, Variation};
 use app::{Event, Failure, Job};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
@@ -25,7 +25,11 @@ Samplers: Euler, Euler a, Heun, DPM2, DPM2 a, DPM++ 2S a, DPM++ 2M, DPM++ SDE, D
 Schedules: Uniform, Karras, Exponential, Simple, Beta, SGM Uniform, Trailing, Linspace, Leading, DDIM, LCM, …
 
   hearth draw \"a corgi riding a unicorn\" --model ./stable-diffusion-v1-5 --seed 7
-  hearth draw \"a red house\" --model ./sdxl --size 1024x768 --steps 30 --n 4 --negative \"people, text\"";
+  hearth draw \"a red house\" --model ./sdxl --size 1024x768 --steps 30 --n 4 --negative \"people, text\"
+  hearth draw \"in watercolours\" --model ./sdxl --image photo.jpg --strength 0.6
+  hearth draw \"a red door\" --model ./sdxl --image house.png --mask door.png
+  hearth draw --from picture-7.png --model ./sdxl --seed 8
+  hearth draw \"a corgi\" --model ./sdxl --seed 7 --variation-strength 0.2 --n 4";
 
 fn build(command: clap::Command) -> clap::Command {
     let text = |name: &'static str, value: &'static str, help: &'static str| {
@@ -33,11 +37,29 @@ fn build(command: clap::Command) -> clap::Command {
     };
     command
         .about("Make pictures from words")
-        .arg(Arg::new("prompt").value_name("PROMPT").required(true).help("What there is to see"))
-        .arg(text("model", "MODEL", "The folder of an image model, as diffusers writes it").required(true))
-        .arg(text("negative", "TEXT", "What there is not to see"))
         .arg(
-            text("size", "WxH", "Width and height in pixels; the model's own when absent").value_parser(size),
+            Arg::new("prompt")
+                .value_name("PROMPT")
+                .required_unless_present("from")
+                .help("What there is to see"),
+        )
+        .arg(
+            text("model", "MODEL", "The folder of an image model, as diffusers writes it")
+                .required_unless_present("from"),
+        )
+        .arg(
+            text(
+                "from",
+                "FILE",
+                "A PNG that says how it was made; whatever is not said here is as it was there",
+            )
+            .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(text("negative", "TEXT", "What there is not to see"))
+        .args(beginning())
+        .arg(
+            text("size", "WxH", "Width and height in pixels; the picture's or the model's own when absent")
+                .value_parser(size),
         )
         .arg(
             text("steps", "COUNT", "Steps from noise to picture [default: 20]")
@@ -52,6 +74,7 @@ fn build(command: clap::Command) -> clap::Command {
             text("seed", "NUMBER", "Where the first one's noise begins; drawn when absent")
                 .value_parser(value_parser!(u64)),
         )
+        .args(variation())
         .arg(
             text("guidance", "NUMBER", "How strongly the prompt pulls [default: 7]")
                 .value_parser(value_parser!(f32)),
@@ -59,8 +82,7 @@ fn build(command: clap::Command) -> clap::Command {
         .arg(text("sampler", "NAME", "How to walk from noise to picture [default: DPM++ 2M]"))
         .arg(text("schedule", "NAME", "Where to stop on the way; the sampler's own when absent"))
         .arg(
-            text("noise", "SOURCE", "Whose numbers a seed stands for")
-                .default_value("cpu")
+            text("noise", "SOURCE", "Whose numbers a seed stands for [default: cpu]")
                 .value_parser(["cpu", "nv"]),
         )
         .arg(
@@ -72,8 +94,7 @@ fn build(command: clap::Command) -> clap::Command {
             .value_parser(value_parser!(usize)),
         )
         .arg(
-            text("precision", "NAME", "f32, or bf16 for the large products")
-                .default_value("bf16")
+            text("precision", "NAME", "f32, or bf16 for the large products [default: bf16]")
                 .value_parser(["bf16", "f32"]),
         )
         .arg(
@@ -90,6 +111,49 @@ fn build(command: clap::Command) -> clap::Command {
         .after_help(AFTER_HELP)
 }
 
+/// What pictures begin as.
+fn beginning() -> [Arg; 3] {
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+    };
+    let strength = Arg::new("strength").long("strength").value_name("SHARE").value_parser(value_parser!(f64));
+    let help = "How much of it is made anew, 0 to 1 [default: 0.75; 1 with --mask]";
+    [
+        file("image", "A picture to begin with, PNG or JPEG"),
+        strength.help(help).requires("image"),
+        file("mask", "What of it is made anew: where this picture is white, grey from half on")
+            .requires("image"),
+    ]
+}
+
+/// How noise goes towards other noise.
+fn variation() -> [Arg; 2] {
+    [
+        Arg::new("variation-seed")
+            .long("variation-seed")
+            .value_name("NUMBER")
+            .requires("variation-strength")
+            .value_parser(value_parser!(u64))
+            .help("A second seed, for pictures like the first one's; drawn when absent"),
+        Arg::new("variation-strength")
+            .long("variation-strength")
+            .value_name("SHARE")
+            .value_parser(value_parser!(f64))
+            .help("How far to go from the first seed's noise to the second one's, 0 to 1"),
+    ]
+}
+
+/// The picture that is begun with, where one is named.
+fn start(matches: &ArgMatches) -> Result<Option<Start>, Failure> {
+    let Some(picture) = file(matches, "image")? else { return Ok(None) };
+    Ok(Some(Start { picture, mask: file(matches, "mask")?, strength: matches.get_one("strength").copied() }))
+}
+
+/// The file that a flag names.
+fn file(matches: &ArgMatches, name: &str) -> Result<Option<File>, Failure> {
+    matches.get_one::<PathBuf>(name).map(|path| File::read(path)).transpose()
+}
+
 /// Width and height as people write them.
 fn size(text: &str) -> Result<[usize; 2], String> {
     let sides = text
@@ -102,19 +166,25 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let number = |name: &str| matches.get_one::<usize>(name).copied();
     let job = Draw {
-        model: super::text(matches, "model"),
-        prompt: super::text(matches, "prompt"),
-        negative: text("negative").unwrap_or_default(),
+        model: text("model"),
+        from: file(matches, "from").map_err(Stop::Failed)?,
+        prompt: text("prompt"),
+        negative: text("negative"),
+        start: start(matches).map_err(Stop::Failed)?,
+        variation: matches.get_one::<f64>("variation-strength").map(|strength| Variation {
+            seed: matches.get_one("variation-seed").copied(),
+            strength: *strength,
+        }),
         size: matches.get_one::<[usize; 2]>("size").copied(),
         steps: number("steps"),
         n: number("n").unwrap_or(1),
         seed: matches.get_one::<u64>("seed").copied(),
-        noise: if text("noise").as_deref() == Some("nv") { Generator::Nv } else { Generator::Cpu },
+        noise: text("noise").map(|name| if name == "nv" { Generator::Nv } else { Generator::Cpu }),
         guidance: matches.get_one::<f32>("guidance").copied(),
         sampler: text("sampler"),
         schedule: text("schedule"),
         clip_skip: number("clip-skip"),
-        precision: if text("precision").as_deref() == Some("f32") { Precision::F32 } else { Precision::Bf16 },
+        precision: text("precision").map(|name| if name == "f32" { Precision::F32 } else { Precision::Bf16 }),
         recipe: if matches.get_flag("no-metadata") { Recipe::LeftOut } else { Recipe::Written },
     };
     let (out, n) = (matches.get_one::<PathBuf>("out").cloned().unwrap_or_default(), job.n);
@@ -133,6 +203,10 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
                 Ok(())
             }
         },
+        Event::Note { text } => {
+            console.say(text);
+            Ok(())
+        }
         Event::Drawn(drawn) => {
             console.say(&told(drawn));
             Ok(())

@@ -124,6 +124,7 @@ fn abilities(abilities: &[Ability]) -> String {
         Ability::CallTools => "call tools",
         Ability::Think => "think",
         Ability::Embed => "turn texts into vectors",
+        Ability::Draw => "make pictures",
         Ability::Rerank => "judge how well texts answer a question",
     };
     abilities.iter().map(word).collect::<Vec<_>>().join(", ")

@@ -70,7 +70,7 @@ impl<'a> Guided<'a> {
     fn input(&self, x: &Latent, sigma: f32) -> Result<Latent, Error> {
         let scaled = x.clone().scaled(self.prediction.input_scale(sigma) as f32);
         let input = match &self.known {
-            Some(known) => with_channels(&scaled, known)?,
+            Some(known) => scaled.beside(known)?,
             None => scaled,
         };
         if self.is_guided() { input.stacked(&input) } else { Ok(input) }
@@ -128,18 +128,6 @@ fn deviation(values: &[f32]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / n;
     (values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / n).sqrt()
-}
-
-/// The channels of `known` behind those of `x`, picture by picture.
-fn with_channels(x: &Latent, known: &Latent) -> Result<Latent, Error> {
-    let (shape, extra) = (x.shape(), known.shape());
-    let pictures = if extra.pictures == 1 { 1 } else { shape.pictures };
-    known.expect_shape("known channels", Shape { pictures, channels: extra.channels, ..shape })?;
-    let channels = shape.channels + extra.channels;
-    let wide = Shape::new(shape.pictures, channels, shape.rows, shape.columns)?;
-    let data = (0..shape.pictures)
-        .flat_map(|picture| [x.picture(picture), known.picture(picture % pictures)].concat());
-    Latent::new(data.collect(), wide)
 }
 
 #[cfg(test)]

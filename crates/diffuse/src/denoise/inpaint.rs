@@ -1,7 +1,8 @@
 //! Inpainting with any model: where the mask is 0 the picture that is known stands, at every step.
 //!
-//! As web UIs do it: the denoised picture is mixed, so that the sampler walks towards what is known. Models that were
-//! made for inpainting also see the mask (`Guided::known`).
+//! In two ways. As web UIs do it ([`Inpaint`]): the denoised picture is mixed, so that the sampler walks towards what is
+//! known. As diffusers does it ([`Renoised`]): the model is shown what is known with the noise of its level. Models that
+//! were made for inpainting also see the mask (`Guided::known`).
 
 use super::{Denoise, Path};
 use crate::latent::Shape;
@@ -32,15 +33,7 @@ impl<'a> Inpaint<'a> {
     /// # Errors
     /// `Shape` when `x` is of other sides than the picture.
     pub fn blend(&self, mut x: Latent) -> Result<Latent, Error> {
-        let shape = x.shape();
-        let pictures = if self.picture.shape().pictures == 1 { 1 } else { shape.pictures };
-        self.picture.expect_shape("the picture under the mask", Shape { pictures, ..shape })?;
-        let (plane, size) = (shape.rows * shape.columns, shape.per_picture());
-        for (at, value) in x.data_mut().iter_mut().enumerate() {
-            let known = self.picture.data()[at % (size * pictures)];
-            let share = self.mask.data()[at % plane];
-            *value = share * *value + (1.0 - share) * known;
-        }
+        blend(&mut x, &self.picture, &self.mask)?;
         Ok(x)
     }
 }
@@ -56,9 +49,104 @@ impl Denoise for Inpaint<'_> {
     }
 }
 
+/// `x` where `mask` is 1, `known` where it is 0.
+fn blend(x: &mut Latent, known: &Latent, mask: &Latent) -> Result<(), Error> {
+    let shape = x.shape();
+    let pictures = if known.shape().pictures == 1 { 1 } else { shape.pictures };
+    known.expect_shape("the picture under the mask", Shape { pictures, ..shape })?;
+    let (plane, size) = (shape.rows * shape.columns, shape.per_picture());
+    for (at, value) in x.data_mut().iter_mut().enumerate() {
+        let (share, known) = (mask.data()[at % plane], known.data()[at % (size * pictures)]);
+        *value = share * *value + (1.0 - share) * known;
+    }
+    Ok(())
+}
+
+/// A denoiser around a denoiser, which sees what is known with one noise at every level.
+pub struct Renoised<'a> {
+    inner: &'a mut dyn Denoise,
+    known: Known,
+}
+
+/// What stands while the rest is made anew.
+#[derive(Clone, Debug)]
+pub struct Known {
+    picture: Latent,
+    noise: Latent,
+    mask: Latent,
+}
+
+impl Known {
+    /// A picture where `mask` is 0, and the noise that it is shown with.
+    ///
+    /// # Shapes
+    /// `picture` and `noise`: N C Y X; `mask`: 1 1 Y X.
+    ///
+    /// # Errors
+    /// `Shape` when they do not fit.
+    pub fn new(picture: Latent, noise: Latent, mask: Latent) -> Result<Self, Error> {
+        noise.expect_shape("noise", picture.shape())?;
+        mask.expect_shape("mask", Shape { pictures: 1, channels: 1, ..picture.shape() })?;
+        Ok(Self { picture, noise, mask })
+    }
+
+    /// `x` with what is known put back: for the end of the walk.
+    ///
+    /// # Errors
+    /// `Shape` when `x` is of other sides than the picture.
+    pub fn put_back(&self, mut x: Latent) -> Result<Latent, Error> {
+        blend(&mut x, &self.picture, &self.mask)?;
+        Ok(x)
+    }
+}
+
+impl<'a> Renoised<'a> {
+    /// Paints anew what is not `known`.
+    pub fn new(inner: &'a mut dyn Denoise, known: Known) -> Self {
+        Self { inner, known }
+    }
+}
+
+impl Denoise for Renoised<'_> {
+    fn denoise(&mut self, x: &Latent, sigma: f32) -> Result<Latent, Error> {
+        let known = self.inner.path().noised(&self.known.picture, &self.known.noise, sigma)?;
+        let mut shown = x.clone();
+        blend(&mut shown, &known, &self.known.mask)?;
+        self.inner.denoise(&shown, sigma)
+    }
+
+    fn path(&self) -> Path {
+        self.inner.path()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Answers what it is shown.
+    struct Mirror;
+
+    impl Denoise for Mirror {
+        fn denoise(&mut self, x: &Latent, _: f32) -> Result<Latent, Error> {
+            Ok(x.clone())
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_shown_with_its_noise() {
+        let shape = Shape::new(1, 2, 1, 2).unwrap();
+        let of = |values: [f32; 4]| Latent::new(values.to_vec(), shape).unwrap();
+        let mask = Latent::new(vec![0.0, 1.0], Shape { channels: 1, ..shape }).unwrap();
+        let known = Known::new(of([1.0, 2.0, 3.0, 4.0]), of([0.5; 4]), mask.clone()).unwrap();
+        let mut inner = Mirror;
+        let found = Renoised::new(&mut inner, known.clone()).denoise(&of([9.0; 4]), 2.0).unwrap();
+        assert_eq!(found.data(), [2.0, 9.0, 4.0, 9.0]);
+        assert_eq!(known.put_back(of([9.0; 4])).unwrap().data(), [1.0, 9.0, 3.0, 9.0]);
+        let wide = Latent::zeros(Shape { columns: 3, ..shape }).unwrap();
+        assert!(known.put_back(wide.clone()).is_err());
+        assert!(Known::new(of([0.0; 4]), wide, mask).is_err());
+    }
 
     struct Ones;
 

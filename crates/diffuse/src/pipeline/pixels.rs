@@ -8,7 +8,7 @@ use ops::device::Device;
 use crate::{Error, Latent, Shape};
 
 /// Pixels on a side from which an auto-encoder computes in tiles: one whole picture of these sides takes about 4 GB.
-const TILED_FROM: usize = 1024;
+pub(super) const TILED_FROM: usize = 1024;
 
 /// The colours of latents, red, green and blue in eight bits, as a model computes with them.
 ///
@@ -47,6 +47,18 @@ pub(super) fn to_device(x: &Latent, device: &Device) -> Tensor<4> {
     let Shape { pictures, channels, rows, columns } = x.shape();
     let data = TensorData::new(x.data().to_vec(), [pictures, channels, rows, columns]);
     Tensor::<4>::from_data(data, device).permute([0, 2, 3, 1]) // [N, Y, X, C]
+}
+
+/// Latents as samplers have them.
+///
+/// # Shapes
+/// `[N, Y, X, C]` → N C Y X.
+///
+/// # Errors
+/// `Model` where they are no numbers of 32 bits.
+pub(super) fn to_host(x: Tensor<4>) -> Result<Latent, Error> {
+    let [pictures, rows, columns, channels] = x.dims();
+    Latent::new(values(x.permute([0, 3, 1, 2]))?, Shape::new(pictures, channels, rows, columns)?)
 }
 
 /// The numbers of a tensor, row-major.

@@ -14,6 +14,7 @@ use ops::device::Device;
 use serde_json::Value;
 use text::clip::ClipTokenizer;
 
+use super::start::Beginning;
 use crate::Failure;
 use crate::worker::folder::Folder;
 
@@ -23,6 +24,8 @@ pub(crate) const INDEX: &str = "model_index.json";
 const ENCODERS: [[&str; 2]; 2] = [["text_encoder", "tokenizer"], ["text_encoder_2", "tokenizer_2"]];
 const UNET: &str = "unet";
 const AUTO_ENCODER: &str = "vae";
+const SCHEDULER: &str = "scheduler";
+pub(crate) const SCHEDULER_CONFIG: &str = "scheduler_config.json";
 /// Latents on a side where a file does not say it, and the most that are computed.
 const USUAL_SIDE: usize = 64;
 const MAX_SIDE: u64 = 512;
@@ -30,20 +33,20 @@ const MAX_SIDE: u64 = 512;
 const MAX_TRAINING_STEPS: u64 = 10_000;
 
 /// The parts of a model.
-pub(super) struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     pub folder: &'a Folder,
     pub device: &'a Device,
 }
 
 /// A text encoder and its vocabulary.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     pub tokenizer: ClipTokenizer,
     pub marks: Marks,
     pub model: ClipText,
 }
 
 /// How a model was trained to see noise.
-pub(super) struct Trained {
+pub(crate) struct Trained {
     pub training: Training,
     pub prediction: Prediction,
     pub spacing: Spacing,
@@ -66,6 +69,9 @@ impl Parts<'_> {
     }
 
     fn no_image_model(&self) -> Failure {
+        if self.folder.path("config.json").is_some() {
+            return writes(self.folder.label());
+        }
         let message =
             format!("{}: there is no {INDEX}: these are no files of an image model", self.folder.label());
         Failure::new(
@@ -73,6 +79,25 @@ impl Parts<'_> {
             message,
             "name a folder as diffusers writes it, with unet, vae and text_encoder",
         )
+    }
+
+    /// Refuses files that could not draw; each part is loaded and let go.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.kind()?;
+        self.trained()?;
+        drop(self.readers()?);
+        drop(self.unet()?);
+        drop(self.auto_encoder()?);
+        Ok(())
+    }
+
+    /// The folders of the parts that there are.
+    pub fn folders(&self) -> Vec<(&'static str, Folder)> {
+        let names = ENCODERS.into_iter().flatten().chain([UNET, AUTO_ENCODER, SCHEDULER]);
+        names.map(|name| (name, self.folder.part(name))).collect()
     }
 
     /// Bytes that the files of each part have: the text encoders together, the model, the auto-encoder.
@@ -151,6 +176,33 @@ impl Parts<'_> {
         Ok(1 << (config.levels.len() - 1))
     }
 
+    /// Refuses what the model does not see: it reads latents alone, or those of a mask and of what it leaves beside them.
+    ///
+    /// # Errors
+    /// `bad_setting` where a model needs a mask, or sees what is not made.
+    pub(super) fn expect_inputs(&self, latents: usize, beginning: Option<&Beginning>) -> Result<(), Failure> {
+        let (_, config) = self.unet_config()?;
+        let label = self.folder.label();
+        let has_mask = beginning.is_some_and(Beginning::has_mask);
+        if config.inputs == latents || has_mask && config.inputs == filling(latents) {
+            return Ok(());
+        }
+        if config.inputs == filling(latents) {
+            let message = format!("{label}: it fills in a part of a picture, and there is none");
+            return Err(Failure::new("bad_setting", message, "name one with --image and --mask"));
+        }
+        let message = format!("{label}: its unet reads {} channels, not {latents}", config.inputs);
+        Err(Failure::new("unknown_family", message, "take a model that makes pictures of words"))
+    }
+
+    /// Whether the model sees the mask.
+    ///
+    /// # Errors
+    /// What is wrong with its settings.
+    pub fn is_filling(&self, latents: usize) -> Result<bool, Failure> {
+        Ok(self.unet_config()?.1.inputs == filling(latents))
+    }
+
     /// The settings of the auto-encoder.
     ///
     /// # Errors
@@ -174,8 +226,8 @@ impl Parts<'_> {
     /// # Errors
     /// Settings that are not computed.
     pub fn trained(&self) -> Result<Trained, Failure> {
-        let name = "scheduler_config.json";
-        let folder = self.folder.part("scheduler");
+        let name = SCHEDULER_CONFIG;
+        let folder = self.folder.part(SCHEDULER);
         let settings = folder.settings(name)?.unwrap_or_default();
         let wrong = |key: &str, found: &Value| {
             let message = format!("{}: {name}: {key}: {found} is not computed", folder.label());
@@ -231,6 +283,30 @@ impl Parts<'_> {
         let message = format!("{}: there is no {name}", self.folder.label());
         Failure::new("bad_file", message, "fetch the model again, with all its folders")
     }
+}
+
+/// Whether these are the files of an image model.
+pub(crate) fn is_image_model(folder: &Folder) -> bool {
+    folder.path(INDEX).is_some()
+}
+
+/// The failure of who wants text of an image model.
+pub(crate) fn draws(name: &str) -> Failure {
+    let hint = format!("hearth draw \"a red cat\" --model {name}");
+    Failure::new("wrong_task", format!("{name}: it makes pictures, and writes no text"), hint)
+}
+
+/// The failure of who wants pictures of a model that writes.
+pub(super) fn writes(name: &str) -> Failure {
+    let message = format!("{name}: it is no image model");
+    let hint =
+        format!("ask it for text: hearth run {name}; pictures come of a folder as diffusers writes it");
+    Failure::new("wrong_task", message, hint)
+}
+
+/// Channels of a model that sees latents, a mask, and the latents of what it leaves.
+fn filling(latents: usize) -> usize {
+    2 * latents + 1
 }
 
 /// Kinds by how the names of their pipelines begin, the longer ones first.

@@ -9,11 +9,12 @@ use formats::{FileBytes, shards};
 use store::found::role_of;
 use store::{ModelInfo, ModelName, NewFile, Role, Source};
 
-use super::Library;
+use super::{Library, images};
 use crate::job::{Import, Placement};
 use crate::worker::adapters::{self, AdapterSource};
 use crate::worker::contents::Contents;
 use crate::worker::convert::Converted;
+use crate::worker::draw::parts::is_image_model;
 use crate::worker::folder::Folder;
 use crate::worker::loaded;
 use crate::worker::open::Files;
@@ -41,8 +42,12 @@ impl Library<'_> {
             let message = format!("{}: this model brings its own vocabulary", path.display());
             return Err(Failure::new("bad_setting", message, "leave `--tokenizer` out"));
         }
-        check(&files, &path.display().to_string())?;
+        match &files {
+            Files::Folder(folder) if is_image_model(folder) => images::check(folder)?,
+            files => check(files, &path.display().to_string())?,
+        }
         let parts = match &files {
+            Files::Folder(folder) if is_image_model(folder) => images::files(folder)?,
             Files::Gguf(parts) => gguf_parts(parts, &path),
             Files::Folder(folder) => folder_parts(folder)?,
         };
@@ -116,12 +121,12 @@ fn placed<'a>(placement: Placement, path: PathBuf) -> Source<'a> {
 }
 
 /// A file that is to be stored.
-struct Part {
-    path: PathBuf,
-    role: Role,
-    format: &'static str,
+pub(super) struct Part {
+    pub path: PathBuf,
+    pub role: Role,
+    pub format: &'static str,
     /// Its name among the others, where there are some.
-    name: Option<String>,
+    pub name: Option<String>,
 }
 
 /// A GGUF file, or all parts of one under their names.

@@ -7,13 +7,14 @@ use serde_json::{Map, Value as Json};
 use store::Role;
 use store::about::Card;
 
-use super::{Library, starter_model};
+use super::{Library, images, starter_model};
 use crate::event::library::{Ability, About};
 use crate::event::{Details, Model};
 use crate::worker::adapters::AdapterSource;
 use crate::worker::contents::Contents;
+use crate::worker::draw::parts::is_image_model;
 use crate::worker::fill_in;
-use crate::worker::open::{self, Meant, Source};
+use crate::worker::open::{self, Files, Meant, Source};
 use crate::{Event, Failure};
 
 /// Texts of metadata longer than this are shortened where a model is shown.
@@ -88,6 +89,11 @@ impl Library<'_> {
     }
 
     fn details(&self, model: Model, source: &Source) -> Result<Details, Failure> {
+        if let Files::Folder(folder) = &source.files
+            && is_image_model(folder)
+        {
+            return images::details(model, folder);
+        }
         let contents = Contents::read(source)?;
         let details = details(model, &contents)?;
         let template = source.said.template.clone().unwrap_or(details.chat_template);
@@ -180,12 +186,12 @@ fn details(model: Model, contents: &Contents<'_>) -> Result<Details, Failure> {
     })
 }
 
-fn n_parameters(file: &TensorFile) -> u64 {
+pub(super) fn n_parameters(file: &TensorFile) -> u64 {
     file.tensors().iter().map(|entry| entry.n_elements() as u64).sum()
 }
 
 /// Name, shape, storage and bytes of every tensor.
-fn tensors(file: &TensorFile) -> Vec<(String, Vec<usize>, String, u64)> {
+pub(super) fn tensors(file: &TensorFile) -> Vec<(String, Vec<usize>, String, u64)> {
     let tensor = |entry: &formats::TensorEntry| {
         (entry.name.clone(), entry.shape.clone(), entry.dtype.to_string(), entry.range.len() as u64)
     };

@@ -110,6 +110,7 @@ pub fn capability(ability: Ability) -> &'static str {
         Ability::Think => "thinking",
         Ability::Embed => "embedding",
         Ability::Rerank => "rerank",
+        Ability::Draw => "image",
     }
 }
 

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod changed;
+mod repeated;
+mod stored;
+
 use std::path::PathBuf;
 
 use app::event::draw::Picture;
@@ -10,7 +14,7 @@ use app::{App, Event, Failure, Job, Settings};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-const CASES: &str = include_str!("../../../fixtures/draw/pictures.json");
+const CASES: &str = include_str!("../../../../fixtures/draw/pictures.json");
 /// Colours may differ by one where a half is rounded.
 const MAX_APART: i64 = 1;
 
@@ -21,19 +25,22 @@ fn folder() -> PathBuf {
 fn draw(case: &Json) -> Draw {
     let text = |key: &str| case[key].as_str().unwrap().to_owned();
     Draw {
-        model: folder().display().to_string(),
-        prompt: text("prompt"),
-        negative: text("negative"),
+        model: Some(folder().display().to_string()),
+        from: None,
+        prompt: Some(text("prompt")),
+        negative: Some(text("negative")),
+        start: None,
+        variation: None,
         size: Some(serde_json::from_value(case["size"].clone()).unwrap()),
         steps: Some(case["steps"].as_u64().unwrap() as usize),
         n: 1,
         seed: case["seed"].as_u64(),
-        noise: Generator::Cpu,
+        noise: Some(Generator::Cpu),
         guidance: Some(case["guidance"].as_f64().unwrap() as f32),
         sampler: Some(text("sampler")),
-        schedule: Some("Linspace".into()),
+        schedule: Some(case["schedule"].as_str().unwrap_or("Linspace").into()),
         clip_skip: None,
-        precision: Precision::F32,
+        precision: Some(Precision::F32),
         recipe: Recipe::Written,
     }
 }
@@ -71,12 +78,17 @@ fn pictures_are_those_of_diffusers() {
     for case in cases() {
         let (pictures, n_steps) = drawn(draw(&case)).unwrap();
         assert_eq!((pictures.len(), n_steps as u64), (1, case["steps"].as_u64().unwrap()));
-        let (found, expected) = (pixels(&pictures[0]), case["pixels"].as_array().unwrap());
-        assert_eq!(found.len(), expected.len());
-        let apart = |(found, expected): (&i64, &Json)| (found - expected.as_i64().unwrap()).abs();
-        let most = found.iter().zip(expected).map(apart).max().unwrap();
-        assert!(most <= MAX_APART, "{}: {most}", case["prompt"]);
+        expect_pixels(&pictures[0], &case);
     }
+}
+
+/// Whether a picture is the one that diffusers drew.
+fn expect_pixels(picture: &Picture, case: &Json) {
+    let (found, expected) = (pixels(picture), case["pixels"].as_array().unwrap());
+    assert_eq!(found.len(), expected.len());
+    let apart = |(found, expected): (&i64, &Json)| (found - expected.as_i64().unwrap()).abs();
+    let most = found.iter().zip(expected).map(apart).max().unwrap();
+    assert!(most <= MAX_APART, "{} {} {}: {most}", case["kind"], case["sampler"], case["seed"]);
 }
 
 #[test]
@@ -114,15 +126,15 @@ fn every_setting_changes_the_picture() {
     let of = |job: Draw| pixels(&drawn(job).unwrap().0[0]);
     let usual = of(plain.clone());
     let changes: [(&str, Draw); 10] = [
-        ("prompt", Draw { prompt: "a cat".into(), ..plain.clone() }),
-        ("weights", Draw { prompt: "a (red:1.5) cat".into(), ..plain.clone() }),
-        ("length", Draw { prompt: "red cat ".repeat(60), ..plain.clone() }),
-        ("negative", Draw { negative: "cat".into(), ..plain.clone() }),
+        ("prompt", Draw { prompt: Some("a cat".into()), ..plain.clone() }),
+        ("weights", Draw { prompt: Some("a (red:1.5) cat".into()), ..plain.clone() }),
+        ("length", Draw { prompt: Some("red cat ".repeat(60)), ..plain.clone() }),
+        ("negative", Draw { negative: Some("cat".into()), ..plain.clone() }),
         ("steps", Draw { steps: Some(4), ..plain.clone() }),
         ("guidance", Draw { guidance: Some(1.5), ..plain.clone() }),
         ("sampler", Draw { sampler: Some("Heun".into()), ..plain.clone() }),
         ("schedule", Draw { schedule: Some("Karras".into()), ..plain.clone() }),
-        ("noise", Draw { noise: Generator::Nv, ..plain.clone() }),
+        ("noise", Draw { noise: Some(Generator::Nv), ..plain.clone() }),
         ("clip skip", Draw { clip_skip: Some(2), ..plain.clone() }),
     ];
     for (what, changed) in changes {
@@ -155,8 +167,8 @@ fn what_cannot_be_drawn_is_refused_by_name() {
         (Draw { n: 0, ..plain.clone() }, "bad_setting", "n is 0"),
         (Draw { guidance: Some(f32::NAN), ..plain.clone() }, "bad_setting", "guidance is NaN"),
         (Draw { sampler: Some("Oiler".into()), ..plain.clone() }, "bad_setting", "Euler"),
-        (Draw { prompt: "a ".repeat(20_000), ..plain.clone() }, "bad_prompt", "fewer words"),
-        (Draw { model: "starter".into(), ..plain.clone() }, "wrong_task", "starter"),
+        (Draw { prompt: Some("a ".repeat(20_000)), ..plain.clone() }, "bad_prompt", "fewer words"),
+        (Draw { model: Some("starter".into()), ..plain.clone() }, "wrong_task", "starter"),
     ];
     for (job, code, says) in cases {
         let failure = drawn(job).unwrap_err();
@@ -171,7 +183,7 @@ fn what_cannot_be_drawn_is_refused_by_name() {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(folder().join(name), to).unwrap();
     }
-    let failure = drawn(Draw { model: broken.path().display().to_string(), ..plain }).unwrap_err();
+    let failure = drawn(Draw { model: Some(broken.path().display().to_string()), ..plain }).unwrap_err();
     assert_eq!(failure.code, "bad_file", "{failure:?}");
     assert!(failure.message.contains("unet/config.json"), "{failure:?}");
 }

@@ -1,0 +1,310 @@
+//! An order for pictures: what is asked for, with everything that was not said, and the walk from noise to latents.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use base::TokenId;
+use diffuse::denoise::{Denoise, Guided, Path, Renoised};
+use diffuse::noise::{self, Noise, Source};
+use diffuse::pipeline::{self, Condition, Encoding, Kind, Sight};
+use diffuse::prompt::{self, LOOKBACK};
+use diffuse::samplers::{self, Sampler};
+use diffuse::schedule::{self, Begin, Clock, Counting, MAX_STEPS};
+use diffuse::{Latent, Shape};
+use models::images::auto_encoder::KlConfig;
+use ops::Precision;
+
+use super::parts::{Parts, Trained};
+use super::start::{Beginning, Begun, Canvas};
+use crate::Failure;
+use crate::event::draw::Drawing;
+use crate::job::draw::{self as job, Draw, Generator};
+
+/// Steps, and how strongly the prompt pulls, where nobody says so.
+const STEPS: usize = 20;
+const GUIDANCE: f32 = 7.0;
+const SAMPLER: &str = "DPM++ 2M";
+/// How much of a picture is made anew where nobody says so: of a whole one, and of what a mask shows.
+const STRENGTHS: [f64; 2] = [0.75, 1.0];
+/// The longest side of a picture, and the most pictures of one job.
+const MAX_SIDE: usize = 4096;
+const MAX_PICTURES: usize = 1000;
+const MAX_GUIDANCE: f32 = 100.0;
+const MAX_CLIP_SKIP: usize = 12;
+/// Bytes that steps and pixels take for each pixel beside the weights: activations of the widest level.
+const STEP_BYTES: u64 = 3 << 10;
+const PIXEL_BYTES: u64 = 4 << 10;
+/// What the program takes beside a picture.
+const ROOM_BYTES: u64 = 64 << 20;
+/// Parts a drawn seed from the one of a variation.
+const OTHER_SEED: u64 = 0x9e37_79b9;
+
+/// What is asked for, with everything that was not said.
+pub(super) struct Order<'a> {
+    pub job: &'a Draw,
+    pub model: &'a str,
+    pub size: [usize; 2],
+    pub steps: usize,
+    pub latent: Shape,
+    pub seed: u64,
+    pub variation: Option<noise::Variation>,
+    /// How much is made anew of the picture that is begun with, where there is one.
+    pub strength: Option<f64>,
+    pub guidance: f32,
+    pub sampler: &'static Sampler,
+    pub schedule: String,
+    pub precision: Precision,
+    /// The size of the picture that is begun with.
+    begun_with: Option<[usize; 2]>,
+    kind: Kind,
+    trained: Trained,
+    sigmas: Vec<f32>,
+}
+
+impl<'a> Order<'a> {
+    pub fn new(
+        (job, beginning): (&'a Draw, Option<&Beginning>),
+        parts: &Parts<'_>,
+        (model, drawn_seed): (&'a str, u64),
+    ) -> Result<Self, Failure> {
+        let (kind, trained) = (parts.kind()?, parts.trained()?);
+        let config = parts.auto_encoder_config()?;
+        let begun_with = beginning.map(Beginning::size);
+        let size = size((job, begun_with), parts, &config)?;
+        let shrinking = config.shrinking();
+        let latent = Shape::new(1, config.latents, size[1] / shrinking, size[0] / shrinking)?;
+        parts.expect_inputs(config.latents, beginning)?;
+        let guidance = job.guidance.unwrap_or(GUIDANCE);
+        let steps = job.steps.unwrap_or(STEPS);
+        check(job, (guidance, steps))?;
+        let sampler = samplers::named(job.sampler.as_deref().unwrap_or(SAMPLER))?;
+        let (schedule, sigmas) = trained.sigmas(job.schedule.as_deref(), (sampler, steps))?;
+        let strength = job.start.as_ref().map(strength);
+        let sigmas = match strength {
+            Some(strength) => from_strength(&sigmas, strength)?,
+            None => sigmas,
+        };
+        let varied = job.variation.filter(|variation| variation.strength != 0.0);
+        let variation = varied.map(|variation| noise::Variation {
+            seed: variation.seed.unwrap_or(drawn_seed ^ OTHER_SEED),
+            strength: variation.strength as f32,
+        });
+        let precision = match job.precision.unwrap_or_default() {
+            job::Precision::Bf16 => Precision::Bf16,
+            job::Precision::F32 => Precision::F32,
+        };
+        let seed = job.seed.unwrap_or(drawn_seed);
+        Ok(Self {
+            job,
+            model,
+            size,
+            steps,
+            latent,
+            seed,
+            variation,
+            strength,
+            guidance,
+            sampler,
+            schedule,
+            precision,
+            begun_with,
+            kind,
+            trained,
+            sigmas,
+        })
+    }
+
+    /// What a person should know before hours of work begin.
+    pub fn note(&self) -> Option<String> {
+        let ([width, height], [from, high]) = (self.size, self.begun_with?);
+        let is_other = self.job.size.is_none() && [from, high] != self.size;
+        is_other.then(|| format!("the picture of {from} x {high} pixels is drawn on as {width} x {height}"))
+    }
+
+    /// The seed of a picture's noise, and that of its variation: with one, only it goes up.
+    pub fn seeds(&self, index: usize) -> (u64, Option<noise::Variation>) {
+        let up = |seed: u64| seed.wrapping_add(index as u64);
+        match self.variation {
+            Some(variation) => (self.seed, Some(noise::Variation { seed: up(variation.seed), ..variation })),
+            None => (up(self.seed), None),
+        }
+    }
+
+    /// Whether all of what a mask shows is made anew, of noise alone.
+    pub fn is_whole(&self) -> bool {
+        self.strength == Some(1.0)
+    }
+
+    /// Bytes that the largest part takes, weights and what it computes with.
+    pub fn most_bytes(&self, parts: &Parts<'_>) -> u64 {
+        let pixels = (self.size[0] * self.size[1]) as u64;
+        let [texts, unet, encoder] = parts.sizes();
+        let most = texts.max(unet + pixels * STEP_BYTES).max(encoder + pixels * PIXEL_BYTES);
+        most.saturating_add(ROOM_BYTES)
+    }
+
+    /// What the model reads of the prompt, and of the negative one.
+    pub fn conditions(
+        &self,
+        parts: &Parts<'_>,
+        device: &ops::device::Device,
+    ) -> Result<[Condition; 2], Failure> {
+        let readers = parts.readers()?;
+        let read = |text: &str| -> Result<Condition, Failure> {
+            let pieces = prompt::pieces(text)?;
+            let mut chunks = Vec::new();
+            for reader in &readers {
+                let ids = |text: &str| reader.tokenizer.encode(text).into_iter().map(TokenId).collect();
+                chunks.push(prompt::chunks(&pieces, reader.marks, LOOKBACK, &mut |text| Ok(ids(text)))?);
+            }
+            let encodings = readers.iter().zip(&chunks);
+            let encodings: Vec<_> =
+                encodings.map(|(reader, chunks)| Encoding { model: &reader.model, chunks }).collect();
+            let n_skipped = self.job.clip_skip.map_or(0, |skip| skip.saturating_sub(1));
+            Ok(pipeline::read(&encodings, (self.kind, n_skipped), (self.precision, device))?)
+        };
+        let negative = self.job.negative.as_deref().unwrap_or_default();
+        Ok([read(self.job.prompt.as_deref().unwrap_or_default())?, read(negative)?])
+    }
+
+    /// The latents of all pictures, one after the other; with what stopped it, of those that were ready.
+    pub fn latents(
+        &self,
+        parts: &Parts<'_>,
+        ([positive, negative], canvas): (&[Condition; 2], Option<&Canvas>),
+        mut watch: impl FnMut(Drawing) -> ControlFlow<()>,
+    ) -> Result<(Vec<Latent>, Option<Failure>), Failure> {
+        let unet = parts.unet()?;
+        let mut latents = Vec::new();
+        for index in 0..self.job.n {
+            let what = (self.kind, self.size);
+            let mut sight = Sight::new(&unet, [positive, negative], what, (self.precision, parts.device))?;
+            let clock = Clock::Trained(self.trained.training.clone());
+            let mut guided =
+                Guided { scale: self.guidance, ..Guided::new(&mut sight, self.trained.prediction, clock) };
+            let (seed, variation) = self.seeds(index);
+            let mut noise = Noise::new(self.source(), seed, 1, variation)?;
+            let begun = self.begun(canvas, &mut noise, guided.path())?;
+            guided.known = begun.seen;
+            let mut last = Instant::now();
+            let mut tell = |step: samplers::Step<'_>| {
+                let step_seconds = last.elapsed().as_secs_f64();
+                last = Instant::now();
+                watch(Drawing { index, steps_done: step.index + 1, n_steps: step.n_steps, step_seconds })
+            };
+            let mut walk = |denoise: &mut dyn Denoise| {
+                (self.sampler.walk)(denoise, begun.x.clone(), &self.sigmas, &mut noise, &mut tell)
+            };
+            let walked = match &begun.known {
+                Some(known) => walk(&mut Renoised::new(&mut guided, known.clone()))
+                    .and_then(|latent| known.put_back(latent)),
+                None => walk(&mut guided),
+            };
+            match walked {
+                Err(stopped @ diffuse::Error::Stopped { .. }) => return Ok((latents, Some(stopped.into()))),
+                latent => latents.push(latent?),
+            }
+        }
+        Ok((latents, None))
+    }
+
+    /// What a walk begins with: noise, or what is there with noise.
+    fn begun(&self, canvas: Option<&Canvas>, noise: &mut Noise, path: Path) -> Result<Begun, Failure> {
+        let first = self.sigmas.first().copied().unwrap_or_default();
+        match canvas {
+            Some(canvas) => canvas.begin((self.latent, self.is_whole()), noise, (path, first)),
+            None => {
+                let x = noise.first(self.latent)?.scaled(Begin::Level.factor(first));
+                Ok(Begun { x, known: None, seen: None })
+            }
+        }
+    }
+
+    pub fn source(&self) -> Source {
+        match self.job.noise.unwrap_or_default() {
+            Generator::Cpu => Source::Cpu,
+            Generator::Nv => Source::Nv,
+        }
+    }
+}
+
+impl Trained {
+    /// The name of the schedule and its levels: the one that is asked for, else the one that the model's files want, else the
+    /// one that the sampler is used with.
+    fn sigmas(
+        &self,
+        wanted: Option<&str>,
+        (sampler, steps): (&Sampler, usize),
+    ) -> Result<(String, Vec<f32>), Failure> {
+        let name = match (wanted, self.spacing) {
+            (Some(name), _) => name,
+            // Models of few steps were trained at the ends of the steps.
+            (None, schedule::Spacing::Trailing) => "Trailing",
+            (None, _) => sampler.schedule,
+        };
+        let schedule = schedule::named(name)?;
+        Ok((schedule.name.to_owned(), (schedule.sigmas)(&self.training, steps)?))
+    }
+}
+
+/// Width and height of a picture: what is asked for, those of the one that is begun with, rounded down, or what the model was
+/// made for.
+fn size(
+    (job, begun_with): (&Draw, Option<[usize; 2]>),
+    parts: &Parts<'_>,
+    config: &KlConfig,
+) -> Result<[usize; 2], Failure> {
+    let shrinking = config.shrinking();
+    // The model halves its latents on the way, as often as it has levels.
+    let multiple = shrinking.saturating_mul(parts.halvings()?);
+    let size = match (job.size, begun_with) {
+        (Some(size), _) => size,
+        (None, Some(size)) => size.map(|side| (side - side % multiple).max(multiple)),
+        (None, None) => [parts.usual_side()?.saturating_mul(shrinking); 2],
+    };
+    for side in size {
+        if side == 0 || side > MAX_SIDE || !side.is_multiple_of(multiple) {
+            let message = format!(
+                "size {} x {}: a side is a multiple of {multiple}, at most {MAX_SIDE}",
+                size[0], size[1]
+            );
+            let near =
+                side.clamp(multiple, MAX_SIDE).next_multiple_of(multiple).min(MAX_SIDE / multiple * multiple);
+            return Err(Failure::new("bad_setting", message, format!("{near} is near")));
+        }
+    }
+    Ok(size)
+}
+
+fn within(name: &str, value: f64, least: f64, most: f64) -> Result<(), Failure> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    let message = format!("{name} is {value}: it lies between {least} and {most}");
+    Err(Failure::new("bad_setting", message, "`hearth draw --help` explains each"))
+}
+
+/// Refuses numbers outside their ranges.
+fn check(job: &Draw, (guidance, steps): (f32, usize)) -> Result<(), Failure> {
+    within("n", job.n as f64, 1.0, MAX_PICTURES as f64)?;
+    within("guidance", guidance.into(), 0.0, MAX_GUIDANCE.into())?;
+    within("clip_skip", job.clip_skip.unwrap_or(1) as f64, 1.0, MAX_CLIP_SKIP as f64)?;
+    within("steps", steps as f64, 1.0, MAX_STEPS as f64)?;
+    within("variation strength", job.variation.map_or(0.0, |variation| variation.strength), 0.0, 1.0)
+}
+
+/// How much is made anew.
+fn strength(start: &job::Start) -> f64 {
+    start.strength.unwrap_or(STRENGTHS[usize::from(start.mask.is_some())])
+}
+
+/// The levels that are left of a walk when so much is made anew.
+fn from_strength(sigmas: &[f32], strength: f64) -> Result<Vec<f32>, Failure> {
+    let left = schedule::from_strength(sigmas, strength, Counting::Diffusers)?;
+    if left.len() < 2 {
+        let n_steps = sigmas.len().saturating_sub(1);
+        let message = format!("strength {strength} of {n_steps} steps leaves none");
+        return Err(Failure::new("bad_setting", message, "ask for more --steps, or a higher --strength"));
+    }
+    Ok(left.to_vec())
+}

@@ -1,0 +1,130 @@
+//! What pictures begin as beside noise: a picture, and the mask of what is made anew.
+//!
+//! Noise is drawn in the order of diffusers, so that a seed gives its pictures: what an auto-encoder leaves open of the
+//! picture, the noise of the walk, what it leaves open of the picture without the part that is made anew.
+
+use diffuse::denoise::{Known, Path};
+use diffuse::noise::Noise;
+use diffuse::pipeline::{self, Encoded};
+use diffuse::raster::{Mask, Raster};
+use diffuse::schedule::Begin;
+use diffuse::{Latent, Shape};
+
+use super::order::Order;
+use super::parts::Parts;
+use crate::Failure;
+use crate::job::draw::{File, Start};
+
+/// A picture to begin with, as it was given.
+pub(super) struct Beginning {
+    picture: Raster,
+    mask: Option<Raster>,
+}
+
+/// What an auto-encoder made of it.
+pub(super) struct Canvas {
+    picture: Encoded,
+    mask: Option<Latent>,
+    /// The picture without what is made anew, for models that see it.
+    left: Option<Encoded>,
+}
+
+/// What a walk begins with.
+pub(super) struct Begun {
+    /// The latents, with the noise of the first level.
+    pub x: Latent,
+    /// What stands all the way.
+    pub known: Option<Known>,
+    /// Channels that the model sees beside the latents.
+    pub seen: Option<Latent>,
+}
+
+impl Beginning {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Files that are no pictures, or too large, and a mask of another size than its picture.
+    pub fn read(start: &Start) -> Result<Self, Failure> {
+        let picture = read(&start.picture)?;
+        let mask = start.mask.as_ref().map(read).transpose()?;
+        if let (Some(mask), Some(file)) = (&mask, &start.mask)
+            && mask.size() != picture.size()
+        {
+            let ([width, height], [columns, rows]) = (mask.size(), picture.size());
+            let message = format!(
+                "{}: the mask has {width} x {height} pixels, the picture {} {columns} x {rows}",
+                file.name, start.picture.name
+            );
+            return Err(Failure::new("bad_setting", message, "give a mask of the picture's size"));
+        }
+        Ok(Self { picture, mask })
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> [usize; 2] {
+        self.picture.size()
+    }
+
+    /// Whether only a part is made anew.
+    pub fn has_mask(&self) -> bool {
+        self.mask.is_some()
+    }
+
+    /// Brings the picture to the order's size and encodes it.
+    ///
+    /// # Errors
+    /// What is wrong with the auto-encoder.
+    pub fn canvas(self, order: &Order<'_>, parts: &Parts<'_>) -> Result<Canvas, Failure> {
+        let encoder = parts.auto_encoder()?;
+        let picture = self.picture.resized(order.size)?;
+        let mask = self.mask.map(|mask| mask.resized(order.size)).transpose()?;
+        let mask: Option<Mask> = mask.as_ref().map(Raster::mask);
+        let how = (order.precision, parts.device);
+        let is_filling = mask.is_some() && parts.is_filling(order.latent.channels)?;
+        let left = is_filling.then(|| pipeline::encoded(&encoder, (&picture, mask.as_ref()), how));
+        Ok(Canvas {
+            picture: pipeline::encoded(&encoder, (&picture, None), how)?,
+            left: left.transpose()?,
+            mask: mask.map(|mask| mask.latent(encoder.config().shrinking())).transpose()?,
+        })
+    }
+}
+
+impl Canvas {
+    /// What one picture's walk begins with; `is_whole` where nothing of the picture shows through its noise.
+    ///
+    /// # Errors
+    /// `Shape` when a part does not fit, which is our own mistake.
+    pub fn begin(
+        &self,
+        (shape, is_whole): (Shape, bool),
+        noise: &mut Noise,
+        (path, sigma): (Path, f32),
+    ) -> Result<Begun, Failure> {
+        // A model that sees what is left needs the picture only where it shows through.
+        let is_unused = self.left.is_some() && is_whole;
+        let picture = match is_unused {
+            true => Latent::zeros(shape)?,
+            false => self.picture.sample(&noise.next(shape)?)?,
+        };
+        let fresh = noise.first(shape)?;
+        let x = match self.mask.is_some() && is_whole {
+            true => fresh.clone().scaled(Begin::Level.factor(sigma)),
+            false => path.noised(&picture, &fresh, sigma)?,
+        };
+        let Some(mask) = &self.mask else { return Ok(Begun { x, known: None, seen: None }) };
+        // Drawn for every mask, so that samplers that add noise go on with the same numbers.
+        let open = noise.next(shape)?;
+        match &self.left {
+            Some(left) => Ok(Begun { x, known: None, seen: Some(mask.beside(&left.sample(&open)?)?) }),
+            None => Ok(Begun { x, known: Some(Known::new(picture, fresh, mask.clone())?), seen: None }),
+        }
+    }
+}
+
+fn read(file: &File) -> Result<Raster, Failure> {
+    Raster::read(&file.bytes).map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { message: format!("{}: {}", file.name, failure.message), ..failure }
+    })
+}

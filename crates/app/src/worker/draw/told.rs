@@ -1,0 +1,52 @@
+//! What is told of a picture: its file, and how it was made.
+
+use diffuse::recipe::{Recipe, picture};
+
+use super::order::Order;
+use super::repeat;
+use crate::Failure;
+use crate::event::draw::Picture;
+use crate::job::draw as job;
+
+impl Order<'_> {
+    /// The file of a picture.
+    ///
+    /// # Shapes
+    /// `pixels`: Y X 3.
+    ///
+    /// # Errors
+    /// A recipe that is too long.
+    pub fn picture(&self, index: usize, pixels: &[u8]) -> Result<Picture, Failure> {
+        let (seed, _) = self.seeds(index);
+        let size = self.size.map(|side| side as u32);
+        let recipe = match self.job.recipe {
+            job::Recipe::LeftOut => None,
+            job::Recipe::Written => Some(self.recipe(index)),
+        };
+        let png = picture::write(pixels, (size[0], size[1]), recipe.as_ref())?;
+        Ok(Picture { index, seed, size: self.size, png })
+    }
+
+    fn recipe(&self, index: usize) -> Recipe {
+        let (seed, variation) = self.seeds(index);
+        Recipe {
+            prompt: self.job.prompt.clone().unwrap_or_default(),
+            negative_prompt: self.job.negative.clone().unwrap_or_default(),
+            steps: Some(self.steps as u32),
+            sampler: Some(self.sampler.name.to_owned()),
+            schedule: Some(self.schedule.clone()),
+            guidance: Some(self.guidance.into()),
+            seed: Some(seed),
+            size: Some((self.size[0] as u32, self.size[1] as u32)),
+            model: Some(repeat::shown(self.model).to_owned()),
+            variation_seed: variation.map(|variation| variation.seed),
+            variation_strength: variation.and(self.job.variation).map(|variation| variation.strength),
+            strength: self.strength,
+            clip_skip: self.job.clip_skip.map(|skip| skip as u32),
+            noise: Some(self.source().name().to_owned()),
+            other: vec![(repeat::PRECISION.to_owned(), repeat::precision_name(self.precision).to_owned())],
+            version: Some(format!("Hearth {}", env!("CARGO_PKG_VERSION"))),
+            ..Recipe::default()
+        }
+    }
+}
