@@ -6,6 +6,7 @@ pub mod keys;
 pub mod library;
 pub mod loaded;
 pub mod measure;
+pub mod pictures;
 pub mod pull;
 pub mod quantise;
 pub mod rerank;
@@ -212,15 +213,22 @@ pub enum Event {
     Training(training::Training),
     /// A training ended, or was stopped.
     Trained(Box<training::Trained>),
+    /// A training on pictures ended, or was stopped.
+    Painted(Box<pictures::Painted>),
     /// The runs that there are.
     Runs {
         /// The newest first.
         runs: Vec<crate::Record>,
+        /// Those on pictures, the newest first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pictures: Vec<pictures::PictureRecord>,
         /// What is wrong with those that cannot be read.
         broken: Vec<crate::Failure>,
     },
     /// One run.
     Run(Box<training::RunDetails>),
+    /// One run on pictures.
+    PictureRun(Box<pictures::PictureRun>),
     /// Two runs beside each other.
     Compared(Box<training::Compared>),
     /// A model was written.
@@ -253,6 +261,7 @@ impl Event {
             Self::Pinned { .. } | Self::RolledBack { .. } | Self::Difference(_) => true,
             Self::Removed { .. } | Self::AllVerified { .. } | Self::Failed(_) => true,
             Self::Trained(_) | Self::Runs { .. } | Self::Run(_) | Self::Compared(_) => true,
+            Self::Painted(_) | Self::PictureRun(_) => true,
             Self::Exported(_)
             | Self::Measured(_)
             | Self::Fitting(_)

@@ -102,6 +102,7 @@ impl From<train::Error> for Failure {
             }
             E::Setting { .. } => ("bad_setting", "`hearth explain --knob NAME` says what a knob does"),
             E::Io { action, path, source } => return io_failure(action, path, source),
+            E::Model(_) => ("bad_setting", "take other sizes"),
             E::Data(_) => ("data", "check that the run's folder is whole, then go on with --resume"),
             _ => ("damaged_run", "begin a new run"),
         };

@@ -5,20 +5,30 @@ pub mod file;
 
 use std::path::PathBuf;
 
-use app::job::training::{Knobs, NewTraining, Vocabulary, Watch};
+use app::Failure;
+use app::job::training::{Knobs, NewPictures, NewTraining, PictureKnobs, Vocabulary, Watch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// The setting that is no number of the dial: where the vocabulary comes from.
 pub const VOCABULARY_FROM: &str = "vocabulary_from";
+const PICTURE_HINT: &str = "docs/recipes/starter-draw names them all; leave --kind away for a language model";
+const LANGUAGE_HINT: &str = "`hearth explain --knob` lists all settings; --kind image trains on pictures";
 /// And where the weights come from.
 pub const WEIGHTS_FROM: &str = "weights_from";
 
-/// The names of all settings.
+/// The names of all settings of a language model.
 pub fn names() -> Vec<String> {
     [fields::<Knobs>(), fields::<Watch>(), [VOCABULARY_FROM, WEIGHTS_FROM].map(str::to_owned).to_vec()]
         .concat()
+}
+
+/// The names of all settings, those of image models among them.
+pub fn known() -> Vec<String> {
+    let mut names = names();
+    names.extend(fields::<PictureKnobs>().into_iter().filter(|name| !self::names().contains(name)));
+    names
 }
 
 /// Names like `name`, the most alike first; none that is not alike at all.
@@ -73,6 +83,36 @@ impl Settings {
         self
     }
 
+    /// The job that they describe on pictures.
+    ///
+    /// # Errors
+    /// Names a setting that such a training does not have.
+    pub fn pictures(self, data: PathBuf) -> Result<NewPictures, Failure> {
+        for (name, value) in &self.0 {
+            let refused = if fields::<PictureKnobs>().contains(name) {
+                of_pictures(name, value.clone()).err()
+            } else {
+                Some(format!("{name} is no setting of a training on pictures"))
+            };
+            if let Some(refused) = refused {
+                return Err(Failure::new("bad_setting", refused, PICTURE_HINT));
+            }
+        }
+        Ok(NewPictures { data, knobs: self.part() })
+    }
+
+    /// What of these settings a training of a language model does not have.
+    ///
+    /// # Errors
+    /// Names the first of them.
+    pub fn check_language(&self) -> Result<(), Failure> {
+        let refused = self.0.iter().find_map(|(name, value)| of_language(name, value).err());
+        match refused {
+            Some(refused) => Err(Failure::new("bad_setting", refused, LANGUAGE_HINT)),
+            None => Ok(()),
+        }
+    }
+
     /// The job that they describe.
     pub fn training(mut self, data: PathBuf) -> NewTraining {
         let vocabulary = match self.0.remove(VOCABULARY_FROM) {
@@ -106,8 +146,30 @@ fn vocabulary(word: String) -> Vocabulary {
     }
 }
 
-/// Whether `name` can be `value`; says what is wanted otherwise.
+/// Whether `name` can be `value` in some training; says what is wanted otherwise.
 fn check(name: &str, value: &Value) -> Result<(), String> {
+    let Err(refused) = of_language(name, value) else { return Ok(()) };
+    let is_of_pictures = fields::<PictureKnobs>().iter().any(|known| known == name);
+    let taken = is_of_pictures.then(|| of_pictures(name, value.clone()));
+    match taken {
+        Some(Ok(())) => Ok(()),
+        Some(Err(refused)) if !names().iter().any(|known| known == name) => Err(refused),
+        _ => Err(refused),
+    }
+}
+
+/// Whether a setting of a training on pictures can be `value`.
+fn of_pictures(name: &str, value: Value) -> Result<(), String> {
+    let text = value.to_string();
+    let one = Value::Object(Map::from_iter([(name.to_owned(), value)]));
+    let taken = serde_json::from_value::<PictureKnobs>(one);
+    taken
+        .map(drop)
+        .map_err(|error| format!("{name} cannot be {text}: {}", error.to_string().replace('`', "")))
+}
+
+/// Whether a setting of a language model can be `value`; says what is wanted otherwise.
+fn of_language(name: &str, value: &Value) -> Result<(), String> {
     let Err(refused) = take(name, value.clone()) else { return Ok(()) };
     let takes = |example: Value| take(name, example).is_ok();
     let wanted = match () {

@@ -2,13 +2,15 @@
 //!
 //! Images are `[N, H, W, C]`, channels last. A part of a model is what its file's settings say
 //! ([`clip::ClipConfig`], [`t5::T5Config`], [`unet::UNetConfig`], [`flux::FluxConfig`], [`z_image::ZImageConfig`], [`auto_encoder::KlConfig`]), made of the same blocks; tensors are named as `diffusers` and
-//! `transformers` name them, and [`single_file`] finds them where one file holds a whole model.
+//! `transformers` name them, and [`single_file`] finds them where one file holds a whole model. Where its weights learn,
+//! [`learning`] lends them to the same loading.
 //!
 //! Does not: know files of pictures, words, samplers or noise.
 
 pub mod auto_encoder;
 pub mod clip;
 pub mod flux;
+pub mod learning;
 pub mod probe;
 pub mod single_file;
 pub mod t5;

@@ -82,14 +82,14 @@ impl Learned {
     }
 
     /// The same numbers as the beginning of a tape.
-    fn leaf(&self) -> Self {
+    pub(crate) fn leaf(&self) -> Self {
         match self {
             Self::Matrix(tensor) => Self::Matrix(Tensor::from_inner(tensor.clone()).require_grad()),
             Self::Vector(tensor) => Self::Vector(Tensor::from_inner(tensor.clone()).require_grad()),
         }
     }
 
-    fn take_gradient(&self, gradients: &mut Gradients) -> Option<Self> {
+    pub(crate) fn take_gradient(&self, gradients: &mut Gradients) -> Option<Self> {
         match self {
             Self::Matrix(tensor) => Some(Self::Matrix(tensor.grad_remove(gradients)?)),
             Self::Vector(tensor) => Some(Self::Vector(tensor.grad_remove(gradients)?)),

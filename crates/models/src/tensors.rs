@@ -12,6 +12,8 @@ use formats::{Dtype, TensorFile};
 use ops::weight::{Lent, Storage};
 
 use crate::Error;
+use crate::images::learning::Layer;
+use crate::parameters::Learned;
 
 /// A tensor that was found.
 pub struct Found {
@@ -89,6 +91,11 @@ pub trait Tensors: Sync {
     /// [`Error::File`].
     fn raw(&self, name: &str) -> Result<Option<(Vec<usize>, Lent)>, Error> {
         Ok(self.find(name)?.map(|found| (found.shape, found.bytes)))
+    }
+
+    /// The tensor called `name` where it is one that learns, in the shape that the layer has it in; `None` in files.
+    fn learned(&self, _name: &str, _layer: Layer) -> Option<Learned> {
+        None
     }
 }
 

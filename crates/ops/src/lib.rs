@@ -50,6 +50,7 @@ pub trait Ops:
     + embedding::EmbeddingOp
     + head_loss::HeadLossOp
     + linear::LinearOp
+    + linear::bias::BiasOp
     + linear::convolution::ConvolutionOp
     + linear::convolution::doubled::DoubledOp
     + linear::low_rank::LowRankOp
@@ -75,6 +76,7 @@ impl<B> Ops for B where
         + embedding::EmbeddingOp
         + head_loss::HeadLossOp
         + linear::LinearOp
+        + linear::bias::BiasOp
         + linear::convolution::ConvolutionOp
         + linear::convolution::doubled::DoubledOp
         + linear::low_rank::LowRankOp

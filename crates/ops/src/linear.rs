@@ -1,5 +1,6 @@
 //! The dense layer: `y = x · Wᵀ + b`, behind which storage, precision and adapters live.
 
+pub mod bias;
 pub mod convolution;
 pub mod low_rank;
 
@@ -280,7 +281,7 @@ impl Linear {
         let own = if adapted.is_empty() { None } else { Some(x.clone()) };
         let y = linear(x, &self.weight, roles);
         let mut y = match &self.bias {
-            Some(bias) => y + bias.clone().unsqueeze(), // [R, N] + [1, N]
+            Some(added) => bias::biased(y, added.clone()), // [R, N]
             None => y,
         };
         if let Some(x) = own {

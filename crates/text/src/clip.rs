@@ -9,6 +9,8 @@
 //!
 //! Does not: know weights of words, begin and end a prompt, or fill it up; names of special tokens in a text are text.
 
+pub mod learn;
+
 use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization;

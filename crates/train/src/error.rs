@@ -31,6 +31,9 @@ pub enum Error {
         /// What it may be.
         reason: &'static str,
     },
+    /// Sizes of which no model can be made.
+    #[error(transparent)]
+    Model(#[from] models::Error),
     /// The data cannot be read.
     #[error("{0}")]
     Data(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,4 +1,4 @@
-//! Loss → better weights: training a decoder from scratch.
+//! Loss → better weights: training a decoder, or in [`pictures`] an image model, from scratch.
 //!
 //! ```text
 //! batch ─▶ step::gradients (forward, loss, backward, by segments) ─▶ Optimiser (norm, clip, AdamW) ─▶ weights
@@ -17,6 +17,7 @@ mod dial;
 mod error;
 mod memory;
 mod optimiser;
+pub mod pictures;
 mod schedule;
 mod settings;
 mod step;

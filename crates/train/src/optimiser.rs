@@ -1,6 +1,7 @@
-//! AdamW over all parameters of a model, with clipping by the length of all their gradients together.
+//! AdamW over all tensors of a model that learn, with clipping by the length of all their gradients together.
 
-use models::parameters::{Learned, Parameters};
+use burn::tensor::Device;
+use models::parameters::{Learned, Parameter};
 use ops::adam_w::{self, AdamW};
 
 use crate::settings::Settings;
@@ -12,21 +13,20 @@ pub(crate) struct Optimiser {
 
 impl Optimiser {
     /// For parameters that have not learned yet.
-    pub fn new(parameters: &Parameters) -> Self {
-        let device = parameters.device();
+    pub fn new<'a>(parameters: impl Iterator<Item = &'a Parameter>, device: &Device) -> Self {
         let zeros = |shape: &[usize]| Learned::new(vec![0.0; shape.iter().product()], shape, device);
         let of = |shape: &[usize]| [zeros(shape), zeros(shape)];
-        Self { moments: parameters.iter().map(|parameter| of(&parameter.shape)).collect() }
+        Self { moments: parameters.map(|parameter| of(&parameter.shape)).collect() }
     }
 
     /// Moves every parameter against its gradient. `step` counts from 0, `factor` is multiplied onto gradients.
-    pub fn step(
+    pub fn step<'a>(
         &mut self,
-        parameters: &mut Parameters,
+        tensors: impl Iterator<Item = &'a mut Learned>,
         gradients: Vec<Learned>,
         (settings, step, factor): (&Settings, u64, f64),
     ) {
-        let tensors = parameters.tensors_mut().zip(&mut self.moments).zip(gradients);
+        let tensors = tensors.zip(&mut self.moments).zip(gradients);
         for ((value, moments), gradient) in tensors {
             let decay = if matches!(value, Learned::Matrix(_)) { settings.weight_decay } else { 0.0 };
             let [first, second] = moments;
@@ -59,8 +59,36 @@ fn move_one([value, first, second]: [&mut Learned; 3], gradient: Learned, step: 
     }
 }
 
+/// The length of all gradients together.
+///
+/// # Errors
+/// The name of the first parameter whose gradient is not finite.
+pub(crate) fn norm<'a>(
+    parameters: impl Iterator<Item = &'a Parameter>,
+    gradients: &[Learned],
+) -> Result<f64, &'a str> {
+    let mut squares = 0.0;
+    for (parameter, gradient) in parameters.zip(gradients) {
+        let square = square(gradient);
+        if !square.is_finite() {
+            return Err(&parameter.name);
+        }
+        squares += square;
+    }
+    Ok(f64::sqrt(squares))
+}
+
+/// What gradients of this length are multiplied with. PyTorch's `clip_grad_norm_`: the factor is at most 1, and 1e-6 keeps
+/// it finite.
+pub(crate) fn clipping(settings: &Settings, gradient_norm: f64) -> f64 {
+    match settings.clip {
+        0.0 => 1.0,
+        clip => (clip / (gradient_norm + 1e-6)).min(1.0),
+    }
+}
+
 /// The sum of the squares of a gradient's numbers; not finite when one of them is not.
-pub(crate) fn square(gradient: &Learned) -> f64 {
+fn square(gradient: &Learned) -> f64 {
     let sum = match gradient {
         Learned::Matrix(tensor) => adam_w::sum_of_squares(tensor.clone()),
         Learned::Vector(tensor) => adam_w::sum_of_squares(tensor.clone()),

@@ -48,7 +48,7 @@ impl Training {
     /// [`Error::Setting`] when a setting is out of its range.
     pub fn new(parameters: Parameters, settings: Settings) -> Result<Self, Error> {
         settings.check()?;
-        let optimiser = Optimiser::new(&parameters);
+        let optimiser = Optimiser::new(parameters.iter(), parameters.device());
         let (progress, buffers) = (Progress::default(), Buffers::default());
         Ok(Self { parameters, optimiser, settings, progress, buffers })
     }
@@ -112,21 +112,10 @@ impl Training {
         if !loss.is_finite() {
             return Err(not_finite("the loss".into()));
         }
-        let mut squares = 0.0;
-        for (parameter, gradient) in self.parameters.iter().zip(&gradients) {
-            let square = optimiser::square(gradient);
-            if !square.is_finite() {
-                return Err(not_finite(format!("the gradient of {}", parameter.name)));
-            }
-            squares += square;
-        }
-        let gradient_norm = f64::sqrt(squares);
-        // PyTorch's clip_grad_norm_: the factor is at most 1, and 1e-6 keeps it finite.
-        let factor = match self.settings.clip {
-            0.0 => 1.0,
-            clip => (clip / (gradient_norm + 1e-6)).min(1.0),
-        };
-        self.optimiser.step(&mut self.parameters, gradients, (&self.settings, step, factor));
+        let norm = optimiser::norm(self.parameters.iter(), &gradients);
+        let gradient_norm = norm.map_err(|name| not_finite(format!("the gradient of {name}")))?;
+        let factor = optimiser::clipping(&self.settings, gradient_norm);
+        self.optimiser.step(self.parameters.tensors_mut(), gradients, (&self.settings, step, factor));
         Ok(Report { step: step + 1, loss, gradient_norm, learning_rate: self.settings.rate(step) })
     }
 

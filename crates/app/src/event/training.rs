@@ -45,6 +45,15 @@ pub enum Training {
         /// Tokens that only measure.
         n_held_out: u64,
     },
+    /// The pictures were found and looked at.
+    Pictures {
+        /// Pictures that can be learned from.
+        n_pictures: u64,
+        /// Files and lines that were left out.
+        n_skipped: u64,
+        /// The first of them, each with the reason.
+        skipped: Vec<String>,
+    },
     /// Everything is derived; training begins, or goes on.
     Planned {
         /// The run's name.
@@ -62,6 +71,8 @@ pub enum Training {
     },
     /// A step was made.
     Step(Step),
+    /// A step on pictures was made.
+    PictureStep(super::pictures::PictureStep),
     /// The held-out part was measured.
     HeldOut(HeldOut),
     /// What the model writes by now.

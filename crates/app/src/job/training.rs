@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+pub use train::pictures::Knobs as PictureKnobs;
 pub use train::{Kind, Knobs, Size};
 
 /// Train a model.
@@ -20,6 +21,8 @@ pub struct Train {
 pub enum Start {
     /// From random weights, or from those of a model.
     New(Box<NewTraining>),
+    /// An image model from random weights.
+    NewPictures(Box<NewPictures>),
     /// From the last checkpoint of the run.
     Resume,
 }
@@ -38,6 +41,15 @@ pub struct NewTraining {
     pub weights_from: Option<String>,
     /// When to look at what is being made.
     pub watch: Watch,
+}
+
+/// A training of an image model from its first step on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewPictures {
+    /// A folder of PNG files with a `metadata.jsonl`, or with a `.txt` beside each.
+    pub data: PathBuf,
+    /// What was set; the rest is derived.
+    pub knobs: PictureKnobs,
 }
 
 /// Where the vocabulary comes from.

@@ -6,7 +6,9 @@ use base::disk::RealDisk;
 use serde_json::Value;
 
 use super::training::find;
+use super::training::pictures::record::PictureRecord;
 use super::training::record::{self, Folder, Record};
+use crate::event::pictures::PictureRun;
 use crate::event::training::{Compared, Difference, Report, RunDetails};
 use crate::job::training::Runs;
 use crate::running::Reporter;
@@ -21,21 +23,34 @@ const UNINTERESTING: &[&str] = &["version", "run", "name", "began_unix_ms", "fin
 pub(crate) fn run(home: &Path, runs: &Runs, reporter: &Reporter) {
     reporter.finish(|| match runs {
         Runs::List => list(home),
-        Runs::Show(name) => Ok(Event::Run(Box::new(details(home, name)?))),
+        Runs::Show(name) => show(home, name),
         Runs::Compare(first, second) => compare(home, first, second),
     });
 }
 
 fn list(home: &Path) -> Result<Event, Failure> {
-    let (mut runs, mut broken) = (Vec::new(), Vec::new());
+    let (mut runs, mut pictures, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for name in record::names(&RealDisk, home)? {
-        match Folder::of(&RealDisk, home, &name).record() {
-            Ok(record) => runs.push(record),
-            Err(failure) => broken.push(failure),
+        let folder = Folder::of(&RealDisk, home, &name);
+        match (PictureRecord::find(&folder), folder.record()) {
+            (Some(record), _) => pictures.push(record),
+            (None, Ok(record)) => runs.push(record),
+            (None, Err(failure)) => broken.push(failure),
         }
     }
-    runs.sort_by_key(|run| std::cmp::Reverse(run.began_unix_ms));
-    Ok(Event::Runs { runs, broken })
+    runs.sort_by_key(|run: &Record| std::cmp::Reverse(run.began_unix_ms));
+    pictures.sort_by_key(|run| std::cmp::Reverse(run.began_unix_ms));
+    Ok(Event::Runs { runs, pictures, broken })
+}
+
+fn show(home: &Path, name: &str) -> Result<Event, Failure> {
+    let folder = find(home, name)?;
+    let Some(record) = PictureRecord::find(&folder) else {
+        return Ok(Event::Run(Box::new(details(home, name)?)));
+    };
+    let curve: Vec<Report> = folder.lines("curve.jsonl")?;
+    let run = PictureRun { record, curve: thinned(&curve), folder: folder.path };
+    Ok(Event::PictureRun(Box::new(run)))
 }
 
 fn details(home: &Path, name: &str) -> Result<RunDetails, Failure> {

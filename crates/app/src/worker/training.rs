@@ -8,6 +8,7 @@
 pub(super) mod conversation;
 mod course;
 mod finish;
+pub(crate) mod pictures;
 mod plot;
 mod prepare;
 pub(crate) mod record;
@@ -53,13 +54,19 @@ const SMALLER: &str =
 pub(crate) fn run(place: &Place, train: &Train, reporter: &Reporter) {
     let work =
         || kernels::pool::with_priority(kernels::pool::Priority::Batch, || start(place, train, reporter));
-    reporter.finish(|| work().map(|trained| Event::Trained(Box::new(trained))));
+    reporter.finish(work);
 }
 
-fn start(place: &Place, train: &Train, reporter: &Reporter) -> Result<Trained, Failure> {
+fn start(place: &Place, train: &Train, reporter: &Reporter) -> Result<Event, Failure> {
+    let trained = |trained| Event::Trained(Box::new(trained));
+    let painted = |painted| Event::Painted(Box::new(painted));
     match &train.start {
-        Start::New(new) => begin(place, &train.name, new, reporter),
-        Start::Resume => resume(place, &train.name, reporter),
+        Start::New(new) => begin(place, &train.name, new, reporter).map(trained),
+        Start::NewPictures(new) => pictures::begin(place, &train.name, new, reporter).map(painted),
+        Start::Resume => match pictures::resume(place, &train.name, reporter) {
+            Some(result) => result.map(painted),
+            None => resume(place, &train.name, reporter).map(trained),
+        },
     }
 }
 
@@ -196,8 +203,12 @@ pub(crate) fn find(home: &Path, name: &str) -> Result<Folder<'static>, Failure> 
     let runs = record::names(&RealDisk, home)?;
     let of_model = runs.iter().filter_map(|run| {
         let folder = Folder::of(&RealDisk, home, run);
-        let record = folder.record().ok()?;
-        (record.name == wanted).then_some((record.began_unix_ms, folder))
+        let (name, began_unix_ms) = match folder.record() {
+            Ok(record) => (record.name, record.began_unix_ms),
+            Err(_) => pictures::record::PictureRecord::find(&folder)
+                .map(|record| (record.name, record.began_unix_ms))?,
+        };
+        (name == wanted).then_some((began_unix_ms, folder))
     });
     let newest = of_model.max_by_key(|(began, _)| *began).map(|(_, folder)| folder);
     newest.ok_or_else(|| {

@@ -1,6 +1,7 @@
 //! `hearth runs`: the trainings on this machine; one with its curve; two beside each other.
 
 mod compare;
+mod pictures;
 mod show;
 
 use app::event::training::Ending;
@@ -47,12 +48,19 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     session.follow(Job::Runs(job(matches)), &mut |console, event| {
         let (color, columns) = (console.color(), console.columns());
         match event {
-            Event::Runs { runs, broken } => {
-                console.print(&listing(runs, now_ms))?;
+            Event::Runs { runs, pictures, broken } => {
+                if !runs.is_empty() || pictures.is_empty() {
+                    console.print(&listing(runs, now_ms))?;
+                }
+                if !pictures.is_empty() {
+                    let gap = if runs.is_empty() { "" } else { "\n" };
+                    console.print(&format!("{gap}{}", pictures::listing(pictures, now_ms)))?;
+                }
                 broken.iter().for_each(|failure| console.warn(failure));
                 Ok(())
             }
             Event::Run(details) => console.print(&show::page(details, color, columns)),
+            Event::PictureRun(run) => console.print(&pictures::page(run, color, columns)),
             Event::Compared(compared) => console.print(&compare::page(compared, color, columns)),
             _ => Ok(()),
         }
@@ -125,7 +133,7 @@ mod tests {
         runs[0].ending = None;
         runs[0].best = None;
         let broken = vec![Failure::new("damaged_run", "`old`: no record", "remove its folder")];
-        let told = Script::new([Event::Runs { runs, broken }]).run(&["runs"]);
+        let told = Script::new([Event::Runs { runs, pictures: Vec::new(), broken }]).run(&["runs"]);
         assert_eq!(told.jobs, [Job::Runs(Runs::List)]);
         expect![[r#"
             RUN        MODEL           BEGAN       SIZE  PARAMETERS    STEPS  HELD OUT  PERPLEXITY  STATE

@@ -1,10 +1,11 @@
 //! `hearth train`: makes a model from a folder of texts, or goes on with one that was stopped.
 //!
-//! What is told of it is `view`, the block that is redrawn while it runs `block`, the flags of the commonest
+//! What is told of it is `view` (of one on pictures `pictures`), the block that is redrawn while it runs `block`, the flags of the commonest
 //! settings `flags`.
 
 mod block;
 mod flags;
+mod pictures;
 mod view;
 
 use std::path::PathBuf;
@@ -27,10 +28,15 @@ The data is a folder of .txt, .md and .jsonl files, or one of them. From the siz
 each value is shown with its reason, and each can be set: the commonest by a flag, all in the file of --config, \
 one `name: value` on each line. `hearth explain --knob NAME` explains one.
 
+With --kind image it learns to draw: the data is a folder of PNG files with a metadata.jsonl of lines \
+{\"file_name\": \"a.png\", \"text\": \"a cat\"}, or with a.txt beside each a.png; --size is pixels on a side. The \
+model is a folder in the run's, which `hearth draw --model` and diffusers read.
+
 Ctrl-C saves and stops; --resume goes on from there, bit by bit as if nothing had happened.
 
   hearth train --data texts --name stories --size nano
   hearth train --data texts --name stories --config settings.yaml --steps 500
+  hearth train --data pictures --name shapes --kind image --size 64
   hearth train --resume stories";
 
 fn build(command: clap::Command) -> clap::Command {
@@ -50,6 +56,12 @@ fn build(command: clap::Command) -> clap::Command {
             arg("resume", "NAME")
                 .conflicts_with_all(new.collect::<Vec<_>>())
                 .help("Go on with the run of this name, or with the newest of this model"),
+        )
+        .arg(
+            arg("kind", "KIND")
+                .value_parser(["text", "image"])
+                .conflicts_with("resume")
+                .help("text for a language model (default), image for one that draws"),
         )
         .arg(arg("config", "FILE").value_parser(path).help("Settings in a YAML file; flags win over it"))
         .args(flags::arguments())
@@ -77,7 +89,12 @@ fn job(matches: &ArgMatches) -> Result<Train, Stop> {
         None => Settings::default(),
     };
     let settings = from_file.with(flags::settings(matches));
-    Ok(Train { name: super::text(matches, "name"), start: Start::New(Box::new(settings.training(data))) })
+    let name = super::text(matches, "name");
+    if matches.get_one::<String>("kind").is_some_and(|kind| kind == "image") {
+        return Ok(Train { name, start: Start::NewPictures(Box::new(settings.pictures(data)?)) });
+    }
+    settings.check_language()?;
+    Ok(Train { name, start: Start::New(Box::new(settings.training(data))) })
 }
 
 #[cfg(test)]

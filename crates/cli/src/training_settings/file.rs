@@ -11,7 +11,7 @@ use app::Failure;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Number, Value};
 
-use super::{Settings, check, names, nearest};
+use super::{Settings, check, known, nearest};
 
 /// Far more than all names and values take, and so little that the deepest nesting is refused at once: the parser's time
 /// for it grows with the square.
@@ -93,7 +93,7 @@ impl Visitor<'_> for Name<'_> {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<String, E> {
-        let known = names();
+        let known = known();
         if !known.iter().any(|known| known == name) {
             let nearest = nearest(&name.replace('-', "_"), &known);
             let meant =

@@ -10,7 +10,9 @@ use ops::norm::rms_norm::rms_norm;
 use ops::weight::{Lent, Storage};
 use ops::{Linear, Precision, Rows, Weight};
 
+use super::learning::Layer;
 use crate::Error;
+use crate::parameters::Learned;
 use crate::tensors::{Found, Tensors};
 
 /// Where layers come from.
@@ -63,6 +65,9 @@ impl Parts<'_> {
 
     /// Numbers of a vector of `length`, in f32.
     pub fn vector(&self, name: &str, length: usize) -> Result<Tensor<1>, Error> {
+        if let Some(Learned::Vector(vector)) = self.tensors.learned(name, Layer::Vector(length)) {
+            return Ok(vector);
+        }
         let found = self.of_shape(name, &[length])?;
         let numbers = found.storage.widen(found.bytes.as_slice());
         Ok(Tensor::from_data(TensorData::new(numbers, [length]), self.device))
@@ -77,8 +82,30 @@ impl Parts<'_> {
         bias: Bias,
     ) -> Result<Convolution, Error> {
         let weight = format!("{name}.weight");
+        let kernels = Layer::Kernels { sizes: [outputs, inputs], kernel: window.kernel };
+        let weight = match self.learned_matrix(&weight, kernels) {
+            Some(learned) => learned,
+            None => self.kernels(&weight, [outputs, inputs], window)?,
+        };
+        let layer = Convolution::new(weight, window);
+        match bias {
+            Bias::With => Ok(layer.with_bias(self.vector(&format!("{name}.bias"), outputs)?)),
+            Bias::Without => Ok(layer),
+        }
+    }
+
+    /// A matrix that learns, where it does.
+    fn learned_matrix(&self, name: &str, layer: Layer) -> Option<Weight> {
+        match self.tensors.learned(name, layer)? {
+            Learned::Matrix(matrix) => Some(Weight::from_tensor(matrix)),
+            Learned::Vector(_) => None,
+        }
+    }
+
+    /// The kernels of a convolution, channels last.
+    fn kernels(&self, weight: &str, [outputs, inputs]: [usize; 2], window: Window) -> Result<Weight, Error> {
         let [rows, columns] = window.kernel;
-        let found = self.of_shape(&weight, &[outputs, inputs, rows, columns])?;
+        let found = self.of_shape(weight, &[outputs, inputs, rows, columns])?;
         // Blocks run along rows of a kernel, where numbers of one channel lie: they are widened.
         let (storage, bytes) = match found.storage {
             Storage::Blocks(_) => {
@@ -89,11 +116,7 @@ impl Parts<'_> {
         let bytes = channels_last(&bytes, outputs, inputs, rows * columns);
         let shape = [outputs, rows * columns * inputs];
         let weight = Weight::new(Lent::new(bytes), shape, storage, self.device);
-        let layer = Convolution::new(weight.expect("the size was checked when the tensor was found"), window);
-        match bias {
-            Bias::With => Ok(layer.with_bias(self.vector(&format!("{name}.bias"), outputs)?)),
-            Bias::Without => Ok(layer),
-        }
+        Ok(weight.expect("the size was checked when the tensor was found"))
     }
 
     /// The product `name.weight` `[O, C]`, with `name.bias` `[O]`; a convolution of single pixels is one too.
@@ -110,6 +133,21 @@ impl Parts<'_> {
         bias: Bias,
     ) -> Result<Linear, Error> {
         let weight = format!("{name}.weight");
+        let bias_of = |layer: Linear| -> Result<Linear, Error> {
+            let bias = self.vector(&format!("{name}.bias"), whole)?;
+            Ok(layer.with_bias(bias.narrow(0, rows.start, rows.len())))
+        };
+        if let Some(Learned::Matrix(matrix)) = self.tensors.learned(&weight, Layer::Product([whole, inputs]))
+        {
+            let layer = Linear::new(Weight::from_tensor(match rows.len() == whole {
+                true => matrix,
+                false => matrix.narrow(0, rows.start, rows.len()),
+            }));
+            return match bias {
+                Bias::With => bias_of(layer),
+                Bias::Without => Ok(layer),
+            };
+        }
         let mut found = self.find(&weight)?;
         if found.shape.iter().skip(2).all(|size| *size == 1) {
             found.shape.truncate(2);
@@ -118,13 +156,10 @@ impl Parts<'_> {
         let found = found.rows(rows.clone());
         let weight = Weight::new(found.bytes, [rows.len(), inputs], found.storage, self.device);
         let layer = Linear::new(weight.expect("the size was checked when the tensor was found"));
-        Ok(match bias {
-            Bias::With => {
-                let bias = self.vector(&format!("{name}.bias"), whole)?;
-                layer.with_bias(bias.narrow(0, rows.start, rows.len()))
-            }
-            Bias::Without => layer,
-        })
+        match bias {
+            Bias::With => bias_of(layer),
+            Bias::Without => Ok(layer),
+        }
     }
 
     /// A matrix in f32.
@@ -136,7 +171,11 @@ impl Parts<'_> {
 
     /// The table `name.weight` of `n` rows, `[n, D]`.
     pub fn table(&self, name: &str, [rows, width]: [usize; 2]) -> Result<Weight, Error> {
-        let found = self.of_shape(&format!("{name}.weight"), &[rows, width])?;
+        let name = format!("{name}.weight");
+        if let Some(learned) = self.learned_matrix(&name, Layer::Table([rows, width])) {
+            return Ok(learned);
+        }
+        let found = self.of_shape(&name, &[rows, width])?;
         let weight = Weight::new(found.bytes, [rows, width], found.storage, self.device);
         Ok(weight.expect("the size was checked when the tensor was found"))
     }

@@ -4,7 +4,11 @@
 //! The mathematics is that of [`crate::attention`] without a mask. Keys and values have a length of their own; within a
 //! batch all sequences have the same. On the processor no matrix of T × S scores is ever in memory.
 
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+mod backward;
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops as Parents, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Tensor, activation};
@@ -37,6 +41,18 @@ pub trait WholeAttentionOp: Backend {
     ) -> FloatTensor<Self> {
         definition::<Self>([q, k, v], whole)
     }
+
+    /// The gradients of [`WholeAttentionOp::whole_attention`] for `q`, `k` and `v` in their shapes, given that of its
+    /// output, `[B·T, H, d]`.
+    fn whole_attention_gradients(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        whole: Whole,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        gradients_definition::<Self>([q, k, v, gradient], whole)
+    }
 }
 
 /// `softmax(q · Kᵀ · scale) · V` in Burn primitives.
@@ -44,17 +60,44 @@ pub(crate) fn definition<B: Backend>(
     [q, k, v]: [FloatTensor<B>; 3],
     Whole { sequences, scale }: Whole,
 ) -> FloatTensor<B> {
-    let (q, k, v) = (Value::<B>(q), Value::<B>(k), Value::<B>(v));
-    let ([rows, heads, size], groups) = (three(&q.dims()), k.dims()[1]);
-    let by_group = |x: Value<B>| {
-        let [rows, heads, size] = three(&x.dims());
-        let x = x.reshape([sequences, rows / sequences, heads, size]).permute(&[0, 2, 1, 3]);
-        x.reshape([sequences, groups, heads / groups * (rows / sequences), size])
-    };
-    let weights = by_group(q).matmul(by_group(k).transpose()).scale(scale).softmax(3); // [B, K, H/K · T, S]
-    let mixed = weights.matmul(by_group(v)); // [B, K, H/K · T, d]
-    let mixed = mixed.reshape([sequences, heads, rows / sequences, size]).permute(&[0, 2, 1, 3]);
-    mixed.reshape([rows, heads, size]).0
+    let [q, k, v] = [q, k, v].map(Value::<B>);
+    let (heads, groups) = (q.dims()[1], k.dims()[1]);
+    let [q, k, v] = [q, k, v].map(|x| by_group(x, sequences, groups));
+    let weights = q.matmul(k.transpose()).scale(scale).softmax(3); // [B, K, H/K · T, S]
+    by_row(weights.matmul(v), heads) // [B·T, H, d]
+}
+
+/// The gradients for `q`, `k` and `v` in Burn primitives, from them and the gradient of the output.
+pub(crate) fn gradients_definition<B: Backend>(
+    operands: [FloatTensor<B>; 4],
+    Whole { sequences, scale }: Whole,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let [q, k, v, gradient] = operands.map(Value::<B>);
+    let (heads, groups) = (q.dims()[1], k.dims()[1]);
+    let [q, k, v, gradient] = [q, k, v, gradient].map(|x| by_group(x, sequences, groups));
+    let weights = q.clone().matmul(k.clone().transpose()).scale(scale).softmax(3); // [B, K, H/K · T, S]
+    let for_v = weights.clone().transpose().matmul(gradient.clone()); // [B, K, S, d]
+    let for_weights = gradient.matmul(v.transpose()); // [B, K, H/K · T, S]
+    let overlap = (for_weights.clone() * weights.clone()).sum(3); // [B, K, H/K · T, 1]
+    let for_scores = (weights * (for_weights - overlap)).scale(scale);
+    let for_q = for_scores.clone().matmul(k); // [B, K, H/K · T, d]
+    let for_k = for_scores.transpose().matmul(q); // [B, K, S, d]
+    (by_row(for_q, heads), by_row(for_k, groups), by_row(for_v, groups))
+}
+
+/// `[B·T, heads, d]` → `[B, K, heads/K · T, d]`: the rows of all heads that share keys, one after another.
+fn by_group<B: Backend>(x: Value<B>, sequences: usize, groups: usize) -> Value<B> {
+    let [rows, heads, size] = three(&x.dims());
+    let x = x.reshape([sequences, rows / sequences, heads, size]).permute(&[0, 2, 1, 3]);
+    x.reshape([sequences, groups, heads / groups * (rows / sequences), size])
+}
+
+/// The way back.
+fn by_row<B: Backend>(x: Value<B>, heads: usize) -> FloatTensor<B> {
+    let [sequences, groups, rows, size] = x.dims()[..] else { panic!("the rows of groups are [B, K, R, d]") };
+    let length = groups * rows / heads;
+    let x = x.reshape([sequences, heads, length, size]).permute(&[0, 2, 1, 3]);
+    x.reshape([sequences * length, heads, size]).0
 }
 
 fn three(dims: &[usize]) -> [usize; 3] {
@@ -90,13 +133,63 @@ impl WholeAttentionOp for Flex {
         kernel::attention(q.values(), &cache, &sight, kernel::Scoring::scaled(scale), &mut output);
         from_host(output, q.dims())
     }
+
+    fn whole_attention_gradients(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        whole: Whole,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [q, k, v, gradient] = [q, k, v, gradient].map(host);
+        let sizes = backward::Sizes::new(&q.dims(), &k.dims(), whole.sequences);
+        let operands = [q.values(), k.values(), v.values(), gradient.values()];
+        let [for_q, for_k, for_v] = backward::gradients(operands, whole.scale, sizes);
+        (from_host(for_q, q.dims()), from_host(for_k, k.dims()), from_host(for_v, v.dims()))
+    }
 }
 
 #[cfg(feature = "gpu")]
 impl WholeAttentionOp for crate::Gpu {}
 
-// The definition is differentiable.
-impl<B: WholeAttentionOp, C: CheckpointStrategy> WholeAttentionOp for Autodiff<B, C> {}
+#[derive(Debug)]
+struct WholeAttentionBackward {
+    whole: Whole,
+}
+
+impl<B: WholeAttentionOp> Backward<B, 3> for WholeAttentionBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, step: Parents<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (q, k, v) = step.state;
+        let gradient = gradients.consume::<B>(&step.node);
+        let (for_q, for_k, for_v) = B::whole_attention_gradients(q, k, v, gradient, self.whole);
+        for (node, gradient) in step.parents.into_iter().zip([for_q, for_k, for_v]) {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: WholeAttentionOp, C: CheckpointStrategy> WholeAttentionOp for Autodiff<B, C> {
+    fn whole_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        whole: Whole,
+    ) -> FloatTensor<Self> {
+        let step = WholeAttentionBackward { whole }.prepare::<C>([q.node(), k.node(), v.node()]);
+        let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
+        match step.compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let y = B::whole_attention(q.clone(), k.clone(), v.clone(), whole);
+                step.finish((q, k, v), y)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::whole_attention(q, k, v, whole)),
+        }
+    }
+}
 
 /// Lets every row attend to all tokens that belong to its sequence.
 ///

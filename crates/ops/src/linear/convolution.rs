@@ -15,6 +15,7 @@ use kernels::convolution as kernel;
 
 pub use kernels::convolution::Padding;
 
+use super::bias::biased;
 use crate::buffers::unwritten;
 use crate::cost::Cost;
 use crate::host::{from_host, host, weights};
@@ -287,7 +288,7 @@ impl Convolution {
         let y = Dispatch::convolution(x.into_dispatch(), self.weight.dispatch(), self.window, precision);
         let y = Tensor::from_dispatch(y);
         match &self.bias {
-            Some(bias) => y + bias.clone().unsqueeze(), // [N, H', W', O] + [1, 1, 1, O]
+            Some(bias) => biased(y, bias.clone()), // [N, H', W', O]
             None => y,
         }
     }

@@ -6,8 +6,9 @@ use burn::tensor::Tensor;
 use super::Case;
 use super::cases::{EPSILON, Values, case};
 use crate::activation::pointwise::{self, Pointwise, PointwiseOp};
-use crate::attention::whole::{self, Whole};
-use crate::linear::convolution::doubled;
+use crate::attention::whole::{self, Whole, WholeAttentionOp};
+use crate::linear::bias::{self, BiasOp};
+use crate::linear::convolution::doubled::{self, DoubledOp};
 use crate::linear::convolution::{self, Convolution, ConvolutionOp, Padding, Pixels, Window};
 use crate::norm::group_norm::{self, GroupNormOp, Grouping};
 use crate::rows::Precision;
@@ -26,7 +27,25 @@ pub(super) static CASES: &[Case] = &[
     case("convolution, points", &[&[2, 3, 4, 7], &[5, 7]], 2, op::<2>, definition::<2>),
     case("convolution, wide", &[&[1, 7, 9, 2], &[3, 50]], 2, op::<3>, definition::<3>),
     case("convolution backward", &[&[2, 5, 6, 3], &[4, 27], &[2, 5, 6, 4]], 0, gradients, their_definition),
+    case("bias", &[&[2, 5, 6, 3], &[3]], 2, bias, bias_definition),
+    case("bias backward, many rows", &[&[9, 100, 90, 2]], 0, bias_gradient, bias_gradient_definition),
     case("doubled", &[&[2, 3, 4, 5]], 1, twice, twice_definition),
+    case("doubled backward", &[&[2, 6, 8, 5]], 0, twice_gradient, twice_gradient_definition),
+    case(
+        "whole_attention backward",
+        &[&[20, 4, 6], &[14, 2, 6], &[14, 2, 6], &[20, 4, 6]],
+        0,
+        attend_gradients::<2>,
+        attend_gradients_definition::<2>,
+    ),
+    // More rows than are computed at once.
+    case(
+        "whole_attention backward, many rows",
+        &[&[150, 2, 8], &[5, 1, 8], &[5, 1, 8], &[150, 2, 8]],
+        0,
+        attend_gradients::<1>,
+        attend_gradients_definition::<1>,
+    ),
     case("whole_attention", &[&[20, 4, 6], &[14, 2, 6], &[14, 2, 6]], 3, attend::<2>, attend_definition::<2>),
     case(
         "whole_attention, wide head",
@@ -143,6 +162,23 @@ fn curve_gradient_definition<const CURVE: usize>(x: Values<'_>) -> Value<Dispatc
     Value(pointwise::gradient_definition::<Dispatch>(x[0].0.clone(), x[1].0.clone(), CURVES[CURVE]))
 }
 
+fn bias(x: Values<'_>) -> Value<Dispatch> {
+    let [x, added] = [0, 1].map(|index: usize| x[index].0.clone());
+    Value(bias::biased(Tensor::<4>::from_dispatch(x), Tensor::from_dispatch(added)).into_dispatch())
+}
+
+fn bias_definition(x: Values<'_>) -> Value<Dispatch> {
+    Value(bias::definition::<Dispatch>(x[0].0.clone(), x[1].0.clone()))
+}
+
+fn bias_gradient(x: Values<'_>) -> Value<Dispatch> {
+    Value(Dispatch::bias_gradient(x[0].0.clone()))
+}
+
+fn bias_gradient_definition(x: Values<'_>) -> Value<Dispatch> {
+    Value(bias::gradient_definition::<Dispatch>(x[0].0.clone()))
+}
+
 fn twice(x: Values<'_>) -> Value<Dispatch> {
     Value(doubled::doubled(Tensor::from_dispatch(x[0].0.clone())).into_dispatch())
 }
@@ -160,7 +196,29 @@ fn twice_definition(x: Values<'_>) -> Value<Dispatch> {
     Value::concatenate((0..2 * height).map(row).collect(), 1)
 }
 
+fn twice_gradient(x: Values<'_>) -> Value<Dispatch> {
+    Value(Dispatch::doubled_gradient(x[0].0.clone()))
+}
+
+fn twice_gradient_definition(x: Values<'_>) -> Value<Dispatch> {
+    Value(doubled::gradient_definition::<Dispatch>(x[0].0.clone()))
+}
+
 const SCALE: f32 = 0.4;
+
+fn attend_gradients<const SEQUENCES: usize>(x: Values<'_>) -> Value<Dispatch> {
+    let [q, k, v, gradient] = [0, 1, 2, 3].map(|index: usize| x[index].0.clone());
+    let whole = Whole { sequences: SEQUENCES, scale: SCALE };
+    let (for_q, for_k, for_v) = Dispatch::whole_attention_gradients(q, k, v, gradient, whole);
+    flat([for_q, for_k, for_v].map(Value))
+}
+
+fn attend_gradients_definition<const SEQUENCES: usize>(x: Values<'_>) -> Value<Dispatch> {
+    let operands = [0, 1, 2, 3].map(|index: usize| x[index].0.clone());
+    let whole = Whole { sequences: SEQUENCES, scale: SCALE };
+    let (for_q, for_k, for_v) = whole::gradients_definition::<Dispatch>(operands, whole);
+    flat([for_q, for_k, for_v].map(Value))
+}
 
 fn attend<const SEQUENCES: usize>(x: Values<'_>) -> Value<Dispatch> {
     let qkv = [0, 1, 2].map(|index: usize| Tensor::<3>::from_dispatch(x[index].0.clone()));

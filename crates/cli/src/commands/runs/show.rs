@@ -1,6 +1,6 @@
 //! One run as a page: what it is, how well it learned, what it learned from, every knob with its reason, the curve.
 
-use app::event::training::RunDetails;
+use app::event::training::{Report, RunDetails};
 
 use super::state;
 use crate::terminal::curve::labelled;
@@ -33,8 +33,12 @@ pub fn page(details: &RunDetails, color: Color, columns: usize) -> String {
 
 /// The curve of a run; nothing where no step was saved.
 pub fn curve(details: &RunDetails, color: Color, columns: usize) -> String {
-    let points: Vec<(f64, f64)> =
-        details.curve.iter().map(|report| (report.step as f64, report.loss)).collect();
+    curve_of(&details.curve, color, columns)
+}
+
+/// A curve over the steps.
+pub fn curve_of(curve: &[Report], color: Color, columns: usize) -> String {
+    let points: Vec<(f64, f64)> = curve.iter().map(|report| (report.step as f64, report.loss)).collect();
     let lines = labelled(&points, columns.min(MOST_COLUMNS).saturating_sub(INDENT), CURVE_ROWS);
     lines.iter().map(|line| format!("  {}\n", color.paint(Ink::Bar, line))).collect()
 }

@@ -17,7 +17,7 @@ static FLAGS: &[Flag] = &[
         name: "size",
         setting: "size",
         value: "SIZE",
-        help: "nano, tiny, small or medium (default: tiny)",
+        help: "nano, tiny, small or medium (default: tiny); of an image model pixels on a side",
     },
     Flag { name: "steps", setting: "steps", value: "COUNT", help: "Steps of the whole training" },
     Flag {

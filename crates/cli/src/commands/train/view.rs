@@ -7,6 +7,7 @@ use app::event::training::{Ending, HeldOut, Pass, Step, Trained, Training};
 use app::job::training::{Start, Train, Vocabulary};
 
 use super::block::{self, Losses, Room};
+use super::pictures;
 use crate::console::Console;
 use crate::terminal::paint::Ink;
 use crate::terminal::table::wrapped;
@@ -58,6 +59,7 @@ impl View {
                 self.has_learned_vocabulary = new.vocabulary == Vocabulary::Learned;
                 console.say(&format!("Reading {} …", new.data.display()));
             }
+            Start::NewPictures(new) => console.say(&format!("Looking at {} …", new.data.display())),
             Start::Resume => {
                 console.say(&format!("Checking that the data of {} is what it was …", train.name))
             }
@@ -97,6 +99,18 @@ impl View {
                 }
                 plan(console, planned);
             }
+            Event::Training(Training::Pictures { n_pictures, n_skipped, skipped }) => {
+                console
+                    .say(&format!("Found {} with captions.", units::many(*n_pictures as usize, "picture")));
+                left_out(console, *n_skipped, skipped);
+            }
+            Event::Training(Training::PictureStep(step)) => {
+                self.loss = Some(block::smooth(self.loss, step.report.loss));
+                if self.is_due(step.report.step, step.n_steps) {
+                    console.say(&pictures::line(step, self.loss));
+                }
+            }
+            Event::Painted(painted) => pictures::end(console, painted),
             Event::Training(Training::Step(step)) => self.step(console, step),
             Event::Training(Training::HeldOut(held_out)) => self.held_out(console, held_out),
             Event::Training(Training::Sample { prompt, text, .. }) => {
@@ -129,6 +143,18 @@ impl View {
             self.told_ms = Some(now_ms);
             console.say(&block::line(step, loss));
         }
+    }
+
+    /// Whether a line is due; a terminal that could redraw gets as many as any.
+    fn is_due(&mut self, step: u64, n_steps: u64) -> bool {
+        let now_ms = (self.elapsed_ms)();
+        let every = n_steps.div_ceil(LINES_OF_THE_WAY).max(1);
+        let waited = self.told_ms.is_none_or(|told_ms| now_ms.saturating_sub(told_ms) >= LINE_MS);
+        let is_due = step.is_multiple_of(every) || waited;
+        if is_due {
+            self.told_ms = Some(now_ms);
+        }
+        is_due
     }
 
     fn draw(&self, console: &mut Console) {
