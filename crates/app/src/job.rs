@@ -27,7 +27,6 @@ pub use message::{Message, Tool, ToolCall, Turn};
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a job is moved a few times and never kept in numbers")]
 pub enum Job {
     /// Continue a text or answer a conversation.
     Generate(Generate),

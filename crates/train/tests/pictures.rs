@@ -191,21 +191,16 @@ fn pictures_that_fail_and_numbers_that_are_none_stop_and_change_nothing() {
 
 #[test]
 fn sizes_that_are_no_model_are_refused_by_name() {
-    let refused = |change: &dyn Fn(&mut Settings)| {
+    let check = |change: fn(&mut Settings), expected: &str| {
         let mut settings = settings([1, 1]);
         change(&mut settings);
-        Painting::new(settings).map(drop).unwrap_err().to_string()
-    };
-    let cases: [(&dyn Fn(&mut Settings), &str); 6] = [
-        (&|settings| settings.sizes.side = 18, "size is 18: "),
-        (&|settings| settings.sizes.side = 0, "size is 0: "),
-        (&|settings| settings.sizes.unet.channels = vec![], "unet_channels is []: "),
-        (&|settings| settings.sizes.auto_encoder = vec![7], "auto_encoder_channels is [7]: "),
-        (&|settings| settings.without_caption = 1.5, "without_caption is 1.5: "),
-        (&|settings| settings.vocabulary = 7, "vocabulary is 7: "),
-    ];
-    for (change, expected) in cases {
-        let found = refused(change);
+        let found = Painting::new(settings).map(drop).unwrap_err().to_string();
         assert!(found.starts_with(expected), "{found}");
-    }
+    };
+    check(|settings| settings.sizes.side = 18, "size is 18: ");
+    check(|settings| settings.sizes.side = 0, "size is 0: ");
+    check(|settings| settings.sizes.unet.channels = vec![], "unet_channels is []: ");
+    check(|settings| settings.sizes.auto_encoder = vec![7], "auto_encoder_channels is [7]: ");
+    check(|settings| settings.without_caption = 1.5, "without_caption is 1.5: ");
+    check(|settings| settings.vocabulary = 7, "vocabulary is 7: ");
 }

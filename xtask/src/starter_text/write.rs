@@ -83,7 +83,7 @@ fn read(arguments: &[String]) -> Result<Wishes> {
                 _ => bail!("there is no part {value}: 1 to {N_PARTS}"),
             },
             unknown => bail!(
-                "{unknown} is not known; there are --out FOLDER --documents N --seed N --part 1|2|3|4 --held-out-stories FILE"
+                "{unknown} is not known; there are --out FOLDER --documents N --seed N --part 1|2|3|4|5 --held-out-stories FILE"
             ),
         }
     }

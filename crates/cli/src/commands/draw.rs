@@ -1,11 +1,13 @@
 //! `hearth draw`: pictures from words, as PNG files.
 
+mod flags;
+
 use std::path::{Path, PathBuf};
 
 use app::event::draw::{Drawing, Drawn, Picture};
 use app::job::draw::{Draw, File, Generator, Precision, Recipe, Start, Variation};
 use app::{Event, Failure, Job};
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::ArgMatches;
 
 use super::Command;
 use crate::outcome::{Exit, Stop};
@@ -32,115 +34,7 @@ Schedules: Uniform, Karras, Exponential, Simple, Beta, SGM Uniform, Trailing, Li
   hearth draw \"a corgi\" --model ./sdxl --seed 7 --variation-strength 0.2 --n 4";
 
 fn build(command: clap::Command) -> clap::Command {
-    let text = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    command
-        .about("Make pictures from words")
-        .arg(
-            Arg::new("prompt")
-                .value_name("PROMPT")
-                .required_unless_present("from")
-                .help("What there is to see"),
-        )
-        .arg(
-            text("model", "MODEL", "The folder of an image model, as diffusers writes it")
-                .required_unless_present("from"),
-        )
-        .arg(
-            text(
-                "from",
-                "FILE",
-                "A PNG that says how it was made; whatever is not said here is as it was there",
-            )
-            .value_parser(value_parser!(PathBuf)),
-        )
-        .arg(text("negative", "TEXT", "What there is not to see"))
-        .args(beginning())
-        .arg(
-            text("size", "WxH", "Width and height in pixels; the picture's or the model's own when absent")
-                .value_parser(size),
-        )
-        .arg(
-            text("steps", "COUNT", "Steps from noise to picture [default: 20]")
-                .value_parser(value_parser!(usize)),
-        )
-        .arg(
-            text("n", "COUNT", "Pictures, whose seeds follow one another")
-                .default_value("1")
-                .value_parser(value_parser!(usize)),
-        )
-        .arg(
-            text("seed", "NUMBER", "Where the first one's noise begins; drawn when absent")
-                .value_parser(value_parser!(u64)),
-        )
-        .args(variation())
-        .arg(
-            text("guidance", "NUMBER", "How strongly the prompt pulls [default: 7]")
-                .value_parser(value_parser!(f32)),
-        )
-        .arg(text("sampler", "NAME", "How to walk from noise to picture [default: DPM++ 2M]"))
-        .arg(text("schedule", "NAME", "Where to stop on the way; the sampler's own when absent"))
-        .arg(
-            text("noise", "SOURCE", "Whose numbers a seed stands for [default: cpu]")
-                .value_parser(["cpu", "nv"]),
-        )
-        .arg(
-            text(
-                "clip-skip",
-                "N",
-                "Which layer of the text encoder is read, counted from the last [default: 1]",
-            )
-            .value_parser(value_parser!(usize)),
-        )
-        .arg(
-            text("precision", "NAME", "f32, or bf16 for the large products [default: bf16]")
-                .value_parser(["bf16", "f32"]),
-        )
-        .arg(
-            text("out", "PATH", "A folder, or the file of the only picture")
-                .default_value(".")
-                .value_parser(value_parser!(PathBuf)),
-        )
-        .arg(
-            Arg::new("no-metadata")
-                .long("no-metadata")
-                .action(ArgAction::SetTrue)
-                .help("Leave out of the files how they were made"),
-        )
-        .after_help(AFTER_HELP)
-}
-
-/// What pictures begin as.
-fn beginning() -> [Arg; 3] {
-    let file = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
-    };
-    let strength = Arg::new("strength").long("strength").value_name("SHARE").value_parser(value_parser!(f64));
-    let help = "How much of it is made anew, 0 to 1 [default: 0.75; 1 with --mask]";
-    [
-        file("image", "A picture to begin with, PNG or JPEG"),
-        strength.help(help).requires("image"),
-        file("mask", "What of it is made anew: where this picture is white, grey from half on")
-            .requires("image"),
-    ]
-}
-
-/// How noise goes towards other noise.
-fn variation() -> [Arg; 2] {
-    [
-        Arg::new("variation-seed")
-            .long("variation-seed")
-            .value_name("NUMBER")
-            .requires("variation-strength")
-            .value_parser(value_parser!(u64))
-            .help("A second seed, for pictures like the first one's; drawn when absent"),
-        Arg::new("variation-strength")
-            .long("variation-strength")
-            .value_name("SHARE")
-            .value_parser(value_parser!(f64))
-            .help("How far to go from the first seed's noise to the second one's, 0 to 1"),
-    ]
+    command.about("Make pictures from words").args(flags::all()).after_help(AFTER_HELP)
 }
 
 /// The picture that is begun with, where one is named.
@@ -152,14 +46,6 @@ fn start(matches: &ArgMatches) -> Result<Option<Start>, Failure> {
 /// The file that a flag names.
 fn file(matches: &ArgMatches, name: &str) -> Result<Option<File>, Failure> {
     matches.get_one::<PathBuf>(name).map(|path| File::read(path)).transpose()
-}
-
-/// Width and height as people write them.
-fn size(text: &str) -> Result<[usize; 2], String> {
-    let sides = text
-        .split_once(['x', 'X', '×'])
-        .and_then(|(width, height)| Some([width.trim().parse().ok()?, height.trim().parse().ok()?]));
-    sides.ok_or_else(|| "it is written as 512x768".to_owned())
 }
 
 fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
@@ -331,11 +217,5 @@ mod tests {
         let drawing = Drawing { index: 1, steps_done: 5, n_steps: 10, step_seconds: 2.0 };
         assert!(line(&drawing, 3).starts_with("picture 2 of 3, step 5 of 10, 2"));
         assert!(line(&drawing, 3).ends_with("30 s left"), "{}", line(&drawing, 3));
-    }
-
-    #[test]
-    fn sizes_are_read() {
-        assert_eq!(size("512x768"), Ok([512, 768]));
-        assert!(["512", "x", "512x", "-1x5", "1e3x2"].iter().all(|text| size(text).is_err()));
     }
 }

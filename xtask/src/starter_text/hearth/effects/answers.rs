@@ -375,4 +375,49 @@ pub(super) static ROWS: &[FlagIntents] = &[
             "{draw|save a picture} without metadata",
         ],
     ),
+    (
+        "draw",
+        "--from",
+        &[
+            "{draw|make} {a|the|my} {picture|image} again {from|out of} its {file|PNG}",
+            "{repeat|redo|use} the recipe {in|of} {a|my} {picture|PNG|image file}",
+        ],
+    ),
+    (
+        "draw",
+        "--image",
+        &[
+            "{begin|start} {with|from} {a|my} {picture|photo|image}{ when I draw|}",
+            "{change|draw over|repaint} {a|my} {photo|picture|image}{ that I have|}",
+        ],
+    ),
+    (
+        "draw",
+        "--strength",
+        &[
+            "{choose|set|say} how much of {a|the|my} {picture|photo|image} {changes|is made anew|is kept}",
+            "{set|change} the strength of {a|the} change{ of a picture|}",
+        ],
+    ),
+    (
+        "draw",
+        "--mask",
+        &[
+            "{fill in|repaint|replace|change} only {a part|one part|some} of {a|my} {picture|photo|image}",
+            "{use|give|name} a mask{ for a picture|}",
+        ],
+    ),
+    (
+        "draw",
+        "--variation-seed",
+        &["{name|choose|set} {a|the} second seed{ of a picture|}", "{use|set} a variation seed"],
+    ),
+    (
+        "draw",
+        "--variation-strength",
+        &[
+            "{get|draw|have} {variations|pictures that are like the first}{ of a picture|}",
+            "{choose|set} how far {a variation|variations} {goes|go}",
+        ],
+    ),
 ];

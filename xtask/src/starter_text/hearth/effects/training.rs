@@ -174,4 +174,12 @@ pub(super) static ROWS: &[FlagIntents] = &[
         ],
     ),
     ("bench", "--force-target", &["{take|force} the targets of {the |}edits as answers"]),
+    (
+        "train",
+        "--kind",
+        &[
+            "train {a|an|my own} {model that draws|image model|model of pictures}",
+            "{learn|train} from {pictures|images|a folder of pictures}",
+        ],
+    ),
 ];

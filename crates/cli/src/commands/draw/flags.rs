@@ -1,0 +1,122 @@
+//! The flags of `hearth draw`.
+
+use std::path::PathBuf;
+
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, value_parser};
+
+/// All of them, in the order of the help.
+pub fn all() -> Vec<Arg> {
+    [wanted(), beginning(), walk(), written()].concat()
+}
+
+fn flag(
+    (name, value): (&'static str, &'static str),
+    parser: impl Into<ValueParser>,
+    help: &'static str,
+) -> Arg {
+    Arg::new(name).long(name).value_name(value).value_parser(parser.into()).help(help)
+}
+
+/// What there is to see, and which model is to draw it.
+fn wanted() -> Vec<Arg> {
+    let text = || value_parser!(String);
+    let prompt = Arg::new("prompt").value_name("PROMPT").required_unless_present("from");
+    vec![
+        prompt.help("What there is to see"),
+        flag(("model", "MODEL"), text(), "An image model's name, or its folder as diffusers writes it")
+            .required_unless_present("from"),
+        flag(
+            ("from", "FILE"),
+            value_parser!(PathBuf),
+            "A PNG that says how it was made; whatever is not said here is as it was there",
+        ),
+        flag(("negative", "TEXT"), text(), "What there is not to see"),
+    ]
+}
+
+/// What pictures begin as.
+fn beginning() -> Vec<Arg> {
+    vec![
+        flag(("image", "FILE"), value_parser!(PathBuf), "A picture to begin with, PNG or JPEG"),
+        flag(
+            ("strength", "SHARE"),
+            value_parser!(f64),
+            "How much of it is made anew, 0 to 1 [default: 0.75; 1 with --mask]",
+        )
+        .requires("image"),
+        flag(
+            ("mask", "FILE"),
+            value_parser!(PathBuf),
+            "What of it is made anew: where this picture is white, grey from half on",
+        )
+        .requires("image"),
+    ]
+}
+
+/// The way from noise to pictures.
+fn walk() -> Vec<Arg> {
+    let (text, count) = (|| value_parser!(String), || value_parser!(usize));
+    vec![
+        flag(
+            ("size", "WxH"),
+            size,
+            "Width and height in pixels; the picture's or the model's own when absent",
+        ),
+        flag(("steps", "COUNT"), count(), "Steps from noise to picture [default: 20]"),
+        flag(("n", "COUNT"), count(), "Pictures, whose seeds follow one another").default_value("1"),
+        flag(("seed", "NUMBER"), value_parser!(u64), "Where the first one's noise begins; drawn when absent"),
+        flag(
+            ("variation-seed", "NUMBER"),
+            value_parser!(u64),
+            "A second seed, for pictures like the first one's; drawn when absent",
+        )
+        .requires("variation-strength"),
+        flag(
+            ("variation-strength", "SHARE"),
+            value_parser!(f64),
+            "How far to go from the first seed's noise to the second one's, 0 to 1",
+        ),
+        flag(("guidance", "NUMBER"), value_parser!(f32), "How strongly the prompt pulls [default: 7]"),
+        flag(("sampler", "NAME"), text(), "How to walk from noise to picture [default: DPM++ 2M]"),
+        flag(("schedule", "NAME"), text(), "Where to stop on the way; the sampler's own when absent"),
+        flag(("noise", "SOURCE"), ["cpu", "nv"], "Whose numbers a seed stands for [default: cpu]"),
+        flag(
+            ("clip-skip", "N"),
+            count(),
+            "Which layer of the text encoder is read, counted from the last [default: 1]",
+        ),
+        flag(("precision", "NAME"), ["bf16", "f32"], "f32, or bf16 for the large products [default: bf16]"),
+    ]
+}
+
+/// The files.
+fn written() -> Vec<Arg> {
+    vec![
+        flag(("out", "PATH"), value_parser!(PathBuf), "A folder, or the file of the only picture")
+            .default_value("."),
+        Arg::new("no-metadata")
+            .long("no-metadata")
+            .action(ArgAction::SetTrue)
+            .help("Leave out of the files how they were made"),
+    ]
+}
+
+/// Width and height as people write them.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text
+        .split_once(['x', 'X', '×'])
+        .and_then(|(width, height)| Some([width.trim().parse().ok()?, height.trim().parse().ok()?]));
+    sides.ok_or_else(|| "it is written as 512x768".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("512x768"), Ok([512, 768]));
+        assert!(["512", "x", "512x", "-1x5", "1e3x2"].iter().all(|text| size(text).is_err()));
+    }
+}
