@@ -2,7 +2,7 @@
 //!
 //! Does not know what the shapes mean. Only `+ − × ÷ √` and comparisons are used, which IEEE 754 rounds in one way,
 //! so that a scene has the same bytes on every machine. Source of the distance to a polygon: I. Quilez, "2D distance
-//! functions", https://iquilezles.org/articles/distfunctions2d.
+//! functions", <https://iquilezles.org/articles/distfunctions2d>.
 
 use anyhow::Result;
 
