@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use app::event::draw::Picture;
 use app::event::pictures::{Painted, PictureRun};
 use app::event::training::{Ending, Training};
-use app::job::training::{NewPictures, PictureKnobs, Runs, Start, Train};
+use app::job::training::{NewPictures, PictureKnobs, PictureStorage, Runs, Start, Train};
 use app::{App, Event, Failure, Job, Settings};
 use serde_json::json;
 use tempfile::TempDir;
@@ -49,6 +49,7 @@ fn knobs() -> PictureKnobs {
         steps: Some(150),
         batch: Some(8),
         learning_rate: Some(0.004),
+        storage: Some(PictureStorage::F16),
         ..PictureKnobs::default()
     }
 }

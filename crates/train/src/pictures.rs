@@ -22,7 +22,7 @@ mod settings;
 mod sizes;
 mod steps;
 
-pub use knobs::Knobs;
+pub use knobs::{Knobs, Storage};
 pub use painting::{Painting, Pictures};
 pub use saved::{Saved, save};
 pub use settings::Settings;

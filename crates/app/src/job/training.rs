@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-pub use train::pictures::Knobs as PictureKnobs;
+pub use train::pictures::{Knobs as PictureKnobs, Storage as PictureStorage};
 pub use train::{Kind, Knobs, Size};
 
 /// Train a model.

@@ -8,6 +8,7 @@
 pub(super) mod conversation;
 mod course;
 mod finish;
+mod pace;
 pub(crate) mod pictures;
 mod plot;
 mod prepare;

@@ -11,6 +11,17 @@ use crate::{Derived, Error};
 const STEPS: [u64; 2] = [2000, 10_000];
 const VOCABULARY: usize = 1024;
 
+/// How the numbers of the finished model are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storage {
+    /// As they were learned.
+    #[default]
+    F32,
+    /// In half as many bytes.
+    F16,
+}
+
 /// What was set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +65,8 @@ pub struct Knobs {
     /// `f32` or `bf16`, for the large products.
     #[serde(with = "precision", skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
+    /// How the numbers of the finished model are stored; as they were learned when absent.
+    pub storage: Option<Storage>,
     /// Starts the weights, the order of the pictures and the noise.
     pub seed: Option<u64>,
     /// Seconds from one checkpoint to the next; 300 when absent.

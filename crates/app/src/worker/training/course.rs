@@ -8,6 +8,7 @@ use kernels::machine;
 use text::Tokenizer;
 use train::{Batch, Batches, Report, Training, save};
 
+use super::pace::{Pace, SAVE_EVERY_S, lines, recent_loss};
 use super::record::{Folder, Record};
 use super::{BEST, LAST, sample};
 use crate::event::training::{Ending, HeldOut, Step, Training as Told};
@@ -19,9 +20,6 @@ use crate::{Event, Failure};
 /// Batches by which the held-out part is measured, at most.
 const HELD_OUT_BATCHES: usize = 32;
 const PATIENCE: u64 = 10;
-const SAVE_EVERY_S: f64 = 300.0;
-/// Steps over which speed and the shown loss are averaged.
-const RECENT: usize = 32;
 
 /// Tokens from a file, in the order of a seed.
 struct Source {
@@ -140,7 +138,7 @@ impl<'a> Course<'a> {
         let every =
             self.record.watch.evaluate_every.unwrap_or(self.training.settings().steps.div_ceil(20)).max(1);
         let save_every_s = self.record.watch.save_every_s.unwrap_or(SAVE_EVERY_S).max(0.0);
-        let mut recent = Vec::new();
+        let mut pace = Pace::default();
         let mut saved = Instant::now();
         let ending = loop {
             if self.training.is_done() {
@@ -149,7 +147,7 @@ impl<'a> Course<'a> {
             if self.reporter.is_cancelled() {
                 break Ending::Stopped;
             }
-            self.step(&mut recent)?;
+            self.step(&mut pace)?;
             let steps = self.training.progress().steps;
             if steps.is_multiple_of(every) || self.training.is_done() {
                 self.measure()?;
@@ -167,7 +165,7 @@ impl<'a> Course<'a> {
         Ok(Arrived { folder, record, training, curve, measured, ending })
     }
 
-    fn step(&mut self, recent: &mut Vec<f64>) -> Result<(), Failure> {
+    fn step(&mut self, pace: &mut Pace) -> Result<(), Failure> {
         let begun = Instant::now();
         let report = match self.training.step(&mut self.source) {
             Ok(report) => report,
@@ -178,15 +176,11 @@ impl<'a> Course<'a> {
             }
         };
         let seconds = begun.elapsed().as_secs_f64();
-        recent.push(seconds);
-        if recent.len() > RECENT {
-            recent.remove(0);
-        }
         self.record.seconds += seconds;
         self.curve.push(report);
         let settings = self.training.settings();
         self.share.note(report.step, settings.steps);
-        let mean = recent.iter().sum::<f64>() / recent.len() as f64;
+        let mean = pace.after(seconds);
         let tokens_per_second = settings.tokens_per_step() as f64 / mean;
         self.reporter.tell(Event::Training(Told::Step(Step {
             report,
@@ -254,18 +248,12 @@ impl<'a> Course<'a> {
         let steps = self.training.progress().steps;
         self.write_curve()?;
         save(self.folder.disk, &self.folder.file(LAST), &self.training, "")?;
-        let recent = &self.curve[self.curve.len().saturating_sub(RECENT)..];
         self.record.steps = steps;
-        self.record.loss = (!recent.is_empty())
-            .then(|| recent.iter().map(|report| report.loss).sum::<f64>() / recent.len() as f64);
+        self.record.loss = recent_loss(&self.curve);
         self.folder.write_record(&self.record)?;
         self.reporter.tell(Event::Training(Told::Saved { step: steps }));
         Ok(())
     }
-}
-
-fn lines<T: serde::Serialize>(list: &[T]) -> String {
-    list.iter().map(|row| serde_json::to_string(row).expect("plain values") + "\n").collect()
 }
 
 /// The batches that only measure, the same every time.

@@ -18,6 +18,7 @@ use text::clip::learn::{FEWEST, Files};
 use train::Report;
 use train::pictures::{Painting, Saved, save};
 
+use super::pace::{Pace, SAVE_EVERY_S, lines, recent_loss};
 use super::record::Folder;
 use super::{LAST, Place, find, lock};
 use crate::event::pictures::{Painted, PictureStep, Stage};
@@ -30,9 +31,6 @@ use crate::{Event, Failure};
 use gallery::{Gallery, Shown};
 use record::{Beginning, PictureRecord};
 
-const SAVE_EVERY_S: f64 = 300.0;
-/// Steps over which speed and loss are averaged.
-const RECENT: usize = 32;
 const VOCABULARY: [&str; 2] = ["vocab.json", "merges.txt"];
 const SMALLER: &str = "take a smaller --size or --batch, or raise HEARTH_MEMORY";
 
@@ -166,12 +164,15 @@ fn go_on(folder: Folder<'_>, started: Started, reporter: &Reporter) -> Result<Pa
         curve: thinned(&curve),
         derived: record.derived.clone(),
     }));
-    let mut course = Course { folder: &folder, record, painting, curve, recent: Vec::new(), reporter };
+    let mut course = Course { folder: &folder, record, painting, curve, pace: Pace::default(), reporter };
     let ending = course.run(&mut shown)?;
     let Course { mut record, painting, .. } = course;
     let model = match ending {
         Ending::Stopped => None,
-        _ => Some(model::write(&folder, &painting, &files)?.path),
+        _ => {
+            let storage = record.knobs.storage.unwrap_or_default();
+            Some(model::write(&folder, (&painting, storage), &files)?.path)
+        }
     };
     record.ending = Some(ending);
     record.write(&folder)?;
@@ -184,8 +185,8 @@ struct Course<'a> {
     record: PictureRecord,
     painting: Painting,
     curve: Vec<Report>,
-    /// Seconds of the last steps of this stage.
-    recent: Vec<f64>,
+    /// How fast this stage goes.
+    pace: Pace,
     reporter: &'a Reporter,
 }
 
@@ -226,14 +227,10 @@ impl Course<'_> {
             false => (Stage::Denoiser, &settings.denoiser, settings.steps()),
         };
         if done == settings.auto_encoder.steps {
-            self.recent.clear();
+            self.pace = Pace::default();
         }
         let seconds = begun.elapsed().as_secs_f64();
-        self.recent.push(seconds);
-        if self.recent.len() > RECENT {
-            self.recent.remove(0);
-        }
-        let mean = self.recent.iter().sum::<f64>() / self.recent.len() as f64;
+        let mean = self.pace.after(seconds);
         self.record.seconds += seconds;
         self.curve.push(report);
         self.reporter.tell(Event::Training(Told::PictureStep(PictureStep {
@@ -250,13 +247,10 @@ impl Course<'_> {
     /// back mends.
     fn save(&mut self) -> Result<(), Failure> {
         let steps = self.painting.steps_done();
-        let row = |report: &Report| serde_json::to_string(report).expect("plain values") + "\n";
-        self.folder.write("curve.jsonl", self.curve.iter().map(row).collect::<String>().as_bytes())?;
+        self.folder.write("curve.jsonl", lines(&self.curve).as_bytes())?;
         save(self.folder.disk, &self.folder.file(LAST), &self.painting, "")?;
-        let recent = &self.curve[self.curve.len().saturating_sub(RECENT)..];
         self.record.steps = steps;
-        self.record.loss = (!recent.is_empty())
-            .then(|| recent.iter().map(|report| report.loss).sum::<f64>() / recent.len() as f64);
+        self.record.loss = recent_loss(&self.curve);
         self.record.write(self.folder)?;
         self.reporter.tell(Event::Training(Told::Saved { step: steps }));
         Ok(())

@@ -3,9 +3,10 @@
 use base::disk::replace;
 use formats::metadata::Value as Text;
 use formats::{Dtype, Metadata, TensorSpec, safetensors};
+use ops::weight::Storage as Stored;
 use serde_json::{Value, json};
 use text::clip::learn::Files;
-use train::pictures::Painting;
+use train::pictures::{Painting, Storage};
 
 use super::super::record::{Folder, io_failure};
 use crate::Failure;
@@ -18,7 +19,11 @@ const WEIGHTS: [(&str, &str); 3] = [
 ];
 
 /// Writes the folder `model` of a run and gives its place.
-pub(super) fn write<'a>(run: &Folder<'a>, painting: &Painting, files: &Files) -> Result<Folder<'a>, Failure> {
+pub(super) fn write<'a>(
+    run: &Folder<'a>,
+    (painting, storage): (&Painting, Storage),
+    files: &Files,
+) -> Result<Folder<'a>, Failure> {
     let model = below(run, "model")?;
     let parts = painting.parts();
     let settings = [
@@ -36,7 +41,7 @@ pub(super) fn write<'a>(run: &Folder<'a>, painting: &Painting, files: &Files) ->
     vocabulary.write("vocab.json", files.vocabulary.as_bytes())?;
     vocabulary.write("merges.txt", files.merges.as_bytes())?;
     for (part, name) in WEIGHTS {
-        weights(&below(&model, part)?, name, (part, painting))?;
+        weights(&below(&model, part)?, name, (part, painting, storage))?;
     }
     // Last: whoever finds it finds everything.
     model.write("model_index.json", pretty(&index()).as_bytes())?;
@@ -80,17 +85,25 @@ fn tokenizer(painting: &Painting) -> Value {
     settings
 }
 
-fn weights(folder: &Folder<'_>, name: &str, (part, painting): (&str, &Painting)) -> Result<(), Failure> {
+fn weights(
+    folder: &Folder<'_>,
+    name: &str,
+    (part, painting, storage): (&str, &Painting, Storage),
+) -> Result<(), Failure> {
     let path = folder.file(name);
     let all = painting.weights();
     let Some((_, weights, prefix)) = all.into_iter().find(|(found, ..)| *found == part) else {
         return Err(Failure::internal());
     };
+    let (stored, dtype) = match storage {
+        Storage::F32 => (Stored::F32, Dtype::F32),
+        Storage::F16 => (Stored::F16, Dtype::F16),
+    };
     let mut metadata = Metadata::new(&path.display().to_string());
     metadata.insert("format", Text::String("pt".into()));
     let spec = |tensor: models::images::learning::Written<'_>| TensorSpec {
         name: tensor.name.to_owned(),
-        dtype: Dtype::F32,
+        dtype,
         shape: tensor.shape,
     };
     let specs: Vec<TensorSpec> = weights.written(prefix).map(spec).collect();
@@ -101,8 +114,7 @@ fn weights(folder: &Folder<'_>, name: &str, (part, painting): (&str, &Painting))
         |out| {
             let mut writer = safetensors::write(out, &metadata, &specs)?;
             for tensor in weights.written(prefix) {
-                let bytes: Vec<u8> = tensor.values().iter().flat_map(|value| value.to_le_bytes()).collect();
-                writer.append(&bytes)?;
+                writer.append(&stored.narrow(&tensor.values()))?;
             }
             writer.finish()?;
             Ok(())
