@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::home::{Home, greedy, import};
 
-const PROMPT: &str = "The cat";
+/// What it answers is certain, in 32 bits as in eight: no two words come close.
+const PROMPT: &str = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n";
 
 /// Writes `model` as a folder, or as a GGUF file where `name` ends so.
 fn export(home: &Home, model: &str, name: &str) -> PathBuf {
