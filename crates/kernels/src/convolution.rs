@@ -5,10 +5,10 @@
 //! the kernel is not turned round. Source: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning"
 //! (2018), chapters 2 and 4.
 //!
-//! Nothing is gathered patch by patch. An image is laid out once with its border; then the pixels under one row of the
-//! kernel are `columns · channels` numbers in a row, whichever the output, and a whole band of outputs is one product per
-//! row of the kernel, with rows that overlap (`frame`). At the ends of the image's rows such a product computes some
-//! outputs that there are not; they are left behind.
+//! Nothing is gathered patch by patch. Images are laid out once with their borders; then the pixels under one row of the
+//! kernel are `columns · channels` numbers in a row, whichever the output, and a whole band of outputs, of as many images
+//! as it takes, is one product per row of the kernel, whose rows overlap (`frame`) and are found where a row and an image
+//! of outputs end (`product::Fold`).
 //!
 //! An output is one chain over p, then q and c, as [`crate::product`] has it for training in the same precision, and
 //! depends on its own pixels alone: neither the other images nor the number of threads change a bit.
@@ -20,17 +20,17 @@ mod tests;
 
 pub use backward::{convolution_backward_input, convolution_backward_weights};
 
-use std::ops::Range;
-
 use crate::disjoint::Disjoint;
 use crate::pool;
-use crate::product::{How, Into, Operand, Precision, Size, Weights, multiply};
+use crate::product::{Axis, How, Into, Operand, Precision, Size, Weights, multiply};
 use frame::Frame;
 
 /// Outputs of a band: what its products add up in, 1 MB, stays in a second-level cache.
 const BAND: usize = 256 * 1024;
-/// Rows that a product has at least where the image has as many: the weights are packed for each product.
+/// Rows that a product has at least where there are as many: the weights are packed for each product.
 const BAND_ROWS: usize = 512;
+/// Numbers that are laid out at once, 16 MB, where an image has not more. Tests see both with small images.
+const LAID: usize = if cfg!(test) { 4 << 10 } else { 4 << 20 };
 /// Numbers that one task copies at least.
 const COPIED_PER_TASK: usize = 64 * 1024;
 
@@ -144,42 +144,38 @@ fn slide(precision: Precision, frame: &Frame, (x, w): (&[f32], Weights<'_>), y: 
     if in_length == 0 || out_length == 0 {
         return y.fill(0.0);
     }
-    let band = (BAND / (frame.per_row() * outputs)).max(BAND_ROWS.div_ceil(frame.per_row())).clamp(1, height);
-    let (mut laid, mut sums) = (Vec::new(), Vec::new());
-    for (x, y) in x.chunks_exact(in_length).zip(y.chunks_exact_mut(out_length)) {
-        frame.lay(x, &mut laid);
-        for first in (0..height).step_by(band) {
-            let rows = first..height.min(first + band);
-            let y = &mut y[rows.start * width * outputs..rows.end * width * outputs];
-            if frame.per_row() == width {
-                band_of(precision, frame, (&laid, w), rows, y);
-            } else {
-                sums.resize(frame.n_places(rows.len()) * outputs, 0.0);
-                band_of(precision, frame, (&laid, w), rows, &mut sums);
-                let from = |row: usize| &sums[row * frame.per_row() * outputs..][..width * outputs];
-                each_row(y, width * outputs, &|row, to| to.copy_from_slice(from(row)));
-            }
+    let band = (BAND / outputs).max(BAND_ROWS);
+    let n_images = images_at_once(frame);
+    for (x, y) in x.chunks(n_images * in_length).zip(y.chunks_mut(n_images * out_length)) {
+        let laid = frame.lay(x);
+        for (index, y) in y.chunks_mut(band * outputs).enumerate() {
+            band_of(precision, frame, (&laid, w), (index * band, outputs), y);
         }
     }
 }
 
-/// Some rows of outputs, with what lies between them: one product for each row of the kernel.
+/// How many images are laid out together.
+fn images_at_once(frame: &Frame) -> usize {
+    (LAID / frame.length()).max(1)
+}
+
+/// Some outputs from `first` on, each `[outputs]`: one product for each row of the kernel.
 fn band_of(
     precision: Precision,
     frame: &Frame,
     (laid, w): (&[f32], Weights<'_>),
-    rows: Range<usize>,
+    (first, outputs): (usize, usize),
     to: &mut [f32],
 ) {
     let [kernel_rows, columns] = frame.kernel;
     let inner = columns * frame.channels;
-    let size = Size { m: frame.n_places(rows.len()), n: to.len() / frame.n_places(rows.len()), k: inner };
+    let size = Size { m: to.len() / outputs, n: outputs, k: inner };
     for row in 0..kernel_rows {
-        let pixels = frame.places(laid, rows.start, row);
-        let weights =
-            Operand { values: w.behind(row * inner), outer_stride: kernel_rows * inner, inner_stride: 1 };
+        let (pixels, fold) = frame.places(laid, first, row);
+        let weights = Operand::by_rows(w.behind(row * inner), kernel_rows * inner);
         let into = if row == 0 { Into::Replace } else { Into::Add };
-        multiply(How { precision, into }, (pixels, weights), to, size);
+        let operands = (pixels.folded(Axis::Outer, fold), weights);
+        multiply(How { precision, into }, operands, to, size);
     }
 }
 

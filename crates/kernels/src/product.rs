@@ -34,7 +34,7 @@ pub use training::{How, Into, Precision, has_16_bit_units};
 pub use training::{product_backward_input, product_backward_weights, training_product};
 pub use weights::Weights;
 
-pub(crate) use operand::Operand;
+pub(crate) use operand::{Axis, Fold, Operand};
 pub(crate) use prompt::Size;
 pub(crate) use training::multiply;
 pub(crate) use weights::{from_f16, to_f16};

@@ -4,8 +4,8 @@
 //! round, with inputs and outputs changing places. Source: Dumoulin and Visin, as above, chapter 4.
 
 use super::frame::Frame;
-use super::{Shape, each_row, slide};
-use crate::product::{How, Into, Operand, Precision, Size, Weights, multiply};
+use super::{Shape, each_row, images_at_once, slide};
+use crate::product::{Axis, How, Into, Operand, Precision, Size, Weights, multiply};
 
 /// The gradient for x, given that of the output.
 ///
@@ -87,22 +87,19 @@ pub fn convolution_backward_weights(
         return;
     }
     let [kernel_rows, columns] = shape.kernel;
-    let (inner, n_places) = (columns * shape.inputs, frame.n_places(height));
-    let (mut laid, mut spaced) = (Vec::new(), vec![0.0; n_places * outputs]);
+    let inner = columns * shape.inputs;
     let mut sums = vec![0.0; kernel_rows * outputs * inner];
-    let images = x.chunks_exact(in_length).zip(gradient.chunks_exact(out_length));
-    for (image, (x, gradient)) in images.enumerate() {
-        frame.lay(x, &mut laid);
-        // Places between the rows have no gradient.
-        let rows = spaced.chunks_mut(frame.per_row() * outputs).zip(gradient.chunks_exact(width * outputs));
-        rows.for_each(|(to, from)| to[..from.len()].copy_from_slice(from));
-        let into = if image == 0 { Into::Replace } else { Into::Add };
+    let n_images = images_at_once(&frame);
+    let images = x.chunks(n_images * in_length).zip(gradient.chunks(n_images * out_length));
+    for (index, (x, gradient)) in images.enumerate() {
+        let laid = frame.lay(x);
+        let into = if index == 0 { Into::Replace } else { Into::Add };
         for (row, sums) in sums.chunks_exact_mut(outputs * inner).enumerate() {
-            let pixels = frame.places(&laid, 0, row);
-            let pixels = Operand { outer_stride: 1, inner_stride: pixels.outer_stride, ..pixels };
-            let gradient = Operand::by_columns(Weights::F32(&spaced), outputs);
-            let size = Size { m: outputs, n: inner, k: n_places };
-            multiply(How { precision, into }, (gradient, pixels), sums, size);
+            let (pixels, fold) = frame.places(&laid, 0, row);
+            let pixels = Operand::by_columns(pixels.values, pixels.outer_stride).folded(Axis::Inner, fold);
+            let gradients = Operand::by_columns(Weights::F32(gradient), outputs);
+            let size = Size { m: outputs, n: inner, k: gradient.len() / outputs };
+            multiply(How { precision, into }, (gradients, pixels), sums, size);
         }
     }
     each_row(dw, kernel_rows * inner, &|output, to| {

@@ -2,11 +2,14 @@
 //!
 //! Holds no arithmetic.
 
+use std::borrow::Cow;
+
 use super::each_row;
-use crate::product::{Operand, Weights};
+use crate::product::{Fold, Operand, Weights};
 
 /// How an image is laid out. With a stride of s its rows are dealt out to s planes, row r to plane r mod s: then the rows
-/// under one row of the kernel, for all outputs, follow each other in one plane. The pixels of a row stay together.
+/// under one row of the kernel, for all outputs, follow each other in one plane. The pixels of a row stay together. One
+/// image follows the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     /// Height and width of the image.
@@ -34,33 +37,34 @@ impl Frame {
         ((self.output[1] - 1) * self.stride + self.kernel[1]).next_multiple_of(self.stride)
     }
 
-    /// Places of outputs in a row, those included that are left behind.
-    pub fn per_row(&self) -> usize {
-        self.row_pixels() / self.stride
+    /// Numbers of an image that is laid out.
+    pub fn length(&self) -> usize {
+        self.stride * self.plane_rows() * self.row_pixels() * self.channels
     }
 
-    /// Places of outputs in so many rows, up to the last output.
-    pub fn n_places(&self, n_rows: usize) -> usize {
-        (n_rows - 1) * self.per_row() + self.output[1]
+    /// Whether an image that lies as it comes is laid out.
+    fn is_as_it_comes(&self) -> bool {
+        let is_plain = self.before == [0, 0] && self.spread == 1 && self.stride == 1;
+        is_plain && self.image == [self.plane_rows(), self.row_pixels()]
     }
 
-    /// Lays an image out.
-    pub fn lay(&self, image: &[f32], laid: &mut Vec<f32>) {
-        let width = self.row_pixels() * self.channels;
-        laid.resize(self.stride * self.plane_rows() * width, 0.0);
-        each_row(laid, width, &|index, to| {
+    /// Lays images out.
+    pub fn lay<'a>(&self, images: &'a [f32]) -> Cow<'a, [f32]> {
+        if self.is_as_it_comes() {
+            return Cow::Borrowed(images);
+        }
+        let row_length = self.image[1] * self.channels;
+        let (width, rows) = (self.row_pixels() * self.channels, self.stride * self.plane_rows());
+        let mut laid = vec![0.0; images.len() / (self.image[0] * row_length) * self.length()];
+        each_row(&mut laid, width, &|index, to| {
+            let (image, index) = (index / rows, index % rows);
             let row = index % self.plane_rows() * self.stride + index / self.plane_rows();
-            to.fill(0.0);
-            let Some(row) = row.checked_sub(self.before[0]).filter(|row| row.is_multiple_of(self.spread))
-            else {
-                return;
-            };
-            let from = image.chunks_exact(self.image[1] * self.channels).nth(row / self.spread);
-            let to = to.get_mut(self.before[1] * self.channels..);
-            if let (Some(from), Some(to)) = (from, to) {
-                self.lay_row(from, to);
-            }
+            let row = row.checked_sub(self.before[0]).filter(|row| row.is_multiple_of(self.spread));
+            let row = row.map(|row| row / self.spread).filter(|row| *row < self.image[0]);
+            let (Some(row), Some(to)) = (row, to.get_mut(self.before[1] * self.channels..)) else { return };
+            self.lay_row(&images[(image * self.image[0] + row) * row_length..][..row_length], to);
         });
+        Cow::Owned(laid)
     }
 
     fn lay_row(&self, from: &[f32], to: &mut [f32]) {
@@ -72,15 +76,14 @@ impl Frame {
         pixels.zip(from.chunks_exact(self.channels)).for_each(|(to, from)| to.copy_from_slice(from));
     }
 
-    /// Where one row of the kernel stands for each place of an output, from the output row `first` on: rows of as many
-    /// numbers as the kernel has columns and the image channels, which overlap.
-    pub fn places<'a>(&self, laid: &'a [f32], first: usize, kernel_row: usize) -> Operand<'a> {
-        let (plane, row) = (kernel_row % self.stride, kernel_row / self.stride + first);
-        let start = (plane * self.plane_rows() + row) * self.row_pixels() * self.channels;
-        Operand {
-            values: Weights::F32(&laid[start..]),
-            outer_stride: self.stride * self.channels,
-            inner_stride: 1,
-        }
+    /// Where one row of the kernel stands for each output, from the output `first` on: rows of as many numbers as the
+    /// kernel has columns and the image channels, which overlap. Beside it how the outputs fold.
+    pub fn places<'a>(&self, laid: &'a [f32], first: usize, kernel_row: usize) -> (Operand<'a>, Fold) {
+        let (plane, row) = (kernel_row % self.stride, kernel_row / self.stride);
+        let row_length = self.row_pixels() * self.channels;
+        let values = Weights::F32(&laid[(plane * self.plane_rows() + row) * row_length..]);
+        let operand = Operand::by_rows(values, self.stride * self.channels);
+        let counts = [self.output[1], self.output[0]];
+        (operand, Fold { first, counts, strides: [row_length, self.length()] })
     }
 }

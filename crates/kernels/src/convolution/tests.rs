@@ -8,7 +8,7 @@ use crate::check::{assert_same_bits, normal, on_every_number_of_threads};
 /// Images, height, width, inputs, outputs, kernel, stride, border before and after.
 type Sizes = (usize, usize, usize, usize, usize, [usize; 2], usize, [usize; 2]);
 
-const SIZES: [Sizes; 11] = [
+const SIZES: [Sizes; 13] = [
     (1, 1, 1, 1, 1, [1, 1], 1, [0, 0]),
     (2, 5, 7, 3, 4, [1, 1], 1, [0, 0]),
     (2, 6, 5, 4, 17, [3, 3], 1, [1, 1]),
@@ -20,6 +20,8 @@ const SIZES: [Sizes; 11] = [
     (1, 9, 9, 1, 6, [2, 2], 2, [0, 0]),
     (1, 10, 9, 3, 8, [1, 1], 2, [0, 0]),
     (1, 70, 66, 20, 40, [3, 3], 1, [1, 1]),
+    (3, 20, 19, 4, 300, [3, 3], 1, [1, 1]),
+    (5, 8, 8, 12, 16, [3, 3], 1, [1, 1]),
 ];
 
 fn shape((images, height, width, inputs, outputs, kernel, stride, [before, after]): Sizes) -> Shape {

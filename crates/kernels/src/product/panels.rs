@@ -80,7 +80,7 @@ impl Panels {
             let to = unsafe { all.part(start..start + steps.len() * width) };
             b.pack(part(&columns, panel, width), steps, width, to);
         };
-        if b.outer_stride == 1 {
+        if b.is_by_columns() {
             let grain = PACKED_PER_TASK.div_ceil(PIECE * columns.len());
             pool::run_ranges(inner.len().div_ceil(PIECE), grain, &|pieces| {
                 for steps in pieces.map(|index| part(&inner, index, PIECE)) {
@@ -107,8 +107,8 @@ pub(super) struct Factors {
 }
 
 impl Factors {
-    /// Calls `work` with these rows and steps of a where they lie, or packed if they need widening or do not
-    /// stay in a cache as they lie.
+    /// Calls `work` with these rows and steps of a where they lie, or packed if they need widening or
+    /// want it.
     pub fn with(
         a: Operand<'_>,
         (rows, inner): (&Range<usize>, &Range<usize>),
@@ -116,7 +116,7 @@ impl Factors {
         work: &dyn Fn(Factors),
     ) {
         if let Weights::F32(values) = a.values
-            && !a.falls_into_few_sets()
+            && !a.wants_packing()
         {
             let first = rows.start * a.outer_stride + inner.start * a.inner_stride;
             return work(Factors {
@@ -130,7 +130,7 @@ impl Factors {
         let stride = panel_stride(tile_rows, inner.len());
         let n_panels = rows.len().div_ceil(tile_rows);
         let packed = room(&mut lines, n_panels * stride);
-        let n_steps = if a.outer_stride == 1 { PIECE } else { inner.len() };
+        let n_steps = if a.is_by_columns() { PIECE } else { inner.len() };
         for steps in blocks(inner.len(), n_steps) {
             let from = inner.start + steps.start..inner.start + steps.end;
             for (index, panel) in packed.chunks_exact_mut(stride).take(n_panels).enumerate() {

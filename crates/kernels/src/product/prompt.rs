@@ -130,7 +130,7 @@ impl Block<'_> {
         let (mut panels_per_task, mut m_task) = (n_panels, n_rows);
         if self.n_tasks > 1 {
             // What a task packs of a it packs once.
-            let most = if self.product.a.falls_into_few_sets() { n_panels } else { N_TASK / tile_columns };
+            let most = if self.product.a.wants_packing() { n_panels } else { N_TASK / tile_columns };
             panels_per_task = evenly(n_panels, most);
             let n_down = self.n_tasks.div_ceil(n_panels.div_ceil(panels_per_task));
             m_task = evenly(n_rows, M_TASK).min(n_rows.div_ceil(n_down)).next_multiple_of(tile_rows);

@@ -138,43 +138,43 @@ unsafe fn pack_columns(b: &Operand<'_>, outer: Range<usize>, inner: Range<usize>
 /// A line of a holds 32 k of one row.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
+unsafe fn rows<E: Element>(source: &Source<'_, E>, to: &mut [Line]) {
     assert!(source.n <= WIDTH && to.len() >= source.k.next_multiple_of(STEP), "a group has room");
     for (index, to) in to.chunks_exact_mut(TILE).enumerate().take(2 * source.k.div_ceil(STEP)) {
         let (k, row) = (index / 2 * STEP, index % 2 * TILE);
         // SAFETY: the source's elements can be read.
         let block = std::array::from_fn(|index| unsafe {
-            match source.outer_stride {
-                1 => across(source, row, k + 2 * index),
-                _ => along_k(source, row + index, k),
+            match source.is_by_columns {
+                true => across(source, row, k + 2 * index),
+                false => along_k(source, row + index, k),
             }
         });
-        store(if source.outer_stride == 1 { transpose(block) } else { block }, to);
+        store(if source.is_by_columns { transpose(block) } else { block }, to);
     }
 }
 
 /// A line of b holds one pair of k of sixteen columns.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
+unsafe fn columns<E: Element>(source: &Source<'_, E>, to: &mut [Line]) {
     assert!(source.n <= WIDTH && to.len() >= source.k.next_multiple_of(STEP), "a group has room");
     for (index, to) in to.chunks_exact_mut(TILE).enumerate().take(2 * source.k.div_ceil(STEP)) {
         let (k, column) = (index / 2 * STEP, index % 2 * TILE);
         // SAFETY: as above.
         let block = std::array::from_fn(|index| unsafe {
-            match source.outer_stride {
-                1 => across(source, column, k + 2 * index),
-                _ => along_k(source, column + index, k),
+            match source.is_by_columns {
+                true => across(source, column, k + 2 * index),
+                false => along_k(source, column + index, k),
             }
         });
-        store(if source.outer_stride == 1 { block } else { transpose(block) }, to);
+        store(if source.is_by_columns { block } else { transpose(block) }, to);
     }
 }
 
 /// Sixteen pairs of k of one outer element.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn along_k<E: Element>(source: &Source<E>, outer: usize, k: usize) -> __m512i {
+unsafe fn along_k<E: Element>(source: &Source<'_, E>, outer: usize, k: usize) -> __m512i {
     // SAFETY: the caller's promise.
     let halves = unsafe { [source.along_k(outer, k), source.along_k(outer, k + 16)] };
     let [low, high] = halves.map(|half| _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(round(half))));
@@ -184,7 +184,7 @@ unsafe fn along_k<E: Element>(source: &Source<E>, outer: usize, k: usize) -> __m
 /// One pair of k of sixteen outer elements.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn across<E: Element>(source: &Source<E>, outer: usize, k: usize) -> __m512i {
+unsafe fn across<E: Element>(source: &Source<'_, E>, outer: usize, k: usize) -> __m512i {
     // SAFETY: the caller's promise.
     let (even, odd) = unsafe { (source.across(outer, k), source.across(outer, k + 1)) };
     let odd = _mm512_and_si512(round(odd), _mm512_set1_epi32(!0xffff));

@@ -65,7 +65,7 @@ pub(super) unsafe fn pack_columns(
 /// The exponents of the scales of sixteen outer elements whose k stand side by side.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn exponents_along_k<E: Element>(source: &Source<E>, outer: usize) -> __m512 {
+unsafe fn exponents_along_k<E: Element>(source: &Source<'_, E>, outer: usize) -> __m512 {
     let mut each = [0u32; 16];
     for (index, each) in each.iter_mut().enumerate() {
         let mut row = _mm512_setzero_si512();
@@ -117,13 +117,13 @@ fn twice(halves: __m256i) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
+unsafe fn rows<E: Element>(source: &Source<'_, E>, to: &mut [Line]) {
     assert!(source.n <= ROWS && to.len() > source.k, "a group has room for its rows");
     // SAFETY: line 0 takes the exponents, line k + 1 step k.
     unsafe {
-        match source.outer_stride {
-            1 => rows_across(source, to.as_mut_ptr().cast()),
-            _ => rows_along_k(source, to.as_mut_ptr().cast()),
+        match source.is_by_columns {
+            true => rows_across(source, to.as_mut_ptr().cast()),
+            false => rows_along_k(source, to.as_mut_ptr().cast()),
         }
     }
 }
@@ -132,7 +132,7 @@ unsafe fn rows<E: Element>(source: &Source<E>, to: &mut [Line]) {
 /// apart, no cache would keep them until they are read again.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn rows_across<E: Element>(source: &Source<E>, to: *mut __m512) {
+unsafe fn rows_across<E: Element>(source: &Source<'_, E>, to: *mut __m512) {
     let mut largest = _mm512_setzero_si512();
     // SAFETY: the caller's promise about the lines.
     unsafe {
@@ -153,7 +153,7 @@ unsafe fn rows_across<E: Element>(source: &Source<E>, to: *mut __m512) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn rows_along_k<E: Element>(source: &Source<E>, to: *mut __m512) {
+unsafe fn rows_along_k<E: Element>(source: &Source<'_, E>, to: *mut __m512) {
     // SAFETY: the caller's promise about the lines.
     unsafe {
         to.write(exponents_along_k(source, 0));
@@ -177,20 +177,20 @@ const HEAD: usize = 2 * VECTORS;
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn columns<E: Element>(source: &Source<E>, to: &mut [Line]) {
+unsafe fn columns<E: Element>(source: &Source<'_, E>, to: &mut [Line]) {
     assert!(source.n <= COLUMNS && to.len() >= HEAD + VECTORS * source.k, "a group has room for its columns");
     // SAFETY: lines 0 to 5 take the exponents, three lines from 6 + 3k on step k.
     unsafe {
-        match source.outer_stride {
-            1 => columns_across(source, to.as_mut_ptr().cast()),
-            _ => columns_along_k(source, to.as_mut_ptr().cast()),
+        match source.is_by_columns {
+            true => columns_across(source, to.as_mut_ptr().cast()),
+            false => columns_along_k(source, to.as_mut_ptr().cast()),
         }
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn columns_across<E: Element>(source: &Source<E>, to: *mut __m512) {
+unsafe fn columns_across<E: Element>(source: &Source<'_, E>, to: *mut __m512) {
     let mut largest = [_mm512_setzero_si512(); HEAD];
     // SAFETY: the caller's promise about the lines.
     unsafe {
@@ -215,7 +215,7 @@ unsafe fn columns_across<E: Element>(source: &Source<E>, to: *mut __m512) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn columns_along_k<E: Element>(source: &Source<E>, to: *mut __m512) {
+unsafe fn columns_along_k<E: Element>(source: &Source<'_, E>, to: *mut __m512) {
     // SAFETY: the caller's promise about the lines.
     unsafe {
         for vector in 0..HEAD {

@@ -46,7 +46,7 @@ fn pack(operand: &Operand<'_>, (outer, inner): (Range<usize>, Range<usize>), ord
 }
 
 fn fill<E: Copy, W: Fn(E) -> f32>(source: &Source<'_, E, W>, order: Order, to: &mut [Line]) {
-    let is_by_outer = source.inner_stride == 1;
+    let is_by_outer = !source.operand.is_by_columns();
     for k in (0..source.inner.len()).step_by(STEP) {
         for outer in (0..WIDTH).step_by(TILE) {
             let mut block: Block = [Line([0; 16]); TILE];
@@ -71,8 +71,7 @@ fn turn(block: Block) -> Block {
 struct Source<'a, E, W> {
     values: &'a [E],
     widen: W,
-    outer_stride: usize,
-    inner_stride: usize,
+    operand: &'a Operand<'a>,
     outer: Range<usize>,
     inner: Range<usize>,
 }
@@ -81,11 +80,10 @@ impl<'a, E: Copy, W: Fn(E) -> f32> Source<'a, E, W> {
     fn new(
         values: &'a [E],
         widen: W,
-        operand: &Operand<'_>,
+        operand: &'a Operand<'a>,
         (outer, inner): (Range<usize>, Range<usize>),
     ) -> Self {
-        let Operand { outer_stride, inner_stride, .. } = *operand;
-        Self { values, widen, outer_stride, inner_stride, outer, inner }
+        Self { values, widen, operand, outer, inner }
     }
 
     /// Sixteen pairs of k of one outer element.
@@ -93,7 +91,7 @@ impl<'a, E: Copy, W: Fn(E) -> f32> Source<'a, E, W> {
         let mut wide = [0.0; STEP];
         if outer < self.outer.len() {
             let n = STEP.min(self.inner.len() - k);
-            let start = (self.outer.start + outer) * self.outer_stride + self.inner.start + k;
+            let start = self.operand.place(self.outer.start + outer, self.inner.start + k);
             for (wide, value) in wide.iter_mut().zip(&self.values[start..start + n]) {
                 *wide = (self.widen)(*value);
             }
@@ -106,8 +104,8 @@ impl<'a, E: Copy, W: Fn(E) -> f32> Source<'a, E, W> {
         let n = TILE.min(self.outer.len().saturating_sub(outer));
         let mut pair = [[0.0; TILE]; 2];
         for (k, wide) in (k..self.inner.len()).zip(&mut pair) {
-            let start =
-                (self.inner.start + k) * self.inner_stride + self.outer.start + outer.min(self.outer.len());
+            let outer = self.outer.start + outer.min(self.outer.len());
+            let start = self.operand.place(outer, self.inner.start + k);
             for (wide, value) in wide.iter_mut().zip(&self.values[start..start + n]) {
                 *wide = (self.widen)(*value);
             }

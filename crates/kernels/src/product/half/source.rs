@@ -53,10 +53,15 @@ impl Element for F16 {
 }
 
 /// The part of an operand that becomes a group.
-pub(super) struct Source<E> {
+pub(super) struct Source<'a, E> {
+    /// Its first element, and the strides from there: for asking ahead, which need not be exact.
     pub first: *const E,
     pub outer_stride: usize,
     pub inner_stride: usize,
+    pub is_by_columns: bool,
+    values: *const E,
+    operand: &'a Operand<'a>,
+    start: [usize; 2],
     /// Outer elements, at most a group's width.
     pub n: usize,
     pub k: usize,
@@ -68,13 +73,19 @@ fn first(n: usize) -> __mmask16 {
     ((1u32 << n.min(16)) - 1) as __mmask16
 }
 
-impl<E: Element> Source<E> {
+impl<'a, E: Element> Source<'a, E> {
     /// The elements of both ranges, which lie inside the operand, whose values begin at `values`.
-    pub fn new(values: *const E, operand: &Operand<'_>, outer: Range<usize>, inner: Range<usize>) -> Self {
+    pub fn new(values: *const E, operand: &'a Operand<'a>, outer: Range<usize>, inner: Range<usize>) -> Self {
         let Operand { outer_stride, inner_stride, .. } = *operand;
-        let start = outer.start * outer_stride + inner.start * inner_stride;
-        let first = values.wrapping_add(start);
-        Self { first, outer_stride, inner_stride, n: outer.len(), k: inner.len() }
+        let first = values.wrapping_add(operand.place(outer.start, inner.start));
+        let (is_by_columns, start) = (operand.is_by_columns(), [outer.start, inner.start]);
+        let (n, k) = (outer.len(), inner.len());
+        Self { first, outer_stride, inner_stride, is_by_columns, values, operand, start, n, k }
+    }
+
+    #[inline(always)]
+    fn address(&self, outer: usize, k: usize) -> *const E {
+        self.values.wrapping_add(self.operand.place(self.start[0] + outer, self.start[1] + k))
     }
 
     /// Sixteen k of one outer element, zero behind the end of either.
@@ -82,7 +93,7 @@ impl<E: Element> Source<E> {
     pub unsafe fn along_k(&self, outer: usize, k: usize) -> __m512 {
         let mask = if outer < self.n { first(self.k.saturating_sub(k)) } else { 0 };
         // SAFETY: the elements of the mask lie inside the operand.
-        unsafe { E::load(self.first.wrapping_add(outer * self.outer_stride + k), mask) }
+        unsafe { E::load(self.address(outer, k), mask) }
     }
 
     /// Sixteen outer elements at one k, zero behind their end.
@@ -90,7 +101,7 @@ impl<E: Element> Source<E> {
     pub unsafe fn across(&self, outer: usize, k: usize) -> __m512 {
         let mask = if k < self.k { first(self.n.saturating_sub(outer)) } else { 0 };
         // SAFETY: as above.
-        unsafe { E::load(self.first.wrapping_add(outer + k * self.inner_stride), mask) }
+        unsafe { E::load(self.address(outer, k), mask) }
     }
 }
 
