@@ -123,7 +123,7 @@ pub(crate) trait Format: Sized + 'static {
         Self::scales(block).scale
     }
 
-    /// How few rows are multiplied without a panel on AVX-512 VNNI, where the type has a way.
+    /// How few rows are multiplied without a panel on x86-64, where the type has a way.
     #[cfg(target_arch = "x86_64")]
     const STRAIGHT: Option<&'static Straight> = None;
 

@@ -103,10 +103,24 @@ pub(super) unsafe fn scales_of_fours(at: *const u8) -> [__m512i; 4] {
     }
 }
 
+/// For each sixteen weights of a block of 256 their scale.
+///
+/// # Safety
+/// Twelve bytes stand there; the machine has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn scales_of_sixteens(at: *const u8) -> __m256i {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let scales = _mm_cvtsi64_si128(bytes(at)[0] as i64);
+        _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(scales, scales))
+    }
+}
+
 /// The minima, of 16 bits each.
 ///
 /// # Safety
-/// As [`scales_of_fours`].
+/// As [`scales_of_sixteens`].
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) unsafe fn minima(at: *const u8) -> __m128i {

@@ -34,7 +34,7 @@ impl Format for Block {
     const GREATEST: u8 = 15;
     const SCALE_AT: Option<usize> = Some(0);
     #[cfg(target_arch = "x86_64")]
-    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain::<Self>(1));
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain::<Self>([1, 4]));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -69,6 +69,16 @@ impl straight::Plain for Block {
             let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(twice(0)), twice(1));
             let shifts = _mm512_setr_epi64(0, 0, FOUR, FOUR, 0, 0, FOUR, FOUR);
             _mm512_and_si512(_mm512_srlv_epi16(both, shifts), _mm512_set1_epi8(15))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn codes_of_one(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let both = _mm_loadu_si128(block.add(CODES).cast());
+            let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(both), _mm_srli_epi16::<4>(both));
+            _mm256_and_si256(both, _mm256_set1_epi8(15))
         }
     }
 }

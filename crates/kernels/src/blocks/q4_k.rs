@@ -39,7 +39,7 @@ impl Format for Block {
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
     #[cfg(target_arch = "x86_64")]
-    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped::<Self>(3));
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped::<Self>([3, 4]));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -96,6 +96,26 @@ impl straight::Grouped for Block {
     unsafe fn scales_of_fours(block: *const u8) -> [__m512i; 4] {
         // SAFETY: as above.
         unsafe { pairs::scales_of_fours(block.add(PAIRS)) }
+    }
+
+    #[inline(always)]
+    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
+        // SAFETY: as above.
+        unsafe {
+            let (mut codes, low) = ([_mm256_setzero_si256(); 8], _mm256_set1_epi8(15));
+            for two in 0..4 {
+                let both = _mm256_loadu_si256(block.add(CODES + 32 * two).cast());
+                codes[2 * two] = _mm256_and_si256(both, low);
+                codes[2 * two + 1] = _mm256_and_si256(_mm256_srli_epi16::<4>(both), low);
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe { pairs::scales_of_sixteens(block.add(PAIRS)) }
     }
 
     #[inline(always)]

@@ -52,7 +52,7 @@ impl Format for Block {
     const GREATEST: u8 = 255;
     const SCALE_AT: Option<usize> = Some(0);
     #[cfg(target_arch = "x86_64")]
-    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain::<Self>(3));
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain::<Self>([3, 4]));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -100,6 +100,15 @@ impl straight::Plain for Block {
                 |block: usize| _mm256_loadu_si256(blocks.add(block * Self::N_BYTES + SCALE_BYTES).cast());
             let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(values(0)), values(1));
             _mm512_xor_si512(both, _mm512_set1_epi8(-128))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn codes_of_one(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let values = _mm256_loadu_si256(block.add(SCALE_BYTES).cast());
+            _mm256_xor_si256(values, _mm256_set1_epi8(-128))
         }
     }
 }

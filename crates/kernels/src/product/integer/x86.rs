@@ -18,14 +18,19 @@ use crate::lanes::{Avx2 as Avx2Lanes, Avx512 as Avx512Lanes};
 #[target_feature(enable = "avx2,fma,f16c")]
 pub unsafe fn avx2<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
     // SAFETY: this function has the features, its caller the shapes.
-    unsafe { over_panels::<F, Avx2>(x, w, part) }
+    unsafe {
+        match F::STRAIGHT.and_then(|straight| straight.avx2.body(part.rows.len(), x.inner())) {
+            Some(body) => body(x, w, part),
+            None => over_panels::<F, Avx2>(x, w, part),
+        }
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c")]
 pub unsafe fn vnni<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
     // SAFETY: as above.
     unsafe {
-        match F::STRAIGHT.and_then(|straight| straight.body(part.rows.len(), x.inner())) {
+        match F::STRAIGHT.and_then(|straight| straight.vnni.body(part.rows.len(), x.inner())) {
             Some(body) => body(x, w, part),
             None => over_panels::<F, Vnni>(x, w, part),
         }
