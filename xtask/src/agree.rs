@@ -114,7 +114,7 @@ fn count(file: &File, wishes: &Wishes, python: &Path) -> Result<Count> {
 }
 
 fn read(arguments: &[String]) -> Result<Wishes> {
-    let target = crate::bench::target();
+    let target = crate::workspace::target();
     let (mut models, mut texts, mut n_prompts, mut is_all) = (Vec::new(), None, 200, false);
     let mut program = target.join("release/hearth");
     let mut environment = target.join("peers/llama.cpp");

@@ -54,7 +54,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let chosen: Vec<&Case> = chosen.collect();
     ensure!(!chosen.is_empty(), "there is no such case of {}", wishes.peer.name);
     let python = wishes.peer.python(&wishes.environment)?;
-    let programs = Programs::build(&chosen, python, target())?;
+    let programs = Programs::build(&chosen, python, workspace::target())?;
     let mut weak = Vec::new();
     for case in chosen {
         if let Err(reason) = measure(case, &wishes, &programs)? {
@@ -92,7 +92,7 @@ fn measure(case: &Case, wishes: &Wishes, programs: &Programs) -> Result<Result<(
     }
     if wishes.history == History::Keep {
         let entry = history::Entry::new(case, &programs.commit, wishes.threads, &judged);
-        let path = target().join("bench-history.jsonl");
+        let path = workspace::target().join("bench-history.jsonl");
         println!("{}", entry.against(history::last(&path, &entry)?.as_ref()));
         history::append(&path, &entry)?;
     }
@@ -104,7 +104,7 @@ fn rounds(case: &Case, wishes: &Wishes, programs: &Programs) -> Result<Vec<Round
     let is_wanted = |name: &str| wishes.runs.as_ref().is_none_or(|runs| runs.iter().any(|run| run == name));
     let runs: Vec<_> = case.runs.iter().filter(|run| is_wanted(run.name)).collect();
     ensure!(!runs.is_empty(), "{} has none of these runs", case.name);
-    let folder = target().join("bench").join(case.name);
+    let folder = workspace::target().join("bench").join(case.name);
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let n_rounds = wishes.pairs.unwrap_or(case.pairs);
     let mut rounds = Vec::new();
@@ -151,14 +151,8 @@ fn read(arguments: &[String]) -> Result<Wishes> {
         }
     }
     let peer = peer.with_context(|| format!("beside which peer? --peer {}", peer::names()))?;
-    let environment = environment.unwrap_or_else(|| target().join("peers").join(peer.name));
+    let environment = environment.unwrap_or_else(|| workspace::target().join("peers").join(peer.name));
     Ok(Wishes { peer, case, pairs, steps, threads, runs, environment, history })
-}
-
-/// Where cargo builds, and where this frame keeps what it makes.
-pub fn target() -> PathBuf {
-    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    workspace::root().join(folder)
 }
 
 fn cores() -> usize {

@@ -87,7 +87,7 @@ fn prepare(home: &Home, wishes: &Wishes, chosen: &[&Suite]) -> Result<()> {
 }
 
 fn read(arguments: &[String]) -> Result<Wishes> {
-    let environment = crate::bench::target().join("clients");
+    let environment = crate::workspace::target().join("clients");
     let mut wishes = Wishes { only: Vec::new(), program: None, environment, encoder: None };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {

@@ -68,11 +68,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn read(arguments: &[String]) -> Result<Wishes> {
-    let mut wishes = Wishes {
-        shape: None,
-        scratch: workspace::root().join(crate::bench::target()).join("fit-check"),
-        programs: None,
-    };
+    let mut wishes = Wishes { shape: None, scratch: workspace::target().join("fit-check"), programs: None };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         let value = rest.next().with_context(|| format!("{name} needs a value"))?;

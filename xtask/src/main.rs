@@ -4,6 +4,7 @@
 //! Is not a build system: everything that ships is built by plain `cargo build`.
 
 mod agree;
+mod at_once;
 mod bench;
 mod ci;
 mod clients;
@@ -16,6 +17,7 @@ mod isa;
 mod served;
 mod soak;
 mod starter_check;
+mod starter_draw_check;
 mod starter_overlap;
 mod starter_pictures;
 mod starter_pictures_check;
@@ -132,6 +134,11 @@ static CHORES: &[Chore] = &[
         name: "starter-pictures-check",
         does: "whether pictures show what their captions say: --items FILE --pictures FOLDER …",
         run: starter_pictures_check::run,
+    },
+    Chore {
+        name: "starter-draw-check",
+        does: "let an image model draw held-out lines, and check them: --model NAME_OR_FOLDER --items FILE --out FOLDER …",
+        run: starter_draw_check::run,
     },
 ];
 

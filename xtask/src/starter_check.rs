@@ -5,7 +5,7 @@
 
 mod judge;
 
-use crate::workspace;
+use crate::{at_once, workspace};
 use anyhow::{Context, Result, bail, ensure};
 use judge::Expected;
 use serde::Deserialize;
@@ -13,7 +13,6 @@ use starter_words::conversation::Message;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many percent of a kind have to be right.
 const WANTED: &[(&str, usize)] = &[("sums", 95), ("calls", 97), ("hearth", 90)];
@@ -58,7 +57,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let mut items: Vec<Item> = read.collect::<Result<_>>()?;
     items.retain(|item| wishes.kind.as_ref().is_none_or(|kind| *kind == item.kind));
     ensure!(!items.is_empty(), "there is no such question");
-    let answers = ask_all(&items, &wishes)?;
+    let answers = at_once::for_all(&items, |_, item| ask(item, &wishes))?;
     let mut kinds: Vec<&str> = items.iter().map(|item| item.kind.as_str()).collect();
     kinds.dedup();
     let reports: Vec<Report> = kinds.iter().map(|kind| report(kind, &items, &answers)).collect();
@@ -74,9 +73,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 fn read(arguments: &[String]) -> Result<Wishes> {
     let (mut model, mut items, mut kind) = (None, None, None);
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from);
-    let mut program = target.join("release/hearth");
+    let mut program = workspace::target().join("release/hearth");
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         let value = rest.next().with_context(|| format!("{name} needs a value"))?;
@@ -97,28 +94,6 @@ fn read(arguments: &[String]) -> Result<Wishes> {
     );
     let items = items.context("which questions? --items FILE, from cargo xtask starter-held-out")?;
     Ok(Wishes { model: model.context("which model? --model NAME_OR_FILE")?, items, program, kind })
-}
-
-/// The answers, in the order of the questions; as many at once as there are cores.
-fn ask_all(items: &[Item], wishes: &Wishes) -> Result<Vec<String>> {
-    let next = AtomicUsize::new(0);
-    let n_workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = || {
-        let mut answers = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { return Ok(answers) };
-            answers.push((at, ask(item, wishes)?));
-        }
-    };
-    let mut answers: Vec<(usize, String)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..n_workers).map(|_| scope.spawn(work)).collect();
-        let done = workers.into_iter().map(|worker| worker.join().expect("a worker does not panic"));
-        done.collect::<Result<Vec<_>>>()
-    })?
-    .concat();
-    answers.sort();
-    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
 /// What the program answers to one conversation: the likeliest token each time.

@@ -19,7 +19,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 /// Builds the program `hearth` and what writes models, as they are released; the folder that they are in.
 pub fn build() -> Result<PathBuf> {
-    let target = crate::bench::target();
+    let target = workspace::target();
     let mut command = workspace::cargo();
     command.env("CARGO_TARGET_DIR", &target);
     // The whole workspace, because another selection of packages is another build of the same dependencies.

@@ -49,7 +49,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn read(arguments: &[String]) -> Result<Wishes> {
-    let target = crate::bench::target();
+    let target = workspace::target();
     let shared = workspace::shared_data().map(|data| data.join("text/tinystories/tiny_stories.txt"));
     let (mut model, mut texts) = (None, shared);
     let mut program = target.join("release/hearth");

@@ -12,6 +12,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies one folder below the root")
 }
 
+/// Where cargo builds, and where chores keep what they make.
+pub fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// The shared test data beside the checkout, where it is present.
 pub fn shared_data() -> Option<PathBuf> {
     let folder = root().parent()?.join("shared/data");

@@ -28,7 +28,7 @@ const KINDS: [(&str, Make); 3] =
 /// wished; stories260K is asked to continue stories.
 pub fn make(wishes: &Wishes) -> Result<Vec<File>> {
     let shared = workspace::shared_data().context("../shared is not here: name files with --model")?;
-    let folder = std::path::absolute(crate::bench::target().join("agree"))?;
+    let folder = std::path::absolute(workspace::target().join("agree"))?;
     std::fs::create_dir_all(&folder)?;
     let program = Program { path: std::path::absolute(&wishes.program)?, home: folder.join("home") };
     let questions = match &wishes.texts {

@@ -106,7 +106,7 @@ fn meaning(word: &str) -> Result<PathBuf> {
 /// The file of a model with random weights, which is written where there is none.
 fn synthetic(model: &str) -> Result<PathBuf> {
     let (shape, quant) = model.split_once(':').context("a model with random weights is SHAPE:QUANT")?;
-    let folder = super::target().join("bench/models");
+    let folder = workspace::target().join("bench/models");
     let path = folder.join(format!("{shape}-{quant}.gguf"));
     if !path.is_file() {
         eprintln!("writing {}", path.display());

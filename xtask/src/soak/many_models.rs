@@ -109,7 +109,7 @@ pub fn synthesised(model: (&str, &str)) -> Result<PathBuf> {
 }
 
 fn folder() -> Result<PathBuf> {
-    let folder = crate::bench::target().join("soak-models");
+    let folder = crate::workspace::target().join("soak-models");
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
 }
