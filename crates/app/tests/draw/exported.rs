@@ -43,7 +43,8 @@ fn one_file_becomes_a_folder_that_draws_the_same() {
             let out = TempDir::new().unwrap();
             let Event::Exported(exported) = export(&file, storage, out.path()).unwrap() else { panic!() };
             assert!(exported.files.iter().all(|(path, bytes)| path.is_file() && *bytes > 0));
-            let job = Draw { model: Some(out.path().display().to_string()), ..draw(&case) };
+            let start = single::start(&case);
+            let job = Draw { model: Some(out.path().display().to_string()), start, ..draw(&case) };
             let found = &drawn(job).unwrap().0[0];
             match storage {
                 None => expect_pixels(found, &case),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use app::event::library::Ability;
-use app::job::draw::Draw;
+use app::job::draw::{Draw, Start};
 use app::job::{Import, Placement};
 use app::{App, Event, Failure, Job, Settings};
 use formats::{Dtype, Metadata, TensorSpec, safetensors};
@@ -130,12 +130,18 @@ pub fn made(case: &Json) -> (TempDir, PathBuf) {
     (place, file)
 }
 
+/// What the refiner refines.
+pub fn start(case: &Json) -> Option<Start> {
+    let strength = case["strength"].as_f64()?;
+    Some(Start { picture: super::changed::file("photo.png"), mask: None, strength: Some(strength) })
+}
+
 fn words() -> String {
     folder().join("tokenizer").display().to_string()
 }
 
 fn of(case: &Json, file: &Path) -> Draw {
-    Draw { model: Some(file.display().to_string()), tokenizer: Some(words()), ..draw(case) }
+    Draw { model: Some(file.display().to_string()), tokenizer: Some(words()), start: start(case), ..draw(case) }
 }
 
 #[test]
