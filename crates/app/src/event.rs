@@ -237,6 +237,8 @@ pub enum Event {
     Measured(Box<measure::Measured>),
     /// What is expected of a model here.
     Fitting(Box<measure::Fitting>),
+    /// What an image model needs on this machine.
+    FittingPictures(Box<measure::FittingPictures>),
     /// A model was stored in fewer bits.
     Quantised(Box<quantise::Quantised>),
     /// The job came to nothing.
@@ -265,6 +267,7 @@ impl Event {
             Self::Exported(_)
             | Self::Measured(_)
             | Self::Fitting(_)
+            | Self::FittingPictures(_)
             | Self::Quantised(_)
             | Self::Drawn(_) => true,
         }

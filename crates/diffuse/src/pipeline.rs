@@ -1,17 +1,22 @@
-//! Models around a sampler: prompts to what is read of them, a U-Net as something that can be asked, latents to pixels.
+//! Models around a sampler: prompts to what is read of them, a U-Net or a transformer as something that can be asked,
+//! latents to pixels.
 //!
 //! Token ids come in, latents and bytes go out; in between, a part of a model is needed only as long as it computes, so
 //! that the text encoders, the U-Net and the auto-encoder need not be in memory together.
 
 mod condition;
 mod encoded;
+mod flow;
 mod pixels;
 mod sight;
+mod text;
 
 pub use condition::{Condition, Encoding, read};
 pub use encoded::{Encoded, encoded};
+pub use flow::{FlowSight, Packing, Transformer};
 pub use pixels::pixels;
 pub use sight::Sight;
+pub use text::Text;
 
 /// What differs between kinds of models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,4 +25,27 @@ pub enum Kind {
     Stable,
     /// SDXL: two of them, whose rows are taken before the last layer; beside the time it is told the picture's size.
     Xl,
+    /// SDXL's refiner: the second of them alone; beside the time it is told the picture's size and how beautiful it is.
+    Refiner,
+}
+
+/// Families of transformers of flow matching, by what they read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// FLUX.1: rows of T5, and CLIP's pooled one.
+    Flux {
+        /// How many rows.
+        n_tokens: usize,
+    },
+    /// FLUX.2 [klein]: the streams behind three layers of a language model.
+    Flux2,
+    /// Z-Image: the stream before the last layer of one.
+    ZImage,
+}
+
+impl Kind {
+    /// Whether rows of the text are read as SDXL reads them.
+    fn is_xl(self) -> bool {
+        matches!(self, Self::Xl | Self::Refiner)
+    }
 }

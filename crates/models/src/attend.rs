@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use ops::attention::{self, KvPool, PoolShape, Scoring, Sight, Spans};
 use ops::causal_attention;
@@ -107,6 +108,12 @@ pub enum Attend<'a> {
         /// How many sequences the rows make.
         sequences: usize,
     },
+    /// Each row of one sequence up to itself; those from `tokens` on only fill up: they attend to all rows before them
+    /// that do not. Nothing is kept. No window, cap or sink holds.
+    Filled {
+        /// How many rows do not fill up; at least one.
+        tokens: usize,
+    },
     /// Each row to its whole sequence, before and behind itself; nothing is kept.
     Whole {
         /// How many rows each sequence has.
@@ -123,6 +130,7 @@ impl Attend<'_> {
                 let length = n_rows / sequences.max(&1);
                 (0..n_rows).map(|row| (row % length.max(1)) as u32).collect()
             }
+            Self::Filled { .. } => (0..n_rows as u32).collect(),
             Self::Whole { lengths } => lengths.iter().flat_map(|length| 0..*length as u32).collect(),
         }
     }
@@ -150,10 +158,34 @@ impl Attend<'_> {
                 let lengths = vec![qkv[0].dims()[0] / (*sequences).max(1); *sequences];
                 attention::attention_within(qkv, &lengths, scoring, sinks)
             }
+            Self::Filled { tokens } => filled(qkv, *tokens, scoring.scale),
             Self::Whole { lengths } => {
                 let scoring = Scoring { sight: Sight::Whole, ..scoring };
                 attention::attention_within(qkv, lengths, scoring, sinks)
             }
         }
     }
+}
+
+/// Rows of one sequence, of which those from `tokens` on fill up.
+///
+/// # Shapes
+/// `q` `[R, H, d]`, `k` and `v` `[R, K, d]` → `[R, H, d]`.
+fn filled(qkv: [Tensor<3>; 3], tokens: usize, scale: f32) -> Tensor<3> {
+    let n_rows = qkv[0].dims()[0];
+    let [q, k, v] = qkv.clone().map(|x| x.narrow(0, 0, tokens));
+    let read = causal_attention::causal_attention([q, k.clone(), v.clone()], 1, scale); // [S, H, d]
+    if tokens == n_rows {
+        return read;
+    }
+    let q = qkv[0].clone().narrow(0, tokens, n_rows - tokens).swap_dims(0, 1); // [H, F, d]
+    let heads = q.dims()[0];
+    let by_head = |x: Tensor<3>| {
+        let [rows, kv_heads, size] = x.dims();
+        let x = x.swap_dims(0, 1).reshape([kv_heads, 1, rows, size]);
+        x.repeat_dim(1, heads / kv_heads).reshape([heads, rows, size]) // [H, S, d]
+    };
+    let scores = q.matmul(by_head(k).swap_dims(1, 2)).mul_scalar(scale); // [H, F, S]
+    let mixed = softmax(scores, 2).matmul(by_head(v)); // [H, F, d]
+    Tensor::cat(vec![read, mixed.swap_dims(0, 1)], 0)
 }

@@ -18,6 +18,7 @@ pub mod unet;
 pub mod z_image;
 
 mod attention;
+mod cost;
 mod parts;
 mod patches;
 mod resnet;

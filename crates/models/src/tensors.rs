@@ -1,6 +1,7 @@
 //! Where a model's weights come from: anything that finds a tensor by name.
 
 pub mod adapter;
+pub mod recorded;
 pub mod translate;
 
 mod fp8;
@@ -144,7 +145,10 @@ pub(crate) fn has_blocks(tensors: &dyn Tensors, name: &str) -> Result<bool, Erro
 }
 
 /// The type of a file's tensor whose numbers are stored so.
-pub(crate) fn dtype_of(stored: Storage) -> Dtype {
+///
+/// # Panics
+/// Never: every storage is that of a type.
+pub fn dtype_of(stored: Storage) -> Dtype {
     let all = (0..u32::from(u8::MAX)).filter_map(Dtype::from_ggml);
     let mut same = all.filter(|dtype| storage(*dtype) == Some(stored));
     same.next().expect("every storage is that of a type")

@@ -108,6 +108,42 @@ pub struct Fitting {
     pub machine: Machine,
 }
 
+/// What an image model needs on this machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FittingPictures {
+    /// The model.
+    pub model: String,
+    /// The name of the pipeline that it was written for.
+    pub class: String,
+    /// Width and height of the picture that it is answered for, in pixels.
+    pub size: [usize; 2],
+    /// Its parts, of which one is in memory at a time.
+    pub parts: Vec<FitPart>,
+    /// Memory of the largest of them, with the whole program.
+    pub memory_bytes: u64,
+    /// Whether that is there; nothing where the system does not tell it.
+    pub fits: Option<bool>,
+    /// Steps where nobody says how many.
+    pub n_steps: usize,
+    /// Multiplications and additions of a step.
+    pub step_flops: f64,
+    /// Seconds of a step, by what products of the model's width take here.
+    pub step_s: f64,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// A part of an image model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitPart {
+    /// What it is.
+    pub name: String,
+    /// Bytes of its weights in its files.
+    pub weight_bytes: u64,
+    /// Memory while it computes.
+    pub memory_bytes: u64,
+}
+
 /// What is expected when so many tokens stand in the context.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitAt {

@@ -13,9 +13,15 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Make pictures from words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draw {
-    /// A folder as `diffusers` writes it.
+    /// A model's name, a folder as `diffusers` writes it, or a file that holds a whole model.
     #[serde(default)]
     pub model: Option<String>,
+    /// Where the vocabulary of such a file is: a folder or a model; looked for when absent.
+    #[serde(default)]
+    pub tokenizer: Option<String>,
+    /// A file that holds the transformer or U-Net, instead of the model's own: GGUF or safetensors.
+    #[serde(default)]
+    pub transformer: Option<String>,
     /// A picture that says how it was made: whatever is absent here is as it was there.
     #[serde(default)]
     pub from: Option<File>,

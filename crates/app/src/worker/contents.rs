@@ -12,7 +12,7 @@ use text::Tokenizer;
 
 use super::adapters::AdapterSource;
 use super::dialogue::{Dialogue, Sayings};
-use super::draw::parts;
+use super::draw::{files, parts};
 use super::folder::Folder;
 use super::measure::memory;
 use super::open::{Files, Source};
@@ -54,7 +54,7 @@ impl<'a> Contents<'a> {
                 };
                 Self { name, tensors, folder: None }
             }
-            Files::Folder(folder) if parts::is_image_model(folder) => return Err(parts::draws(name)),
+            Files::Folder(folder) if files::is_image_model(folder) => return Err(parts::draws(name)),
             Files::Folder(folder) => {
                 // Without settings nobody knows what weights are; but what was named has to be some first.
                 if folder.is_file() {

@@ -4,11 +4,16 @@
 //! which is also there before the U-Net where a picture is made of another. The job has a share of the memory for the
 //! largest of them.
 
-mod order;
+pub(crate) mod files;
+pub(crate) mod flow;
+pub(crate) mod order;
 pub(crate) mod parts;
+mod reading;
 mod repeat;
 mod start;
 mod told;
+pub(crate) mod vocabulary;
+pub(crate) mod walk;
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +28,7 @@ use crate::job::draw::Draw;
 use crate::running::Reporter;
 use crate::{Event, Failure};
 use order::Order;
-use parts::Parts;
+use parts::{Parts, writes};
 use start::Beginning;
 
 const SMALLER: &str = "make a smaller picture (--size), or stop what else is in memory (`hearth ps`)";
@@ -52,10 +57,15 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     }
     let source = open::find(place.store, wanted)?;
     let Files::Folder(folder) = &source.files else {
-        return Err(parts::writes(&source.name));
+        return Err(writes(&source.name));
     };
     let device = ops::device::cpu();
-    let parts = Parts { folder, device: &device };
+    let files = files::ImageFiles::open(folder)?.with_seer(job.transformer.as_deref())?;
+    let vocabulary = vocabulary::find(place.store, job.tokenizer.as_deref(), &files)?;
+    let of = vocabulary.as_ref().and_then(|found| found.of.as_deref());
+    notes.extend(of.map(|of| format!("prompts are read with the vocabulary of {of}")));
+    let files = files.with_vocabulary(vocabulary.map(|found| found.folder));
+    let parts = Parts { files: &files, device: &device };
     let beginning = job.start.as_ref().map(Beginning::read).transpose()?;
     let order = Order::new((job, beginning.as_ref()), &parts, (&source.name, place.drawn_seed))?;
     notes.extend(order.note());
@@ -78,7 +88,7 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     seconds.steps = begun.elapsed().as_secs_f64() - seconds.prompts;
     let encoder = parts.auto_encoder()?;
     for (index, latent) in latents.iter().enumerate() {
-        let pixels = pipeline::pixels(&encoder, latent, (order.precision, &device))?;
+        let pixels = pipeline::pixels(&encoder, &order.unpacked(latent)?, (order.precision, &device))?;
         let pixels = pixels.first().ok_or_else(Failure::internal)?;
         reporter.tell(Event::Picture(order.picture(index, pixels)?));
     }

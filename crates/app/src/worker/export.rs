@@ -1,4 +1,6 @@
-//! Writing a model for other programs: a GGUF file in any storage, or a folder as `transformers` reads it.
+//! Writing a model for other programs: a GGUF file in any storage, or a folder as `transformers` or `diffusers` reads it.
+
+mod images;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use store::Store;
 use text::VocabularyKind;
 
 use super::contents::Contents;
+use super::draw::files::is_image_model;
 use super::one_file::{self, OneFile, Tensor};
 use super::training::record::io_failure;
 use super::{embed, open, vocabulary};
@@ -28,6 +31,12 @@ const BLOCK: usize = 32;
 /// Writes the model; nothing that was there before is lost unless the whole is written.
 pub(crate) fn run(store: &Store, export: &Export) -> Result<Event, Failure> {
     let source = open::find_adapted(store, &export.model)?;
+    if let open::Files::Folder(folder) = &source.files
+        && is_image_model(folder)
+    {
+        let files = images::write(store, folder, export)?;
+        return Ok(Event::Exported(Exported { model: source.name, files }));
+    }
     let mut contents = Contents::read(&source)?;
     source.adapter.iter().try_for_each(|adapter| contents.merge(adapter))?;
     let files = match export.format {

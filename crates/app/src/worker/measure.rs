@@ -5,6 +5,7 @@ mod edits;
 pub(super) mod fit;
 mod machine;
 pub(crate) mod memory;
+mod pictures;
 mod products;
 mod subject;
 mod work;
@@ -48,6 +49,9 @@ pub(crate) fn run_bench(store: &Store, job: &Bench, means: Means, reporter: &Rep
 
 /// Says how a model will do; the last event.
 pub(crate) fn run_fit(place: &Place<'_>, job: &Fit, means: Means) -> Result<Event, Failure> {
+    if let Some(event) = pictures::fit(place.store, job)? {
+        return Ok(event);
+    }
     fit(place, job, means).map(|fitting| Event::Fitting(Box::new(fitting)))
 }
 

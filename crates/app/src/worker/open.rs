@@ -115,14 +115,21 @@ fn find_base(store: &Store, wanted: &str) -> Result<Source, Failure> {
     match named(store, wanted) {
         Ok(Meant::Model(model)) => of_model(store, &model),
         Ok(Meant::Starter) => Ok(starter_source()),
-        // A folder beside the person, named without a slash.
-        Err(_) if is_folder_of_a_model(Path::new(wanted)) => at(Path::new(wanted), wanted),
+        // A folder or a file of weights beside the person, named without a slash.
+        Err(_) if is_folder_of_a_model(Path::new(wanted)) || is_file_of_weights(Path::new(wanted)) => {
+            at(Path::new(wanted), wanted)
+        }
         Err(failure) => Err(failure),
     }
 }
 
 fn is_folder_of_a_model(folder: &Path) -> bool {
     folder.join("config.json").is_file() || folder.join(INDEX).is_file()
+}
+
+fn is_file_of_weights(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ["safetensors", "ckpt", "pth", "pt", "bin"].contains(&ending) && path.is_file()
 }
 
 /// The model at a path.

@@ -9,7 +9,7 @@ use super::{draw, drawn, expect_pixels, folder, pixels};
 
 const CASES: &str = include_str!("../../../../fixtures/draw/changed.json");
 
-fn file(name: &str) -> File {
+pub fn file(name: &str) -> File {
     File::read(&testkit::shared::root().join("fixtures/draw").join(name)).unwrap()
 }
 
@@ -57,7 +57,7 @@ fn filling() -> TempDir {
     made
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());

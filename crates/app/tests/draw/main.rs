@@ -3,7 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod changed;
+mod exported;
+mod flow;
+mod gguf;
 mod repeated;
+#[allow(dead_code, reason = "the formulas of other fixtures stand there too")]
+#[path = "../../../models/tests/families/seeded.rs"]
+mod seeded;
+mod single;
 mod stored;
 
 use std::path::PathBuf;
@@ -26,6 +33,8 @@ fn draw(case: &Json) -> Draw {
     let text = |key: &str| case[key].as_str().unwrap().to_owned();
     Draw {
         model: Some(folder().display().to_string()),
+        tokenizer: None,
+        transformer: None,
         from: None,
         prompt: Some(text("prompt")),
         negative: Some(text("negative")),

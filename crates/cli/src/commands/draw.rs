@@ -28,6 +28,8 @@ Schedules: Uniform, Karras, Exponential, Simple, Beta, SGM Uniform, Trailing, Li
 
   hearth draw \"a corgi riding a unicorn\" --model ./stable-diffusion-v1-5 --seed 7
   hearth draw \"a red house\" --model ./sdxl --size 1024x768 --steps 30 --n 4 --negative \"people, text\"
+  hearth draw \"a lighthouse\" --model ./dreamshaper.safetensors --tokenizer ./stable-diffusion-v1-5/tokenizer
+  hearth draw \"a lighthouse\" --model ./FLUX.1-schnell --transformer ./flux1-schnell-Q4_K_S.gguf
   hearth draw \"in watercolours\" --model ./sdxl --image photo.jpg --strength 0.6
   hearth draw \"a red door\" --model ./sdxl --image house.png --mask door.png
   hearth draw --from picture-7.png --model ./sdxl --seed 8
@@ -53,6 +55,8 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let number = |name: &str| matches.get_one::<usize>(name).copied();
     let job = Draw {
         model: text("model"),
+        tokenizer: text("tokenizer"),
+        transformer: text("transformer"),
         from: file(matches, "from").map_err(Stop::Failed)?,
         prompt: text("prompt"),
         negative: text("negative"),

@@ -20,7 +20,8 @@ const STORAGES: [(&str, Storage); 4] =
 
 const AFTER_HELP: &str = "\
 gguf is one file, which llama.cpp and Ollama read; safetensors is a folder, which `transformers` reads. \
-f32 keeps every bit, bf16 and f16 take half the room, q8_0 (gguf only) a quarter.
+f32 keeps every bit, bf16 and f16 take half the room, q8_0 (gguf only) a quarter. An image model becomes a folder that \
+diffusers reads.
 
   hearth export stories --out stories.gguf --storage q8_0
   hearth export stories --out stories-for-python";

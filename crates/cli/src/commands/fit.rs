@@ -1,6 +1,6 @@
 //! `hearth fit`: what a model needs on this machine and how fast it will be, before it runs.
 
-use app::event::measure::{FitAs, FitAt, Fitting};
+use app::event::measure::{FitAs, FitAt, FitPart, Fitting, FittingPictures};
 use app::job::measure::Fit;
 use app::{Event, Job};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -21,7 +21,8 @@ const AFTER_HELP: &str = "\
 Nothing of the model runs: the figures follow from its table of tensors and from what this machine is measured to do \
 within a few seconds. `hearth bench` measures the model itself. A model that is not here is looked at where it is, by what \
 `hearth pull` understands (hf.co/user/repo[:QUANT], name:tag, https://…): only the beginnings of its files are read, and \
-nothing is kept.";
+nothing is kept. Of an image model that is here it says the memory of each part, of which one is there at a time, and how long \
+a step takes about.";
 
 fn build(command: clap::Command) -> clap::Command {
     let length = value_parser!(u32).range(1..);
@@ -44,6 +45,7 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     let job = Fit { model: super::text(matches, "model"), contexts: contexts.collect() };
     session.follow(Job::Fit(job), &mut |console, event| match event {
         Event::Fitting(fitting) => console.print(&page(fitting)),
+        Event::FittingPictures(fitting) => console.print(&pictures(fitting)),
         _ => Ok(()),
     })?;
     Ok(Exit::Done)
@@ -75,6 +77,31 @@ fn page(fitting: &Fitting) -> String {
         page += &format!("\nTo fetch it: hearth pull {take}\n");
     }
     page
+}
+
+fn pictures(fitting: &FittingPictures) -> String {
+    let FittingPictures { model, class, size: [width, height], parts, n_steps, machine: limits, .. } =
+        fitting;
+    let available = limits
+        .available_bytes
+        .map_or(String::new(), |bytes| format!(", {} of memory free", units::bytes(bytes)));
+    let headings = ["PART", "WEIGHTS", "MEMORY"];
+    let parts = table(&headings.map(|heading| (heading, Side::Right)), &rows(parts, part));
+    let step_s = fitting.step_s;
+    format!(
+        "{model}: {class}, made for pictures of {width} x {height}\nHere: {}{available}\n\n{parts}\nOne part is in memory \
+         at a time: {} at most. Fits: {}\nA step of {width} x {height}: {:.2} TFLOP, about {} here; {n_steps} steps about {}\n",
+        machine(limits),
+        units::bytes(fitting.memory_bytes),
+        fits(fitting.fits),
+        fitting.step_flops / 1e12,
+        units::duration(step_s),
+        units::duration(step_s * *n_steps as f64),
+    )
+}
+
+fn part(part: &FitPart) -> Vec<String> {
+    vec![part.name.clone(), units::bytes(part.weight_bytes), units::bytes(part.memory_bytes)]
 }
 
 fn rows<T>(list: &[T], row: fn(&T) -> Vec<String>) -> Vec<Vec<String>> {
@@ -175,6 +202,29 @@ mod tests {
                  Q8_0   1.3 GB  1.6 GB   yes     6.11/s  take this one
         "#]]
         .assert_eq(&told.out);
+    }
+
+    #[test]
+    fn the_page_of_an_image_model() {
+        let part = |name: &str, weight_bytes: u64| FitPart {
+            name: name.into(),
+            weight_bytes,
+            memory_bytes: weight_bytes + 800_000_000,
+        };
+        let fitting = FittingPictures {
+            model: "painter".into(),
+            class: "StableDiffusionPipeline".into(),
+            size: [512, 512],
+            parts: vec![part("text encoders", 246_000_000), part("model", 1_720_000_000)],
+            memory_bytes: 2_520_000_000,
+            fits: Some(true),
+            n_steps: 20,
+            step_flops: 1.6e12,
+            step_s: 4.0,
+            machine: fitting().machine,
+        };
+        let told = Script::new([Event::FittingPictures(Box::new(fitting))]).run(&["fit", "painter"]);
+        expect![[r#""#]].assert_eq(&told.out);
     }
 
     #[test]

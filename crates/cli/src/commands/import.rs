@@ -24,6 +24,8 @@ PATH is one of these:
     vocabulary: tokenizer.json, tokenizer.model (SentencePiece or tiktoken), tekken.json, a .tiktoken file, \
 vocab.json with merges.txt, or vocab.txt
   a llama2.c checkpoint, with --tokenizer
+  an image model: a folder as diffusers writes it, or one file (.safetensors, .ckpt) with the vocabulary for its prompts: \
+--tokenizer names the folder of vocab.json and merges.txt, where no other image model here has them
   a LoRA adapter: a folder with adapter_config.json and its matrices, or a GGUF file of the type adapter
 
 An adapter is used behind the model that it was made for: hearth run MODEL+ADAPTER
@@ -47,7 +49,7 @@ fn build(command: clap::Command) -> clap::Command {
                 .long("tokenizer")
                 .value_name("FILE")
                 .value_parser(path)
-                .help("The vocabulary of a llama2.c checkpoint"),
+                .help("The vocabulary of a llama2.c checkpoint, or of an image model in one file"),
         )
         .arg(
             Arg::new("name")

@@ -35,9 +35,9 @@ pub fn read(
     (kind, n_skipped): (Kind, usize),
     (precision, device): (Precision, &Device),
 ) -> Result<Condition, Error> {
-    let reading = match kind {
-        Kind::Stable => Reading { n_skipped, ending: Ending::Normalised },
-        Kind::Xl => Reading { n_skipped: n_skipped + 1, ending: Ending::AsItIs },
+    let reading = match kind.is_xl() {
+        false => Reading { n_skipped, ending: Ending::Normalised },
+        true => Reading { n_skipped: n_skipped + 1, ending: Ending::AsItIs },
     };
     let mut states = Vec::new();
     let mut pooled = None;
@@ -86,7 +86,7 @@ fn weighed(states: Tensor<3>, chunks: &[Chunk], (kind, device): (Kind, &Device))
     }
     let dims = states.dims();
     let mut values: Vec<f32> = super::pixels::values(states)?;
-    let emphasis = if kind == Kind::Xl { Emphasis::NoNorm } else { Emphasis::Original };
+    let emphasis = if kind.is_xl() { Emphasis::NoNorm } else { Emphasis::Original };
     for (rows, chunk) in values.chunks_exact_mut(dims[1] * dims[2]).zip(chunks) {
         emphasis.weigh(rows, &chunk.weights);
     }

@@ -10,13 +10,18 @@ use super::{Condition, Kind};
 use crate::denoise::{Predict, Row, Side};
 use crate::{Error, Latent, Shape};
 
+/// How beautiful a picture is to be, from 1 to 10, and how beautiful what it is not to be like.
+///
+/// Source: what the refiner's published pipeline asks for.
+const BEAUTY: [f32; 2] = [6.0, 2.5];
+
 /// A model, and what it is asked with at every step.
 pub struct Sight<'a> {
     unet: &'a UNet,
     /// Of the prompt, and of the negative one.
     conditions: [&'a Condition; 2],
-    /// Numbers about the picture, where the model adds them to the time.
-    numbers: Vec<f32>,
+    /// Numbers about the picture, where the model adds them to the time: beside the prompt, and beside the negative one.
+    numbers: [Vec<f32>; 2],
     precision: Precision,
     device: &'a Device,
 }
@@ -34,8 +39,9 @@ impl<'a> Sight<'a> {
     ) -> Result<Self, Error> {
         let [width, height] = [width as f32, height as f32];
         let numbers = match kind {
-            Kind::Stable => Vec::new(),
-            Kind::Xl => vec![height, width, 0.0, 0.0, height, width],
+            Kind::Stable => [Vec::new(), Vec::new()],
+            Kind::Xl => [(); 2].map(|()| vec![height, width, 0.0, 0.0, height, width]),
+            Kind::Refiner => BEAUTY.map(|beauty| vec![height, width, 0.0, 0.0, beauty]),
         };
         let config = unet.config();
         for condition in conditions {
@@ -46,11 +52,11 @@ impl<'a> Sight<'a> {
                 return Err(Error::Model(message));
             }
             if let Some(added) = &config.added
-                && pooled + numbers.len() * added.wave != added.width
+                && pooled + numbers[0].len() * added.wave != added.width
             {
                 let message = format!(
                     "{pooled} numbers of the text and {} of the picture do not fit its unet",
-                    numbers.len()
+                    numbers[0].len()
                 );
                 return Err(Error::Model(message));
             }
@@ -66,7 +72,8 @@ impl<'a> Sight<'a> {
         let of = |side: &Side| self.conditions[usize::from(*side == Side::Negative)];
         let text = Tensor::cat(sides.iter().map(|side| of(side).states.clone()).collect(), 0); // [R, S, D]
         let pooled = Tensor::cat(sides.iter().map(|side| of(side).pooled.clone()).collect(), 0); // [R, P]
-        let numbers = self.numbers.repeat(sides.len());
+        let numbers = sides.iter().flat_map(|side| &self.numbers[usize::from(*side == Side::Negative)]);
+        let numbers: Vec<f32> = numbers.copied().collect();
         let added = self.unet.config().added.is_some().then(|| Added { pooled, numbers: &numbers });
         let times = vec![timestep; sides.len()];
         self.unet.forward(Input { latents: x, times: &times, text, added }, self.precision, None)

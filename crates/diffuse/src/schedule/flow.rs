@@ -68,10 +68,30 @@ pub fn trained_sigmas(n: usize, shift: f64, last: Option<f64>) -> Result<Vec<f32
     Ok(to_zero(levels.into_iter().map(|level| 1.0 - (1.0 - level) / stretch)))
 }
 
-/// µ of FLUX.1 and Z-Image for a picture of so many tokens: in a line from 0.5 at 256 to 1.15 at 4096.
+/// µ in a line over the tokens of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Line {
+    /// Two numbers of tokens, the first below the second.
+    pub tokens: [f64; 2],
+    /// µ at each.
+    pub mu: [f64; 2],
+}
+
+impl Line {
+    /// Of FLUX.1 and of models that do not say another.
+    pub const USUAL: Self = Self { tokens: [256.0, 4096.0], mu: [0.5, 1.15] };
+
+    /// µ for a picture of so many tokens.
+    pub fn mu(&self, n_tokens: usize) -> f64 {
+        let [first, last] = self.tokens;
+        let slope = (self.mu[1] - self.mu[0]) / (last - first);
+        slope * n_tokens as f64 + self.mu[0] - slope * first
+    }
+}
+
+/// µ of FLUX.1 for a picture of so many tokens: in a line from 0.5 at 256 to 1.15 at 4096.
 pub fn mu(n_tokens: usize) -> f64 {
-    let slope = (1.15 - 0.5) / (4096.0 - 256.0);
-    slope * n_tokens as f64 + 0.5 - slope * 256.0
+    Line::USUAL.mu(n_tokens)
 }
 
 /// µ of FLUX.2 for a picture of so many tokens and a walk of so many steps.

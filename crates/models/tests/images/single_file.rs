@@ -1,13 +1,12 @@
 //! Whole models in one file: the same parts under other names.
 
-use models::Error;
+use models::images::auto_encoder::KlConfig;
 use models::images::clip::{ClipConfig, ClipText, Ending, Reading};
 use models::images::flux::FluxConfig;
-use models::images::single_file::{Kind, Renamed, SingleFile, Writer, flux};
+use models::images::single_file::{Kind, Renamed, SingleFile, Writer, flux, is_one};
 use models::images::unet::UNetConfig;
-use models::tensors::{Found, Tensors};
 use ops::Precision;
-use ops::weight::{Lent, Storage};
+use serde_json::json;
 
 use crate::reference::{MAX_ERROR, MAX_ERROR_OF_WAVES, Made, Reference, wide};
 use crate::{auto_encoder, clip, flux as flux_test, unet};
@@ -18,7 +17,7 @@ fn a_unet_of_one_file_is_that_of_a_folder() {
         let reference = Reference::open(case);
         let config = UNetConfig::from_json(&reference.config, case).unwrap();
         let single = reference.single();
-        let model = unet::load(&Renamed::unet(&single, &config), config);
+        let model = unet::load(&Renamed::unet(&single, UNET, config.n_residuals), config);
         reference.check(
             "output",
             unet::step(&reference, &model, (0, 2), Precision::F32, None),
@@ -33,7 +32,8 @@ fn an_auto_encoder_of_one_file_is_that_of_a_folder() {
         let reference = Reference::open(case);
         let folder = auto_encoder::load(&reference.tensors(), &reference);
         let single = reference.single();
-        let model = auto_encoder::load(&Renamed::auto_encoder(&single, folder.config()), &reference);
+        let model =
+            auto_encoder::load(&Renamed::auto_encoder(&single, folder.config().channels.len()), &reference);
         let moments = model.encode(wide("pictures", [1, 24, 32, 3]), Precision::F32);
         reference.check("mean", moments.mean, MAX_ERROR);
         let latents = wide("latents", [1, 6, 5, model.config().latents]);
@@ -99,51 +99,116 @@ fn queries_keys_and_values_that_are_no_three_are_refused_by_name() {
     assert!(error.contains(name) && error.contains("97"), "{error}");
 }
 
-/// A file of which only the shapes of two tensors are known.
-struct Shapes([usize; 2]);
+/// A whole model in one file, as one of its makers would have written it: the U-Net of a fixture, an auto-encoder, and text
+/// encoders behind these beginnings.
+fn whole(unet: &str, small: Option<&str>, large: Option<&str>) -> Made {
+    let mut whole = Reference::open(unet).single();
+    whole.0.extend(Reference::open("kl-4").single().0);
+    let mut add = |prefix: Option<&str>, text: Made, old: &str| {
+        let Some(prefix) = prefix else { return };
+        let named = |name: String| format!("{prefix}{}", name.trim_start_matches(old));
+        whole.0.extend(text.0.into_iter().map(|(name, tensor)| (named(name), tensor)));
+    };
+    add(small, Reference::open("clip-l").tensors(), "");
+    add(large, Reference::open("clip-g").single(), LARGE[1]);
+    whole
+}
 
-impl Tensors for Shapes {
-    fn label(&self) -> &str {
-        "model.safetensors"
-    }
+const UNET: &str = "model.diffusion_model.";
+const SMALL: [&str; 2] = ["cond_stage_model.transformer.", "conditioner.embedders.0.transformer."];
+const LARGE: [&str; 3] =
+    ["cond_stage_model.model.", "conditioner.embedders.1.model.", "conditioner.embedders.0.model."];
 
-    fn find(&self, name: &str) -> Result<Option<Found>, Error> {
-        let [inputs, text_width] = self.0;
-        let shape = match name {
-            "model.diffusion_model.input_blocks.0.0.weight" => vec![320, inputs, 3, 3],
-            "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight" => {
-                vec![640, text_width]
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(Found { shape, storage: Storage::F32, bytes: Lent::new(Vec::new()) }))
+#[test]
+fn which_model_a_file_holds_and_its_sizes_are_seen_by_its_tensors() {
+    let cases = [
+        ("unet-sd1", Kind::Sd1, Some(SMALL[0]), None, vec!["text_encoder"], 0.18215),
+        ("unet-sd2", Kind::Sd2, None, Some(LARGE[0]), vec!["text_encoder"], 0.18215),
+        (
+            "unet-sdxl",
+            Kind::SdXl,
+            Some(SMALL[1]),
+            Some(LARGE[1]),
+            vec!["text_encoder", "text_encoder_2"],
+            0.13025,
+        ),
+        ("unet-refiner", Kind::SdXlRefiner, None, Some(LARGE[2]), vec!["text_encoder_2"], 0.13025),
+    ];
+    for (unet, kind, small, large, folders, scale) in cases {
+        let whole = whole(unet, small, large);
+        let file = SingleFile::open(&whole).unwrap();
+        assert_eq!(file.kind(), kind, "{unet}");
+        // What no shape says are groups, heads and the width of waves, which are not those of published models here.
+        let reference = Reference::open(unet).config;
+        let mut settings = file.unet().unwrap().settings;
+        for key in ["norm_num_groups", "attention_head_dim", "addition_time_embed_dim"] {
+            settings[key] = reference[key].clone();
+        }
+        let of = |settings| UNetConfig::from_json(settings, unet).unwrap();
+        assert_eq!(of(&settings), of(&reference), "{unet}");
+        let mut settings = file.auto_encoder().unwrap().settings;
+        assert_eq!(settings["scaling_factor"], scale);
+        let reference = Reference::open("kl-4").config;
+        for key in ["norm_num_groups", "scaling_factor"] {
+            settings[key] = reference[key].clone();
+        }
+        let of = |settings| KlConfig::from_json(settings, unet).unwrap();
+        assert_eq!(of(&settings), of(&reference), "{unet}");
+        let texts = file.texts().unwrap();
+        assert_eq!(texts.iter().map(|text| text.folder).collect::<Vec<_>>(), folders);
+        for text in texts {
+            let name = if text.settings["hidden_act"] == "gelu" { "clip-g" } else { "clip-l" };
+            let reference = Reference::open(name).config;
+            let of = |settings| ClipConfig::from_json(settings, unet).unwrap();
+            let found = of(&text.settings);
+            // Nor is the width of a projection that is not there.
+            let projection = if name == "clip-g" { found.projection } else { 512 };
+            let found = ClipConfig { heads: 4, end: None, projection, ..found };
+            assert_eq!(found, ClipConfig { end: None, ..of(&reference) });
+            let padding = file.padding(text.folder);
+            assert_eq!(padding, (name == "clip-g").then_some("!"), "{unet}");
+        }
     }
 }
 
 #[test]
-fn which_model_a_file_holds_is_seen_by_its_shapes() {
-    for (inputs, text_width, kind, levels, texts, scale) in [
-        (4, 768, Kind::Sd1, 4, vec![768], 0.18215),
-        (9, 768, Kind::Sd1, 4, vec![768], 0.18215),
-        (4, 1024, Kind::Sd2, 4, vec![1024], 0.18215),
-        (4, 2048, Kind::SdXl, 3, vec![768, 1280], 0.13025),
-        (4, 1280, Kind::SdXlRefiner, 4, vec![1280], 0.13025),
-    ] {
-        let shapes = Shapes([inputs, text_width]);
-        let file = SingleFile::open(&shapes).unwrap();
-        assert_eq!(file.kind(), kind);
-        let (config, tensors) = file.unet().unwrap();
-        assert_eq!((config.inputs, config.levels.len(), config.text_width), (inputs, levels, text_width));
-        assert_eq!(tensors.find("conv_in.weight").unwrap().unwrap().shape[1], inputs);
-        let (config, _) = file.auto_encoder().unwrap();
-        assert_eq!((config.latents, config.scaling.scale, config.shrinking()), (4, scale, 8));
-        let widths: Vec<usize> = file.texts().unwrap().iter().map(|(config, _)| config.width).collect();
-        assert_eq!(widths, texts);
+fn what_a_model_predicts_is_seen_where_a_file_shows_it() {
+    let prediction = |whole: &Made| {
+        SingleFile::open(whole).unwrap().scheduler().unwrap()["prediction_type"].as_str().unwrap().to_owned()
+    };
+    let mut second = whole("unet-sd2", None, Some(LARGE[0]));
+    // The formula's biases are wide, as those of models that predict velocity are.
+    assert_eq!(prediction(&second), "v_prediction");
+    let bias = second.0.iter_mut().filter(|(name, _)| name.ends_with("transformer_blocks.0.norm1.bias"));
+    bias.for_each(|(_, (_, values))| values.iter_mut().for_each(|value| *value *= 0.5));
+    assert_eq!(prediction(&second), "epsilon");
+    let first = whole("unet-sd1", Some(SMALL[0]), None);
+    assert_eq!(prediction(&first), "epsilon");
+    let mut third = whole("unet-sdxl", Some(SMALL[1]), Some(LARGE[1]));
+    assert_eq!(prediction(&third), "epsilon");
+    for name in ["v_pred", "ztsnr"] {
+        third.0.insert(name.into(), (vec![0], vec![]));
     }
-    let error = SingleFile::open(&Shapes([4, 999])).err().unwrap().to_string();
-    assert!(error.contains("999"), "{error}");
+    assert_eq!(prediction(&third), "v_prediction");
+    let settings = SingleFile::open(&third).unwrap().scheduler().unwrap();
+    assert_eq!(
+        (&settings["rescale_betas_zero_snr"], &settings["timestep_spacing"]),
+        (&json!(true), &json!("trailing"))
+    );
+}
+
+#[test]
+fn a_file_with_a_unet_alone_has_the_kind_of_its_text() {
+    let mut unet = Reference::open("unet-sd1").single();
+    let error = SingleFile::open(&unet).err().unwrap().to_string();
+    assert!(error.contains("24"), "{error}");
+    let keys = format!("{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight");
+    unet.0.insert(keys, (vec![1, 2048], vec![0.0; 2048]));
+    let file = SingleFile::open(&unet).unwrap();
+    assert_eq!(file.kind(), Kind::SdXl);
+    let error = file.texts().err().unwrap().to_string();
+    assert!(error.contains("conditioner.embedders.0.transformer"), "{error}");
+    assert!(is_one(&unet).unwrap() && !is_one(&Made::default()).unwrap());
     let error = SingleFile::open(&Made::default()).err().unwrap().to_string();
-    assert!(error.contains("attn2.to_k.weight"), "{error}");
-    let error = SingleFile::open(&Shapes([0, 768])).unwrap().unet().err().unwrap().to_string();
-    assert!(error.contains("in_channels"), "{error}");
+    assert!(error.contains("input_blocks.0.0.weight"), "{error}");
 }

@@ -6,24 +6,23 @@ use std::time::Instant;
 use base::TokenId;
 use diffuse::denoise::{Denoise, Guided, Path, Renoised};
 use diffuse::noise::{self, Noise, Source};
-use diffuse::pipeline::{self, Condition, Encoding, Kind, Sight};
+use diffuse::pipeline::{self, Condition, Encoding};
 use diffuse::prompt::{self, LOOKBACK};
 use diffuse::samplers::{self, Sampler};
-use diffuse::schedule::{self, Begin, Clock, Counting, MAX_STEPS};
+use diffuse::schedule::{self, Begin, Counting, MAX_STEPS};
 use diffuse::{Latent, Shape};
 use models::images::auto_encoder::KlConfig;
 use ops::Precision;
 
-use super::parts::{Parts, Trained};
+use super::flow::Knowledge;
+use super::parts::Parts;
+use super::reading::Readers;
 use super::start::{Beginning, Begun, Canvas};
+use super::walk::{Conditions, Walk};
 use crate::Failure;
 use crate::event::draw::Drawing;
 use crate::job::draw::{self as job, Draw, Generator};
 
-/// Steps, and how strongly the prompt pulls, where nobody says so.
-const STEPS: usize = 20;
-const GUIDANCE: f32 = 7.0;
-const SAMPLER: &str = "DPM++ 2M";
 /// How much of a picture is made anew where nobody says so: of a whole one, and of what a mask shows.
 const STRENGTHS: [f64; 2] = [0.75, 1.0];
 /// The longest side of a picture, and the most pictures of one job.
@@ -56,9 +55,16 @@ pub(super) struct Order<'a> {
     pub precision: Precision,
     /// The size of the picture that is begun with.
     begun_with: Option<[usize; 2]>,
-    kind: Kind,
-    trained: Trained,
+    walk: Walk,
     sigmas: Vec<f32>,
+}
+
+/// Bytes that each part takes while it computes: the text encoders, the model, the auto-encoder.
+pub(crate) fn memory(parts: &Parts<'_>, size: [usize; 2]) -> [u64; 3] {
+    let pixels = (size[0] as u64).saturating_mul(size[1] as u64);
+    let [texts, model, encoder] = parts.sizes();
+    let with = |weights: u64, bytes: u64| weights.saturating_add(pixels.saturating_mul(bytes));
+    [texts, with(model, STEP_BYTES), with(encoder, PIXEL_BYTES)]
 }
 
 impl<'a> Order<'a> {
@@ -67,18 +73,25 @@ impl<'a> Order<'a> {
         parts: &Parts<'_>,
         (model, drawn_seed): (&'a str, u64),
     ) -> Result<Self, Failure> {
-        let (kind, trained) = (parts.kind()?, parts.trained()?);
+        let walk = Walk::of(parts)?;
         let config = parts.auto_encoder_config()?;
         let begun_with = beginning.map(Beginning::size);
         let size = size((job, begun_with), parts, &config)?;
         let shrinking = config.shrinking();
         let latent = Shape::new(1, config.latents, size[1] / shrinking, size[0] / shrinking)?;
-        parts.expect_inputs(config.latents, beginning)?;
-        let guidance = job.guidance.unwrap_or(GUIDANCE);
-        let steps = job.steps.unwrap_or(STEPS);
+        // Four pixels of latents are one row of a transformer.
+        let n_tokens = latent.rows * latent.columns / 4;
+        let side = walk.packing().side();
+        let latent = Shape::new(1, config.latents * side * side, latent.rows / side, latent.columns / side)?;
+        let usual = walk.usual();
+        let (guidance, steps) = (job.guidance.unwrap_or(usual.guidance), job.steps.unwrap_or(usual.steps));
         check(job, (guidance, steps))?;
-        let sampler = samplers::named(job.sampler.as_deref().unwrap_or(SAMPLER))?;
-        let (schedule, sigmas) = trained.sigmas(job.schedule.as_deref(), (sampler, steps))?;
+        match walk {
+            Walk::Noise(..) => parts.expect_inputs(config.latents, beginning)?,
+            Walk::Flow(_) => expect_flow(job, (guidance, usual.knowledge), model)?,
+        }
+        let sampler = samplers::named(job.sampler.as_deref().unwrap_or(walk.sampler()))?;
+        let (schedule, sigmas) = walk.sigmas(job.schedule.as_deref(), (sampler, steps), n_tokens)?;
         let strength = job.start.as_ref().map(strength);
         let sigmas = match strength {
             Some(strength) => from_strength(&sigmas, strength)?,
@@ -108,8 +121,7 @@ impl<'a> Order<'a> {
             schedule,
             precision,
             begun_with,
-            kind,
-            trained,
+            walk,
             sigmas,
         })
     }
@@ -137,18 +149,26 @@ impl<'a> Order<'a> {
 
     /// Bytes that the largest part takes, weights and what it computes with.
     pub fn most_bytes(&self, parts: &Parts<'_>) -> u64 {
-        let pixels = (self.size[0] * self.size[1]) as u64;
-        let [texts, unet, encoder] = parts.sizes();
-        let most = texts.max(unet + pixels * STEP_BYTES).max(encoder + pixels * PIXEL_BYTES);
-        most.saturating_add(ROOM_BYTES)
+        memory(parts, self.size).into_iter().max().unwrap_or_default().saturating_add(ROOM_BYTES)
     }
 
     /// What the model reads of the prompt, and of the negative one.
-    pub fn conditions(
-        &self,
-        parts: &Parts<'_>,
-        device: &ops::device::Device,
-    ) -> Result<[Condition; 2], Failure> {
+    pub fn conditions(&self, parts: &Parts<'_>, device: &ops::device::Device) -> Result<Conditions, Failure> {
+        let [positive, negative] =
+            [&self.job.prompt, &self.job.negative].map(|text| text.as_deref().unwrap_or_default());
+        let kind = match &self.walk {
+            Walk::Noise(kind, _) => *kind,
+            Walk::Flow(flow) => {
+                let readers = Readers::load(parts, flow.family)?;
+                let read = readers.read(positive, self.precision)?;
+                let other = match self.pull() == 1.0 {
+                    // Nobody asks for it.
+                    true => read.clone(),
+                    false => readers.read(negative, self.precision)?,
+                };
+                return Ok(Conditions::Flow([read, other]));
+            }
+        };
         let readers = parts.readers()?;
         let read = |text: &str| -> Result<Condition, Failure> {
             let pieces = prompt::pieces(text)?;
@@ -161,27 +181,39 @@ impl<'a> Order<'a> {
             let encodings: Vec<_> =
                 encodings.map(|(reader, chunks)| Encoding { model: &reader.model, chunks }).collect();
             let n_skipped = self.job.clip_skip.map_or(0, |skip| skip.saturating_sub(1));
-            Ok(pipeline::read(&encodings, (self.kind, n_skipped), (self.precision, device))?)
+            Ok(pipeline::read(&encodings, (kind, n_skipped), (self.precision, device))?)
         };
-        let negative = self.job.negative.as_deref().unwrap_or_default();
-        Ok([read(self.job.prompt.as_deref().unwrap_or_default())?, read(negative)?])
+        Ok(Conditions::Noise([read(positive)?, read(negative)?]))
+    }
+
+    /// How far to go from what the model says of the negative prompt through what it says of the prompt.
+    fn pull(&self) -> f32 {
+        match self.walk.usual().knowledge {
+            Knowledge::OfModel => 1.0,
+            Knowledge::OfNegative => self.guidance,
+        }
+    }
+
+    /// Latents as the auto-encoder has them.
+    pub fn unpacked(&self, latent: &Latent) -> Result<Latent, Failure> {
+        Ok(self.walk.packing().unpacked(latent)?)
     }
 
     /// The latents of all pictures, one after the other; with what stopped it, of those that were ready.
     pub fn latents(
         &self,
         parts: &Parts<'_>,
-        ([positive, negative], canvas): (&[Condition; 2], Option<&Canvas>),
+        (conditions, canvas): (&Conditions, Option<&Canvas>),
         mut watch: impl FnMut(Drawing) -> ControlFlow<()>,
     ) -> Result<(Vec<Latent>, Option<Failure>), Failure> {
-        let unet = parts.unet()?;
+        let seer = self.walk.seer(parts)?;
         let mut latents = Vec::new();
         for index in 0..self.job.n {
-            let what = (self.kind, self.size);
-            let mut sight = Sight::new(&unet, [positive, negative], what, (self.precision, parts.device))?;
-            let clock = Clock::Trained(self.trained.training.clone());
-            let mut guided =
-                Guided { scale: self.guidance, ..Guided::new(&mut sight, self.trained.prediction, clock) };
+            let what = (&seer, conditions);
+            let mut sight =
+                self.walk.sight(what, (self.size, self.guidance), (self.precision, parts.device))?;
+            let (prediction, clock) = self.walk.meaning();
+            let mut guided = Guided { scale: self.pull(), ..Guided::new(&mut *sight, prediction, clock) };
             let (seed, variation) = self.seeds(index);
             let mut noise = Noise::new(self.source(), seed, 1, variation)?;
             let begun = self.begun(canvas, &mut noise, guided.path())?;
@@ -225,25 +257,6 @@ impl<'a> Order<'a> {
             Generator::Cpu => Source::Cpu,
             Generator::Nv => Source::Nv,
         }
-    }
-}
-
-impl Trained {
-    /// The name of the schedule and its levels: the one that is asked for, else the one that the model's files want, else the
-    /// one that the sampler is used with.
-    fn sigmas(
-        &self,
-        wanted: Option<&str>,
-        (sampler, steps): (&Sampler, usize),
-    ) -> Result<(String, Vec<f32>), Failure> {
-        let name = match (wanted, self.spacing) {
-            (Some(name), _) => name,
-            // Models of few steps were trained at the ends of the steps.
-            (None, schedule::Spacing::Trailing) => "Trailing",
-            (None, _) => sampler.schedule,
-        };
-        let schedule = schedule::named(name)?;
-        Ok((schedule.name.to_owned(), (schedule.sigmas)(&self.training, steps)?))
     }
 }
 
@@ -291,6 +304,28 @@ fn check(job: &Draw, (guidance, steps): (f32, usize)) -> Result<(), Failure> {
     within("clip_skip", job.clip_skip.unwrap_or(1) as f64, 1.0, MAX_CLIP_SKIP as f64)?;
     within("steps", steps as f64, 1.0, MAX_STEPS as f64)?;
     within("variation strength", job.variation.map_or(0.0, |variation| variation.strength), 0.0, 1.0)
+}
+
+/// Refuses what transformers of flow matching do not see.
+fn expect_flow(job: &Draw, (guidance, knowledge): (f32, Knowledge), model: &str) -> Result<(), Failure> {
+    let refused = |what: &str, hint: &str| Err(Failure::new("bad_setting", format!("{model}: {what}"), hint));
+    let has_negative = job.negative.as_deref().is_some_and(|negative| !negative.is_empty());
+    if job.start.is_some() {
+        return refused("pictures are not begun with yet by models of this kind", "leave --image out");
+    }
+    if job.clip_skip.is_some_and(|skip| skip > 1) {
+        return refused("clip_skip: of its text encoders no layer is left out", "leave --clip-skip out");
+    }
+    match knowledge {
+        Knowledge::OfModel if has_negative => {
+            refused("it knows guidance itself, and reads no negative prompt", "leave --negative out")
+        }
+        Knowledge::OfNegative if has_negative && guidance == 1.0 => refused(
+            "with guidance 1 it reads no negative prompt",
+            "ask for --guidance 3, or leave --negative out",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// How much is made anew.

@@ -1,40 +1,52 @@
-//! The parts of an image model, in a folder as `diffusers` writes it: which there are, their settings and weights.
+//! The parts of an image model: which there are, what their settings mean here, and each of them with its weights.
 //!
-//! Does not: know what the settings mean to a part (`models` does), or keep one in memory.
+//! Does not: know which form the files have (`files` does), or keep a part in memory.
 
 use base::TokenId;
 use diffuse::denoise::Prediction;
-use diffuse::pipeline::Kind;
+use diffuse::pipeline::{Kind, Transformer};
 use diffuse::prompt::Marks;
 use diffuse::schedule::{Betas, Curve, Spacing, Training};
+use formats::Dtype;
 use models::images::auto_encoder::{AutoEncoder, KlConfig};
 use models::images::clip::{ClipConfig, ClipText};
+use models::images::flux::{Flux, FluxConfig};
 use models::images::unet::{UNet, UNetConfig};
+use models::images::z_image::{ZImage, ZImageConfig};
+use models::tensors::Tensors;
 use ops::device::Device;
 use serde_json::Value;
 use text::clip::ClipTokenizer;
 
+use super::files::{ImageFiles, Part};
+use super::flow::Flow;
+use super::reading::Readers;
 use super::start::Beginning;
+use super::vocabulary::FILES;
 use crate::Failure;
-use crate::worker::folder::Folder;
 
 /// The file that says which parts there are.
 pub(crate) const INDEX: &str = "model_index.json";
 /// Text encoders, and the vocabulary of each.
 const ENCODERS: [[&str; 2]; 2] = [["text_encoder", "tokenizer"], ["text_encoder_2", "tokenizer_2"]];
 const UNET: &str = "unet";
+const TRANSFORMER: &str = "transformer";
 const AUTO_ENCODER: &str = "vae";
-const SCHEDULER: &str = "scheduler";
+pub(crate) const SCHEDULER: &str = "scheduler";
 pub(crate) const SCHEDULER_CONFIG: &str = "scheduler_config.json";
 /// Latents on a side where a file does not say it, and the most that are computed.
 const USUAL_SIDE: usize = 64;
 const MAX_SIDE: u64 = 512;
+/// Latents on a side of a picture of 1024 pixels, for which transformers were made.
+const USUAL_SIDE_OF_FLOW: usize = 128;
+/// What the settings of Z-Image's transformer call it.
+const Z_IMAGE: &str = "ZImageTransformer2DModel";
 /// The largest number of training steps that a file may name.
 const MAX_TRAINING_STEPS: u64 = 10_000;
 
 /// The parts of a model.
 pub(crate) struct Parts<'a> {
-    pub folder: &'a Folder,
+    pub files: &'a ImageFiles,
     pub device: &'a Device,
 }
 
@@ -58,27 +70,20 @@ impl Parts<'_> {
     /// # Errors
     /// Files of no image model, or of one that is not computed.
     pub fn kind(&self) -> Result<Kind, Failure> {
-        let index = self.folder.settings(INDEX)?.ok_or_else(|| self.no_image_model())?;
+        let index = self.files.index()?;
         let class = index["_class_name"].as_str().unwrap_or_default();
         let known = KINDS.iter().find(|(prefix, _)| class.starts_with(prefix));
-        let known = known.map(|(_, kind)| *kind);
-        known.ok_or_else(|| {
-            let message = format!("{}: {INDEX}: a {class:?} is not drawn with yet", self.folder.label());
-            Failure::new("unknown_family", message, "take a model of the kind of Stable Diffusion 1, 2 or XL")
+        // It sees how beautiful a picture is to be instead of its size to be.
+        let is_refiner = index["requires_aesthetics_score"] == true;
+        let kind = known.map(|(_, kind)| if is_refiner { Kind::Refiner } else { *kind });
+        kind.ok_or_else(|| {
+            let message = format!("{}: {INDEX}: a {class:?} is not drawn with yet", self.files.label());
+            Failure::new(
+                "unknown_family",
+                message,
+                "take a model of the kind of Stable Diffusion 1, 2 or XL, of FLUX or Z-Image",
+            )
         })
-    }
-
-    fn no_image_model(&self) -> Failure {
-        if self.folder.path("config.json").is_some() {
-            return writes(self.folder.label());
-        }
-        let message =
-            format!("{}: there is no {INDEX}: these are no files of an image model", self.folder.label());
-        Failure::new(
-            "wrong_task",
-            message,
-            "name a folder as diffusers writes it, with unet, vae and text_encoder",
-        )
     }
 
     /// Refuses files that could not draw; each part is loaded and let go.
@@ -86,24 +91,35 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with one.
     pub fn check(&self) -> Result<(), Failure> {
-        self.kind()?;
-        self.trained()?;
-        drop(self.readers()?);
-        drop(self.unet()?);
+        match Flow::of(self)? {
+            Some(flow) => {
+                drop(Readers::load(self, flow.family)?);
+                drop(self.transformer()?);
+            }
+            None => {
+                self.kind()?;
+                self.trained()?;
+                drop(self.readers()?);
+                drop(self.unet()?);
+            }
+        }
         drop(self.auto_encoder()?);
         Ok(())
     }
 
-    /// The folders of the parts that there are.
-    pub fn folders(&self) -> Vec<(&'static str, Folder)> {
-        let names = ENCODERS.into_iter().flatten().chain([UNET, AUTO_ENCODER, SCHEDULER]);
-        names.map(|name| (name, self.folder.part(name))).collect()
+    /// The names of the parts that a model can have.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ENCODERS.into_iter().flatten().chain([UNET, TRANSFORMER, AUTO_ENCODER, SCHEDULER])
     }
 
     /// Bytes that the files of each part have: the text encoders together, the model, the auto-encoder.
     pub fn sizes(&self) -> [u64; 3] {
-        let size = |name: &str| self.folder.part(name).size_bytes();
-        [ENCODERS.iter().map(|[encoder, _]| size(encoder)).sum(), size(UNET), size(AUTO_ENCODER)]
+        let size = |name: &str| self.files.size_bytes(name);
+        [
+            ENCODERS.iter().map(|[encoder, _]| size(encoder)).sum(),
+            size(UNET) + size(TRANSFORMER),
+            size(AUTO_ENCODER),
+        ]
     }
 
     /// The text encoders that there are, in the order in which their rows lie beside each other.
@@ -111,36 +127,60 @@ impl Parts<'_> {
     /// # Errors
     /// When there is none, or what is wrong with one.
     pub fn readers(&self) -> Result<Vec<Reader>, Failure> {
-        let is_there =
-            |name: &str| self.folder.part(name).settings("config.json").map(|found| found.is_some());
         let mut readers = Vec::new();
         for [encoder, vocabulary] in ENCODERS {
-            if is_there(encoder)? {
-                readers.push(self.reader(encoder, vocabulary)?);
+            if let Some(part) = self.files.part(encoder)? {
+                readers.push(self.reader(&part, (encoder, vocabulary))?);
             }
         }
         if readers.is_empty() {
-            return Err(self.missing(ENCODERS[0][0]));
+            return Err(self.files.missing(ENCODERS[0][0]));
         }
         Ok(readers)
     }
 
-    fn reader(&self, encoder: &str, vocabulary: &str) -> Result<Reader, Failure> {
-        let (folder, config) = self.part(encoder)?;
-        let config = ClipConfig::from_json(&config, &format!("{}/config.json", folder.label()))?;
-        let model = ClipText::load(&folder.tensors()?, config, self.device)?;
-        let folder = self.folder.part(vocabulary);
-        let file =
-            |name: &str| folder.file(name)?.ok_or_else(|| self.missing(&format!("{vocabulary}/{name}")));
-        let (words, merges) = (file("vocab.json")?, file("merges.txt")?);
-        let tokenizer = ClipTokenizer::from_files(words.as_slice(), merges.as_slice())?;
+    /// One of the text encoders of CLIP's kind, by its folder and that of its vocabulary.
+    ///
+    /// # Errors
+    /// When it is not there, or what is wrong with it.
+    pub fn clip(&self, encoder: &str, vocabulary: &str) -> Result<Reader, Failure> {
+        self.reader(&self.part(encoder)?, (encoder, vocabulary))
+    }
+
+    fn reader(&self, part: &Part<'_>, (encoder, vocabulary): (&str, &str)) -> Result<Reader, Failure> {
+        let config = ClipConfig::from_json(&part.settings, &part.label)?;
+        let model = ClipText::load(&*part.tensors, config, self.device)?;
+        let [words, merges] = FILES.map(|name| self.files.word_file(vocabulary, name));
+        let tokenizer = ClipTokenizer::from_files(words?.as_slice(), merges?.as_slice())?;
         let most = [tokenizer.begin(), tokenizer.end()].into_iter().max().unwrap_or_default() as usize;
         if most >= model.config().vocabulary {
-            let message = format!("{}: its vocabulary has more tokens than its weights", folder.label());
+            let message = format!("{}: its vocabulary has more tokens than its weights", part.label);
             return Err(Failure::new("bad_file", message, "fetch the model again from its source"));
         }
-        let marks = marks(&tokenizer, folder.settings("tokenizer_config.json")?.as_ref());
+        let padding = self.files.padding(encoder, vocabulary)?;
+        let marks = marks(&tokenizer, padding.as_deref());
         Ok(Reader { tokenizer, marks, model })
+    }
+
+    /// Loads a part from tensors, and lets it go.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn load(
+        &self,
+        name: &str,
+        (settings, label): (&Value, &str),
+        tensors: &dyn Tensors,
+    ) -> Result<(), Failure> {
+        match name {
+            UNET => drop(UNet::load(tensors, UNetConfig::from_json(settings, label)?, self.device)?),
+            TRANSFORMER => drop(self.seer((settings, label), tensors)?),
+            AUTO_ENCODER => {
+                drop(AutoEncoder::load(tensors, KlConfig::from_json(settings, label)?, self.device)?)
+            }
+            _ => drop(ClipText::load(tensors, ClipConfig::from_json(settings, label)?, self.device)?),
+        }
+        Ok(())
     }
 
     /// The model that sees noise.
@@ -148,14 +188,80 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with its files.
     pub fn unet(&self) -> Result<UNet, Failure> {
-        let (folder, config) = self.unet_config()?;
-        Ok(UNet::load(&folder.tensors()?, config, self.device)?)
+        let part = self.part(UNET)?;
+        let config = UNetConfig::from_json(&part.settings, &part.label)?;
+        Ok(UNet::load(&*part.tensors, config, self.device)?)
     }
 
-    fn unet_config(&self) -> Result<(Folder, UNetConfig), Failure> {
-        let (folder, config) = self.part(UNET)?;
-        let config = UNetConfig::from_json(&config, &format!("{}/config.json", folder.label()))?;
-        Ok((folder, config))
+    fn unet_config(&self) -> Result<UNetConfig, Failure> {
+        let (label, settings) = self.settings(UNET)?;
+        Ok(UNetConfig::from_json(&settings, &label)?)
+    }
+
+    /// The model that sees the way from noise to pictures.
+    ///
+    /// # Errors
+    /// What is wrong with its files.
+    pub fn transformer(&self) -> Result<Transformer, Failure> {
+        let Part { label, settings, tensors } = self.part(TRANSFORMER)?;
+        self.seer((&settings, &label), &*tensors)
+    }
+
+    fn seer(&self, (settings, label): (&Value, &str), tensors: &dyn Tensors) -> Result<Transformer, Failure> {
+        Ok(match settings["_class_name"].as_str() {
+            Some(Z_IMAGE) => {
+                let config = ZImageConfig::from_json(settings, label)?;
+                Transformer::ZImage(Box::new(ZImage::load(tensors, config, self.device)?))
+            }
+            _ => {
+                let config = FluxConfig::from_json(settings, label)?;
+                Transformer::Flux(Box::new(Flux::load(tensors, config, self.device)?))
+            }
+        })
+    }
+
+    /// Multiplications and additions of a step, and the width of the model where it is widest.
+    ///
+    /// # Shapes
+    /// Latents `[H, W]`, a text of `tokens` rows.
+    ///
+    /// # Errors
+    /// What is wrong with its settings.
+    pub fn step_cost(&self, latents: [usize; 2], tokens: usize) -> Result<(f64, usize), Failure> {
+        if !self.is_transformer()? {
+            let config = self.unet_config()?;
+            let width = config.levels.iter().map(|level| level.channels).max().unwrap_or(1);
+            return Ok((config.step_flops(latents, tokens), width));
+        }
+        let (label, settings) = self.settings(TRANSFORMER)?;
+        if settings["_class_name"] == Z_IMAGE {
+            let config = ZImageConfig::from_json(&settings, &label)?;
+            return Ok((config.step_flops(latents, tokens), config.width));
+        }
+        let config = FluxConfig::from_json(&settings, &label)?;
+        Ok((config.step_flops(latents, tokens), config.heads * config.head_size))
+    }
+
+    /// What most of the weights of the model that sees noise are stored in.
+    ///
+    /// # Errors
+    /// What is wrong with its files.
+    pub fn storage(&self) -> Result<Dtype, Failure> {
+        let name = if self.is_transformer()? { TRANSFORMER } else { UNET };
+        self.files.storage(name)
+    }
+
+    fn is_transformer(&self) -> Result<bool, Failure> {
+        Ok(self.files.settings(UNET)?.is_none() && self.files.settings(TRANSFORMER)?.is_some())
+    }
+
+    /// Whether the transformer is told how strongly the prompt pulls.
+    ///
+    /// # Errors
+    /// What is wrong with its settings.
+    pub fn knows_guidance(&self) -> Result<bool, Failure> {
+        let (label, settings) = self.settings(TRANSFORMER)?;
+        Ok(FluxConfig::from_json(&settings, &label)?.has_guidance)
     }
 
     /// Latents on a side that the model was made for.
@@ -163,16 +269,22 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with its settings.
     pub fn usual_side(&self) -> Result<usize, Failure> {
-        let (_, config) = self.part(UNET)?;
+        if self.is_transformer()? {
+            return Ok(USUAL_SIDE_OF_FLOW);
+        }
+        let (_, config) = self.settings(UNET)?;
         Ok(config["sample_size"].as_u64().map_or(USUAL_SIDE, |side| side.clamp(1, MAX_SIDE) as usize))
     }
 
-    /// What both sides of the latents are multiples of, since each level but the last halves them.
+    /// What both sides of the latents are multiples of, since each level but the last halves them, or a transformer reads four as one.
     ///
     /// # Errors
     /// What is wrong with its settings.
     pub fn halvings(&self) -> Result<usize, Failure> {
-        let (_, config) = self.unet_config()?;
+        if self.is_transformer()? {
+            return Ok(2);
+        }
+        let config = self.unet_config()?;
         Ok(1 << (config.levels.len() - 1))
     }
 
@@ -181,8 +293,8 @@ impl Parts<'_> {
     /// # Errors
     /// `bad_setting` where a model needs a mask, or sees what is not made.
     pub(super) fn expect_inputs(&self, latents: usize, beginning: Option<&Beginning>) -> Result<(), Failure> {
-        let (_, config) = self.unet_config()?;
-        let label = self.folder.label();
+        let config = self.unet_config()?;
+        let label = self.files.label();
         let has_mask = beginning.is_some_and(Beginning::has_mask);
         if config.inputs == latents || has_mask && config.inputs == filling(latents) {
             return Ok(());
@@ -200,7 +312,7 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with its settings.
     pub fn is_filling(&self, latents: usize) -> Result<bool, Failure> {
-        Ok(self.unet_config()?.1.inputs == filling(latents))
+        Ok(self.unet_config()?.inputs == filling(latents))
     }
 
     /// The settings of the auto-encoder.
@@ -208,8 +320,8 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with them.
     pub fn auto_encoder_config(&self) -> Result<KlConfig, Failure> {
-        let (folder, config) = self.part(AUTO_ENCODER)?;
-        Ok(KlConfig::from_json(&config, &format!("{}/config.json", folder.label()))?)
+        let (label, settings) = self.settings(AUTO_ENCODER)?;
+        Ok(KlConfig::from_json(&settings, &label)?)
     }
 
     /// What makes pixels of latents.
@@ -217,8 +329,8 @@ impl Parts<'_> {
     /// # Errors
     /// What is wrong with its files.
     pub fn auto_encoder(&self) -> Result<AutoEncoder, Failure> {
-        let tensors = self.folder.part(AUTO_ENCODER).tensors()?;
-        Ok(AutoEncoder::load(&tensors, self.auto_encoder_config()?, self.device)?)
+        let part = self.part(AUTO_ENCODER)?;
+        Ok(AutoEncoder::load(&*part.tensors, self.auto_encoder_config()?, self.device)?)
     }
 
     /// How the model was trained, by the settings of the scheduler.
@@ -226,11 +338,10 @@ impl Parts<'_> {
     /// # Errors
     /// Settings that are not computed.
     pub fn trained(&self) -> Result<Trained, Failure> {
-        let name = SCHEDULER_CONFIG;
-        let folder = self.folder.part(SCHEDULER);
-        let settings = folder.settings(name)?.unwrap_or_default();
+        let settings = self.files.scheduler()?;
         let wrong = |key: &str, found: &Value| {
-            let message = format!("{}: {name}: {key}: {found} is not computed", folder.label());
+            let label = self.files.label();
+            let message = format!("{label}: {SCHEDULER_CONFIG}: {key}: {found} is not computed");
             Failure::new("bad_setting", message, "fetch the model again from its source")
         };
         let number = |key: &str, usual: f64| match &settings[key] {
@@ -272,22 +383,17 @@ impl Parts<'_> {
         Ok(Trained { training, prediction, spacing })
     }
 
-    fn part(&self, name: &str) -> Result<(Folder, Value), Failure> {
-        let folder = self.folder.part(name);
-        let config =
-            folder.settings("config.json")?.ok_or_else(|| self.missing(&format!("{name}/config.json")))?;
-        Ok((folder, config))
+    /// A part that must be there.
+    ///
+    /// # Errors
+    /// When it is not, or cannot be read.
+    pub fn part(&self, name: &str) -> Result<Part<'_>, Failure> {
+        self.files.part(name)?.ok_or_else(|| self.files.missing(&format!("{name}/config.json")))
     }
 
-    fn missing(&self, name: &str) -> Failure {
-        let message = format!("{}: there is no {name}", self.folder.label());
-        Failure::new("bad_file", message, "fetch the model again, with all its folders")
+    fn settings(&self, name: &str) -> Result<(String, Value), Failure> {
+        self.files.settings(name)?.ok_or_else(|| self.files.missing(&format!("{name}/config.json")))
     }
-}
-
-/// Whether these are the files of an image model.
-pub(crate) fn is_image_model(folder: &Folder) -> bool {
-    folder.path(INDEX).is_some()
 }
 
 /// The failure of who wants text of an image model.
@@ -316,12 +422,9 @@ const KINDS: [(&str, Kind); 3] = [
     ("LatentConsistencyModel", Kind::Stable),
 ];
 
-/// The tokens that mean something, where the files of the vocabulary say it.
-fn marks(tokenizer: &ClipTokenizer, settings: Option<&Value>) -> Marks {
-    let named = settings.and_then(|settings| {
-        let token = &settings["pad_token"];
-        tokenizer.token(token.as_str().or(token["content"].as_str())?)
-    });
+/// The tokens that mean something; `padding` fills prompts up.
+fn marks(tokenizer: &ClipTokenizer, padding: Option<&str>) -> Marks {
+    let named = padding.and_then(|name| tokenizer.token(name));
     Marks {
         start: TokenId(tokenizer.begin()),
         end: TokenId(tokenizer.end()),

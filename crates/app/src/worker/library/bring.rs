@@ -14,7 +14,7 @@ use crate::job::{Import, Placement};
 use crate::worker::adapters::{self, AdapterSource};
 use crate::worker::contents::Contents;
 use crate::worker::convert::Converted;
-use crate::worker::draw::parts::is_image_model;
+use crate::worker::draw::files::is_image_model;
 use crate::worker::folder::Folder;
 use crate::worker::loaded;
 use crate::worker::open::Files;
@@ -37,20 +37,7 @@ impl Library<'_> {
         if let Some(adapter) = AdapterSource::at(&path)? {
             return self.import_adapter(&name, &adapter, (&path, import));
         }
-        let files = Files::at(&path)?;
-        if import.tokenizer.is_some() {
-            let message = format!("{}: this model brings its own vocabulary", path.display());
-            return Err(Failure::new("bad_setting", message, "leave `--tokenizer` out"));
-        }
-        match &files {
-            Files::Folder(folder) if is_image_model(folder) => images::check(folder)?,
-            files => check(files, &path.display().to_string())?,
-        }
-        let parts = match &files {
-            Files::Folder(folder) if is_image_model(folder) => images::files(folder)?,
-            Files::Gguf(parts) => gguf_parts(parts, &path),
-            Files::Folder(folder) => folder_parts(folder)?,
-        };
+        let parts = self.parts(&path, import)?;
         let new = |part: Part| NewFile {
             role: part.role,
             format: part.format.into(),
@@ -60,6 +47,26 @@ impl Library<'_> {
         let info = ModelInfo { source: path.display().to_string(), ..ModelInfo::default() };
         let new = parts.into_iter().map(new).collect();
         Ok(Event::Stored(self.model(&self.store.import(&name, new, info, self.now_ms)?)))
+    }
+
+    /// The files of a model that could be used.
+    fn parts(&self, path: &Path, import: &Import) -> Result<Vec<Part>, Failure> {
+        let files = Files::at(path)?;
+        let words = import.tokenizer.as_ref().map(|path| path.display().to_string());
+        if let Files::Folder(folder) = &files
+            && is_image_model(folder)
+        {
+            return images::files(self.store, folder, words.as_deref());
+        }
+        if words.is_some() {
+            let message = format!("{}: this model brings its own vocabulary", path.display());
+            return Err(Failure::new("bad_setting", message, "leave `--tokenizer` out"));
+        }
+        check(&files, &path.display().to_string())?;
+        match &files {
+            Files::Gguf(parts) => Ok(gguf_parts(parts, path)),
+            Files::Folder(folder) => folder_parts(folder),
+        }
     }
 
     /// An adapter, by itself: which model it fits is seen when it is named behind one.

@@ -1,34 +1,71 @@
 //! Image models in the store: which files of a folder belong to one, and what is shown of it.
 
 use serde_json::Map;
-use store::Role;
 use store::found::role_of;
+use store::{Role, Store};
 
 use super::bring::Part;
 use super::show::{n_parameters, tensors};
 use crate::Failure;
 use crate::event::library::{Ability, About};
 use crate::event::{Details, Model};
+use crate::worker::draw::files::ImageFiles;
 use crate::worker::draw::parts::{INDEX, Parts, SCHEDULER_CONFIG};
+use crate::worker::draw::vocabulary;
 use crate::worker::folder::Folder;
+
+/// What stands in the folder of a part beside weights.
+const PLAIN_FILES: [&str; 10] = [
+    "config.json",
+    SCHEDULER_CONFIG,
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+];
 
 /// The name of the pipeline that the files were written for; `None` where they are of no image model.
 pub(super) fn class(folder: &Folder) -> Option<String> {
-    Some(folder.settings(INDEX).ok()??["_class_name"].as_str()?.to_owned())
+    Some(ImageFiles::open(folder).ok()?.index().ok()?["_class_name"].as_str()?.to_owned())
 }
 
-/// Refuses files that could not draw, before a byte of them is stored.
-pub(super) fn check(folder: &Folder) -> Result<(), Failure> {
-    Parts { folder, device: &ops::device::cpu() }.check()
+/// Everything that belongs to the model, under its name with a slash; files that could not draw are refused before a byte
+/// of them is stored. One file that holds a whole model is stored with the vocabulary `wanted`, or one that is found.
+pub(super) fn files(store: &Store, folder: &Folder, wanted: Option<&str>) -> Result<Vec<Part>, Failure> {
+    let files = ImageFiles::open(folder)?;
+    let words = vocabulary::find(store, wanted, &files)?.map(|found| found.folder);
+    let files = files.with_vocabulary(words.clone());
+    Parts { files: &files, device: &ops::device::cpu() }.check()?;
+    match words {
+        Some(words) => single(folder, &words),
+        None => of_folder(folder),
+    }
 }
 
-/// Everything in a folder that belongs to the model, under its name with a slash.
-pub(super) fn files(folder: &Folder) -> Result<Vec<Part>, Failure> {
-    let device = ops::device::cpu();
-    let parts = Parts { folder, device: &device };
+/// One file that holds a whole model, and its vocabulary.
+fn single(folder: &Folder, words: &Folder) -> Result<Vec<Part>, Failure> {
     let mut files = Vec::new();
-    for (name, folder) in parts.folders() {
-        for file in ["config.json", SCHEDULER_CONFIG, "vocab.json", "merges.txt", "tokenizer_config.json"] {
+    for (file, path) in folder.weights_names()? {
+        let (role, format) = role_of(&file).unwrap_or((Role::Model, "safetensors"));
+        files.push(Part { path, role, format, name: Some(file) });
+    }
+    for file in vocabulary::FILES {
+        let Some(path) = words.path(file) else { continue };
+        let (role, format) = role_of(file).unwrap_or((Role::Config, "json"));
+        files.push(Part { path, role, format, name: Some(format!("tokenizer/{file}")) });
+    }
+    Ok(files)
+}
+
+fn of_folder(folder: &Folder) -> Result<Vec<Part>, Failure> {
+    let mut files = Vec::new();
+    for name in Parts::names() {
+        let folder = folder.part(name);
+        for file in PLAIN_FILES {
             let Some(path) = folder.path(file) else { continue };
             let (role, format) = role_of(file).unwrap_or((Role::Config, "json"));
             files.push(Part { path, role, format, name: Some(format!("{name}/{file}")) });
@@ -50,8 +87,10 @@ pub(super) fn files(folder: &Folder) -> Result<Vec<Part>, Failure> {
 /// What is shown of one.
 pub(super) fn details(model: Model, folder: &Folder) -> Result<Details, Failure> {
     let device = ops::device::cpu();
-    let parts = Parts { folder, device: &device };
-    let architecture = class(folder).unwrap_or_default();
+    let files = ImageFiles::open(folder)?;
+    let parts = Parts { files: &files, device: &device };
+    let facts = files.index()?;
+    let architecture = facts["_class_name"].as_str().unwrap_or_default().to_owned();
     let encoder = parts.auto_encoder_config()?;
     let side = parts.usual_side()?.saturating_mul(encoder.shrinking());
     let [texts, unet, pixels] = parts.sizes();
@@ -60,22 +99,24 @@ pub(super) fn details(model: Model, folder: &Folder) -> Result<Details, Failure>
         ("channels of latents", encoder.latents.to_string()),
         ("pixels below one latent", format!("{0} x {0}", encoder.shrinking())),
         ("bytes of the text encoders", texts.to_string()),
-        ("bytes of the U-Net", unet.to_string()),
+        ("bytes of the model", unet.to_string()),
         ("bytes of the auto-encoder", pixels.to_string()),
     ];
     let (mut all, mut n_weights) = (Vec::new(), 0);
-    for (name, folder) in
-        parts.folders().into_iter().filter(|(_, folder)| folder.path("config.json").is_some())
-    {
-        let file = folder.tensors()?;
+    let with_weights =
+        |name: &'static str| Some(folder.part(name)).filter(|part| part.path("config.json").is_some());
+    let opened = match files.single() {
+        Some(file) => vec![(String::new(), file.clone())],
+        None => Parts::names()
+            .filter_map(|name| Some((format!("{name}."), with_weights(name)?)))
+            .map(|(prefix, part)| Ok((prefix, part.tensors()?)))
+            .collect::<Result<_, Failure>>()?,
+    };
+    for (prefix, file) in opened {
         n_weights += n_parameters(&file);
-        all.extend(
-            tensors(&file)
-                .into_iter()
-                .map(|(tensor, shape, storage, bytes)| (format!("{name}.{tensor}"), shape, storage, bytes)),
-        );
+        let named = |(tensor, shape, storage, bytes)| (format!("{prefix}{tensor}"), shape, storage, bytes);
+        all.extend(tensors(&file).into_iter().map(named));
     }
-    let index = folder.settings(INDEX)?.unwrap_or_default();
     Ok(Details {
         model: Model { architecture, ..model },
         n_parameters: n_weights,
@@ -83,7 +124,7 @@ pub(super) fn details(model: Model, folder: &Folder) -> Result<Details, Failure>
         metadata: Vec::new(),
         tensors: all,
         chat_template: String::new(),
-        facts: index.as_object().cloned().unwrap_or_else(Map::new),
+        facts: facts.as_object().cloned().unwrap_or_else(Map::new),
         abilities: vec![Ability::Draw],
         about: About::default(),
     })

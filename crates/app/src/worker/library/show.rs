@@ -12,7 +12,7 @@ use crate::event::library::{Ability, About};
 use crate::event::{Details, Model};
 use crate::worker::adapters::AdapterSource;
 use crate::worker::contents::Contents;
-use crate::worker::draw::parts::is_image_model;
+use crate::worker::draw::files::is_image_model;
 use crate::worker::fill_in;
 use crate::worker::open::{self, Files, Meant, Source};
 use crate::{Event, Failure};

@@ -24,8 +24,22 @@ fn wanted() -> Vec<Arg> {
     let prompt = Arg::new("prompt").value_name("PROMPT").required_unless_present("from");
     vec![
         prompt.help("What there is to see"),
-        flag(("model", "MODEL"), text(), "An image model's name, or its folder as diffusers writes it")
-            .required_unless_present("from"),
+        flag(
+            ("model", "MODEL"),
+            text(),
+            "An image model's name, its folder as diffusers writes it, or a file that holds a whole model",
+        )
+        .required_unless_present("from"),
+        flag(
+            ("tokenizer", "FOLDER"),
+            text(),
+            "Where vocab.json and merges.txt are for a model in one file; beside it or in the store when absent",
+        ),
+        flag(
+            ("transformer", "FILE"),
+            text(),
+            "A GGUF or safetensors file of the transformer or U-Net, in place of the model's own",
+        ),
         flag(
             ("from", "FILE"),
             value_parser!(PathBuf),
@@ -63,7 +77,11 @@ fn walk() -> Vec<Arg> {
             size,
             "Width and height in pixels; the picture's or the model's own when absent",
         ),
-        flag(("steps", "COUNT"), count(), "Steps from noise to picture [default: 20]"),
+        flag(
+            ("steps", "COUNT"),
+            count(),
+            "Steps from noise to picture; as the model is used when absent, 20 with Stable Diffusion",
+        ),
         flag(("n", "COUNT"), count(), "Pictures, whose seeds follow one another").default_value("1"),
         flag(("seed", "NUMBER"), value_parser!(u64), "Where the first one's noise begins; drawn when absent"),
         flag(
@@ -77,8 +95,16 @@ fn walk() -> Vec<Arg> {
             value_parser!(f64),
             "How far to go from the first seed's noise to the second one's, 0 to 1",
         ),
-        flag(("guidance", "NUMBER"), value_parser!(f32), "How strongly the prompt pulls [default: 7]"),
-        flag(("sampler", "NAME"), text(), "How to walk from noise to picture [default: DPM++ 2M]"),
+        flag(
+            ("guidance", "NUMBER"),
+            value_parser!(f32),
+            "How strongly the prompt pulls; as the model is used when absent, 7 with Stable Diffusion",
+        ),
+        flag(
+            ("sampler", "NAME"),
+            text(),
+            "How to walk from noise to picture [default: DPM++ 2M; Euler with FLUX and Z-Image]",
+        ),
         flag(("schedule", "NAME"), text(), "Where to stop on the way; the sampler's own when absent"),
         flag(("noise", "SOURCE"), ["cpu", "nv"], "Whose numbers a seed stands for [default: cpu]"),
         flag(

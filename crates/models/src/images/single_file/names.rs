@@ -7,8 +7,6 @@ use ops::weight::Lent;
 
 use super::Writer;
 use crate::Error;
-use crate::images::auto_encoder::KlConfig;
-use crate::images::unet::UNetConfig;
 use crate::tensors::{Found, Tensors};
 
 /// What one name becomes.
@@ -204,6 +202,71 @@ static FLUX: &[Rule] = &[
     rule("proj_out.*", "final_layer.linear.*"),
 ];
 
+static DOUBLE_2: &[Inner] = &[
+    ("attn.to_q.", "img_attn.qkv.", part(0, 3)),
+    ("attn.to_k.", "img_attn.qkv.", part(1, 3)),
+    ("attn.to_v.", "img_attn.qkv.", part(2, 3)),
+    ("attn.add_q_proj.", "txt_attn.qkv.", part(0, 3)),
+    ("attn.add_k_proj.", "txt_attn.qkv.", part(1, 3)),
+    ("attn.add_v_proj.", "txt_attn.qkv.", part(2, 3)),
+    ("attn.norm_q.weight", "img_attn.norm.query_norm.scale", Taken::Whole),
+    ("attn.norm_k.weight", "img_attn.norm.key_norm.scale", Taken::Whole),
+    ("attn.norm_added_q.weight", "txt_attn.norm.query_norm.scale", Taken::Whole),
+    ("attn.norm_added_k.weight", "txt_attn.norm.key_norm.scale", Taken::Whole),
+    ("attn.to_out.0.", "img_attn.proj.", Taken::Whole),
+    ("attn.to_add_out.", "txt_attn.proj.", Taken::Whole),
+    ("ff.linear_in.", "img_mlp.0.", Taken::Whole),
+    ("ff.linear_out.", "img_mlp.2.", Taken::Whole),
+    ("ff_context.linear_in.", "txt_mlp.0.", Taken::Whole),
+    ("ff_context.linear_out.", "txt_mlp.2.", Taken::Whole),
+];
+
+static SINGLE_2: &[Inner] = &[
+    ("attn.to_qkv_mlp_proj.", "linear1.", Taken::Whole),
+    ("attn.to_out.", "linear2.", Taken::Whole),
+    ("attn.norm_q.weight", "norm.query_norm.scale", Taken::Whole),
+    ("attn.norm_k.weight", "norm.key_norm.scale", Taken::Whole),
+];
+
+static FLUX_2: &[Rule] = &[
+    rule("x_embedder.*", "img_in.*"),
+    rule("context_embedder.*", "txt_in.*"),
+    rule("time_guidance_embed.timestep_embedder.linear_1.*", "time_in.in_layer.*"),
+    rule("time_guidance_embed.timestep_embedder.linear_2.*", "time_in.out_layer.*"),
+    rule("time_guidance_embed.guidance_embedder.linear_1.*", "guidance_in.in_layer.*"),
+    rule("time_guidance_embed.guidance_embedder.linear_2.*", "guidance_in.out_layer.*"),
+    rule("double_stream_modulation_img.linear.*", "double_stream_modulation_img.lin.*"),
+    rule("double_stream_modulation_txt.linear.*", "double_stream_modulation_txt.lin.*"),
+    rule("single_stream_modulation.linear.*", "single_stream_modulation.lin.*"),
+    placed("transformer_blocks.#.*", "double_blocks.#.*", Number::Same, DOUBLE_2),
+    placed("single_transformer_blocks.#.*", "single_blocks.#.*", Number::Same, SINGLE_2),
+    placed(
+        "norm_out.linear.*",
+        "final_layer.adaLN_modulation.1.*",
+        Number::Same,
+        &[("", "", Taken::Swapped)],
+    ),
+    rule("proj_out.*", "final_layer.linear.*"),
+];
+
+static Z_BLOCK: &[Inner] = &[
+    ("attention.to_q.", "attention.qkv.", part(0, 3)),
+    ("attention.to_k.", "attention.qkv.", part(1, 3)),
+    ("attention.to_v.", "attention.qkv.", part(2, 3)),
+    ("attention.to_out.0.", "attention.out.", Taken::Whole),
+    ("attention.norm_q.", "attention.q_norm.", Taken::Whole),
+    ("attention.norm_k.", "attention.k_norm.", Taken::Whole),
+];
+
+static Z_IMAGE: &[Rule] = &[
+    placed("layers.#.*", "layers.#.*", Number::Same, Z_BLOCK),
+    placed("noise_refiner.#.*", "noise_refiner.#.*", Number::Same, Z_BLOCK),
+    placed("context_refiner.#.*", "context_refiner.#.*", Number::Same, Z_BLOCK),
+    rule("all_x_embedder.2-1.*", "x_embedder.*"),
+    rule("all_final_layer.2-1.*", "final_layer.*"),
+    rule("*", "*"),
+];
+
 static UNCHANGED: &[Rule] = &[rule("*", "*")];
 
 /// The tensors of one part of a file that holds a whole model, under the names that they have where every part has its own
@@ -217,14 +280,15 @@ pub struct Renamed<'a> {
 }
 
 impl<'a> Renamed<'a> {
-    /// The U-Net of a file.
-    pub fn unet(tensors: &'a dyn Tensors, config: &UNetConfig) -> Self {
-        Self { tensors, prefix: "model.diffusion_model.", rules: UNET, n: config.n_residuals }
+    /// The U-Net of a file, whose names begin with `prefix`;
+    /// a level has `n_residuals` residual blocks on the way down.
+    pub fn unet(tensors: &'a dyn Tensors, prefix: &'static str, n_residuals: usize) -> Self {
+        Self { tensors, prefix, rules: UNET, n: n_residuals }
     }
 
-    /// The auto-encoder of a file.
-    pub fn auto_encoder(tensors: &'a dyn Tensors, config: &KlConfig) -> Self {
-        Self { tensors, prefix: "first_stage_model.", rules: AUTO_ENCODER, n: config.channels.len() }
+    /// The auto-encoder of a file, of `n_levels` levels.
+    pub fn auto_encoder(tensors: &'a dyn Tensors, n_levels: usize) -> Self {
+        Self { tensors, prefix: "first_stage_model.", rules: AUTO_ENCODER, n: n_levels }
     }
 
     /// A text encoder of a file whose tensors begin with `prefix`.
@@ -239,6 +303,21 @@ impl<'a> Renamed<'a> {
     /// The transformer of FLUX.1 as its makers wrote it, and GGUF files have it; names begin with `prefix`.
     pub fn flux(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
         Self { tensors, prefix, rules: FLUX, n: 0 }
+    }
+
+    /// The transformer of FLUX.2 in the same layout.
+    pub fn flux_2(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
+        Self { tensors, prefix, rules: FLUX_2, n: 0 }
+    }
+
+    /// The transformer of Z-Image in the layout of its makers.
+    pub fn z_image(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
+        Self { tensors, prefix, rules: Z_IMAGE, n: 0 }
+    }
+
+    /// Tensors that have the names of a folder, behind `prefix`.
+    pub fn unchanged(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
+        Self { tensors, prefix, rules: UNCHANGED, n: 0 }
     }
 
     /// What `name` is called in the file, and which part of it is meant, by each rule that knows it.
