@@ -56,14 +56,14 @@ pub(super) struct Order<'a> {
     pub precision: Precision,
     /// The size of the picture that is begun with.
     begun_with: Option<[usize; 2]>,
-    kind: Kind,
+    pub kind: Kind,
     trained: Trained,
     sigmas: Vec<f32>,
 }
 
 impl<'a> Order<'a> {
     pub fn new(
-        (job, beginning): (&'a Draw, Option<&Beginning>),
+        (job, beginning): (&'a Draw, Option<&Beginning<'_>>),
         parts: &Parts<'_>,
         (model, drawn_seed): (&'a str, u64),
     ) -> Result<Self, Failure> {
@@ -77,8 +77,10 @@ impl<'a> Order<'a> {
         let guidance = job.guidance.unwrap_or(GUIDANCE);
         let steps = job.steps.unwrap_or(STEPS);
         check(job, (guidance, steps))?;
-        let sampler = samplers::named(job.sampler.as_deref().unwrap_or(SAMPLER))?;
-        let (schedule, sigmas) = trained.sigmas(job.schedule.as_deref(), (sampler, steps))?;
+        // Web UIs once wrote the schedule behind the sampler.
+        let (sampler, behind) = samplers::with_schedule(job.sampler.as_deref().unwrap_or(SAMPLER))?;
+        let behind = (behind != sampler.schedule).then_some(behind);
+        let (schedule, sigmas) = trained.sigmas(job.schedule.as_deref().or(behind), (sampler, steps))?;
         let strength = job.start.as_ref().map(strength);
         let sigmas = match strength {
             Some(strength) => from_strength(&sigmas, strength)?,
@@ -112,6 +114,27 @@ impl<'a> Order<'a> {
             trained,
             sigmas,
         })
+    }
+
+    /// Pixels of one picture.
+    pub fn pixels(&self) -> u64 {
+        self.size.map(|side| side as u64).into_iter().product()
+    }
+
+    /// Refuses more pixels of all pictures together than `most`.
+    ///
+    /// # Errors
+    /// `too_many_pixels`.
+    pub fn expect_pixels(&self, most: u64) -> Result<(), Failure> {
+        let pixels = self.pixels().saturating_mul(self.job.n as u64);
+        if pixels <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "{} of {} x {} are {pixels} pixels, and one request makes at most {most}",
+            self.job.n, self.size[0], self.size[1]
+        );
+        Err(Failure::new("too_many_pixels", message, "ask for fewer or smaller pictures at once"))
     }
 
     /// What a person should know before hours of work begin.
@@ -172,7 +195,7 @@ impl<'a> Order<'a> {
         &self,
         parts: &Parts<'_>,
         ([positive, negative], canvas): (&[Condition; 2], Option<&Canvas>),
-        mut watch: impl FnMut(Drawing) -> ControlFlow<()>,
+        mut watch: impl FnMut(Drawing, &Latent) -> ControlFlow<()>,
     ) -> Result<(Vec<Latent>, Option<Failure>), Failure> {
         let unet = parts.unet()?;
         let mut latents = Vec::new();
@@ -188,9 +211,11 @@ impl<'a> Order<'a> {
             guided.known = begun.seen;
             let mut last = Instant::now();
             let mut tell = |step: samplers::Step<'_>| {
+                let (index, steps_done, n_steps) = (index, step.index + 1, step.n_steps);
                 let step_seconds = last.elapsed().as_secs_f64();
+                let next = watch(Drawing { index, steps_done, n_steps, step_seconds }, step.denoised);
                 last = Instant::now();
-                watch(Drawing { index, steps_done: step.index + 1, n_steps: step.n_steps, step_seconds })
+                next
             };
             let mut walk = |denoise: &mut dyn Denoise| {
                 (self.sampler.walk)(denoise, begun.x.clone(), &self.sigmas, &mut noise, &mut tell)
