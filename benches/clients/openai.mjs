@@ -1,8 +1,10 @@
 // OpenAI's JavaScript client against a running server.
 
+import fs from 'node:fs';
+
 import OpenAI from 'openai';
 import {
-  CHAT, ENCODER, KEY, LIGHT, LIGHT_CALL, LIGHT_SCHEMA, OPENAI, SET_LIGHT, SUM, comesTo, holds, main, raises, same,
+  CHAT, ENCODER, KEY, LIGHT, LIGHT_CALL, LIGHT_SCHEMA, OPENAI, PAINTER, SET_LIGHT, SUM, comesTo, holds, main, raises, same,
 } from './shared/cells.mjs';
 
 const client = new OpenAI({ baseURL: OPENAI, apiKey: KEY, maxRetries: 0 });
@@ -110,12 +112,41 @@ await main('openai (JavaScript)', 'openai', {
     same(await told(await client.completions.create({ ...body, stream: true })), whole);
   },
 
+  async images() {
+    const body = { model: PAINTER, prompt: 'a red cat', size: '48x32', seed: 7, steps: 3 };
+    const answer = await client.images.generate({ ...body, n: 2 });
+    const [first, second] = answer.data.map((one) => Buffer.from(one.b64_json, 'base64'));
+    same([first.toString('latin1', 1, 4), first.readUInt32BE(16), first.readUInt32BE(20)], ['PNG', 48, 32]);
+    holds(!first.equals(second), 'one picture twice');
+    const again = await client.images.generate({ ...body, response_format: 'url' });
+    same(again.data[0].url, `data:image/png;base64,${answer.data[0].b64_json}`);
+  },
+
+  async 'images streamed'() {
+    const body = { model: PAINTER, prompt: 'a red cat', size: '48x32', seed: 7, steps: 4 };
+    const events = [];
+    for await (const event of await client.images.generate({ ...body, stream: true, partial_images: 2 })) events.push(event);
+    same(events.map((event) => event.type.split('.')[1]), ['partial_image', 'partial_image', 'completed']);
+    same(events[2].b64_json, (await client.images.generate(body)).data[0].b64_json);
+  },
+
+  async 'images edited'() {
+    const photo = () => fs.createReadStream('fixtures/draw/photo.png');
+    const body = { model: PAINTER, prompt: 'a red cat', size: '40x24', seed: 7, steps: 4 };
+    const answer = await client.images.edit({ ...body, image: photo() });
+    const png = Buffer.from(answer.data[0].b64_json, 'base64');
+    same([png.readUInt32BE(16), png.readUInt32BE(20)], [40, 24]);
+    const events = [];
+    for await (const event of await client.images.edit({ ...body, image: photo(), stream: true })) events.push(event);
+    same(events.map((event) => [event.type, event.b64_json]), [['image_edit.completed', answer.data[0].b64_json]]);
+  },
+
   async errors() {
     const missing = await raises(OpenAI.NotFoundError, ask({ model: 'nobody' }));
     same([missing.status, missing.code], [404, 'model_not_found']);
     same((await raises(OpenAI.BadRequestError, ask({ temperature: -1 }))).param, 'temperature');
-    const error = await raises(OpenAI.InternalServerError, client.images.generate({ prompt: 'a house', model: CHAT }));
-    same(error.status, 501);
+    const error = await raises(OpenAI.BadRequestError, client.images.generate({ prompt: 'a house', model: CHAT }));
+    same([error.status, error.code], [400, 'wrong_task']);
   },
 
   async headers() {

@@ -1,16 +1,21 @@
 """OpenAI's Python client against a running server: what it offers for chat, completions and embeddings."""
 
+import base64
+import io
 import json
 import math
 import pathlib
+import struct
 import sys
 
 sys.path[0] = str(pathlib.Path(__file__).parent / "shared")
 
 import openai
 import pydantic
+from PIL import Image, ImageOps
 from cells import (
-    CHAT, ENCODER, KEY, LIGHT, LIGHT_CALL, LIGHT_SCHEMA, OPENAI, SUM, TOOLS, comes_to, feature, holds, main, raises, same,
+    CHAT, DRAWN, ENCODER, KEY, LIGHT, LIGHT_CALL, LIGHT_SCHEMA, OPENAI, PAINTER, SUM, TOOLS, comes_to, feature, holds, main,
+    raises, same,
 )
 
 client = openai.OpenAI(base_url=OPENAI, api_key=KEY, max_retries=0)
@@ -269,6 +274,54 @@ def token_ids():
     holds("1073741824" in str(error), error)
 
 
+def png(encoded):
+    """A PNG's bytes and sides."""
+    data = base64.b64decode(encoded)
+    same(data[:4], b"\x89PNG")
+    return data, struct.unpack(">II", data[16:24])
+
+
+@feature("images")
+def images():
+    body = {"model": PAINTER, "prompt": "a red cat", "size": "48x32", "extra_body": {"seed": 7, "steps": 3}}
+    answer = client.images.generate(n=2, **body)
+    first, second = (png(one.b64_json) for one in answer.data)
+    same((first[1], second[1], first == second), ((48, 32), (48, 32), False))
+    same(answer.usage.total_tokens, answer.usage.input_tokens + answer.usage.output_tokens)
+    again = client.images.generate(response_format="url", **body)
+    same(again.data[0].url, "data:image/png;base64," + answer.data[0].b64_json)
+
+
+@feature("images streamed")
+def images_streamed():
+    body = {"model": PAINTER, "prompt": "a red cat", "size": "48x32", "extra_body": {"seed": 7, "steps": 4}}
+    events = list(client.images.generate(stream=True, partial_images=2, **body))
+    same([event.type.rsplit(".", 1)[1] for event in events], ["partial_image", "partial_image", "completed"])
+    same([event.partial_image_index for event in events[:2]], [0, 1])
+    same(events[-1].b64_json, client.images.generate(**body).data[0].b64_json)
+    holds(events[-1].usage.output_tokens > 0 and png(events[0].b64_json)[1] == (24, 16), events[0])
+
+
+@feature("images edited")
+def images_edited():
+    photo, white = (DRAWN / name for name in ("photo.png", "mask.png"))
+    body = {"model": PAINTER, "prompt": "a red cat", "size": "40x24", "extra_body": {"seed": 7, "steps": 4}}
+    whole = client.images.edit(image=photo.open("rb"), **body)
+    same(png(whole.data[0].b64_json)[1], (40, 24))
+    clear = io.BytesIO()
+    mask = Image.open(white).convert("L")
+    picture = Image.new("RGBA", mask.size)
+    picture.putalpha(ImageOps.invert(mask))
+    picture.save(clear, "PNG")
+    part = client.images.edit(image=photo.open("rb"), mask=("mask.png", clear.getvalue()), **body)
+    old, new = Image.open(photo).convert("RGB"), Image.open(io.BytesIO(png(part.data[0].b64_json)[0]))
+    holds(part.data[0].b64_json != whole.data[0].b64_json and new.size == old.size, new.size)
+    events = list(client.images.edit(image=photo.open("rb"), stream=True, partial_images=1, **body))
+    same([event.type for event in events], ["image_edit.partial_image", "image_edit.completed"])
+    error = raises(openai.BadRequestError, lambda: client.images.edit(image=("a.png", b"GIF89a"), **body))
+    same(error.param, "image")
+
+
 @feature("errors")
 def errors():
     error = raises(openai.NotFoundError, lambda: ask(model="nobody"))
@@ -280,8 +333,10 @@ def errors():
     holds("too many" in error.message and error.code == "prompt_too_long", error.message)
     error = raises(openai.BadRequestError, lambda: list(ask(messages=[], stream=True)))
     same(error.param, "messages")
-    error = raises(openai.InternalServerError, lambda: client.images.generate(prompt="a house", model=CHAT))
-    same((error.status_code, error.code), (501, "not_implemented"))
+    error = raises(openai.BadRequestError, lambda: client.images.generate(prompt="a house", model=CHAT))
+    same((error.status_code, error.code), (400, "wrong_task"))
+    error = raises(openai.BadRequestError, lambda: client.images.generate(prompt="a house", model=PAINTER, style="vivid"))
+    same(error.param, "style")
     error = raises(openai.InternalServerError, lambda: client.audio.speech.create(input="a", model="b", voice="c"))
     same(error.status_code, 501)
     picture = [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]

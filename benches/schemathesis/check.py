@@ -28,7 +28,10 @@ MATCH = "answers match"
 # These ask other machines, which are not to be asked for what a machine makes up.
 OUTSIDE = "^/api/(pull|push)$"
 # Routes of which some requests have to have been right, or the run tells nothing.
-REACHED = ["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings"]
+REACHED = [
+    "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings", "POST /v1/images/generations",
+    "POST /sdapi/v1/txt2img",
+]
 
 
 def report(folder):

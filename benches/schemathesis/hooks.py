@@ -8,6 +8,9 @@ from schemathesis import GenerationMode
 MODELS = {"/v1/embeddings": "encoder"}
 CHAT = "starter"
 LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+# Pictures are small, few and of few steps.
+PICTURES = ("/v1/images/", "/sdapi/v1/txt2img", "/sdapi/v1/img2img")
+PICTURE = {"model": "painter", "size": "32x32", "width": 32, "height": 32, "steps": 2, "n": 1, "batch_size": 1, "n_iter": 2}
 
 # Fields that are right only together with others, which no schema says.
 DEPENDENT = ("response_format", "top_logprobs", "tools", "tool_choice", "logit_bias")
@@ -20,6 +23,9 @@ def before_call(context, case, kwargs):
     if case.method.upper() == "DELETE":
         case.path_parameters = {name: f"no-{value}" for name, value in (case.path_parameters or {}).items()}
     body, mode = case.body, case.meta.generation.mode if case.meta else None
+    if mode == GenerationMode.POSITIVE and isinstance(body, dict) and case.operation.path.startswith(PICTURES):
+        body.update({name: value for name, value in PICTURE.items() if name in body or name in ("width", "height", "steps")})
+        return
     if mode != GenerationMode.POSITIVE or not isinstance(body, dict) or not isinstance(body.get("model"), str):
         return
     if len(str(body)) % 8 == 0:

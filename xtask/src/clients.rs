@@ -67,6 +67,8 @@ fn prepare(home: &Home, wishes: &Wishes, chosen: &[&Suite]) -> Result<()> {
         None => encoder::write(&home.room().join("encoder"))?,
     };
     home.import(&encoder, suites::ENCODER)?;
+    // A miniature with random weights, which draws what diffusers draws with it.
+    home.import(&crate::workspace::root().join("fixtures/draw/stable"), suites::PAINTER)?;
     if chosen.iter().any(|suite| suite.needs_exported()) {
         // What is in the box has 16 bits a weight; both sides are to compute with the same numbers.
         let folder = home.room().join(suites::EXPORTED);

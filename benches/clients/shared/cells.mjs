@@ -13,6 +13,7 @@ export const KEY = key;
 export const OPENAI = `${BASE}/v1`;
 export const CHAT = 'starter';
 export const ENCODER = 'encoder';
+export const PAINTER = 'painter';
 export const SUM = [{ role: 'user', content: 'What is 3 + 4?' }];
 export const LIGHT = [{ role: 'user', content: 'Turn on the light in the kitchen.' }];
 export const LIGHT_CALL = { room: 'kitchen', state: 'on' };

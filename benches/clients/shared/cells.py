@@ -2,7 +2,7 @@
 asks for; each becomes one line of JSON, {client, version, feature, ok, note}.
 
 Started as `SCRIPT BASE KEY [FEATURE ...]`, where BASE is the address of a running server and KEY what it is asked
-with. The server has the model `starter`, and an encoder called `encoder`.
+with. The server has the model `starter`, an encoder called `encoder`, and an image model called `painter`.
 
 Scripts are called as the packages that they try, so each begins by taking its own folder from the path.
 """
@@ -12,6 +12,7 @@ import importlib.metadata
 import inspect
 import json
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -20,7 +21,9 @@ import urllib.request
 
 BASE, KEY = sys.argv[1].rstrip("/"), sys.argv[2]
 OPENAI = BASE + "/v1"
-CHAT, ENCODER = "starter", "encoder"
+CHAT, ENCODER, PAINTER = "starter", "encoder", "painter"
+# A picture and a mask for it.
+DRAWN = pathlib.Path(__file__).resolve().parents[3] / "fixtures/draw"
 PATIENCE_S = 120
 FEATURES = []
 

@@ -180,6 +180,10 @@ pub enum Event {
         /// One sentence.
         text: String,
     },
+    /// Prompts are read, and the steps of pictures begin.
+    Begun(Box<draw::Begun>),
+    /// What a picture roughly looks like on its way.
+    Preview(draw::Preview),
     /// A step of a picture is done.
     Drawing(draw::Drawing),
     /// A picture.
@@ -254,6 +258,7 @@ impl Event {
             Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
             Self::Embedding(_) | Self::Scored { .. } | Self::Waiting(_) => false,
             Self::Drawing(_) | Self::Picture(_) | Self::Note { .. } => false,
+            Self::Begun(_) | Self::Preview(_) => false,
             Self::Blob { .. } | Self::Tokenised { .. } | Self::Detokenised { .. } => true,
             Self::Loaded(_) | Self::Unloaded { .. } | Self::Rendered(_) => true,
             Self::KeyCreated { .. } | Self::Keys { .. } | Self::KeyRevoked(_) => true,

@@ -17,6 +17,7 @@ use crate::job::{Generate, Job};
 use crate::responses::Responses;
 use crate::running::{Reporter, Running};
 use crate::upload::{self, Pieces};
+use crate::worker::draw::turns::Turns;
 use crate::worker::forms::Form;
 use crate::worker::means::Means;
 use crate::worker::prefixes::Keeper;
@@ -27,6 +28,8 @@ use crate::{Failure, Network};
 
 /// Requests at once where nobody says how many.
 const MAX_REQUESTS: usize = 1024;
+/// Pixels of all pictures of one request together: 64 of 1024 x 1024.
+const MAX_PIXELS_FROM_AFAR: u64 = 1 << 26;
 
 /// How the program is set up. Read from the environment and the command line by whoever opens the [`App`].
 #[derive(Clone, Debug, Default)]
@@ -81,6 +84,7 @@ pub struct App {
     network: Network,
     clock: Arc<dyn Clock>,
     keeper: Option<Keeper>,
+    turns: Turns,
 }
 
 impl Drop for App {
@@ -124,6 +128,7 @@ impl App {
             network: settings.network,
             clock: Arc::new(RealClock),
             keeper,
+            turns: Turns::default(),
         })
     }
 
@@ -154,7 +159,7 @@ impl App {
             reporter.tell(crate::Event::Failed(failure));
             return running;
         }
-        let is_counted = matches!(job, Job::Generate(_) | Job::Embed(_) | Job::Rerank(_));
+        let is_counted = matches!(job, Job::Generate(_) | Job::Embed(_) | Job::Rerank(_) | Job::Draw(_));
         match is_counted.then(|| doors.bill(caller)).transpose() {
             Ok(None) => self.start(caller, job, reporter),
             Ok(Some(bill)) => self.start(caller, job, reporter.with_bill(bill)),
@@ -178,7 +183,7 @@ impl App {
             Job::Loaded => self.order(Order::Loaded(reporter)),
             Job::Unload { model } => self.order(Order::Unload(model, reporter)),
             Job::Train(train) => self.run_training(train, reporter),
-            Job::Draw(draw) => self.run_drawing(draw, reporter),
+            Job::Draw(draw) => self.run_drawing(caller, draw, reporter),
             Job::Quantise(quantise) => self.run_quantise(quantise, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
             Job::Fit(fit) => {
@@ -250,13 +255,19 @@ impl App {
         });
     }
 
-    fn run_drawing(&self, draw: crate::job::draw::Draw, reporter: Reporter) {
+    fn run_drawing(&self, caller: Caller, draw: crate::job::draw::Draw, reporter: Reporter) {
+        let turn = match self.turns.enter(caller) {
+            Ok(turn) => turn,
+            Err(failure) => return reporter.tell(crate::Event::Failed(failure)),
+        };
         let (store, drawn_seed) = (self.store.clone(), draw_seed());
         let shares = self.shares();
+        // A request's pictures wait in memory until the answer is whole.
+        let most_pixels = if reporter.is_counted() { MAX_PIXELS_FROM_AFAR } else { u64::MAX };
         self.on_a_thread("drawing", reporter, move |reporter| {
             // A seed that people can write down and other programs take.
-            let place =
-                worker::draw::Place { store: &store, shares, drawn_seed: drawn_seed & u64::from(u32::MAX) };
+            let drawn_seed = drawn_seed & u64::from(u32::MAX);
+            let place = worker::draw::Place { store: &store, shares, drawn_seed, turn, most_pixels };
             worker::draw::run(&place, &draw, reporter);
         });
     }

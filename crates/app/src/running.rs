@@ -132,4 +132,14 @@ impl Reporter {
     pub fn is_cancelled(&self) -> bool {
         self.canceller.is_cancelled()
     }
+
+    /// Whether nobody listens any more, not even to what was made so far.
+    pub fn is_alone(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    /// Whether what the job takes is counted.
+    pub fn is_counted(&self) -> bool {
+        self.bill.is_some()
+    }
 }

@@ -43,6 +43,7 @@ mod error;
 mod latent;
 pub mod noise;
 pub mod pipeline;
+pub mod preview;
 pub mod prompt;
 pub mod raster;
 pub mod recipe;

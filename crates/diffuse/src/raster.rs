@@ -46,6 +46,38 @@ impl Raster {
         read::read(bytes)
     }
 
+    /// Width and height of the picture in such a file, of which only the beginning is looked at.
+    ///
+    /// # Errors
+    /// So too, as far as the beginning shows it.
+    pub fn size_of(bytes: &[u8]) -> Result<[usize; 2], Error> {
+        if bytes.len() > MAX_FILE_BYTES {
+            return Err(Error::Image(format!("{} bytes are more than {MAX_FILE_BYTES}", bytes.len())));
+        }
+        read::size(bytes)
+    }
+
+    /// How transparent a PNG file is: white where nothing of it is seen, black where all is.
+    ///
+    /// # Errors
+    /// `Image` as of [`Raster::read`], and for files that tell of no transparency.
+    pub fn read_clear(bytes: &[u8]) -> Result<Self, Error> {
+        Self::size_of(bytes)?;
+        read::clear(bytes)
+    }
+
+    /// A picture of these pixels, Y X 3, if there are as many as its size says.
+    pub(crate) fn of(data: Vec<u8>, size: [usize; 2]) -> Option<Self> {
+        (data.len() == size[0] * size[1] * COLOURS).then_some(Self { data, size })
+    }
+
+    /// The same with white for black and black for white.
+    #[must_use]
+    pub fn inverted(mut self) -> Self {
+        self.data.iter_mut().for_each(|colour| *colour = !*colour);
+        self
+    }
+
     /// Width and height in pixels.
     pub fn size(&self) -> [usize; 2] {
         self.size

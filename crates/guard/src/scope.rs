@@ -11,7 +11,7 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Scope {
-    /// Generate, embed, rerank, tokenise.
+    /// Generate, draw, embed, rerank, tokenise.
     Use,
     /// List and show models, and see what is loaded.
     Read,

@@ -3,12 +3,15 @@
 //! The person at this machine needs no key at loopback addresses; everybody else does, and everybody where the server
 //! is told so.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use app::Failure;
 use app::doors::{Asked, Guest, Origin, Turned};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::refusal::Refusal;
 use crate::route::Scope;
@@ -61,7 +64,7 @@ fn guest(shared: &Shared, headers: &HeaderMap, from: IpAddr, scope: Scope) -> Re
     let needs_key = shared.rules().settings.keys == Keys::Always || !from.is_loopback();
     match presented(headers)? {
         Some(key) if needs_key && scope != Scope::Open || key.starts_with(BEGIN) => {
-            shared.doors.admit(key, from).map_err(turned)
+            shared.doors.admit(&key, from).map_err(turned)
         }
         None if needs_key && scope != Scope::Open => {
             let hint = "`hearth key create NAME` makes one; send it as `Authorization: Bearer KEY`";
@@ -73,7 +76,7 @@ fn guest(shared: &Shared, headers: &HeaderMap, from: IpAddr, scope: Scope) -> Re
 }
 
 /// The key that a request brings, in the form of whichever dialect.
-fn presented(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+fn presented(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Refusal> {
     let text = |name: HeaderName| match headers.get(name).map(HeaderValue::to_str) {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(text.trim())),
@@ -85,9 +88,13 @@ fn presented(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     };
     let bearer = text(header::AUTHORIZATION)?.and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => Some(Cow::Borrowed(key.trim())),
+            "basic" => password(key.trim()).map(Cow::Owned),
+            _ => None,
+        }
     });
-    let key = text(HeaderName::from_static("x-api-key"))?;
+    let key = text(HeaderName::from_static("x-api-key"))?.map(Cow::Borrowed);
     // Two keys that differ could be read as either: neither is taken.
     match (bearer, key) {
         (Some(bearer), Some(key)) if bearer != key => {
@@ -96,6 +103,12 @@ fn presented(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
         }
         (bearer, key) => Ok(bearer.or(key).filter(|key| !key.is_empty())),
     }
+}
+
+/// What stands for a key where clients know only names and passwords, as those of web UIs do. Source: RFC 7617, section 2.
+fn password(encoded: &str) -> Option<String> {
+    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 /// Why somebody was turned away, as a status.

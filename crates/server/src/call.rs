@@ -9,6 +9,7 @@ use axum::body::Body;
 use serde_json::{Map, Value as Json};
 
 use crate::fields::whole;
+use crate::form::Upload;
 use crate::jobs::Jobs;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
@@ -27,6 +28,8 @@ pub struct Call {
     pub body: Map<String, Json>,
     /// What stands behind the path, as far as the route knows it.
     pub query: Map<String, Json>,
+    /// The files of a form.
+    pub files: Vec<Upload>,
     /// The body as it comes, where the route takes bytes.
     pub bytes: Mutex<Option<Body>>,
     /// What stands in the path's variable part.
@@ -47,8 +50,8 @@ impl Call {
     /// Starts jobs of the caller.
     pub fn run_all(&self, jobs: impl IntoIterator<Item = Job>) -> Jobs {
         let jobs: Vec<Job> = jobs.into_iter().collect();
-        // Only answers wait for others, and tell when they begin.
-        let may_wait = jobs.iter().all(|job| matches!(job, Job::Generate(_)));
+        // Only answers and pictures wait for others, and tell when they begin.
+        let may_wait = jobs.iter().all(|job| matches!(job, Job::Generate(_) | Job::Draw(_)));
         let running =
             jobs.into_iter().map(|job| self.shared.app.run_counted(&self.shared.doors, self.caller, job));
         let jobs = Jobs::new(running.collect(), self.shared.meter());
@@ -69,6 +72,11 @@ impl Call {
     /// A field, if it is there and not null.
     pub fn get(&self, name: &str) -> Option<&Json> {
         get(&self.body, name)
+    }
+
+    /// The file of a form's field.
+    pub fn file(&self, field: &str) -> Option<&Upload> {
+        self.files.iter().find(|file| file.field == field)
     }
 
     pub fn text(&self, name: &str) -> Option<&str> {

@@ -55,6 +55,8 @@ pub enum Kind {
     Object(&'static [Field]),
     /// The first of these that has the value's JSON type.
     Either(&'static [Kind]),
+    /// A file, in a form.
+    File,
     /// Any JSON; it is looked into elsewhere.
     Any,
 }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use app::event::embed::Embedding;
-use app::{Event, Failure, Running};
+use app::{Canceller, Event, Failure, Running};
 
 use crate::answer::Answer;
 use crate::metrics::Meter;
@@ -87,6 +87,11 @@ impl Jobs {
             self.meter.see(*index, event);
         }
         found
+    }
+
+    /// Ends a single job early; what it made so far is told.
+    pub fn canceller(&self) -> Canceller {
+        self.running.first().map(Running::canceller).unwrap_or_default()
     }
 
     /// All events, as one answer for each job.

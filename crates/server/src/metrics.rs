@@ -60,6 +60,8 @@ pub struct Metrics {
     pub queue: Histogram,
     pub first_token: Histogram,
     pub between_tokens: Histogram,
+    pub pictures: AtomicU64,
+    pub drawing_step: Histogram,
     /// Requests that are being answered.
     pub open: AtomicU64,
 }
@@ -84,6 +86,7 @@ impl Metrics {
                 count(&self.found_tokens),
             ),
             ("hearth_answer_tokens_total", "Tokens that were generated.", count(&self.answer_tokens)),
+            ("hearth_pictures_total", "Pictures that were made.", count(&self.pictures)),
         ];
         for (name, help, value) in counters {
             header(name, "counter", help, &mut out);
@@ -97,6 +100,11 @@ impl Metrics {
             ("hearth_connections", "Open connections.", count(&self.connections)),
             ("hearth_answers_running", "Answers that are being given.", running as u64),
             ("hearth_queue_length", "Jobs that wait for a model to have room.", memory.n_waiting as u64),
+            (
+                "hearth_work_running",
+                "Drawings, trainings and other work with a share of the memory.",
+                memory.work.len() as u64,
+            ),
             ("hearth_models_loaded", "Models in memory.", memory.models.len() as u64),
             ("hearth_memory_limit_bytes", "Memory that models may take.", memory.limit_bytes),
             ("hearth_memory_predicted_bytes", "Memory that they take at most.", memory.predicted_bytes),
@@ -112,6 +120,7 @@ impl Metrics {
             ("hearth_queue_seconds", "From the request to the beginning of its prompt.", &self.queue),
             ("hearth_first_token_seconds", "From the request to its first token.", &self.first_token),
             ("hearth_between_tokens_seconds", "Between two pieces of an answer.", &self.between_tokens),
+            ("hearth_drawing_step_seconds", "A step of a picture.", &self.drawing_step),
         ];
         for (name, help, histogram) in times {
             histogram.write(name, help, &mut out);
@@ -156,6 +165,15 @@ impl Meter {
                 add(&metrics.answer_tokens, finished.n_generated_tokens);
                 let is_whole = finished.reason != app::event::Reason::Cancelled;
                 add(if is_whole { &metrics.answers } else { &metrics.cancelled }, 1);
+            }
+            Event::Begun(_) => metrics.queue.add(now - self.begun),
+            Event::Drawing(drawing) => {
+                // A clock that ran backwards tells nothing.
+                let seconds = Duration::try_from_secs_f64(drawing.step_seconds);
+                metrics.drawing_step.add(seconds.unwrap_or_default());
+            }
+            Event::Picture(_) => {
+                metrics.pictures.fetch_add(1, Ordering::Relaxed);
             }
             Event::Failed(_) => {
                 metrics.failures.fetch_add(1, Ordering::Relaxed);

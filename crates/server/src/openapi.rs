@@ -46,13 +46,17 @@ fn operation(route: &Route) -> Json {
         "responses": { "200": answer, "default": refusal },
     });
     if route.method == Verb::Post {
-        let not_here =
-            "What is not part of this version: pictures and sound, refused in the dialect's own shape.";
+        let not_here = "What is not part of this version, such as sound, refused in the dialect's own shape.";
         operation["responses"]["501"] =
             json!({ "description": not_here, "content": { "application/json": {} } });
     }
-    if let Takes::Json(fields) = route.takes {
-        let content = json!({ "application/json": { "schema": object(fields) } });
+    let body = match route.takes {
+        Takes::Json(fields) => Some(("application/json", fields)),
+        Takes::Form(fields) => Some(("multipart/form-data", fields)),
+        Takes::Nothing | Takes::Bytes => None,
+    };
+    if let Some((kind, fields)) = body {
+        let content = json!({ kind: { "schema": object(fields) } });
         operation["requestBody"] = json!({ "required": fields.iter().any(is_needed), "content": content });
     }
     let parameters = parameters(route);
@@ -89,7 +93,8 @@ fn is_needed(field: &Field) -> bool {
 fn object(fields: &[Field]) -> Json {
     let property = |field: &Field| {
         let mut schema = schema(&field.kind);
-        if field.need == Need::May {
+        // A form has no sign for nothing.
+        if field.need == Need::May && !matches!(field.kind, Kind::File) {
             schema = json!({ "anyOf": [schema, { "type": "null" }] });
         }
         if !field.does.is_empty() {
@@ -118,6 +123,7 @@ fn schema(kind: &Kind) -> Json {
         }
         Kind::Object(fields) => object(fields),
         Kind::Either(kinds) => json!({ "anyOf": kinds.iter().map(schema).collect::<Vec<_>>() }),
+        Kind::File => json!({ "type": "string", "format": "binary" }),
         Kind::Any => json!({}),
     }
 }

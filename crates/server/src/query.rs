@@ -44,7 +44,7 @@ pub fn read(query: Option<&str>, fields: &[Field]) -> Result<Map<String, Json>, 
 }
 
 /// A value as its kind is written in JSON; what cannot be read so stays a text, which the table refuses.
-fn typed(value: String, kind: &Kind) -> Json {
+pub fn typed(value: String, kind: &Kind) -> Json {
     match kind {
         Kind::Integer { .. } | Kind::Number { .. } => {
             value.parse::<serde_json::Number>().map_or(Json::String(value), Json::Number)

@@ -7,7 +7,7 @@ use std::time::Instant;
 use app::Failure;
 use app::doors::Origin;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +17,7 @@ use serde_json::{Map, Value as Json};
 use crate::access::{self, Admission};
 use crate::call::Call;
 use crate::fields::{Field, check, field_at};
+use crate::form;
 use crate::ids;
 use crate::page;
 use crate::query;
@@ -95,16 +96,25 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let admission = access::admit(&shared, &parts, route.scope)?;
     let caller = admission.guest.caller;
+    let most = shared.rules().settings.max_body_bytes;
+    let mut files = Vec::new();
     let (body, bytes) = match route.takes {
         Takes::Nothing => (Map::new(), None),
         Takes::Bytes => (Map::new(), Some(body)),
-        Takes::Json(fields) => (read(body, shared.rules().settings.max_body_bytes, fields).await?, None),
+        Takes::Json(fields) => (read(body, most, fields).await?, None),
+        Takes::Form(fields) => {
+            let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            let (found, uploads) = form::read(kind, &whole(body, most).await?, fields)?;
+            files = uploads;
+            (found, None)
+        }
     };
     // A body may take long: the end may have begun meanwhile, and this request has not.
     refuse_at_the_end(&shared)?;
     let query = query::read(parts.uri.query(), route.query)?;
     let is_for_people = page::is_for_people(&parts.headers);
-    Ok((Call { shared, body, query, is_for_people, bytes: Mutex::new(bytes), path, caller, id }, admission))
+    let bytes = Mutex::new(bytes);
+    Ok((Call { shared, body, query, is_for_people, files, bytes, path, caller, id }, admission))
 }
 
 /// Nothing begins when the server ends.
@@ -112,13 +122,18 @@ fn refuse_at_the_end(shared: &Shared) -> Result<(), Refusal> {
     if shared.end.has_begun() { Err(ending().into()) } else { Ok(()) }
 }
 
-/// Reads a body and holds it against its table. What type the client says that it has does not matter.
-async fn read(body: Body, most: usize, fields: &[Field]) -> Result<Map<String, Json>, Refusal> {
-    let bytes = axum::body::to_bytes(body, most).await.map_err(|_| {
+/// A body of at most so many bytes.
+async fn whole(body: Body, most: usize) -> Result<Bytes, Refusal> {
+    axum::body::to_bytes(body, most).await.map_err(|_| {
         let message = format!("the body is longer than {most} bytes, or it was cut off");
         let failure = Failure::new("body_too_large", message, "send less at once");
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, failure)
-    })?;
+    })
+}
+
+/// Reads a body and holds it against its table. What type the client says that it has does not matter.
+async fn read(body: Body, most: usize, fields: &[Field]) -> Result<Map<String, Json>, Refusal> {
+    let bytes = whole(body, most).await?;
     let is_empty = bytes.iter().all(u8::is_ascii_whitespace);
     let parsed = if is_empty { Ok(Json::Object(Map::new())) } else { serde_json::from_slice(&bytes) };
     let body = match parsed {

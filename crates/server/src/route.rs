@@ -102,6 +102,8 @@ pub enum Takes {
     Nothing,
     /// An object as this table says.
     Json(&'static [Field]),
+    /// A form with fields and files as this table says.
+    Form(&'static [Field]),
     /// Bytes, which are read as they come.
     Bytes,
 }

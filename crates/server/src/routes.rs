@@ -1,6 +1,6 @@
 //! The one table of routes.
 
-use crate::dialects::{anthropic, llama_cpp, ollama, openai, operators, rerank, responses};
+use crate::dialects::{anthropic, llama_cpp, ollama, openai, operators, rerank, responses, web_ui};
 use crate::page;
 use crate::route::{Dialect, Route};
 
@@ -12,12 +12,14 @@ pub static LISTS: &[&[Route]] = &[
     ollama::ROUTES,
     llama_cpp::ROUTES,
     rerank::ROUTES,
+    web_ui::ROUTES,
     operators::ROUTES,
     page::ROUTES,
 ];
 
 /// Whose paths begin so; all others are OpenAI's.
-const NEAR: &[(&str, &Dialect)] = &[("/v1/messages", &anthropic::DIALECT), ("/api/", &ollama::DIALECT)];
+const NEAR: &[(&str, &Dialect)] =
+    &[("/v1/messages", &anthropic::DIALECT), ("/api/", &ollama::DIALECT), ("/sdapi/", &web_ui::DIALECT)];
 
 /// The dialect of clients that ask for this path, whether there is something or not.
 pub fn dialect_near(path: &str) -> &'static Dialect {

@@ -7,6 +7,7 @@ use app::App;
 use app::doors::{Doors, Hosts};
 use tokio_rustls::TlsAcceptor;
 
+use crate::desks::Desks;
 use crate::metrics::{Meter, Metrics};
 use crate::stage::End;
 use crate::{Settings, addresses};
@@ -20,6 +21,8 @@ pub struct Shared {
     /// Where it is reached, as clients write it.
     pub urls: Vec<String>,
     pub metrics: Arc<Metrics>,
+    /// What clients of web UIs expect to be remembered.
+    pub desks: Arc<Desks>,
     pub end: End,
     rules: RwLock<Arc<Rules>>,
 }
@@ -36,7 +39,7 @@ impl Shared {
     pub fn new(app: Arc<App>, doors: Arc<Doors>, (rules, bound): (Rules, Vec<SocketAddr>), end: End) -> Self {
         let urls = addresses::urls(&rules.settings, &bound);
         let rules = RwLock::new(Arc::new(rules));
-        Self { app, doors, bound, urls, metrics: Arc::default(), end, rules }
+        Self { app, doors, bound, urls, metrics: Arc::default(), desks: Arc::default(), end, rules }
     }
 
     /// What holds now.

@@ -40,10 +40,18 @@ enum Length {
 /// # Errors
 /// What the socket says, or an answer that is not HTTP.
 pub fn send(address: SocketAddr, request: &str) -> io::Result<Answer> {
+    send_bytes(address, request.as_bytes())
+}
+
+/// The same of a request whose body is no text.
+///
+/// # Errors
+/// So too.
+pub fn send_bytes(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
-    (&stream).write_all(request.as_bytes())?;
+    (&stream).write_all(request)?;
     read(stream)
 }
 

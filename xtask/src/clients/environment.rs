@@ -19,6 +19,10 @@ const PYTHON: Peer = Peer {
         ("langchain-openai", "1.7.3"),
         ("pydantic", "2.14.3"),
         ("schemathesis", "4.32.5"),
+        ("webuiapi", "0.9.17"),
+        // Its parallel requests, and the pictures of all scripts.
+        ("aiohttp", "3.14.5"),
+        ("pillow", "13.0.0"),
     ],
 };
 /// Apart from the others, because its other back-end needs torch.

@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The model in the box, the encoder, and the model in the box as it was exported and brought in again.
+/// The model in the box, the encoder, the image model, and the model in the box as it was exported and brought in again.
 pub const STARTER: &str = "starter";
 pub const ENCODER: &str = "encoder";
+pub const PAINTER: &str = "painter";
 pub const EXPORTED: &str = "exported";
 
 /// A script and what runs it.

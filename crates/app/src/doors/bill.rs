@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::Event;
 use crate::event::Reason;
+use crate::event::draw::Picture;
 
 /// What a job is counted by.
 pub(crate) struct Bill {
@@ -25,6 +26,8 @@ struct Open {
     grant: Option<Grant>,
     model: String,
     started: Option<Instant>,
+    /// Tokens of prompts, and of pictures that were told, where a job makes those.
+    drawn: [usize; 2],
 }
 
 /// An entry that is to be written, and the event that waits for it.
@@ -42,7 +45,7 @@ impl Bill {
         books: Sender<Settlement>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let open = Mutex::new(Open { grant, model: String::new(), started: None });
+        let open = Mutex::new(Open { grant, model: String::new(), started: None, drawn: [0; 2] });
         Self { key, books, clock, begun: Instant::now(), open }
     }
 
@@ -51,6 +54,13 @@ impl Bill {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Event::Started(started) = &event {
             (open.model, open.started) = (started.model.clone(), Some(Instant::now()));
+        }
+        if let Event::Begun(begun) = &event {
+            (open.model, open.started) = (begun.model.clone(), Some(Instant::now()));
+            open.drawn[0] = begun.n_prompt_tokens;
+        }
+        if let Event::Picture(picture) = &event {
+            open.drawn[1] = open.drawn[1].saturating_add(Picture::n_tokens(picture.size));
         }
         if !event.is_last() {
             return Some(event);
@@ -75,7 +85,11 @@ impl Bill {
             }
             Event::Embedded { n_tokens, .. } => ([*n_tokens, 0, 0], Outcome::Done),
             Event::Ranked(ranked) => ([ranked.n_tokens, 0, 0], Outcome::Done),
+            Event::Drawn(_) => ([open.drawn[0], 0, open.drawn[1]], Outcome::Done),
             Event::Failed(_) if open.started.is_none() => ([0; 3], Outcome::Refused),
+            Event::Failed(failure) if failure.code == "stopped" => {
+                ([open.drawn[0], 0, open.drawn[1]], Outcome::Cancelled)
+            }
             _ => ([0; 3], Outcome::Failed),
         };
         let model = match event {

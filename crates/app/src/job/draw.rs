@@ -1,11 +1,14 @@
 //! Making pictures, as plain values.
 
+mod known;
+
 use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
+pub use known::{Known, samplers, schedules};
 
 /// The longest file of a picture.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -69,6 +72,77 @@ pub struct Draw {
     /// Whether a picture's file says how it was made.
     #[serde(default)]
     pub recipe: Recipe,
+    /// How often a rough picture is told on the way; never when absent.
+    #[serde(default)]
+    pub previews: Option<Previews>,
+    /// What becomes of the picture at which somebody stops.
+    #[serde(default)]
+    pub unfinished: Unfinished,
+}
+
+impl Draw {
+    /// One picture of these words, with the usual settings.
+    pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
+        Self {
+            model: Some(model.into()),
+            tokenizer: None,
+            transformer: None,
+            from: None,
+            prompt: Some(prompt.into()),
+            negative: None,
+            start: None,
+            variation: None,
+            size: None,
+            steps: None,
+            n: 1,
+            seed: None,
+            noise: None,
+            guidance: None,
+            sampler: None,
+            schedule: None,
+            clip_skip: None,
+            precision: None,
+            recipe: Recipe::Written,
+            previews: None,
+            unfinished: Unfinished::Dropped,
+        }
+    }
+}
+
+/// How often a rough picture is told on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Previews {
+    /// After every so many steps; 0 is never.
+    Every(usize),
+    /// So many of each picture, as evenly as its steps allow.
+    InAll(usize),
+}
+
+impl Previews {
+    /// Whether one is told after `steps_done` of `n_steps` steps; behind the last one there is the picture itself.
+    pub fn are_due(self, steps_done: usize, n_steps: usize) -> bool {
+        let is_on_the_way = (1..n_steps).contains(&steps_done);
+        is_on_the_way
+            && match self {
+                Self::Every(steps) => steps > 0 && steps_done.is_multiple_of(steps),
+                Self::InAll(n) => {
+                    let n = n.min(n_steps - 1) + 1;
+                    steps_done * n / n_steps > (steps_done - 1) * n / n_steps
+                }
+            }
+    }
+}
+
+/// What becomes of a picture at which somebody stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unfinished {
+    /// Only pictures that were ready are told.
+    #[default]
+    Dropped,
+    /// It is told as far as it was.
+    Told,
 }
 
 /// A picture that others begin as.
@@ -79,9 +153,25 @@ pub struct Start {
     /// What of it is made anew: where this picture is white, all where it is absent.
     #[serde(default)]
     pub mask: Option<File>,
+    /// What stands for white in the mask.
+    #[serde(default)]
+    pub masked: Masked,
     /// How much is made anew, from 0, nothing, to 1.
     #[serde(default)]
     pub strength: Option<f64>,
+}
+
+/// What in a mask is made anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Masked {
+    /// What is white in it, grey from half on.
+    #[default]
+    White,
+    /// What is black in it.
+    Black,
+    /// What is transparent in it, from half on; it is a PNG.
+    Clear,
 }
 
 /// A file's name and bytes.
@@ -111,6 +201,14 @@ impl File {
             return Err(failed(format!("it has more than {MAX_FILE_BYTES} bytes")));
         }
         Ok(Self { name, bytes })
+    }
+
+    /// How a picture was made, in the words of web UIs, where its file says it.
+    ///
+    /// # Errors
+    /// A file that is no PNG.
+    pub fn parameters(&self) -> Result<Option<String>, Failure> {
+        Ok(diffuse::recipe::picture::read(&self.bytes)?.map(|recipe| recipe.to_text()))
     }
 }
 
@@ -161,4 +259,29 @@ pub enum Recipe {
     Written,
     /// It says nothing.
     LeftOut,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(previews: Previews, n_steps: usize) -> Vec<usize> {
+        (0..=n_steps + 1).filter(|done| previews.are_due(*done, n_steps)).collect()
+    }
+
+    #[test]
+    fn previews_come_as_often_as_is_said_and_not_behind_the_last_step() {
+        assert_eq!(due(Previews::Every(3), 9), [3, 6]);
+        assert_eq!(due(Previews::Every(1), 3), [1, 2]);
+        assert_eq!(due(Previews::Every(0), 9), [0; 0]);
+        assert_eq!(due(Previews::InAll(0), 9), [0; 0]);
+        assert_eq!(due(Previews::InAll(3), 20), [5, 10, 15]);
+        assert_eq!(due(Previews::InAll(9), 4), [1, 2, 3]);
+        for n_steps in 2..30 {
+            for n in 0..n_steps {
+                assert_eq!(due(Previews::InAll(n), n_steps).len(), n, "{n} in {n_steps}");
+            }
+        }
+        assert!(due(Previews::InAll(usize::MAX), 1).is_empty() && due(Previews::InAll(3), 0).is_empty());
+    }
 }

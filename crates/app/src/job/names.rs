@@ -16,6 +16,7 @@ impl Job {
             Self::Render(generate) => vec![&generate.model],
             Self::Embed(embed) => vec![&embed.model],
             Self::Rerank(rerank) => vec![&rerank.model],
+            Self::Draw(draw) => vec![draw.model.as_deref().unwrap_or_default()],
             Self::Tokenise(tokenise) => vec![&tokenise.model],
             Self::Detokenise(detokenise) => vec![&detokenise.model],
             Self::Show { model } | Self::Modelfile { model } | Self::Unload { model } => vec![model],

@@ -2,7 +2,7 @@
 //!
 //! A part of the model is in memory only while it computes: first the text encoders, then the U-Net, then the auto-encoder,
 //! which is also there before the U-Net where a picture is made of another. The job has a share of the memory for the
-//! largest of them.
+//! largest of them, and computes in turns with all others.
 
 pub(crate) mod files;
 pub(crate) mod flow;
@@ -12,6 +12,7 @@ mod reading;
 mod repeat;
 mod start;
 mod told;
+pub(crate) mod turns;
 pub(crate) mod vocabulary;
 pub(crate) mod walk;
 
@@ -19,17 +20,18 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use diffuse::pipeline;
+use diffuse::{Latent, pipeline};
 
 use super::open::{self, Files};
-use super::share::Shares;
-use crate::event::draw::{Drawn, Seconds};
-use crate::job::draw::Draw;
+use super::share::{Share, Shares};
+use crate::event::draw::{Drawing, Drawn, Seconds};
+use crate::job::draw::{Draw, Unfinished};
 use crate::running::Reporter;
 use crate::{Event, Failure};
 use order::Order;
 use parts::{Parts, writes};
 use start::Beginning;
+use turns::Turn;
 
 const SMALLER: &str = "make a smaller picture (--size), or stop what else is in memory (`hearth ps`)";
 
@@ -41,6 +43,10 @@ pub(crate) struct Place<'a> {
     pub store: &'a store::Store,
     pub shares: Shares,
     pub drawn_seed: u64,
+    /// Its seat among all that draw.
+    pub turn: Turn,
+    /// Pixels of all pictures together.
+    pub most_pixels: u64,
 }
 
 /// Runs one job to its last event.
@@ -66,36 +72,95 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     notes.extend(of.map(|of| format!("prompts are read with the vocabulary of {of}")));
     let files = files.with_vocabulary(vocabulary.map(|found| found.folder));
     let parts = Parts { files: &files, device: &device };
-    let beginning = job.start.as_ref().map(Beginning::read).transpose()?;
+    let beginning = job.start.as_ref().map(Beginning::open).transpose()?;
     let order = Order::new((job, beginning.as_ref()), &parts, (&source.name, place.drawn_seed))?;
+    order.expect_pixels(place.most_pixels)?;
     notes.extend(order.note());
     notes.into_iter().for_each(|text| reporter.tell(Event::Note { text }));
     // No two shares have one name.
     let number = N_DRAWINGS.fetch_add(1, Ordering::Relaxed) + 1;
     let name = format!("drawing {number} with {}", source.name);
-    let share = place.shares.take(name, (order.most_bytes(&parts), SMALLER), reporter)?;
+    let bytes = order.most_bytes(&parts).saturating_add(beginning.as_ref().map_or(0, Beginning::bytes));
+    let share = place.shares.take(name, (bytes, SMALLER), reporter)?;
+    place.turn.wait(|| reporter.is_cancelled());
+    if reporter.is_cancelled() {
+        return Err(diffuse::Error::Stopped { step: 0 }.into());
+    }
     let mut seconds = Seconds::default();
     let begun = Instant::now();
     let conditions = order.conditions(&parts, &device)?;
     seconds.prompts = begun.elapsed().as_secs_f64();
+    reporter.tell(Event::Begun(Box::new(order.beginning(conditions.n_tokens()))));
     let canvas = beginning.map(|beginning| beginning.canvas(&order, &parts)).transpose()?;
-    let (latents, stopped) = order.latents(&parts, (&conditions, canvas.as_ref()), |drawing| {
-        let done = drawing.index * drawing.n_steps + drawing.steps_done;
-        share.note(done as u64, (job.n * drawing.n_steps) as u64);
-        reporter.tell(Event::Drawing(drawing));
-        if reporter.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    let mut watch = Watch { job, order: &order, place, reporter, share: &share, unfinished: None };
+    let (mut latents, stopped) =
+        order.latents(&parts, (&conditions, canvas.as_ref()), |drawing, seen| watch.step(drawing, seen))?;
+    latents.extend(watch.unfinished);
     seconds.steps = begun.elapsed().as_secs_f64() - seconds.prompts;
-    let encoder = parts.auto_encoder()?;
-    for (index, latent) in latents.iter().enumerate() {
-        let pixels = pipeline::pixels(&encoder, &order.unpacked(latent)?, (order.precision, &device))?;
-        let pixels = pixels.first().ok_or_else(Failure::internal)?;
-        reporter.tell(Event::Picture(order.picture(index, pixels)?));
-    }
+    tell_pictures((place, &order, &parts), &latents, reporter)?;
     // Who stops has the pictures that were ready.
     if let Some(stopped) = stopped {
         return Err(stopped);
     }
     seconds.pixels = begun.elapsed().as_secs_f64() - seconds.prompts - seconds.steps;
     Ok(Event::Drawn(Drawn { model: source.name.clone(), n_pictures: latents.len(), seconds }))
+}
+
+/// Makes pixels of latents, for as long as somebody listens.
+fn tell_pictures(
+    (place, order, parts): (&Place<'_>, &Order<'_>, &Parts<'_>),
+    latents: &[Latent],
+    reporter: &Reporter,
+) -> Result<(), Failure> {
+    if latents.is_empty() || reporter.is_alone() {
+        return Ok(());
+    }
+    // Who has stopped gave the turn away, and wants the pictures all the same.
+    place.turn.wait(|| reporter.is_alone());
+    let encoder = parts.auto_encoder()?;
+    for (index, latent) in latents.iter().enumerate() {
+        if reporter.is_alone() {
+            break;
+        }
+        let pixels = pipeline::pixels(&encoder, &order.unpacked(latent)?, (order.precision, parts.device))?;
+        let pixels = pixels.first().ok_or_else(Failure::internal)?;
+        reporter.tell(Event::Picture(order.picture(index, pixels)?));
+        if index + 1 < latents.len() {
+            place.turn.pass(order.pixels(), || reporter.is_alone());
+        }
+    }
+    Ok(())
+}
+
+/// What is done after each step.
+struct Watch<'a> {
+    job: &'a Draw,
+    order: &'a Order<'a>,
+    place: &'a Place<'a>,
+    reporter: &'a Reporter,
+    share: &'a Share,
+    /// The picture at which somebody stopped, as far as it was, where that is wanted.
+    unfinished: Option<Latent>,
+}
+
+impl Watch<'_> {
+    fn step(&mut self, drawing: Drawing, seen: &Latent) -> ControlFlow<()> {
+        let done = drawing.index * drawing.n_steps + drawing.steps_done;
+        self.share.note(done as u64, (self.job.n * drawing.n_steps) as u64);
+        let previews =
+            self.job.previews.filter(|previews| previews.are_due(drawing.steps_done, drawing.n_steps));
+        self.reporter.tell(Event::Drawing(drawing));
+        if previews.is_some()
+            // A picture without a preview is a picture.
+            && let Ok(Some(preview)) = self.order.preview(&drawing, seen)
+        {
+            self.reporter.tell(Event::Preview(preview));
+        }
+        self.place.turn.pass(self.order.pixels(), || self.reporter.is_cancelled());
+        if !self.reporter.is_cancelled() {
+            return ControlFlow::Continue(());
+        }
+        self.unfinished = (self.job.unfinished == Unfinished::Told).then(|| seen.clone());
+        ControlFlow::Break(())
+    }
 }

@@ -1,7 +1,7 @@
 //! Pictures of pictures, filled in parts and variations beside those of `diffusers` (`fixtures/draw/changed.py`).
 
 use app::Event;
-use app::job::draw::{Draw, File, Start, Variation};
+use app::job::draw::{Draw, File, Masked, Start, Variation};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -23,7 +23,12 @@ fn cases(kind: &str) -> Vec<Json> {
 /// The job of a case with a picture, and a mask where its kind has one.
 fn changing(case: &Json) -> Draw {
     let mask = (case["kind"] != "image").then(|| file("mask.png"));
-    let start = Start { picture: file("photo.png"), mask, strength: case["strength"].as_f64() };
+    let start = Start {
+        picture: file("photo.png"),
+        mask,
+        strength: case["strength"].as_f64(),
+        masked: Masked::White,
+    };
     Draw { start: Some(start), ..draw(case) }
 }
 
@@ -113,7 +118,8 @@ fn with_a_variation_only_its_seed_goes_up() {
 #[test]
 fn a_picture_keeps_its_size_or_says_what_it_becomes() {
     let case = &cases("image")[0];
-    let start = |name| Some(Start { picture: file(name), mask: None, strength: Some(0.4) });
+    let start =
+        |name| Some(Start { picture: file(name), mask: None, strength: Some(0.4), masked: Masked::White });
     let of = |job: Draw| {
         let home = TempDir::new().unwrap();
         let app = app::App::open(app::Settings { home: home.path().into(), ..app::Settings::default() });
@@ -135,7 +141,10 @@ fn a_picture_keeps_its_size_or_says_what_it_becomes() {
     encoder.set_color(png::ColorType::Grayscale);
     encoder.write_header().unwrap().write_image_data(&vec![90; 43 * 30]).unwrap();
     let picture = File { name: "odd.png".into(), bytes: odd };
-    let odd = Draw { start: Some(Start { picture, mask: None, strength: Some(0.4) }), ..plain.clone() };
+    let odd = Draw {
+        start: Some(Start { picture, mask: None, strength: Some(0.4), masked: Masked::White }),
+        ..plain.clone()
+    };
     let (sizes, notes) = of(odd.clone());
     assert_eq!(sizes, [[40, 28]]);
     assert!(notes[0].contains("43 x 30") && notes[0].contains("40 x 28"), "{notes:?}");

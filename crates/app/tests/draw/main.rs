@@ -12,11 +12,12 @@ mod repeated;
 mod seeded;
 mod single;
 mod stored;
+mod watched;
 
 use std::path::PathBuf;
 
 use app::event::draw::Picture;
-use app::job::draw::{Draw, Generator, Precision, Recipe};
+use app::job::draw::{Draw, Generator, Precision, Recipe, Unfinished};
 use app::{App, Event, Failure, Job, Settings};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -51,6 +52,8 @@ fn draw(case: &Json) -> Draw {
         clip_skip: None,
         precision: Some(Precision::F32),
         recipe: Recipe::Written,
+        previews: None,
+        unfinished: Unfinished::Dropped,
     }
 }
 

@@ -1,11 +1,14 @@
 //! `hearth draw`: pictures from words, as PNG files.
 
 mod flags;
+mod previews;
 
 use std::path::{Path, PathBuf};
 
 use app::event::draw::{Drawing, Drawn, Picture};
-use app::job::draw::{Draw, File, Generator, Precision, Recipe, Start, Variation};
+use app::job::draw::{
+    Draw, File, Generator, Masked, Precision, Previews, Recipe, Start, Unfinished, Variation,
+};
 use app::{Event, Failure, Job};
 use clap::ArgMatches;
 
@@ -42,7 +45,12 @@ fn build(command: clap::Command) -> clap::Command {
 /// The picture that is begun with, where one is named.
 fn start(matches: &ArgMatches) -> Result<Option<Start>, Failure> {
     let Some(picture) = file(matches, "image")? else { return Ok(None) };
-    Ok(Some(Start { picture, mask: file(matches, "mask")?, strength: matches.get_one("strength").copied() }))
+    Ok(Some(Start {
+        picture,
+        mask: file(matches, "mask")?,
+        strength: matches.get_one("strength").copied(),
+        masked: Masked::White,
+    }))
 }
 
 /// The file that a flag names.
@@ -76,14 +84,24 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
         clip_skip: number("clip-skip"),
         precision: text("precision").map(|name| if name == "f32" { Precision::F32 } else { Precision::Bf16 }),
         recipe: if matches.get_flag("no-metadata") { Recipe::LeftOut } else { Recipe::Written },
+        previews: number("preview").map(Previews::Every),
+        unfinished: Unfinished::Dropped,
     };
     let (out, n) = (matches.get_one::<PathBuf>("out").cloned().unwrap_or_default(), job.n);
     // Hours of work for a place that is not there would be lost.
     check(&out, n)?;
     let mut unwritten = None;
+    let place = if is_file(&out, n) { previews::Place::Beside } else { previews::Place::In };
+    let mut files = previews::Previews::new(place(out.clone()));
     session.follow(Job::Draw(job), &mut |console, event| match event {
         Event::Drawing(drawing) => {
             console.live(&[line(drawing, n)]);
+            Ok(())
+        }
+        Event::Preview(preview) => {
+            if let Some(path) = files.write(preview) {
+                console.say(&format!("{}: what it looks like so far", path.display()));
+            }
             Ok(())
         }
         Event::Picture(picture) => match write(&out, picture, n) {
@@ -180,10 +198,11 @@ fn write(out: &Path, picture: &Picture, n: usize) -> Result<PathBuf, Failure> {
 mod tests {
     use super::*;
     use crate::scripted::Script;
-    use app::event::draw::Seconds;
+    use app::event::draw::{Preview, Seconds};
 
     fn events() -> [Event; 3] {
-        let picture = Picture { index: 0, seed: 7, size: [8, 8], png: vec![1, 2, 3] };
+        let picture =
+            Picture { index: 0, seed: 7, size: [8, 8], png: vec![1, 2, 3], parameters: String::new() };
         let seconds = Seconds { prompts: 1.0, steps: 2.0, pixels: 3.0 };
         [
             Event::Drawing(Drawing { index: 0, steps_done: 1, n_steps: 3, step_seconds: 0.5 }),
@@ -214,6 +233,22 @@ mod tests {
         assert!(told.jobs.is_empty() && told.err.contains("already"), "{}", told.err);
         let told = Script::new(events()).run(&["draw", "a cat", "--model", "m", "--out", "no/such/folder"]);
         assert!(told.jobs.is_empty() && told.err.contains("no such folder"), "{}", told.err);
+    }
+
+    #[test]
+    fn previews_are_asked_for_and_gone_with_their_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().display().to_string();
+        let words = ["draw", "a cat", "--model", "m", "--preview", "3", "--out", &out];
+        let preview = Preview { index: 0, seed: 7, steps_done: 3, size: [1, 1], png: vec![9] };
+        let [drawing, picture, drawn] = events();
+        let told = Script::new([drawing, Event::Preview(preview), picture, drawn]).run(&words);
+        let [Job::Draw(draw)] = told.jobs.as_slice() else { panic!("{:?}", told.jobs) };
+        assert_eq!(draw.previews, Some(Previews::Every(3)));
+        assert!(told.err.contains("picture-7.preview.png: what it looks like so far"), "{}", told.err);
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["picture-7.png"]);
     }
 
     #[test]

@@ -26,38 +26,83 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raster, Error> {
     }
 }
 
+/// Width and height, by the beginning of a file.
+pub(super) fn size(bytes: &[u8]) -> Result<[usize; 2], Error> {
+    match bytes {
+        _ if bytes.starts_with(PNG) => Ok(open_png(bytes)?.1),
+        _ if bytes.starts_with(JPEG) => Ok(open_jpeg(bytes)?.1),
+        _ => read(bytes).map(|raster| raster.size),
+    }
+}
+
+/// How transparent a PNG is, as three equal colours: white where nothing is seen.
+pub(super) fn clear(bytes: &[u8]) -> Result<Raster, Error> {
+    if !bytes.starts_with(PNG) {
+        return Err(Error::Image("it is no PNG file, which alone tells what is transparent".to_owned()));
+    }
+    let (data, size, channels) = png_pixels(bytes)?;
+    if !channels.is_multiple_of(2) {
+        return Err(Error::Image("it tells of nothing that is transparent".to_owned()));
+    }
+    let data = data.chunks_exact(channels).flat_map(|pixel| [!pixel[channels - 1]; COLOURS]).collect();
+    coloured(data, size, COLOURS)
+}
+
 fn png(bytes: &[u8]) -> Result<Raster, Error> {
-    let failed = |error: png::DecodingError| Error::Image(error.to_string());
+    let (data, size, channels) = png_pixels(bytes)?;
+    coloured(data, size, channels)
+}
+
+type PngReader<'a> = png::Reader<Cursor<&'a [u8]>>;
+
+/// A PNG whose sides were looked at, and nothing else.
+fn open_png(bytes: &[u8]) -> Result<(PngReader<'_>, [usize; 2]), Error> {
     let limits = png::Limits { bytes: MAX_CHUNK_BYTES };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().map_err(failed)?;
+    let reader = decoder.read_info().map_err(|error| Error::Image(error.to_string()))?;
     let size = [reader.info().width as usize, reader.info().height as usize];
     expect_size(size)?;
+    Ok((reader, size))
+}
+
+/// The pixels of a PNG, its size, and how many channels they have.
+fn png_pixels(bytes: &[u8]) -> Result<(Vec<u8>, [usize; 2], usize), Error> {
+    let (mut reader, size) = open_png(bytes)?;
     let length = reader.output_buffer_size();
     let length = length.ok_or_else(|| Error::Image("its lines are too long".to_owned()))?;
     let mut data = vec![0; length];
-    let info = reader.next_frame(&mut data).map_err(failed)?;
+    let info = reader.next_frame(&mut data).map_err(|error| Error::Image(error.to_string()))?;
     data.truncate(info.buffer_size());
     let channels = info.color_type.samples();
-    coloured(data, size, channels)
+    if data.len() != size[0] * size[1] * channels {
+        return Err(Error::Image("it has other pixels than its header says".to_owned()));
+    }
+    Ok((data, size, channels))
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Raster, Error> {
+type JpegReader<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
+/// A JPEG whose sides were looked at, and nothing else.
+fn open_jpeg(bytes: &[u8]) -> Result<(JpegReader<'_>, [usize; 2]), Error> {
     let options = DecoderOptions::default()
         .set_max_width(MAX_SIDE)
         .set_max_height(MAX_SIDE)
         .jpeg_set_max_scans(MAX_SCANS)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let failed = |error: zune_jpeg::errors::DecodeErrors| Error::Image(error.to_string());
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(failed)?;
+    decoder.decode_headers().map_err(|error| Error::Image(error.to_string()))?;
     let info = decoder.info().ok_or_else(|| Error::Image("it has no header".to_owned()))?;
     let size = [usize::from(info.width), usize::from(info.height)];
     expect_size(size)?;
-    coloured(decoder.decode().map_err(failed)?, size, COLOURS)
+    Ok((decoder, size))
+}
+
+fn jpeg(bytes: &[u8]) -> Result<Raster, Error> {
+    let (mut decoder, size) = open_jpeg(bytes)?;
+    coloured(decoder.decode().map_err(|error| Error::Image(error.to_string()))?, size, COLOURS)
 }
 
 /// Pixels of one to four channels as three colours: grey is repeated, transparency left out.
@@ -116,6 +161,31 @@ mod tests {
     }
 
     #[test]
+    fn a_size_is_known_before_the_pixels() {
+        for bytes in [PHOTO, PHOTO_JPEG] {
+            assert_eq!(Raster::size_of(bytes).unwrap(), Raster::read(bytes).unwrap().size());
+            assert_eq!(Raster::size_of(&bytes[..bytes.len() / 2]).unwrap(), [40, 24]);
+        }
+        assert!(Raster::size_of(b"").is_err() && Raster::size_of(b"GIF89a").is_err());
+    }
+
+    #[test]
+    fn what_is_transparent_becomes_white() {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 3, 1);
+        encoder.set_color(png::ColorType::Rgba);
+        let pixels = [9, 9, 9, 0, 9, 9, 9, 255, 9, 9, 9, 100];
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        let found = Raster::read_clear(&bytes).unwrap();
+        assert_eq!(found.data(), [255, 255, 255, 0, 0, 0, 155, 155, 155]);
+        assert_eq!(found.mask().is_new(), [true, false, true]);
+        assert_eq!(found.inverted().data(), [0, 0, 0, 255, 255, 255, 100, 100, 100]);
+        for bytes in [PHOTO, PHOTO_JPEG, b""] {
+            assert!(matches!(Raster::read_clear(bytes), Err(Error::Image(_))));
+        }
+    }
+
+    #[test]
     fn a_jpeg_is_nearly_the_picture_that_it_was_made_of() {
         let (exact, near) = (Raster::read(PHOTO).unwrap(), Raster::read(PHOTO_JPEG).unwrap());
         assert_eq!(exact.size(), near.size());
@@ -155,6 +225,7 @@ mod tests {
         let corpus = vec![PHOTO.to_vec(), PHOTO_JPEG.to_vec()];
         let target = |bytes: &[u8]| {
             let _ = Raster::read(bytes);
+            let _ = Raster::read_clear(bytes);
         };
         for index in 0..3000 {
             let bytes = mutate::case(&corpus, 11, index);

@@ -1,11 +1,12 @@
-//! OpenAI's dialect: chat, completions, embeddings, models.
+//! OpenAI's dialect: chat, completions, embeddings, models, images.
 //!
-//! Source: OpenAI's API reference (chat, completions, embeddings, models, streaming, errors), and what its Python and
+//! Source: OpenAI's API reference (chat, completions, embeddings, models, images, streaming, errors), and what its Python and
 //! JavaScript clients read.
 
 pub mod chat;
 mod completions;
 pub mod embeddings;
+mod images;
 pub mod models;
 pub mod probabilities;
 pub mod sampling;
@@ -14,7 +15,6 @@ use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use crate::call::Call;
-use crate::fields::{Field, Kind, LONG, SHORT};
 use crate::refusal::Refusal;
 use crate::route::{Answering, Dialect, Route, Scope, Takes, Verb, answering};
 
@@ -35,23 +35,19 @@ pub const ROUTES: &[Route] = &[
         embeddings::answer,
         "Turns texts into vectors.",
     ),
-    Route::ask("/v1/images/generations", &DIALECT, IMAGES, no_images, "Makes images; not here yet."),
-    Route::ask("/v1/images/edits", &DIALECT, &[], no_images, "Changes images; not here yet.")
-        .taking(Takes::Bytes),
+    Route::ask(
+        "/v1/images/generations",
+        &DIALECT,
+        images::GENERATIONS,
+        images::generate,
+        "Makes pictures of words.",
+    ),
+    Route::ask("/v1/images/edits", &DIALECT, &[], images::edit, "Makes a picture, or parts of it, anew.")
+        .taking(Takes::Form(images::EDITS)),
     Route::ask("/v1/audio/transcriptions", &DIALECT, &[], no_sound, "Writes down speech; not here yet.")
         .taking(Takes::Bytes),
     Route::ask("/v1/audio/speech", &DIALECT, &[], no_sound, "Speaks; not here yet.").taking(Takes::Bytes),
 ];
-
-const IMAGES: &[Field] = &[
-    Field::must("prompt", LONG, "What the image shows."),
-    Field::may("model", SHORT, "The model."),
-    Field::may("n", Kind::Integer { least: 1, most: 10 }, "How many."),
-];
-
-fn no_images(_: Call) -> Answering {
-    answering(async { Err(Refusal::not_here("making images")) })
-}
 
 fn no_sound(_: Call) -> Answering {
     answering(async { Err(Refusal::not_here("sound")) })

@@ -36,7 +36,7 @@ fn object(body: &Map<String, Json>, fields: &[Field], path: &str) -> Result<(), 
 fn fits(value: &Json, kind: &Kind, path: &str) -> Result<(), Wrong> {
     let is_so = |holds: bool| if holds { Ok(()) } else { Err(wrong(path, &unfit(value, kind))) };
     match (kind, value) {
-        (Kind::Any, _) | (Kind::Flag, Json::Bool(_)) => Ok(()),
+        (Kind::Any, _) | (Kind::Flag, Json::Bool(_)) | (Kind::File, Json::String(_)) => Ok(()),
         (Kind::Text { most }, Json::String(text)) => is_so(text.len() <= *most),
         (Kind::OneOf(words), Json::String(text)) => is_so(words.contains(&text.as_str())),
         (Kind::Integer { least, most }, Json::Number(_)) => {
@@ -75,7 +75,7 @@ fn either(value: &Json, kinds: &[Kind], path: &str) -> Result<(), Wrong> {
 
 fn is_of_type(value: &Json, kind: &Kind) -> bool {
     match kind {
-        Kind::Text { .. } | Kind::OneOf(_) => value.is_string(),
+        Kind::Text { .. } | Kind::OneOf(_) | Kind::File => value.is_string(),
         Kind::Integer { .. } | Kind::Number { .. } => value.is_number(),
         Kind::Flag => value.is_boolean(),
         Kind::List { .. } => value.is_array(),
@@ -124,6 +124,7 @@ fn words(kind: &Kind) -> String {
         Kind::Map { most, .. } => format!("an object of at most {most} keys"),
         Kind::Object(_) => "an object".to_owned(),
         Kind::Either(kinds) => kinds.iter().map(words).collect::<Vec<_>>().join(" or "),
+        Kind::File => "a file".to_owned(),
         Kind::Any => "anything".to_owned(),
     }
 }

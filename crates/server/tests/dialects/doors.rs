@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use app::job::keys::{Create, Keys as KeyJob, Limits};
 use app::{App, Event, Job, Settings};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use server::{Keys, Renewed, Server, Tls};
 use testkit::wire;
@@ -135,12 +137,16 @@ fn every_route_wants_the_scope_that_it_says() {
             check("nothing", "X-Nothing: 1", is_open, 401);
             check("a wrong key", "Authorization: Bearer sk-nothing", is_open, 401);
             check("an empty key", "Authorization: Bearer ", is_open, 401);
+            check("a wrong password", "Authorization: Basic YTpiOmM=", is_open, 401);
+            check("no password", "Authorization: Basic !!", is_open, 401);
             check("a revoked key", &format!("Authorization: Bearer {revoked}"), false, 401);
             for (scope, secret) in &keys {
                 let is_let_in = is_open || *scope == wanted || *scope == "admin";
                 check(scope, &format!("Authorization: Bearer {secret}"), is_let_in, 403);
                 check(scope, &format!("X-Api-Key: {secret}"), is_let_in, 403);
-                n_checked += 2;
+                let pair = STANDARD.encode(format!("anybody:{secret}"));
+                check(scope, &format!("Authorization: Basic {pair}"), is_let_in, 403);
+                n_checked += 3;
             }
         }
     }

@@ -74,6 +74,41 @@ impl House {
         lines.filter(|line| *line != "[DONE]").map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Brings the image model of `fixtures/draw` in as `painter`.
+    pub fn with_painter(self) -> Self {
+        let path = testkit::shared::root().join("fixtures/draw/stable");
+        let (name, placement) = (Some("painter".into()), app::job::Placement::Copy);
+        let import = app::job::Import { path, tokenizer: None, name, placement };
+        let end = self.app.run(app::Job::Import(import)).last();
+        assert!(matches!(end, Some(app::Event::Stored(_))), "{end:?}");
+        self
+    }
+
+    /// The pictures that a job makes here, as files.
+    pub fn drawn(&self, draw: app::job::draw::Draw) -> Vec<Vec<u8>> {
+        let events = self.app.run(app::Job::Draw(draw));
+        let files = events.filter_map(|event| match event {
+            app::Event::Picture(picture) => Some(picture.png),
+            app::Event::Failed(failure) => panic!("{failure:?}"),
+            _ => None,
+        });
+        files.collect()
+    }
+
+    /// A figure of the server.
+    pub fn figure(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").text().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Waits until a figure of the server is this.
+    pub fn comes_to(&self, name: &str, wanted: f64) {
+        while self.figure(name) != wanted {
+            std::thread::yield_now();
+        }
+    }
+
     /// Tells it to stop.
     pub fn begin_to_stop(&self) {
         self.stop.stop();

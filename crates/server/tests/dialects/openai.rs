@@ -216,7 +216,12 @@ fn what_cannot_be_is_refused_with_its_cause() {
         chat(json!({ "messages": [{ "role": "user", "content": long }] })),
         (400, "prompt_too_long", ""),
     );
-    check("/v1/images/generations", json!({ "prompt": "a cat" }), (501, "not_implemented", ""));
+    check("/v1/images/generations", json!({ "prompt": "a cat" }), (404, "model_not_found", ""));
+    check(
+        "/v1/images/generations",
+        json!({ "prompt": "a cat", "model": "starter" }),
+        (400, "wrong_task", ""),
+    );
     check(
         "/v1/completions",
         json!({ "model": "starter", "prompt": "a", "suffix": "b" }),

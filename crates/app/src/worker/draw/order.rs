@@ -55,7 +55,7 @@ pub(super) struct Order<'a> {
     pub precision: Precision,
     /// The size of the picture that is begun with.
     begun_with: Option<[usize; 2]>,
-    walk: Walk,
+    pub walk: Walk,
     sigmas: Vec<f32>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn memory(parts: &Parts<'_>, size: [usize; 2]) -> [u64; 3] {
 
 impl<'a> Order<'a> {
     pub fn new(
-        (job, beginning): (&'a Draw, Option<&Beginning>),
+        (job, beginning): (&'a Draw, Option<&Beginning<'_>>),
         parts: &Parts<'_>,
         (model, drawn_seed): (&'a str, u64),
     ) -> Result<Self, Failure> {
@@ -90,8 +90,11 @@ impl<'a> Order<'a> {
             Walk::Noise(..) => parts.expect_inputs(config.latents, beginning)?,
             Walk::Flow(_) => expect_flow(job, (guidance, usual.knowledge), model)?,
         }
-        let sampler = samplers::named(job.sampler.as_deref().unwrap_or(walk.sampler()))?;
-        let (schedule, sigmas) = walk.sigmas(job.schedule.as_deref(), (sampler, steps), n_tokens)?;
+        // Web UIs once wrote the schedule behind the sampler.
+        let (sampler, behind) = samplers::with_schedule(job.sampler.as_deref().unwrap_or(walk.sampler()))?;
+        let behind = (behind != sampler.schedule).then_some(behind);
+        let (schedule, sigmas) =
+            walk.sigmas(job.schedule.as_deref().or(behind), (sampler, steps), n_tokens)?;
         let strength = job.start.as_ref().map(strength);
         let sigmas = match strength {
             Some(strength) => from_strength(&sigmas, strength)?,
@@ -124,6 +127,27 @@ impl<'a> Order<'a> {
             walk,
             sigmas,
         })
+    }
+
+    /// Pixels of one picture.
+    pub fn pixels(&self) -> u64 {
+        self.size.map(|side| side as u64).into_iter().product()
+    }
+
+    /// Refuses more pixels of all pictures together than `most`.
+    ///
+    /// # Errors
+    /// `too_many_pixels`.
+    pub fn expect_pixels(&self, most: u64) -> Result<(), Failure> {
+        let pixels = self.pixels().saturating_mul(self.job.n as u64);
+        if pixels <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "{} of {} x {} are {pixels} pixels, and one request makes at most {most}",
+            self.job.n, self.size[0], self.size[1]
+        );
+        Err(Failure::new("too_many_pixels", message, "ask for fewer or smaller pictures at once"))
     }
 
     /// What a person should know before hours of work begin.
@@ -204,7 +228,7 @@ impl<'a> Order<'a> {
         &self,
         parts: &Parts<'_>,
         (conditions, canvas): (&Conditions, Option<&Canvas>),
-        mut watch: impl FnMut(Drawing) -> ControlFlow<()>,
+        mut watch: impl FnMut(Drawing, &Latent) -> ControlFlow<()>,
     ) -> Result<(Vec<Latent>, Option<Failure>), Failure> {
         let seer = self.walk.seer(parts)?;
         let mut latents = Vec::new();
@@ -220,9 +244,11 @@ impl<'a> Order<'a> {
             guided.known = begun.seen;
             let mut last = Instant::now();
             let mut tell = |step: samplers::Step<'_>| {
+                let (index, steps_done, n_steps) = (index, step.index + 1, step.n_steps);
                 let step_seconds = last.elapsed().as_secs_f64();
+                let next = watch(Drawing { index, steps_done, n_steps, step_seconds }, step.denoised);
                 last = Instant::now();
-                watch(Drawing { index, steps_done: step.index + 1, n_steps: step.n_steps, step_seconds })
+                next
             };
             let mut walk = |denoise: &mut dyn Denoise| {
                 (self.sampler.walk)(denoise, begun.x.clone(), &self.sigmas, &mut noise, &mut tell)

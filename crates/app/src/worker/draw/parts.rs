@@ -292,7 +292,11 @@ impl Parts<'_> {
     ///
     /// # Errors
     /// `bad_setting` where a model needs a mask, or sees what is not made.
-    pub(super) fn expect_inputs(&self, latents: usize, beginning: Option<&Beginning>) -> Result<(), Failure> {
+    pub(super) fn expect_inputs(
+        &self,
+        latents: usize,
+        beginning: Option<&Beginning<'_>>,
+    ) -> Result<(), Failure> {
         let config = self.unet_config()?;
         let label = self.files.label();
         let has_mask = beginning.is_some_and(Beginning::has_mask);

@@ -13,12 +13,16 @@ use diffuse::{Latent, Shape};
 use super::order::Order;
 use super::parts::Parts;
 use crate::Failure;
-use crate::job::draw::{File, Start};
+use crate::job::draw::{File, Masked, Start};
 
-/// A picture to begin with, as it was given.
-pub(super) struct Beginning {
-    picture: Raster,
-    mask: Option<Raster>,
+/// Bytes for each pixel of a file while it is read and brought to its size.
+const READ_BYTES: u64 = 8;
+
+/// A picture to begin with, as it was given: its pixels are read when there is memory for them.
+pub(super) struct Beginning<'a> {
+    start: &'a Start,
+    /// Width and height, of its mask too.
+    size: [usize; 2],
 }
 
 /// What an auto-encoder made of it.
@@ -39,45 +43,62 @@ pub(super) struct Begun {
     pub seen: Option<Latent>,
 }
 
-impl Beginning {
-    /// Reads the files.
+impl<'a> Beginning<'a> {
+    /// Looks at the beginnings of the files.
     ///
     /// # Errors
     /// Files that are no pictures, or too large, and a mask of another size than its picture.
-    pub fn read(start: &Start) -> Result<Self, Failure> {
-        let picture = read(&start.picture)?;
-        let mask = start.mask.as_ref().map(read).transpose()?;
-        if let (Some(mask), Some(file)) = (&mask, &start.mask)
-            && mask.size() != picture.size()
-        {
-            let ([width, height], [columns, rows]) = (mask.size(), picture.size());
+    pub fn open(start: &'a Start) -> Result<Self, Failure> {
+        let size = of_file(&start.picture, Raster::size_of)?;
+        if let Some(file) = &start.mask {
+            let of_mask = of_file(file, Raster::size_of)?;
+            if of_mask == size {
+                return Ok(Self { start, size });
+            }
+            let ([width, height], [columns, rows]) = (of_mask, size);
             let message = format!(
                 "{}: the mask has {width} x {height} pixels, the picture {} {columns} x {rows}",
                 file.name, start.picture.name
             );
             return Err(Failure::new("bad_setting", message, "give a mask of the picture's size"));
         }
-        Ok(Self { picture, mask })
+        Ok(Self { start, size })
     }
 
     /// Width and height.
     pub fn size(&self) -> [usize; 2] {
-        self.picture.size()
+        self.size
     }
 
     /// Whether only a part is made anew.
     pub fn has_mask(&self) -> bool {
-        self.mask.is_some()
+        self.start.mask.is_some()
     }
 
-    /// Brings the picture to the order's size and encodes it.
+    /// Bytes that reading its files takes.
+    pub fn bytes(&self) -> u64 {
+        let pixels = self.size.map(|side| side as u64).into_iter().product::<u64>();
+        (1 + u64::from(self.has_mask())) * pixels * READ_BYTES
+    }
+
+    /// The mask, white where something is made anew.
+    fn mask(&self) -> Result<Option<Raster>, Failure> {
+        let read = |file| match self.start.masked {
+            Masked::White => of_file(file, Raster::read),
+            Masked::Black => of_file(file, Raster::read).map(Raster::inverted),
+            Masked::Clear => of_file(file, Raster::read_clear),
+        };
+        self.start.mask.as_ref().map(read).transpose()
+    }
+
+    /// Reads the picture, brings it to the order's size and encodes it.
     ///
     /// # Errors
-    /// What is wrong with the auto-encoder.
+    /// What is wrong with the files, or the auto-encoder.
     pub fn canvas(self, order: &Order<'_>, parts: &Parts<'_>) -> Result<Canvas, Failure> {
+        let picture = of_file(&self.start.picture, Raster::read)?.resized(order.size)?;
+        let mask = self.mask()?.map(|mask| mask.resized(order.size)).transpose()?;
         let encoder = parts.auto_encoder()?;
-        let picture = self.picture.resized(order.size)?;
-        let mask = self.mask.map(|mask| mask.resized(order.size)).transpose()?;
         let mask: Option<Mask> = mask.as_ref().map(Raster::mask);
         let how = (order.precision, parts.device);
         let is_filling = mask.is_some() && parts.is_filling(order.latent.channels)?;
@@ -122,8 +143,9 @@ impl Canvas {
     }
 }
 
-fn read(file: &File) -> Result<Raster, Failure> {
-    Raster::read(&file.bytes).map_err(|error| {
+/// What is read of a file; a mistake is told with its name.
+fn of_file<T>(file: &File, read: fn(&[u8]) -> Result<T, diffuse::Error>) -> Result<T, Failure> {
+    read(&file.bytes).map_err(|error| {
         let failure = Failure::from(error);
         Failure { message: format!("{}: {}", file.name, failure.message), ..failure }
     })

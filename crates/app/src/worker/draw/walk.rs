@@ -39,6 +39,16 @@ pub(crate) enum Seer {
     Transformer(Box<Transformer>),
 }
 
+impl Conditions {
+    /// Rows that are read of the prompt and of the negative one together.
+    pub fn n_tokens(&self) -> usize {
+        match self {
+            Self::Noise(both) => both.iter().map(|condition| condition.states.dims()[1]).sum(),
+            Self::Flow(both) => both.iter().map(|text| text.states.dims()[0]).sum(),
+        }
+    }
+}
+
 impl Walk {
     /// The one of a model.
     ///
@@ -79,6 +89,14 @@ impl Walk {
         match self {
             Self::Noise(..) => SAMPLER,
             Self::Flow(_) => flow::SAMPLER,
+        }
+    }
+
+    /// What its latents are like.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Noise(kind, _) => *kind,
+            Self::Flow(_) => Kind::Stable,
         }
     }
 

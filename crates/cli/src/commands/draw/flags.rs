@@ -121,6 +121,11 @@ fn written() -> Vec<Arg> {
     vec![
         flag(("out", "PATH"), value_parser!(PathBuf), "A folder, or the file of the only picture")
             .default_value("."),
+        flag(
+            ("preview", "STEPS"),
+            value_parser!(usize),
+            "After every so many steps, a rough picture in a file beside its own, NAME.preview.png",
+        ),
         Arg::new("no-metadata")
             .long("no-metadata")
             .action(ArgAction::SetTrue)
