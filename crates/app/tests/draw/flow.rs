@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use app::job::draw::{Draw, Precision, Start};
+use app::job::draw::{Draw, Masked, Precision, Start};
 use app::job::{Import, Placement};
 use app::{App, Event, Job, Settings};
 use formats::{Dtype, Metadata, TensorSpec, safetensors};
@@ -159,7 +159,8 @@ fn whatever_is_said_to_a_transformer_changes_the_picture_or_is_refused() {
         for (what, job) in changes {
             assert_ne!(pixels(&drawn(job).unwrap().0[0]), usual, "{kind}: {what}");
         }
-        let start = Some(Start { picture: file("photo.png"), mask: None, strength: None });
+        let start =
+            Some(Start { picture: file("photo.png"), mask: None, strength: None, masked: Masked::White });
         let refused = [
             (Draw { schedule: Some("Karras".into()), ..plain.clone() }, "Karras"),
             (Draw { clip_skip: Some(2), ..plain.clone() }, "clip_skip"),

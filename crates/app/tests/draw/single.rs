@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use app::event::library::Ability;
-use app::job::draw::{Draw, Start};
+use app::job::draw::{Draw, Masked, Start};
 use app::job::{Import, Placement};
 use app::{App, Event, Failure, Job, Settings};
 use formats::{Dtype, Metadata, TensorSpec, safetensors};
@@ -133,7 +133,12 @@ pub fn made(case: &Json) -> (TempDir, PathBuf) {
 /// What the refiner refines.
 pub fn start(case: &Json) -> Option<Start> {
     let strength = case["strength"].as_f64()?;
-    Some(Start { picture: super::changed::file("photo.png"), mask: None, strength: Some(strength) })
+    Some(Start {
+        picture: super::changed::file("photo.png"),
+        mask: None,
+        strength: Some(strength),
+        masked: Masked::White,
+    })
 }
 
 fn words() -> String {
