@@ -141,7 +141,12 @@ fn words() -> String {
 }
 
 fn of(case: &Json, file: &Path) -> Draw {
-    Draw { model: Some(file.display().to_string()), tokenizer: Some(words()), start: start(case), ..draw(case) }
+    Draw {
+        model: Some(file.display().to_string()),
+        tokenizer: Some(words()),
+        start: start(case),
+        ..draw(case)
+    }
 }
 
 #[test]
