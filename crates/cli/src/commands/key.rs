@@ -41,7 +41,10 @@ fn build(command: clap::Command) -> clap::Command {
         .arg(Arg::new("lasts").long("lasts").value_name("TIME").help("When it ends by itself: 12h, 90d"))
         .arg(count("requests-per-minute", "Requests in any minute, at most"))
         .arg(count("requests-per-day", "Requests a day, at most"))
-        .arg(count("tokens-per-day", "Tokens of prompts and answers a day, at most; of pictures one for each 16 x 16 pixels"));
+        .arg(count(
+            "tokens-per-day",
+            "Tokens of prompts and answers a day, at most; of pictures one for each 16 x 16 pixels",
+        ));
     let list = clap::Command::new("list").about("List all keys");
     let revoke = clap::Command::new("revoke")
         .about("End a key for good")
