@@ -26,7 +26,8 @@ pub struct Upload {
     pub bytes: Bytes,
 }
 
-/// Reads a form by its table. Fields that no table knows are passed over.
+/// Reads a form by its table. Fields that no table knows are passed over; an empty text is nothing, for which forms have no
+/// other sign.
 ///
 /// # Errors
 /// A body that is no form, or the first field that is not as the table says.
@@ -52,6 +53,9 @@ pub fn read(
             }
             _ => {
                 let text = str::from_utf8(&value).map_err(|_| Refusal::field(field.name, "it is no text"))?;
+                if text.is_empty() && matches!(field.kind, Kind::Text { .. }) {
+                    continue;
+                }
                 query::typed(text.to_owned(), &field.kind)
             }
         };
@@ -144,6 +148,7 @@ mod tests {
         Field::must("image", Kind::File, ""),
         Field::may("n", Kind::Integer { least: 1, most: 10 }, ""),
         Field::may("prompt", SHORT, ""),
+        Field::may("format", Kind::OneOf(&["png"]), ""),
     ];
     const KIND: &str = "multipart/form-data; boundary=\"xyz\"";
 
@@ -167,7 +172,7 @@ mod tests {
             part("name=\"prompt\"", ""),
         );
         let (found, files) = of(form).unwrap();
-        assert_eq!(Json::Object(found), json!({ "image": "", "n": 3, "prompt": "" }));
+        assert_eq!(Json::Object(found), json!({ "image": "", "n": 3 }));
         assert_eq!((files[0].field, &files[0].bytes[..]), ("image", &b"\r\n--xy\r\n\0png"[..]));
         let (_, files) = of(format!("{}--xyz--", part("name=image", ""))).unwrap();
         assert_eq!(files[0].bytes.len(), 0);
@@ -179,6 +184,8 @@ mod tests {
         for (form, field) in [
             (format!("{image}{}--xyz--", part("name=n", "11")), "n"),
             (format!("{image}{}--xyz--", part("name=n", "many")), "n"),
+            (format!("{image}{}--xyz--", part("name=n", "")), "n"),
+            (format!("{image}{}--xyz--", part("name=format", "")), "format"),
             (format!("{image}{image}--xyz--"), "image"),
             (format!("{}--xyz--", part("name=n", "1")), "image"),
             (image.clone(), "body"),
