@@ -37,7 +37,7 @@ pub enum Family {
         /// How many rows.
         n_tokens: usize,
     },
-    /// FLUX.2 [klein]: the streams behind three layers of a language model.
+    /// FLUX.2 \[klein\]: the streams behind three layers of a language model.
     Flux2,
     /// Z-Image: the stream before the last layer of one.
     ZImage,

@@ -16,7 +16,10 @@ impl Job {
             Self::Render(generate) => vec![&generate.model],
             Self::Embed(embed) => vec![&embed.model],
             Self::Rerank(rerank) => vec![&rerank.model],
-            Self::Draw(draw) => vec![draw.model.as_deref().unwrap_or_default()],
+            Self::Draw(draw) => {
+                let parts = [&draw.model, &draw.tokenizer, &draw.transformer];
+                parts.map(|name| name.as_deref().unwrap_or_default()).to_vec()
+            }
             Self::Tokenise(tokenise) => vec![&tokenise.model],
             Self::Detokenise(detokenise) => vec![&detokenise.model],
             Self::Show { model } | Self::Modelfile { model } | Self::Unload { model } => vec![model],
@@ -54,6 +57,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::draw::Draw;
     use crate::job::{Generate, Prompt};
 
     #[test]
@@ -71,6 +75,10 @@ mod tests {
         {
             assert_eq!(ask(name).unwrap_err().code, "model_not_found", "{name}");
         }
+        let mut draw = Draw::new("painter", "a house");
+        assert_eq!(Job::Draw(draw.clone()).check_from_afar(), Ok(()));
+        draw.transformer = Some(there.to_owned());
+        assert_eq!(Job::Draw(draw).check_from_afar().unwrap_err().code, "model_not_found");
         assert_eq!(Job::List.check_from_afar(), Ok(()));
         let collect = Job::PlanCollection { n_versions: None };
         assert_eq!(collect.check_from_afar().unwrap_err().code, "not_from_afar");

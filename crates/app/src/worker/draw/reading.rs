@@ -2,7 +2,7 @@
 //! layers of a language model.
 //!
 //! A prompt is read as it is written: these models know no weights of words. Sources: the prompts and layers with which
-//! FLUX.1, FLUX.2 [klein] and Z-Image were published.
+//! FLUX.1, FLUX.2 \[klein\] and Z-Image were published.
 
 use diffuse::pipeline::{Family, Text};
 use diffuse::prompt;
