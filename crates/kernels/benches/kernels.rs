@@ -67,6 +67,7 @@ fn main() {
     activation(&bench);
     optimiser(&bench);
     attentions(&bench);
+    long_attention(&bench);
     causal_attentions(&bench);
     cross_entropies(&bench);
 }
@@ -408,6 +409,28 @@ fn attentions(bench: &Bench) {
             },
         );
     }
+}
+
+/// One row behind many tokens in f16, each head with keys and values of its own: what one answer's step reads of its context.
+fn long_attention(bench: &Bench) {
+    let pages = Pages { n_key_heads: 12, head_size: 64, block_size: 16 };
+    let n_tokens: usize = 32_768;
+    let halves = |seed| -> Vec<u16> {
+        // Positive normal numbers below two: any such bits will do.
+        numbers(seed, n_tokens * 12 * 64)
+            .iter()
+            .map(|x| 0x3000 | (x.to_bits() >> 13) as u16 & 0xfff)
+            .collect()
+    };
+    let (keys, values) = (halves(5), halves(6));
+    let tables: Vec<u32> = (0..(n_tokens / pages.block_size) as u32).collect();
+    let cache = Cache { keys: Weights::F16(&keys), values: Weights::F16(&values), tables: &tables, pages };
+    let row = [Row { table_start: 0, first_visible: 0, n_visible: n_tokens }];
+    let (q, mut y) = (numbers(7, 12 * 64), vec![0.0; 12 * 64]);
+    let limit = Limit::Memory((4 * keys.len()) as f64);
+    bench.row("attention 1 row, 12x64 in f16, 32768 tokens", limit, "turning keys", || {
+        attention(&q, &cache, &row, Scoring::scaled(0.1), &mut y);
+    });
 }
 
 /// Operations that causality leaves: half of the scores.

@@ -80,8 +80,8 @@ pub(crate) trait Lanes: Copy {
     unsafe fn sum(self) -> f32;
     /// The greatest over the same tree.
     unsafe fn greatest(self) -> f32;
-    /// Sixteen rows as sixteen columns.
-    unsafe fn turn(rows: [Self; LANES]) -> [Self; LANES];
+    /// Writes sixteen rows as sixteen columns, `stride` elements apart from `to` on. A row may be asked for twice.
+    unsafe fn turn(row: impl Fn(usize) -> Self, to: *mut f32, stride: usize);
 }
 
 /// A type of weight that can be read as f32 lanes.

@@ -70,6 +70,7 @@ mod amx;
 mod check;
 mod disjoint;
 mod error;
+mod fetch;
 mod kernel;
 mod lanes;
 mod room;

@@ -4,11 +4,13 @@
 //! Rounds nothing: what is kept in fewer bits is widened exactly.
 
 use super::{Stretch, TOKENS_AT_ONCE};
+use crate::fetch;
 use crate::lanes::{Element, F16, LANES, Lanes, load_up_to, store_up_to};
 use crate::product::Weights;
 
 /// Where the tokens of a group stand in both pools. Behind the last token its place stands again and again, so that
 /// always all may be read; nobody looks at what comes of it.
+#[derive(Clone, Copy)]
 pub(super) struct Places {
     each: [usize; TOKENS_AT_ONCE],
     n_tokens: usize,
@@ -43,21 +45,21 @@ impl<'a> Keys<'a> {
         Self { rows: Rows::new(all, size, widened), turned }
     }
 
-    /// Turns to the tokens at `places`.
+    /// Turns to the tokens at `places`, and asks for the `next` ones.
     ///
     /// # Safety
     /// A head stands at every place, and the machine has the instruction set of `V`.
     #[inline(always)]
-    pub unsafe fn read<V: Lanes>(&mut self, places: &Places) {
+    pub unsafe fn read<V: Lanes>(&mut self, places: &Places, next: &Places) {
         // SAFETY: the caller's promises; the widened rows hold a head at each of their places.
         unsafe {
             match self.rows.all {
-                Weights::F32(all) => self.turn::<V, f32>(all.as_ptr(), places),
-                Weights::F16(bits) => self.turn::<V, F16>(bits.as_ptr().cast(), places),
+                Weights::F32(all) => self.turn::<V, f32>(all.as_ptr(), places, next),
+                Weights::F16(bits) => self.turn::<V, F16>(bits.as_ptr().cast(), places, next),
                 _ => {
-                    self.rows.read::<V>(places);
-                    let places = Places { each: self.rows.places, n_tokens: places.n_tokens };
-                    self.turn::<V, f32>(self.rows.widened.as_ptr(), &places);
+                    self.rows.read::<V>(places, next);
+                    let widened = Places { each: self.rows.places, n_tokens: places.n_tokens };
+                    self.turn::<V, f32>(self.rows.widened.as_ptr(), &widened, &widened);
                 }
             }
         }
@@ -68,26 +70,21 @@ impl<'a> Keys<'a> {
     /// # Safety
     /// As [`Self::read`]; the places are counted from `from`.
     #[inline(always)]
-    unsafe fn turn<V: Lanes, E: Element>(&mut self, from: *const E, places: &Places) {
+    unsafe fn turn<V: Lanes, E: Element>(&mut self, from: *const E, places: &Places, next: &Places) {
         let size = self.rows.size;
         for first in (0..places.n_tokens).step_by(LANES) {
             for start in (0..size).step_by(LANES) {
+                let token = |i: usize| from.wrapping_add(places.each[first + i] + start);
+                next.each[first..][..LANES]
+                    .iter()
+                    .for_each(|place| fetch::first_cache(from.wrapping_add(place + start)));
                 // SAFETY: `size` elements stand at every place, and there is room for whole vectors of them.
                 unsafe {
-                    let mut rows = [V::splat(0.0); LANES];
-                    if start + LANES <= size {
-                        for i in 0..LANES {
-                            rows[i] = E::load(from.add(places.each[first + i] + start));
-                        }
-                    } else {
-                        for i in 0..LANES {
-                            rows[i] = E::load_first(from.add(places.each[first + i] + start), size - start);
-                        }
-                    }
-                    let columns = V::turn(rows);
                     let to = self.turned.as_mut_ptr().add(start * TOKENS_AT_ONCE + first);
-                    for i in 0..LANES {
-                        columns[i].store(to.add(i * TOKENS_AT_ONCE));
+                    if start + LANES <= size {
+                        V::turn(|i| E::load(token(i)), to, TOKENS_AT_ONCE);
+                    } else {
+                        V::turn(|i| E::load_first(token(i), size - start), to, TOKENS_AT_ONCE);
                     }
                 }
             }
@@ -118,19 +115,21 @@ impl<'a> Rows<'a> {
         Self { all, size, places: std::array::from_fn(|token| token * size), widened }
     }
 
-    /// Turns to the tokens at `places`.
+    /// Turns to the tokens at `places`, and asks for the `next` ones. Pages lie apart and hold some kilobytes of a head,
+    /// so that the processor's own prefetching has hardly begun when one ends.
     ///
     /// # Safety
     /// As [`Keys::read`].
     #[inline(always)]
-    pub unsafe fn read<V: Lanes>(&mut self, places: &Places) {
-        let tokens = places.each.iter().take(places.n_tokens);
+    pub unsafe fn read<V: Lanes>(&mut self, places: &Places, next: &Places) {
+        let tokens = places.each.iter().zip(&next.each).take(places.n_tokens);
         let heads = tokens.zip(self.widened.chunks_exact_mut(self.size));
         match self.all {
             Weights::F32(_) => self.places = places.each,
             Weights::F16(bits) => {
-                for (place, head) in heads {
+                for ((place, next), head) in heads {
                     for start in (0..self.size).step_by(LANES) {
+                        fetch::first_cache(bits.as_ptr().wrapping_add(next + start));
                         // SAFETY: as many elements as the head has stand at the place.
                         unsafe {
                             let from = bits.as_ptr().add(*place).cast::<F16>();
@@ -140,7 +139,12 @@ impl<'a> Rows<'a> {
                     }
                 }
             }
-            all => heads.for_each(|(place, head)| all.widen(*place..*place + self.size, head)),
+            all => {
+                for ((place, next), head) in heads {
+                    fetch::first_cache(all.address(*next));
+                    all.widen(*place..*place + self.size, head);
+                }
+            }
         }
     }
 

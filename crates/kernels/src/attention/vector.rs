@@ -49,15 +49,22 @@ pub unsafe fn body<V: Lanes, const QUERIES: usize, const VECTORS: usize, const A
     for heads in heads.chunks_mut(HEADS_AT_ONCE) {
         let earliest = heads.iter().map(|head| head.visible.start).min().unwrap_or(0);
         let longest = heads.iter().map(|head| head.visible.end).max().unwrap_or(0);
-        for start in (earliest - earliest % TOKENS_AT_ONCE..longest).step_by(TOKENS_AT_ONCE) {
-            let places = Places::new(stretch, start, TOKENS_AT_ONCE.min(longest - start));
+        let places_from = |start| {
+            (start < longest).then(|| Places::new(stretch, start, TOKENS_AT_ONCE.min(longest - start)))
+        };
+        let mut start = earliest - earliest % TOKENS_AT_ONCE;
+        let mut places = places_from(start);
+        while let Some(here) = places {
+            places = places_from(start + TOKENS_AT_ONCE);
+            let next = places.as_ref().unwrap_or(&here);
             // SAFETY: the places were taken from blocks that the wrapper has checked.
             unsafe {
-                keys.read::<V>(&places);
-                values.read::<V>(&places);
+                keys.read::<V>(&here, next);
+                values.read::<V>(&here, next);
                 let group = Group { start, keys: &keys, values: &values, scoring: stretch.scoring };
                 group.meet_all::<V, QUERIES, VECTORS, ALONE>(heads, &mut seeing);
             }
+            start += TOKENS_AT_ONCE;
         }
     }
     heads.iter_mut().for_each(|head| finish(head.y, head.sum));

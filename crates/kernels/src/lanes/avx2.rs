@@ -285,25 +285,24 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn turn(rows: [Self; 16]) -> [Self; 16] {
-        let mut columns = rows;
-        // SAFETY: see above.
+    unsafe fn turn(row: impl Fn(usize) -> Self, to: *mut f32, stride: usize) {
+        // SAFETY: see above. Eight rows of eight fill the registers, so one quarter is turned after the other.
         unsafe {
-            let (mut low, mut high) = ([rows[0].0; 8], [rows[0].0; 8]);
-            // The lower eight of the columns come from the first eight rows, the upper from the others.
-            for i in 0..8 {
-                (low[i], high[i]) = (rows[i].0, rows[i].1);
-            }
-            (low, high) = (turn(low), turn(high));
-            for i in 0..8 {
-                (columns[i].0, columns[8 + i].0) = (low[i], high[i]);
-                (low[i], high[i]) = (rows[8 + i].0, rows[8 + i].1);
-            }
-            (low, high) = (turn(low), turn(high));
-            for i in 0..8 {
-                (columns[i].1, columns[8 + i].1) = (low[i], high[i]);
+            for first in [0, 8] {
+                let mut rows = [_mm256_setzero_ps(); 8];
+                for i in 0..8 {
+                    rows[i] = row(first + i).0;
+                }
+                rows = turn(rows);
+                for i in 0..8 {
+                    _mm256_storeu_ps(to.add(i * stride + first), rows[i]);
+                    rows[i] = row(first + i).1;
+                }
+                rows = turn(rows);
+                for i in 0..8 {
+                    _mm256_storeu_ps(to.add((8 + i) * stride + first), rows[i]);
+                }
             }
         }
-        columns
     }
 }

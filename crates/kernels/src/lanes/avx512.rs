@@ -182,12 +182,15 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn turn(rows: [Self; 16]) -> [Self; 16] {
+    unsafe fn turn(row: impl Fn(usize) -> Self, to: *mut f32, stride: usize) {
         const EVEN: i32 = 0b10_00_10_00;
         const ODD: i32 = 0b11_01_11_01;
-        let mut columns = rows;
         // SAFETY: see above.
         unsafe {
+            let mut rows = [Self::splat(0.0); 16];
+            for i in 0..16 {
+                rows[i] = row(i);
+            }
             // Of four rows: columns 0, 4, 8 and 12; 1, 5, 9 and 13; and so on.
             let mut fours = [[rows[0].0; 4]; 4];
             for i in 0..4 {
@@ -205,12 +208,11 @@ impl Lanes for Avx512 {
                 let (ab_even, cd_even) =
                     (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<EVEN>(c, d));
                 let (ab_odd, cd_odd) = (_mm512_shuffle_f32x4::<ODD>(a, b), _mm512_shuffle_f32x4::<ODD>(c, d));
-                columns[i] = Self(_mm512_shuffle_f32x4::<EVEN>(ab_even, cd_even));
-                columns[4 + i] = Self(_mm512_shuffle_f32x4::<EVEN>(ab_odd, cd_odd));
-                columns[8 + i] = Self(_mm512_shuffle_f32x4::<ODD>(ab_even, cd_even));
-                columns[12 + i] = Self(_mm512_shuffle_f32x4::<ODD>(ab_odd, cd_odd));
+                Self(_mm512_shuffle_f32x4::<EVEN>(ab_even, cd_even)).store(to.add(i * stride));
+                Self(_mm512_shuffle_f32x4::<EVEN>(ab_odd, cd_odd)).store(to.add((4 + i) * stride));
+                Self(_mm512_shuffle_f32x4::<ODD>(ab_even, cd_even)).store(to.add((8 + i) * stride));
+                Self(_mm512_shuffle_f32x4::<ODD>(ab_odd, cd_odd)).store(to.add((12 + i) * stride));
             }
         }
-        columns
     }
 }

@@ -281,25 +281,21 @@ impl Lanes for Neon {
 
     // Through memory: sixteen rows are twice the registers that there are.
     #[inline(always)]
-    unsafe fn turn(mut rows: [Self; 16]) -> [Self; 16] {
-        let (mut from, mut to) = ([0.0f32; 256], [0.0f32; 256]);
-        // SAFETY: see above; row and column i of sixteen stand at element 16 · i.
+    unsafe fn turn(row: impl Fn(usize) -> Self, to: *mut f32, stride: usize) {
+        let mut rows = [0.0f32; 256];
+        // SAFETY: see above; row i of sixteen stands at element 16 · i.
         unsafe {
             for i in 0..16 {
-                rows[i].store(from.as_mut_ptr().add(16 * i));
+                row(i).store(rows.as_mut_ptr().add(16 * i));
             }
             for row in (0..16).step_by(4) {
                 for column in (0..16).step_by(4) {
-                    let four = from.as_ptr().add(16 * row + column);
+                    let four = rows.as_ptr().add(16 * row + column);
                     let four = [four, four.add(16), four.add(32), four.add(48)];
-                    turn_4x4(four, to.as_mut_ptr().add(16 * column + row), 16);
+                    turn_4x4(four, to.add(column * stride + row), stride);
                 }
             }
-            for i in 0..16 {
-                rows[i] = Self::load(to.as_ptr().add(16 * i));
-            }
         }
-        rows
     }
 }
 

@@ -42,9 +42,9 @@ use std::ops::Range;
 
 use super::operand::Operand;
 use super::prompt::Size;
-use super::tile::fetch;
 use super::training::Into;
 use crate::disjoint::Disjoint;
+use crate::fetch;
 use crate::isa::Isa;
 use crate::kernel::Kernel;
 use crate::pool;
@@ -129,7 +129,7 @@ impl Target {
     fn fetch(&self) {
         for row in 0..self.n_rows {
             let start = self.first.wrapping_add(row * self.stride);
-            (0..self.n_columns).step_by(16).for_each(|column| fetch(start.wrapping_add(column)));
+            (0..self.n_columns).step_by(16).for_each(|column| fetch::first_cache(start.wrapping_add(column)));
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::tile::fetch;
 use super::weights::Weights;
+use crate::fetch;
 #[cfg(target_arch = "aarch64")]
 use crate::lanes::neon::turn_4x4 as transpose_4x4;
 
@@ -157,8 +157,11 @@ impl<'a> Operand<'a> {
         for run in part(&runs, wanted.index, share) {
             let start = run * stride;
             let line = (LINE_BYTES * self.values.len() / self.values.size_bytes().max(1)).max(1);
-            along.clone().step_by(line).for_each(|place| fetch(self.values.address(start + place)));
-            fetch(self.values.address(start + along.end - 1));
+            along
+                .clone()
+                .step_by(line)
+                .for_each(|place| fetch::first_cache(self.values.address(start + place)));
+            fetch::first_cache(self.values.address(start + along.end - 1));
         }
     }
 
@@ -232,7 +235,7 @@ impl<'a> Operand<'a> {
 fn copy_columns<const WIDTH: usize>(from: &[f32], stride: usize, panel: &mut [f32]) {
     for (k, to) in panel.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate() {
         for column in (0..WIDTH).step_by(16) {
-            fetch(from.as_ptr().wrapping_add((k + AHEAD) * stride + column));
+            fetch::first_cache(from.as_ptr().wrapping_add((k + AHEAD) * stride + column));
         }
         to.copy_from_slice(&from[k * stride..k * stride + WIDTH]);
     }

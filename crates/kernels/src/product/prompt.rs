@@ -11,9 +11,10 @@ use std::ops::Range;
 
 use super::operand::{Operand, Part, blocks, part};
 use super::panels::{Factors, Panels};
-use super::tile::{Start, Tile, fetch};
+use super::tile::{Start, Tile};
 use super::training::Into;
 use crate::disjoint::Disjoint;
+use crate::fetch;
 use crate::pool;
 
 /// The longest block of k. Longer blocks read and write the outputs less often; at 512 the rows of a that a
@@ -183,7 +184,7 @@ impl Block<'_> {
         let columns = part(&self.columns, panel, self.product.tile.columns);
         for row in rows.clone() {
             let start = self.product.output.address().wrapping_add(row * self.product.size.n);
-            columns.clone().step_by(16).for_each(|column| fetch(start.wrapping_add(column)));
+            columns.clone().step_by(16).for_each(|column| fetch::first_cache(start.wrapping_add(column)));
         }
     }
 

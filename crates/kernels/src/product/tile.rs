@@ -91,22 +91,9 @@ unsafe fn scalar<const ROWS: usize>(
     }
 }
 
-/// Asks the first cache for the line at an address, which need not be valid.
-#[inline(always)]
-pub(super) fn fetch<T>(address: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults, whatever the address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(target_arch = "aarch64")]
-    crate::lanes::neon::fetch(address);
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = address;
-}
-
 mod vector {
-    use super::{Start, TileBody, fetch};
+    use super::{Start, TileBody};
+    use crate::fetch;
     #[cfg(target_arch = "aarch64")]
     use crate::lanes::Neon;
     #[cfg(target_arch = "x86_64")]
@@ -186,10 +173,10 @@ mod vector {
             let mut tenth = a.wrapping_add(10 * row_stride);
             let mut b = b;
             for _ in 0..k {
-                fetch(first.wrapping_add(A_AHEAD * k_stride));
-                fetch(first.wrapping_add(A_AHEAD * k_stride + (ROWS - 1) * row_stride));
+                fetch::first_cache(first.wrapping_add(A_AHEAD * k_stride));
+                fetch::first_cache(first.wrapping_add(A_AHEAD * k_stride + (ROWS - 1) * row_stride));
                 for vector in 0..VECTORS {
-                    fetch(b.wrapping_add((B_AHEAD * VECTORS + vector) * LANES));
+                    fetch::first_cache(b.wrapping_add((B_AHEAD * VECTORS + vector) * LANES));
                 }
                 let mut columns = [V::splat(0.0); VECTORS];
                 for vector in 0..VECTORS {

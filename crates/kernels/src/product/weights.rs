@@ -70,7 +70,7 @@ impl<'a> Weights<'a> {
     }
 
     /// Where element `index` stands or would stand, for asking the cache only.
-    pub(super) fn address(&self, index: usize) -> *const u8 {
+    pub(crate) fn address(&self, index: usize) -> *const u8 {
         match self {
             Weights::F32(values) => values.as_ptr().wrapping_add(index).cast(),
             Weights::Bf16(bits) | Weights::F16(bits) => bits.as_ptr().wrapping_add(index).cast(),

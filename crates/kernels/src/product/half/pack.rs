@@ -12,9 +12,9 @@ use std::ops::Range;
 
 use super::Line;
 use super::source::{Bf16, Element, F16, Source, transpose};
+use crate::fetch;
 use crate::product::Weights;
 use crate::product::operand::Operand;
-use crate::product::tile::fetch;
 
 /// Rows of a group of a.
 pub(super) const ROWS: usize = 16;
@@ -71,7 +71,7 @@ unsafe fn exponents_along_k<E: Element>(source: &Source<'_, E>, outer: usize) ->
         let mut row = _mm512_setzero_si512();
         for k in (0..source.k).step_by(16) {
             let next = (outer + index + ROWS_AHEAD) * source.outer_stride + k;
-            fetch(source.first.wrapping_add(next));
+            fetch::first_cache(source.first.wrapping_add(next));
             // SAFETY: the source's elements can be read.
             row = larger(row, unsafe { source.along_k(outer + index, k) });
         }
@@ -137,7 +137,7 @@ unsafe fn rows_across<E: Element>(source: &Source<'_, E>, to: *mut __m512) {
     // SAFETY: the caller's promise about the lines.
     unsafe {
         for k in 0..source.k {
-            fetch(source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride));
+            fetch::first_cache(source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride));
             let values = source.across(0, k);
             largest = larger(largest, values);
             to.add(1 + k).write(values);
@@ -196,7 +196,9 @@ unsafe fn columns_across<E: Element>(source: &Source<'_, E>, to: *mut __m512) {
     unsafe {
         for k in 0..source.k {
             for vector in 0..HEAD {
-                fetch(source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride + 16 * vector));
+                fetch::first_cache(
+                    source.first.wrapping_add((k + FETCH_AHEAD) * source.inner_stride + 16 * vector),
+                );
                 largest[vector] = larger(largest[vector], source.across(16 * vector, k));
             }
         }

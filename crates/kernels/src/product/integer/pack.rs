@@ -4,6 +4,7 @@
 
 use super::WIDTH;
 use crate::blocks::Format;
+use crate::fetch;
 use crate::lanes::bytes::{Bytes, turn_32};
 use crate::lanes::{LANES, Lanes};
 
@@ -158,24 +159,10 @@ pub(crate) unsafe fn groups_by_rows<F: Format, V: Bytes>(
 #[inline(always)]
 fn fetch_ahead<F: Format>(rows: &[*const u8; 16], n_rows: usize, ahead: usize) {
     for row in &rows[..n_rows] {
-        for line in (0..F::N_BYTES).step_by(64) {
-            fetch(row.wrapping_add(ahead + line));
+        for line in (0..F::N_BYTES).step_by(fetch::LINE) {
+            fetch::second_cache(row.wrapping_add(ahead + line));
         }
     }
-}
-
-/// Asks the second cache for the line at an address, which need not be valid.
-#[inline(always)]
-fn fetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch may be asked for any address; it is part of every x86-64.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(address.cast());
-    }
-    #[cfg(target_arch = "aarch64")]
-    crate::lanes::neon::fetch_to_second(address);
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = address;
 }
 
 /// Packs one block of each of `V::ROWS` rows the way that every type allows: 32 weights of a row at a time.

@@ -15,6 +15,7 @@ use std::arch::x86_64::*;
 use super::activations::{Activations, Address};
 use super::{Body, Part};
 use crate::blocks::Format;
+use crate::fetch;
 
 /// How a type multiplies few rows.
 pub(crate) struct Straight {
@@ -146,11 +147,8 @@ unsafe fn over_rows<T: Rows, const R: usize>(x: &Activations<'_>, w: &[u8], part
 
 /// Asks the second cache for so many bytes, some way behind an address.
 #[inline(always)]
-unsafe fn fetch_ahead(at: *const u8, n_bytes: usize) {
-    for line in (0..n_bytes).step_by(64) {
-        // SAFETY: a prefetch may be asked for any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(AHEAD + line).cast()) };
-    }
+fn fetch_ahead(at: *const u8, n_bytes: usize) {
+    (0..n_bytes).step_by(fetch::LINE).for_each(|line| fetch::second_cache(at.wrapping_add(AHEAD + line)));
 }
 
 /// A half-precision number of a block, or 0 where there is none.
