@@ -18,6 +18,17 @@ const PLACES: [&str; 2] = ["tokenizer", "tokenizer_2"];
 /// The text encoders whose table says how many tokens there are.
 const ENCODERS: [&str; 2] = ["text_encoder", "text_encoder_2"];
 
+/// Files that a vocabulary of any text encoder is read from.
+pub(crate) const WORD_FILES: [&str; 7] = [
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+];
+
 /// A vocabulary, and the model of the store that it was found in where nobody named it.
 pub(crate) struct Found {
     pub folder: Folder,

@@ -23,17 +23,8 @@ type Files = Vec<(PathBuf, u64)>;
 
 /// The version of diffusers whose folders these are.
 const VERSION: &str = "0.42.1";
-/// Files of a vocabulary beside CLIP's, where a model has them.
-const WORD_FILES: [&str; 8] = [
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "added_tokens.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-];
+/// What stands beside a vocabulary, where its model chats.
+const TEMPLATE: &str = "chat_template.jinja";
 
 /// Writes the folder.
 ///
@@ -177,7 +168,7 @@ impl Out<'_> {
         self.create(name)?;
         if files.single().is_none() {
             let from = files.folder().part(name);
-            for file in WORD_FILES {
+            for file in vocabulary::WORD_FILES.into_iter().chain([TEMPLATE]) {
                 if let Some(bytes) = from.file(file)? {
                     written.push(self.bytes(&format!("{name}/{file}"), bytes.as_slice())?);
                 }

@@ -14,19 +14,8 @@ use crate::worker::draw::parts::{INDEX, Parts, SCHEDULER_CONFIG};
 use crate::worker::draw::vocabulary;
 use crate::worker::folder::Folder;
 
-/// What stands in the folder of a part beside weights.
-const PLAIN_FILES: [&str; 10] = [
-    "config.json",
-    SCHEDULER_CONFIG,
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "added_tokens.json",
-    "special_tokens_map.json",
-    "generation_config.json",
-];
+/// What stands in the folder of a part before a vocabulary, and behind it.
+const SETTINGS: [&[&str]; 2] = [&["config.json", SCHEDULER_CONFIG], &["generation_config.json"]];
 
 /// The name of the pipeline that the files were written for; `None` where they are of no image model.
 pub(super) fn class(folder: &Folder) -> Option<String> {
@@ -65,7 +54,7 @@ fn of_folder(folder: &Folder) -> Result<Vec<Part>, Failure> {
     let mut files = Vec::new();
     for name in Parts::names() {
         let folder = folder.part(name);
-        for file in PLAIN_FILES {
+        for file in [SETTINGS[0], &vocabulary::WORD_FILES, SETTINGS[1]].concat() {
             let Some(path) = folder.path(file) else { continue };
             let (role, format) = role_of(file).unwrap_or((Role::Config, "json"));
             files.push(Part { path, role, format, name: Some(format!("{name}/{file}")) });
