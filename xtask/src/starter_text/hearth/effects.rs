@@ -3,6 +3,7 @@
 //! A flag without a row is asked for by its name.
 
 mod answers;
+mod drawing;
 mod house;
 mod models;
 mod training;
@@ -12,5 +13,5 @@ pub type FlagIntents = (&'static str, &'static str, &'static [&'static str]);
 
 /// For each flag that people ask for by what it brings.
 pub fn flag_intents() -> impl Iterator<Item = &'static FlagIntents> {
-    [answers::ROWS, models::ROWS, training::ROWS, house::ROWS].into_iter().flatten()
+    [answers::ROWS, drawing::ROWS, models::ROWS, training::ROWS, house::ROWS].into_iter().flatten()
 }
