@@ -260,14 +260,15 @@ impl App {
             Ok(turn) => turn,
             Err(failure) => return reporter.tell(crate::Event::Failed(failure)),
         };
-        let (store, drawn_seed) = (self.store.clone(), draw_seed());
+        let (home, store, drawn_seed) = (self.home.clone(), self.store.clone(), draw_seed());
         let shares = self.shares();
         // A request's pictures wait in memory until the answer is whole.
         let most_pixels = if reporter.is_counted() { MAX_PIXELS_FROM_AFAR } else { u64::MAX };
         self.on_a_thread("drawing", reporter, move |reporter| {
             // A seed that people can write down and other programs take.
             let drawn_seed = drawn_seed & u64::from(u32::MAX);
-            let place = worker::draw::Place { store: &store, shares, drawn_seed, turn, most_pixels };
+            let (store, home) = (&store, &*home);
+            let place = worker::draw::Place { store, shares, drawn_seed, home, turn, most_pixels };
             worker::draw::run(&place, &draw, reporter);
         });
     }

@@ -13,7 +13,7 @@ mod tags;
 
 use crate::Error;
 
-pub use chunks::{CHUNK_TOKENS, Chunk, LOOKBACK, Marks, chunks};
+pub use chunks::{CHUNK_TOKENS, Chunk, LOOKBACK, Marks, Name, chunks};
 pub use emphasis::Emphasis;
 pub use tags::{Tag, without_tags};
 
@@ -23,7 +23,7 @@ pub const MAX_PROMPT_BYTES: usize = 1 << 15;
 /// What a pair of round brackets multiplies by; square ones divide.
 const BRACKET: f64 = 1.1;
 /// Weights beyond this are this: products of many brackets stay numbers.
-const MAX_WEIGHT: f64 = 1000.0;
+pub const MAX_WEIGHT: f64 = 1000.0;
 
 /// A part of a prompt.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,11 @@
 //! Pictures as pixels: read out of PNG and JPEG files, brought to a size, and masks made of them.
 //!
 //! A picture's sides are looked at before memory is taken for its pixels. Transparency is left out, sixteen bits become
-//! eight, grey becomes three equal colours. Does not: read files, turn pictures, know colour profiles.
+//! eight, grey becomes three equal colours, and a JPEG is turned as its camera says. Does not: read files, know colour profiles.
 
 mod read;
 mod resize;
+mod turn;
 
 use crate::{Error, Latent, Shape};
 

@@ -74,6 +74,9 @@ pub struct Recipe {
     /// Adapters that were used: their names and hashes. Their weights stand in the prompt.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub adapters: Vec<(String, String)>,
+    /// Textual inversions that were used: their names and hashes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub embeddings: Vec<(String, String)>,
     /// What else was written down, in its order: names and values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<(String, String)>,

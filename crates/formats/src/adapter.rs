@@ -9,6 +9,7 @@
 //! with LoRA" (2023), section 3.1; the files and settings of `peft` and the keys of the GGUF specification, as facts.
 
 mod gguf;
+pub mod image;
 mod peft;
 
 use std::sync::Arc;

@@ -157,6 +157,21 @@ fn fuzz_adapter(bytes: &[u8]) {
         return;
     };
     check_adapter(adapter::read_peft(&label(settings), &label(matrices)));
+    check_image_adapter(crate::read(&label(matrices)).and_then(adapter::image::read_image));
+}
+
+fn check_image_adapter(read: Result<adapter::image::ImageAdapter, Error>) {
+    match read {
+        Ok(adapter) => {
+            check_tensors(&adapter.tensors);
+            assert!(!adapter.pairs.is_empty());
+            for (name, pair) in &adapter.pairs {
+                assert!(pair.rank() > 0 && pair.up.shape.get(1) == Some(&pair.rank()), "{name}");
+                assert!(!pair.down.shape.contains(&0) && !pair.up.shape.contains(&0), "{name}");
+            }
+        }
+        Err(error) => check_error(&error),
+    }
 }
 
 fn check_adapter(read: Result<adapter::Adapter, Error>) {

@@ -110,6 +110,23 @@ pub enum Error {
         /// As the model asks for.
         expected: Vec<usize>,
     },
+    /// A LoRA was made for another image model.
+    #[error(
+        "{file}: the LoRA does not fit this model: {n_misfits} of {n_layers} layers, such as {layers}{}",
+        .base.as_ref().map_or(String::new(), |base| format!("; it looks like one for {base}"))
+    )]
+    AdapterBase {
+        /// How errors name the LoRA's file.
+        file: String,
+        /// The names of some layers that do not fit, as the file has them.
+        layers: String,
+        /// How many do not.
+        n_misfits: usize,
+        /// How many there are, of the part of the model that was looked at.
+        n_layers: usize,
+        /// What it was made for, where that can be seen.
+        base: Option<String>,
+    },
     /// The file itself is broken.
     #[error(transparent)]
     File(#[from] formats::Error),
@@ -128,7 +145,7 @@ impl Error {
                 "the file is incomplete or was converted wrongly: fetch it again, or convert it again"
             }
             Self::UnknownTensor { .. } => "it can be used as it is, but not be written in another form yet",
-            Self::AdapterArchitecture { .. } | Self::AdapterShape { .. } => {
+            Self::AdapterArchitecture { .. } | Self::AdapterShape { .. } | Self::AdapterBase { .. } => {
                 "use the adapter with the model that it was made for"
             }
             Self::AdapterTarget { .. } => {

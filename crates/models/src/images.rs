@@ -3,10 +3,11 @@
 //! Images are `[N, H, W, C]`, channels last. A part of a model is what its file's settings say
 //! ([`clip::ClipConfig`], [`t5::T5Config`], [`unet::UNetConfig`], [`flux::FluxConfig`], [`z_image::ZImageConfig`], [`auto_encoder::KlConfig`]), made of the same blocks; tensors are named as `diffusers` and
 //! `transformers` name them, and [`single_file`] finds them where one file holds a whole model. Where its weights learn,
-//! [`learning`] lends them to the same loading.
+//! [`learning`] lends them to the same loading; [`adapter`] adds to it what a person puts on a model.
 //!
 //! Does not: know files of pictures, words, samplers or noise.
 
+pub mod adapter;
 pub mod auto_encoder;
 pub mod clip;
 pub mod flux;

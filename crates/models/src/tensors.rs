@@ -13,6 +13,7 @@ use formats::{Dtype, TensorFile};
 use ops::weight::{Lent, Storage};
 
 use crate::Error;
+use crate::images::adapter::Addition;
 use crate::images::learning::Layer;
 use crate::parameters::Learned;
 
@@ -97,6 +98,14 @@ pub trait Tensors: Sync {
     /// The tensor called `name` where it is one that learns, in the shape that the layer has it in; `None` in files.
     fn learned(&self, _name: &str, _layer: Layer) -> Option<Learned> {
         None
+    }
+
+    /// What is added to the layer whose weights are called `name`; nothing in files.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] for numbers that cannot be computed with, [`Error::File`].
+    fn additions(&self, _name: &str, _layer: Layer) -> Result<Vec<Addition>, Error> {
+        Ok(Vec::new())
     }
 }
 

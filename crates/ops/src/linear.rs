@@ -218,18 +218,34 @@ pub struct Linear {
     weight: Weight,
     bias: Option<Tensor<1>>,
     adapters: Vec<(AdapterId, LowRank)>,
+    added: Vec<[Linear; 2]>,
 }
 
 impl Linear {
     /// A layer `x · Wᵀ` over `weight` `[N, K]`.
     pub fn new(weight: Weight) -> Self {
-        Self { weight, bias: None, adapters: Vec::new() }
+        Self { weight, bias: None, adapters: Vec::new(), added: Vec::new() }
     }
 
     /// The same layer with `bias` `[N]` added to every row.
     #[must_use]
     pub fn with_bias(self, bias: Tensor<1>) -> Self {
         Self { bias: Some(bias), ..self }
+    }
+
+    /// The same layer with `up · down` added for every row, as adapters of image models are.
+    ///
+    /// Not a [`LowRank`]: that is for few rows of many, which it gathers and computes as generated ones; here each of
+    /// thousands of pixels has the addition, and it is as exact as the layer itself.
+    ///
+    /// # Panics
+    /// When the two do not fit the layer or each other.
+    #[must_use]
+    pub fn with_added(mut self, down: Self, up: Self) -> Self {
+        let ([outer, inner], [rank, width]) = (self.shape(), down.shape());
+        assert_eq!((up.shape(), width), ([outer, rank], inner), "an addition to another layer");
+        self.added.push([down, up]);
+        self
     }
 
     /// Outputs `N` and inputs `K`.
@@ -278,7 +294,8 @@ impl Linear {
         let has = |id: AdapterId| self.adapters.iter().find(|(known, _)| *known == id);
         let adapted: Vec<_> =
             adapters.iter().filter_map(|some| Some((&has(some.adapter)?.1, some))).collect();
-        let own = if adapted.is_empty() { None } else { Some(x.clone()) };
+        let is_plain = adapted.is_empty() && self.added.is_empty();
+        let own = if is_plain { None } else { Some(x.clone()) };
         let y = linear(x, &self.weight, roles);
         let mut y = match &self.bias {
             Some(added) => bias::biased(y, added.clone()), // [R, N]
@@ -287,6 +304,9 @@ impl Linear {
         if let Some(x) = own {
             for (low_rank, some) in adapted {
                 y = low_rank.add(y, x.clone(), some.rows.clone()); // [R, N]
+            }
+            for [down, up] in &self.added {
+                y = y + up.forward(down.forward(x.clone(), roles), roles); // [R, N]
             }
         }
         y

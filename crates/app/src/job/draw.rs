@@ -25,6 +25,15 @@ pub struct Draw {
     /// A file that holds the transformer or U-Net, instead of the model's own: GGUF or safetensors.
     #[serde(default)]
     pub transformer: Option<String>,
+    /// LoRAs beside those that tags in the prompt name.
+    #[serde(default)]
+    pub loras: Vec<Lora>,
+    /// The folder of the LoRAs that are named without a path; the home's when absent.
+    #[serde(default)]
+    pub lora_folder: Option<String>,
+    /// Files of textual inversions, which act where the name of the file stands in a prompt.
+    #[serde(default)]
+    pub embeddings: Vec<String>,
     /// A picture that says how it was made: whatever is absent here is as it was there.
     #[serde(default)]
     pub from: Option<File>,
@@ -87,6 +96,9 @@ impl Draw {
             model: Some(model.into()),
             tokenizer: None,
             transformer: None,
+            loras: Vec::new(),
+            lora_folder: None,
+            embeddings: Vec::new(),
             from: None,
             prompt: Some(prompt.into()),
             negative: None,
@@ -107,6 +119,21 @@ impl Draw {
             unfinished: Unfinished::Dropped,
         }
     }
+
+    /// Whether no LoRA and no embedding is named by its file.
+    pub(crate) fn names_no_file(&self) -> bool {
+        self.loras.is_empty() && self.lora_folder.is_none() && self.embeddings.is_empty()
+    }
+}
+
+/// A LoRA and how strongly it acts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lora {
+    /// Its file, or its name in the folder.
+    pub file: String,
+    /// By what it is multiplied: as a tag of the prompt says where there is one, else 1.
+    #[serde(default)]
+    pub weight: Option<f64>,
 }
 
 /// How often a rough picture is told on the way.

@@ -16,7 +16,8 @@ impl Job {
             Self::Render(generate) => vec![&generate.model],
             Self::Embed(embed) => vec![&embed.model],
             Self::Rerank(rerank) => vec![&rerank.model],
-            Self::Draw(draw) => {
+            // Not with files, which lie on this machine; a prompt names LoRAs of the home.
+            Self::Draw(draw) if draw.names_no_file() => {
                 let parts = [&draw.model, &draw.tokenizer, &draw.transformer];
                 parts.map(|name| name.as_deref().unwrap_or_default()).to_vec()
             }

@@ -4,8 +4,11 @@
 //! which is also there before the U-Net where a picture is made of another. The job has a share of the memory for the
 //! largest of them, and computes in turns with all others.
 
+pub(crate) mod embeddings;
 pub(crate) mod files;
 pub(crate) mod flow;
+mod hashes;
+pub(crate) mod loras;
 pub(crate) mod order;
 pub(crate) mod parts;
 mod reading;
@@ -17,6 +20,7 @@ pub(crate) mod vocabulary;
 pub(crate) mod walk;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -28,6 +32,7 @@ use crate::event::draw::{Drawing, Drawn, Seconds};
 use crate::job::draw::{Draw, Unfinished};
 use crate::running::Reporter;
 use crate::{Event, Failure};
+use hashes::{Counted, Digests};
 use order::Order;
 use parts::{Parts, writes};
 use start::Beginning;
@@ -43,6 +48,8 @@ pub(crate) struct Place<'a> {
     pub store: &'a store::Store,
     pub shares: Shares,
     pub drawn_seed: u64,
+    /// Where LoRAs are looked for.
+    pub home: &'a Path,
     /// Its seat among all that draw.
     pub turn: Turn,
     /// Pixels of all pictures together.
@@ -55,7 +62,9 @@ pub(crate) fn run(place: &Place<'_>, job: &Draw, reporter: &Reporter) {
 }
 
 fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Failure> {
-    let (job, mut notes) = repeat::filled(job, place.store)?;
+    let (mut job, mut notes, made_of) = repeat::filled(job, place.store)?;
+    let loras = loras::worn(&mut job, place.home).map_err(|failure| made_of.missing(failure))?;
+    let embeddings = embeddings::open(&job.embeddings)?;
     let job = &job;
     let wanted = job.model.as_deref().unwrap_or_default();
     if wanted.is_empty() {
@@ -71,9 +80,10 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     let of = vocabulary.as_ref().and_then(|found| found.of.as_deref());
     notes.extend(of.map(|of| format!("prompts are read with the vocabulary of {of}")));
     let files = files.with_vocabulary(vocabulary.map(|found| found.folder));
-    let parts = Parts { files: &files, device: &device };
+    let parts = Parts { files: &files, device: &device, loras: &loras, embeddings: &embeddings };
+    parts.expect_loras()?;
     let beginning = job.start.as_ref().map(Beginning::open).transpose()?;
-    let order = Order::new((job, beginning.as_ref()), &parts, (&source.name, place.drawn_seed))?;
+    let mut order = Order::new((job, beginning.as_ref()), &parts, (&source.name, place.drawn_seed))?;
     order.expect_pixels(place.most_pixels)?;
     notes.extend(order.note());
     notes.into_iter().for_each(|text| reporter.tell(Event::Note { text }));
@@ -81,11 +91,14 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     let number = N_DRAWINGS.fetch_add(1, Ordering::Relaxed) + 1;
     let name = format!("drawing {number} with {}", source.name);
     let bytes = order.most_bytes(&parts).saturating_add(beginning.as_ref().map_or(0, Beginning::bytes));
+    let bytes = loras.iter().map(loras::Worn::size_bytes).fold(bytes, u64::saturating_add);
     let share = place.shares.take(name, (bytes, SMALLER), reporter)?;
     place.turn.wait(|| reporter.is_cancelled());
     if reporter.is_cancelled() {
         return Err(diffuse::Error::Stopped { step: 0 }.into());
     }
+    order.digests = digests(place.store, &parts)?;
+    made_of.differences(&order.digests).into_iter().for_each(|text| reporter.tell(Event::Note { text }));
     let mut seconds = Seconds::default();
     let begun = Instant::now();
     let conditions = order.conditions(&parts, &device)?;
@@ -104,6 +117,18 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     }
     seconds.pixels = begun.elapsed().as_secs_f64() - seconds.prompts - seconds.steps;
     Ok(Event::Drawn(Drawn { model: source.name.clone(), n_pictures: latents.len(), seconds }))
+}
+
+/// What the files are told by that pictures are made of.
+fn digests(store: &store::Store, parts: &Parts<'_>) -> Result<Digests, Failure> {
+    let model = parts.files.single_path().map(|path| hashes::of(store, &path, Counted::All));
+    let loras = parts.loras.iter().map(|lora| lora.digest(store));
+    let embeddings = parts.embeddings.iter().map(|embedding| embedding.digest(store));
+    Ok(Digests {
+        model: model.transpose()?,
+        loras: loras.collect::<Result<_, _>>()?,
+        embeddings: embeddings.collect::<Result<_, _>>()?,
+    })
 }
 
 /// Makes pixels of latents, for as long as somebody listens.

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod changed;
+mod embeddings;
 mod exported;
 mod flow;
 mod gguf;
+mod hashed;
+mod loras;
 mod repeated;
 #[allow(dead_code, reason = "the formulas of other fixtures stand there too")]
 #[path = "../../../models/tests/families/seeded.rs"]
@@ -36,6 +39,9 @@ fn draw(case: &Json) -> Draw {
         model: Some(folder().display().to_string()),
         tokenizer: None,
         transformer: None,
+        loras: Vec::new(),
+        lora_folder: None,
+        embeddings: Vec::new(),
         from: None,
         prompt: Some(text("prompt")),
         negative: Some(text("negative")),

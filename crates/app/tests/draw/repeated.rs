@@ -27,7 +27,7 @@ fn again(from: File) -> Draw {
 }
 
 /// The picture of a job, and what was told before it.
-fn told(job: Draw) -> Result<(Vec<u8>, Vec<String>), Failure> {
+pub fn told(job: Draw) -> Result<(Vec<u8>, Vec<String>), Failure> {
     let home = TempDir::new().unwrap();
     let app = App::open(Settings { home: home.path().into(), ..Settings::default() }).unwrap();
     let (mut png, mut notes) = (Vec::new(), Vec::new());
@@ -42,7 +42,7 @@ fn told(job: Draw) -> Result<(Vec<u8>, Vec<String>), Failure> {
     Ok((png, notes))
 }
 
-fn file(bytes: Vec<u8>) -> File {
+pub fn file(bytes: Vec<u8>) -> File {
     File { name: "picture.png".into(), bytes }
 }
 
@@ -61,7 +61,7 @@ fn whole() -> Draw {
 }
 
 /// A PNG of one pixel with this text as web UIs write it.
-fn of_web_ui(text: &str) -> File {
+pub fn of_web_ui(text: &str) -> File {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
     encoder.set_color(png::ColorType::Rgb);

@@ -68,11 +68,22 @@ fn write(case: &Json, path: &Path) {
     writer.finish().unwrap();
 }
 
-/// The same as PyTorch writes it for trainers: a state dict beside a step, in one storage.
+/// The same as PyTorch writes it for trainers: a state dict beside a step.
 fn write_checkpoint(case: &Json, path: &Path) {
+    pickled(&tensors(case), "state_dict", path);
+}
+
+/// Tensors in F32 as PyTorch writes them.
+pub fn write_pickle(path: &Path, holder: &str, tensors: &[super::loras::Named]) {
+    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let tensors = tensors.iter().map(|(name, shape, values)| (name.clone(), shape.clone(), bytes(values)));
+    pickled(&tensors.collect::<Vec<_>>(), holder, path);
+}
+
+/// A dict of tensors beside a step, in one storage.
+fn pickled(tensors: &[(String, Vec<usize>, Vec<u8>)], holder: &str, path: &Path) {
     let text = |text: &str| [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
     let int = |number: usize| [b"J".as_slice(), &(number as u32).to_le_bytes()].concat();
-    let tensors = tensors(case);
     let storage: Vec<u8> = tensors.iter().flat_map(|(.., bytes)| bytes.clone()).collect();
     let reference = [
         b"(".to_vec(),
@@ -85,9 +96,9 @@ fn write_checkpoint(case: &Json, path: &Path) {
     ]
     .concat();
     let mut pickle =
-        [b"\x80\x02}(".to_vec(), text("global_step"), int(9), text("state_dict"), b"}(".to_vec()].concat();
+        [b"\x80\x02}(".to_vec(), text("global_step"), int(9), text(holder), b"}(".to_vec()].concat();
     let mut first = 0;
-    for (name, shape, bytes) in &tensors {
+    for (name, shape, bytes) in tensors {
         let tuple = |numbers: &[usize]| {
             let inner: Vec<u8> = numbers.iter().flat_map(|number| int(*number)).collect();
             [b"(".as_slice(), &inner, b"t"].concat()
@@ -145,7 +156,7 @@ fn words() -> String {
     folder().join("tokenizer").display().to_string()
 }
 
-fn of(case: &Json, file: &Path) -> Draw {
+pub fn of(case: &Json, file: &Path) -> Draw {
     Draw {
         model: Some(file.display().to_string()),
         tokenizer: Some(words()),

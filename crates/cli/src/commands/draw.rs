@@ -33,6 +33,9 @@ Schedules: Uniform, Karras, Exponential, Simple, Beta, SGM Uniform, Trailing, Li
   hearth draw \"a red house\" --model ./sdxl --size 1024x768 --steps 30 --n 4 --negative \"people, text\"
   hearth draw \"a lighthouse\" --model ./dreamshaper.safetensors --tokenizer ./stable-diffusion-v1-5/tokenizer
   hearth draw \"a lighthouse\" --model ./FLUX.1-schnell --transformer ./flux1-schnell-Q4_K_S.gguf
+  hearth draw \"a lighthouse\" --model ./sdxl --lora ./ink.safetensors=0.8 --lora ./fog.safetensors
+  hearth draw \"a lighthouse <lora:ink:0.8>\" --model ./sdxl --lora-folder ./loras
+  hearth draw \"a house in the style of moss\" --model ./sdxl --embedding ./moss.safetensors
   hearth draw \"in watercolours\" --model ./sdxl --image photo.jpg --strength 0.6
   hearth draw \"a red door\" --model ./sdxl --image house.png --mask door.png
   hearth draw --from picture-7.png --model ./sdxl --seed 8
@@ -58,17 +61,21 @@ fn file(matches: &ArgMatches, name: &str) -> Result<Option<File>, Failure> {
     matches.get_one::<PathBuf>(name).map(|path| File::read(path)).transpose()
 }
 
-fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+/// What is asked for.
+fn job(matches: &ArgMatches) -> Result<Draw, Failure> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let number = |name: &str| matches.get_one::<usize>(name).copied();
-    let job = Draw {
+    Ok(Draw {
         model: text("model"),
         tokenizer: text("tokenizer"),
         transformer: text("transformer"),
-        from: file(matches, "from").map_err(Stop::Failed)?,
+        loras: matches.get_many("lora").map_or_else(Vec::new, |loras| loras.cloned().collect()),
+        lora_folder: text("lora-folder"),
+        embeddings: matches.get_many("embedding").map_or_else(Vec::new, |files| files.cloned().collect()),
+        from: file(matches, "from")?,
         prompt: text("prompt"),
         negative: text("negative"),
-        start: start(matches).map_err(Stop::Failed)?,
+        start: start(matches)?,
         variation: matches.get_one::<f64>("variation-strength").map(|strength| Variation {
             seed: matches.get_one("variation-seed").copied(),
             strength: *strength,
@@ -86,7 +93,11 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
         recipe: if matches.get_flag("no-metadata") { Recipe::LeftOut } else { Recipe::Written },
         previews: number("preview").map(Previews::Every),
         unfinished: Unfinished::Dropped,
-    };
+    })
+}
+
+fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
+    let job = job(matches).map_err(Stop::Failed)?;
     let (out, n) = (matches.get_one::<PathBuf>("out").cloned().unwrap_or_default(), job.n);
     // Hours of work for a place that is not there would be lost.
     check(&out, n)?;

@@ -62,7 +62,7 @@ pub fn read(
 
 /// Refuses what a text encoder cannot read.
 fn check(model: &ClipText, chunks: &[Chunk], ids: &[u32]) -> Result<(), Error> {
-    let (context, vocabulary) = (model.config().context, model.config().vocabulary);
+    let (context, vocabulary) = (model.config().context, model.n_tokens());
     let length = chunks.first().map_or(0, |chunk| chunk.tokens.len());
     let is_even = chunks.iter().all(|chunk| chunk.tokens.len() == length && chunk.weights.len() == length);
     if !is_even || !(1..=context).contains(&length) {

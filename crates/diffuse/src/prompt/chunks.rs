@@ -36,14 +36,29 @@ pub struct Chunk {
     pub weights: Vec<f64>,
 }
 
-/// Cuts a prompt into chunks; at least one. `tokenize` gives a text's tokens without start and end, `lookback` is how
+/// A name that stands for other tokens, such as those of a textual inversion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The name; at least one token.
+    pub tokens: Vec<TokenId>,
+    /// What is read in its place, in one chunk: one to [`CHUNK_TOKENS`].
+    pub stands_for: Vec<TokenId>,
+}
+
+/// The longest name that tokens begin with.
+fn name_at<'a>(names: &'a [Name], tokens: &[TokenId]) -> Option<&'a Name> {
+    let begins = names.iter().filter(|name| !name.tokens.is_empty() && tokens.starts_with(&name.tokens));
+    begins.max_by_key(|name| name.tokens.len())
+}
+
+/// Cuts a prompt into chunks; at least one. Where one of the names stands, what it stands for is read. `tokenize` gives a text's tokens without start and end, `lookback` is how
 /// far back a comma may stand (0 cuts anywhere).
 ///
 /// # Errors
 /// What `tokenize` says, and `Prompt` for more than 64 chunks.
 pub fn chunks(
     pieces: &[Piece],
-    marks: Marks,
+    (marks, names): (Marks, &[Name]),
     lookback: usize,
     tokenize: &mut dyn FnMut(&str) -> Result<Vec<TokenId>, Error>,
 ) -> Result<Vec<Chunk>, Error> {
@@ -52,8 +67,20 @@ pub fn chunks(
         match piece {
             Piece::Break => cutter.close()?,
             Piece::Text { text, weight } => {
-                for token in tokenize(text)? {
-                    cutter.take(token, *weight)?;
+                let tokens = tokenize(text)?;
+                let mut rest = tokens.as_slice();
+                while let Some((first, behind)) = rest.split_first() {
+                    cutter.make_room(*first)?;
+                    match name_at(names, rest) {
+                        Some(name) => {
+                            cutter.take_whole(&name.stands_for, *weight)?;
+                            rest = &rest[name.tokens.len()..];
+                        }
+                        None => {
+                            cutter.open.push((*first, *weight));
+                            rest = behind;
+                        }
+                    }
                 }
             }
         }
@@ -74,7 +101,8 @@ struct Cutter {
 }
 
 impl Cutter {
-    fn take(&mut self, token: TokenId, weight: f64) -> Result<(), Error> {
+    /// Ends the chunk where `token` finds no place in it.
+    fn make_room(&mut self, token: TokenId) -> Result<(), Error> {
         let is_full = self.open.len() >= CHUNK_TOKENS;
         if Some(token) == self.marks.comma {
             self.comma = Some(self.open.len());
@@ -85,10 +113,15 @@ impl Cutter {
             self.close()?;
             self.open = phrase;
         }
-        if self.open.len() >= CHUNK_TOKENS {
+        if self.open.len() >= CHUNK_TOKENS { self.close() } else { Ok(()) }
+    }
+
+    /// Tokens that stay in one chunk.
+    fn take_whole(&mut self, tokens: &[TokenId], weight: f64) -> Result<(), Error> {
+        if self.open.len() + tokens.len() > CHUNK_TOKENS {
             self.close()?;
         }
-        self.open.push((token, weight));
+        self.open.extend(tokens.iter().take(CHUNK_TOKENS).map(|token| (*token, weight)));
         Ok(())
     }
 
@@ -128,7 +161,7 @@ mod tests {
     }
 
     fn cut(prompt: &str, lookback: usize) -> Vec<Chunk> {
-        chunks(&pieces(prompt).unwrap(), MARKS, lookback, &mut tokens).unwrap()
+        chunks(&pieces(prompt).unwrap(), (MARKS, &[]), lookback, &mut tokens).unwrap()
     }
 
     fn words(range: std::ops::Range<usize>) -> String {
@@ -184,8 +217,11 @@ mod tests {
     fn prompts_without_end_are_refused() {
         let long = words(0..2000);
         let pieces: Vec<Piece> = (0..10).map(|_| Piece::Text { text: long.clone(), weight: 1.0 }).collect();
-        assert!(matches!(chunks(&pieces, MARKS, LOOKBACK, &mut tokens), Err(Error::Prompt(_))));
+        assert!(matches!(chunks(&pieces, (MARKS, &[]), LOOKBACK, &mut tokens), Err(Error::Prompt(_))));
         let failing = &mut |_: &str| Err(Error::Model("no vocabulary".to_owned()));
-        assert_eq!(chunks(&pieces, MARKS, LOOKBACK, failing), Err(Error::Model("no vocabulary".to_owned())));
+        assert_eq!(
+            chunks(&pieces, (MARKS, &[]), LOOKBACK, failing),
+            Err(Error::Model("no vocabulary".to_owned()))
+        );
     }
 }

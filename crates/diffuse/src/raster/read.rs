@@ -7,6 +7,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::turn::Turn;
 use super::{COLOURS, MAX_SIDE, Raster, expect_size};
 use crate::Error;
 
@@ -30,7 +31,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raster, Error> {
 pub(super) fn size(bytes: &[u8]) -> Result<[usize; 2], Error> {
     match bytes {
         _ if bytes.starts_with(PNG) => Ok(open_png(bytes)?.1),
-        _ if bytes.starts_with(JPEG) => Ok(open_jpeg(bytes)?.1),
+        _ if bytes.starts_with(JPEG) => {
+            let (decoder, size) = open_jpeg(bytes)?;
+            Ok(turn(&decoder).size(size))
+        }
         _ => read(bytes).map(|raster| raster.size),
     }
 }
@@ -102,7 +106,15 @@ fn open_jpeg(bytes: &[u8]) -> Result<(JpegReader<'_>, [usize; 2]), Error> {
 
 fn jpeg(bytes: &[u8]) -> Result<Raster, Error> {
     let (mut decoder, size) = open_jpeg(bytes)?;
-    coloured(decoder.decode().map_err(|error| Error::Image(error.to_string()))?, size, COLOURS)
+    let turn = turn(&decoder);
+    let data = decoder.decode().map_err(|error| Error::Image(error.to_string()))?;
+    let Raster { data, .. } = coloured(data, size, COLOURS)?;
+    Ok(Raster { data: turn.turned(data, size), size: turn.size(size) })
+}
+
+/// How the camera was held, by what stands before the pixels.
+fn turn(decoder: &JpegReader<'_>) -> Turn {
+    decoder.exif().map_or(Turn::AsItIs, |exif| Turn::of(exif))
 }
 
 /// Pixels of one to four channels as three colours: grey is repeated, transparency left out.
@@ -126,6 +138,7 @@ mod tests {
 
     const PHOTO: &[u8] = include_bytes!("../../../../fixtures/draw/photo.png");
     const PHOTO_JPEG: &[u8] = include_bytes!("../../../../fixtures/draw/photo.jpg");
+    const TURNED: &[u8] = include_bytes!("../../../../fixtures/draw/turned.jpg");
 
     /// A PNG of these sides and colours, all of its bytes 200.
     fn file((width, height): (u32, u32), colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
@@ -186,11 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn a_jpeg_is_nearly_the_picture_that_it_was_made_of() {
-        let (exact, near) = (Raster::read(PHOTO).unwrap(), Raster::read(PHOTO_JPEG).unwrap());
-        assert_eq!(exact.size(), near.size());
-        let apart: u64 = exact.data().iter().zip(near.data()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-        assert!(apart > 0 && apart < 6 * exact.data().len() as u64, "{apart} of {}", exact.data().len());
+    fn a_jpeg_is_nearly_the_picture_that_it_was_made_of_however_the_camera_was_held() {
+        let exact = Raster::read(PHOTO).unwrap();
+        for bytes in [PHOTO_JPEG, TURNED] {
+            let near = Raster::read(bytes).unwrap();
+            assert_eq!([exact.size(), exact.size()], [near.size(), Raster::size_of(bytes).unwrap()]);
+            let apart = exact.data().iter().zip(near.data()).map(|(a, b)| u64::from(a.abs_diff(*b)));
+            let apart: u64 = apart.sum();
+            assert!(apart > 0 && apart < 6 * exact.data().len() as u64, "{apart} of {}", exact.data().len());
+        }
     }
 
     #[test]
@@ -222,7 +239,7 @@ mod tests {
 
     #[test]
     fn any_bytes_are_read() {
-        let corpus = vec![PHOTO.to_vec(), PHOTO_JPEG.to_vec()];
+        let corpus = vec![PHOTO.to_vec(), PHOTO_JPEG.to_vec(), TURNED.to_vec()];
         let target = |bytes: &[u8]| {
             let _ = Raster::read(bytes);
             let _ = Raster::read_clear(bytes);

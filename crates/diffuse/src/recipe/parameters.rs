@@ -16,6 +16,9 @@ const LEAST_PARAMETERS: usize = 3;
 /// Hexadecimal digits of a hash that web UIs write.
 const SHORT_HASH: usize = 10;
 const ADAPTERS: &str = "Lora hashes";
+const EMBEDDINGS: &str = "TI hashes";
+/// Of what is used beside a model they write more.
+const LONGER_HASH: usize = 12;
 
 /// A parameter that has its own place in a recipe.
 struct Field {
@@ -52,7 +55,8 @@ static FIELDS: &[Field] = &[
     Field { name: "Eta", get: |r| shown(&r.eta), set: |r, v| number(&mut r.eta, v) },
     Field { name: "RNG", get: |r| shown(&r.noise), set: |r, v| put(&mut r.noise, v) },
     Field { name: "Emphasis", get: |r| shown(&r.emphasis), set: |r, v| put(&mut r.emphasis, v) },
-    Field { name: ADAPTERS, get: adapters, set: set_adapters },
+    Field { name: ADAPTERS, get: |r| hashes(&r.adapters), set: |r, v| put_hashes(&mut r.adapters, v) },
+    Field { name: EMBEDDINGS, get: |r| hashes(&r.embeddings), set: |r, v| put_hashes(&mut r.embeddings, v) },
 ];
 
 /// The last one, behind what has no place of its own.
@@ -83,19 +87,21 @@ fn size(recipe: &mut Recipe, value: &str) -> Option<()> {
     Some(())
 }
 
-fn adapters(recipe: &Recipe) -> Option<String> {
-    let pairs =
-        recipe.adapters.iter().map(|(name, hash)| format!("{}: {hash}", name.replace([':', ','], "")));
+fn hashes(files: &[(String, String)]) -> Option<String> {
+    let pairs = files.iter().map(|(name, hash)| {
+        let hash: String = hash.chars().take(LONGER_HASH).collect();
+        format!("{}: {hash}", name.replace([':', ','], ""))
+    });
     let text = pairs.collect::<Vec<_>>().join(", ");
     (!text.is_empty()).then_some(text)
 }
 
-fn set_adapters(recipe: &mut Recipe, value: &str) -> Option<()> {
+fn put_hashes(place: &mut Vec<(String, String)>, value: &str) -> Option<()> {
     let pairs = value.split(',').map(|pair| {
         let (name, hash) = pair.split_once(':')?;
         Some((name.trim().to_owned(), hash.trim().to_owned()))
     });
-    recipe.adapters = pairs.collect::<Option<_>>()?;
+    *place = pairs.collect::<Option<_>>()?;
     Some(())
 }
 
@@ -242,13 +248,13 @@ mod tests {
         assert_eq!(recipe.schedule.as_deref(), Some("Karras"));
         let adapters = [("x", "0123456789ab"), ("y z", "ba9876543210")];
         assert_eq!(recipe.adapters, adapters.map(|(name, hash)| (name.to_owned(), hash.to_owned())));
-        let other = [("Hires upscale", "2"), ("TI hashes", "easy: c74b4e810b03")];
-        assert_eq!(recipe.other, other.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(recipe.embeddings, [("easy".to_owned(), "c74b4e810b03".to_owned())]);
+        assert_eq!(recipe.other, [("Hires upscale".to_owned(), "2".to_owned())]);
         let again = Recipe::from_text(&recipe.to_text()).unwrap();
         assert_eq!(again, recipe);
-        // What has no place of its own is written behind the adapters; all else is the same to the letter.
+        // What has no place of its own is written behind the rest; all else is the same to the letter.
         let swapped =
-            WEB_UI.replace("Hires upscale: 2, ", "").replace("TI hashes", "Hires upscale: 2, TI hashes");
+            WEB_UI.replace("Hires upscale: 2, ", "").replace("Version", "Hires upscale: 2, Version");
         assert_eq!(recipe.to_text(), swapped);
     }
 
@@ -295,6 +301,11 @@ mod tests {
 
     #[test]
     fn hashes_are_short_in_the_text_and_whole_in_json() {
+        let files = |name: &str| vec![(name.to_owned(), "cd".repeat(32))];
+        let of_files = Recipe { adapters: files("x"), embeddings: files("y"), ..Recipe::default() };
+        assert_eq!(of_files.to_text(), "Lora hashes: \"x: cdcdcdcdcdcd\", TI hashes: \"y: cdcdcdcdcdcd\"");
+        let json = serde_json::to_string(&of_files).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), of_files);
         let recipe = Recipe { model_hash: Some("ab".repeat(32)), ..Recipe::default() };
         assert_eq!(recipe.to_text(), "Model hash: ababababab");
         let json = serde_json::to_string(&recipe).unwrap();

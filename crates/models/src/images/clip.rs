@@ -108,6 +108,8 @@ pub struct ClipText {
     layers: Vec<Layer>,
     norm: LayerNorm,
     projection: Option<Linear>,
+    /// The rows of tokens behind those of the vocabulary, `[n, D]`.
+    more: Option<Tensor<2>>,
     device: Device,
 }
 
@@ -171,6 +173,7 @@ impl ClipText {
             layers: (0..config.n_layers).map(layer).collect::<Result<_, _>>()?,
             norm: parts.layer_norm(&format!("{prefix}final_layer_norm"), width, epsilon)?,
             projection: projection.transpose()?,
+            more: None,
             device: device.clone(),
             config,
         })
@@ -181,10 +184,30 @@ impl ClipText {
         &self.config
     }
 
+    /// The same with tokens behind those of the vocabulary, of these rows.
+    ///
+    /// # Shapes
+    /// `rows` `[n, D]`, row after row.
+    ///
+    /// # Panics
+    /// When there are no whole rows.
+    #[must_use]
+    pub fn with_tokens(self, rows: Vec<f32>) -> Self {
+        let shape = [rows.len() / self.config.width, self.config.width];
+        assert_eq!(shape[0] * shape[1], rows.len(), "clip: rows of {}", shape[1]);
+        let more = Tensor::from_data(TensorData::new(rows, shape), &self.device);
+        Self { more: Some(more), ..self }
+    }
+
+    /// Tokens that it reads: those of the vocabulary, and what [`ClipText::with_tokens`] put behind them.
+    pub fn n_tokens(&self) -> usize {
+        self.config.vocabulary + self.more.as_ref().map_or(0, |rows| rows.dims()[0])
+    }
+
     /// What image models read of some prompts.
     ///
     /// # Shapes
-    /// `N·T` ids of `N` prompts, each id below the size of the vocabulary, `T` not above the context → [`Encoded`].
+    /// `N·T` ids of `N` prompts, each id below [`ClipText::n_tokens`], `T` not above the context → [`Encoded`].
     ///
     /// # Panics
     /// When the ids are no whole prompts, or these are longer than the context.
@@ -194,7 +217,7 @@ impl ClipText {
             prompts > 0 && ids.len() == prompts * length && (1..=self.config.context).contains(&length);
         assert!(fits, "clip: {} ids are no {prompts} prompts within {}", ids.len(), self.config.context);
         let width = self.config.width;
-        let mut x = embedding(&self.tokens, self.ids(ids.iter().copied())); // [N·T, D]
+        let mut x = self.rows(ids); // [N·T, D]
         let places = (0..ids.len()).map(|row| (row % length) as u32);
         x = x + embedding(&self.positions, self.ids(places)); // [N·T, D]
         let n_read = self.layers.len().saturating_sub(reading.n_skipped);
@@ -219,9 +242,23 @@ impl ClipText {
         Encoded { states: states.reshape([prompts, length, width]), pooled }
     }
 
+    /// The row of each token, `[N·T, D]`.
+    fn rows(&self, ids: &[u32]) -> Tensor<2> {
+        let behind = |id: &u32| (*id as usize).checked_sub(self.config.vocabulary);
+        let known = ids.iter().map(|id| if behind(id).is_some() { 0 } else { *id });
+        let x = embedding(&self.tokens, self.ids(known)); // [N·T, D]
+        let Some(more) = &self.more else { return x };
+        let places = ids.iter().enumerate().filter_map(|(place, id)| Some((place, behind(id)?)));
+        places.fold(x, |x, (place, row)| {
+            let row = more.clone().narrow(0, row, 1); // [1, D]
+            x.slice_assign([place..place + 1, 0..self.config.width], row) // [N·T, D]
+        })
+    }
+
     /// Where a prompt ends: the first of its end tokens, the first token where there is none.
     fn end(&self, ids: &[u32]) -> usize {
-        let end = self.config.end.or_else(|| ids.iter().max().copied());
+        let of_vocabulary = ids.iter().filter(|id| (**id as usize) < self.config.vocabulary);
+        let end = self.config.end.or_else(|| of_vocabulary.max().copied());
         ids.iter().position(|id| Some(*id) == end).unwrap_or(0)
     }
 

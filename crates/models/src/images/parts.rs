@@ -87,7 +87,10 @@ impl Parts<'_> {
             Some(learned) => learned,
             None => self.kernels(&weight, [outputs, inputs], window)?,
         };
-        let layer = Convolution::new(weight, window);
+        let mut layer = Convolution::new(weight, window);
+        for addition in self.tensors.additions(&format!("{name}.weight"), kernels)? {
+            layer = layer.with_added(addition.convolutions([outputs, inputs], window, self.device));
+        }
         match bias {
             Bias::With => Ok(layer.with_bias(self.vector(&format!("{name}.bias"), outputs)?)),
             Bias::Without => Ok(layer),
@@ -154,8 +157,12 @@ impl Parts<'_> {
         }
         self.check(&weight, &found, &[whole, inputs])?;
         let found = found.rows(rows.clone());
-        let weight = Weight::new(found.bytes, [rows.len(), inputs], found.storage, self.device);
-        let layer = Linear::new(weight.expect("the size was checked when the tensor was found"));
+        let own = Weight::new(found.bytes, [rows.len(), inputs], found.storage, self.device);
+        let mut layer = Linear::new(own.expect("the size was checked when the tensor was found"));
+        for addition in self.tensors.additions(&weight, Layer::Product([whole, inputs]))? {
+            let [down, up] = addition.products(inputs, rows.clone(), self.device);
+            layer = layer.with_added(down, up);
+        }
         match bias {
             Bias::With => bias_of(layer),
             Bias::Without => Ok(layer),
@@ -199,7 +206,7 @@ impl Parts<'_> {
 }
 
 /// `[O, C, places]` → `[O, places, C]`, for numbers of any size.
-fn channels_last(bytes: &[u8], outputs: usize, inputs: usize, places: usize) -> Vec<u8> {
+pub(super) fn channels_last(bytes: &[u8], outputs: usize, inputs: usize, places: usize) -> Vec<u8> {
     let size = bytes.len() / (outputs * inputs * places).max(1);
     let mut turned = Vec::with_capacity(bytes.len());
     for kernel in bytes.chunks_exact((inputs * places * size).max(1)) {

@@ -14,6 +14,8 @@
 mod names;
 mod seen;
 
+pub(super) use names::{Makers, spots};
+
 pub use names::Renamed;
 
 use serde_json::Value;

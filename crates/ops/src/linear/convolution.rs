@@ -250,6 +250,7 @@ pub struct Convolution {
     weight: Weight,
     bias: Option<Tensor<1>>,
     window: Window,
+    added: Vec<Vec<Convolution>>,
 }
 
 impl Convolution {
@@ -265,13 +266,27 @@ impl Convolution {
             inner.is_multiple_of(rows * columns),
             "rows of {inner} are no kernels of {rows} by {columns}"
         );
-        Self { weight, bias: None, window }
+        Self { weight, bias: None, window, added: Vec::new() }
     }
 
     /// The same layer with `bias` `[O]` added to every pixel.
     #[must_use]
     pub fn with_bias(self, bias: Tensor<1>) -> Self {
         Self { bias: Some(bias), ..self }
+    }
+
+    /// The same layer with what some convolutions one behind the other give added to every pixel.
+    ///
+    /// # Panics
+    /// When there is none, or they do not fit the layer or one another.
+    #[must_use]
+    pub fn with_added(mut self, chain: Vec<Self>) -> Self {
+        let ends = chain.first().zip(chain.last()).map(|(first, last)| [last.shape()[0], first.shape()[1]]);
+        assert_eq!(ends, Some(self.shape()), "an addition to another layer");
+        let fits = |pair: &[Self]| pair[0].shape()[0] == pair[1].shape()[1];
+        assert!(chain.windows(2).all(fits), "convolutions that do not fit one another");
+        self.added.push(chain);
+        self
     }
 
     /// Channels that go out and that come in.
@@ -285,12 +300,17 @@ impl Convolution {
     /// # Shapes
     /// `x` `[N, H, W, C]` → `[N, H', W', O]`.
     pub fn forward(&self, x: Tensor<4>, precision: Precision) -> Tensor<4> {
+        let own = if self.added.is_empty() { None } else { Some(x.clone()) };
         let y = Dispatch::convolution(x.into_dispatch(), self.weight.dispatch(), self.window, precision);
         let y = Tensor::from_dispatch(y);
-        match &self.bias {
+        let y = match &self.bias {
             Some(bias) => biased(y, bias.clone()), // [N, H', W', O]
             None => y,
-        }
+        };
+        let Some(x) = own else { return y };
+        let through =
+            |chain: &Vec<Self>| chain.iter().fold(x.clone(), |x, layer| layer.forward(x, precision));
+        self.added.iter().fold(y, |y, chain| y + through(chain)) // [N, H', W', O]
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) static CASES: &[Case] = &[
     case("convolution, half", &[&[1, 6, 8, 3], &[5, 27]], 2, op::<1>, definition::<1>),
     case("convolution, points", &[&[2, 3, 4, 7], &[5, 7]], 2, op::<2>, definition::<2>),
     case("convolution, wide", &[&[1, 7, 9, 2], &[3, 50]], 2, op::<3>, definition::<3>),
+    case("convolution, with what is added", ADDED, 4, with_added, added),
     case("convolution backward", &[&[2, 5, 6, 3], &[4, 27], &[2, 5, 6, 4]], 0, gradients, their_definition),
     case("bias", &[&[2, 5, 6, 3], &[3]], 2, bias, bias_definition),
     case("bias backward, many rows", &[&[9, 100, 90, 2]], 0, bias_gradient, bias_gradient_definition),
@@ -79,6 +80,8 @@ pub(super) static CASES: &[Case] = &[
 ];
 
 const PAIR: &[&[usize]] = &[&[5, 67], &[5, 67]];
+/// An image, kernels, and what is added: kernels of the same window, and points.
+const ADDED: &[&[usize]] = &[&[1, 6, 8, 3], &[5, 27], &[2, 27], &[5, 2]];
 const CURVES: [Pointwise; 3] = [Pointwise::Relu, Pointwise::Silu, Pointwise::QuickGelu];
 const WINDOWS: [Window; 4] = [SAME, HALF, POINT, WIDE];
 
@@ -91,6 +94,23 @@ fn op<const WINDOW: usize>(x: Values<'_>) -> Value<Dispatch> {
 fn definition<const WINDOW: usize>(x: Values<'_>) -> Value<Dispatch> {
     let weight = WeightTensor::Dense(x[1].0.clone());
     Value(convolution::definition::<Dispatch>(x[0].0.clone(), weight, WINDOWS[WINDOW]))
+}
+
+fn with_added(x: Values<'_>) -> Value<Dispatch> {
+    let layer = |index: usize, window| {
+        let weight = Weight::from_tensor(Tensor::<2>::from_dispatch(x[index].0.clone()));
+        Convolution::new(weight, window)
+    };
+    let layer = layer(1, HALF).with_added(vec![layer(2, HALF), layer(3, POINT)]);
+    Value(layer.forward(Tensor::from_dispatch(x[0].0.clone()), Precision::F32).into_dispatch())
+}
+
+fn added(x: Values<'_>) -> Value<Dispatch> {
+    let through = |x: &Value<Dispatch>, weight: &Value<Dispatch>, window| {
+        let weight = WeightTensor::Dense(weight.0.clone());
+        Value(convolution::definition::<Dispatch>(x.0.clone(), weight, window))
+    };
+    through(&x[0], &x[1], HALF) + through(&through(&x[0], &x[2], HALF), &x[3], POINT)
 }
 
 /// All numbers, one result after the other.

@@ -7,8 +7,11 @@ use burn::tensor::Tensor;
 
 use super::Case;
 use super::cases::{Values, case};
+use crate::linear::Linear;
 use crate::linear::low_rank::{self, LowRank, Part};
+use crate::rows::{Precision, Rows};
 use crate::value::Value;
+use crate::weight::Weight;
 
 const SCALE: f32 = 0.7;
 /// Of nine rows, in no order.
@@ -23,8 +26,22 @@ pub(super) static CASES: &[Case] = &[
     case("low rank, some rows", OPERANDS, 4, op_some, definition_some),
     case("low rank, no rows", OPERANDS, 1, op_none, definition_none),
     case("low rank, one", &[&[1, 9], &[1, 8], &[1, 8], &[9, 1]], 4, op_all::<1>, definition_all::<1>),
+    case("linear, with what is added", &[&[9, 67], &[33, 67], &[5, 67], &[33, 5]], 4, with_added, merged),
     case("low rank, larger", LARGER, 4, op_all::<70>, definition_all::<70>),
 ];
+
+fn with_added(x: Values<'_>) -> Value<Dispatch> {
+    let [x, weight, down, up] =
+        [0, 1, 2, 3].map(|index: usize| Tensor::<2>::from_dispatch(x[index].0.clone()));
+    let [weight, down, up] = [weight, down, up].map(|matrix| Linear::new(Weight::from_tensor(matrix)));
+    let rows = Rows::training(x.dims()[0], Precision::F32);
+    Value(weight.with_added(down, up).forward(x, rows).into_dispatch())
+}
+
+fn merged(x: Values<'_>) -> Value<Dispatch> {
+    let [x, weight, down, up] = [0, 1, 2, 3].map(|index: usize| x[index].clone());
+    x.matmul((weight + up.matmul(down)).transpose())
+}
 
 fn op(x: Values<'_>, rows: Arc<[u32]>) -> Value<Dispatch> {
     let [y, x, down, up] = [0, 1, 2, 3].map(|index: usize| Tensor::<2>::from_dispatch(x[index].0.clone()));

@@ -2,7 +2,7 @@
 //!
 //! Whatever form they have, a part of the model is its settings and its tensors, by the names that `diffusers` has for them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use formats::{Dtype, FileBytes, TensorFile};
 use models::images::single_file::{self, SingleFile};
@@ -98,6 +98,12 @@ impl ImageFiles {
     /// Where they lie.
     pub fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// Where the one file lies that holds the whole model, where there is one.
+    pub fn single_path(&self) -> Option<PathBuf> {
+        let _ = self.single.as_ref()?;
+        self.folder.path(self.folder.weights_name().ok()?)
     }
 
     /// The one file, where there is one.

@@ -7,15 +7,18 @@ use base::TokenId;
 use diffuse::denoise::{Denoise, Guided, Path, Renoised};
 use diffuse::noise::{self, Noise, Source};
 use diffuse::pipeline::{self, Condition, Encoding};
-use diffuse::prompt::{self, LOOKBACK};
+use diffuse::prompt::{self, Chunk, LOOKBACK};
 use diffuse::samplers::{self, Sampler};
 use diffuse::schedule::{self, Begin, Counting, MAX_STEPS};
 use diffuse::{Latent, Shape};
 use models::images::auto_encoder::KlConfig;
 use ops::Precision;
 
+use super::embeddings;
 use super::flow::Knowledge;
-use super::parts::Parts;
+use super::hashes::Digests;
+use super::loras;
+use super::parts::{Parts, Reader};
 use super::reading::Readers;
 use super::start::{Beginning, Begun, Canvas};
 use super::walk::{Conditions, Walk};
@@ -55,6 +58,8 @@ pub(super) struct Order<'a> {
     pub precision: Precision,
     /// The size of the picture that is begun with.
     begun_with: Option<[usize; 2]>,
+    /// What the files are told by that it is made of.
+    pub digests: Digests,
     pub walk: Walk,
     sigmas: Vec<f32>,
 }
@@ -124,6 +129,7 @@ impl<'a> Order<'a> {
             schedule,
             precision,
             begun_with,
+            digests: Digests::default(),
             walk,
             sigmas,
         })
@@ -178,8 +184,9 @@ impl<'a> Order<'a> {
 
     /// What the model reads of the prompt, and of the negative one.
     pub fn conditions(&self, parts: &Parts<'_>, device: &ops::device::Device) -> Result<Conditions, Failure> {
-        let [positive, negative] =
-            [&self.job.prompt, &self.job.negative].map(|text| text.as_deref().unwrap_or_default());
+        let positive = &loras::words(self.job.prompt.as_deref().unwrap_or_default())?;
+        // Web UIs read tags of adapters in the prompt alone.
+        let negative = self.job.negative.as_deref().unwrap_or_default();
         let kind = match &self.walk {
             Walk::Noise(kind, _) => *kind,
             Walk::Flow(flow) => {
@@ -194,20 +201,29 @@ impl<'a> Order<'a> {
             }
         };
         let readers = parts.readers()?;
-        let read = |text: &str| -> Result<Condition, Failure> {
+        let cut = |text: &str| -> Result<Vec<Vec<Chunk>>, Failure> {
             let pieces = prompt::pieces(text)?;
-            let mut chunks = Vec::new();
-            for reader in &readers {
+            let of = |reader: &Reader| {
                 let ids = |text: &str| reader.tokenizer.encode(text).into_iter().map(TokenId).collect();
-                chunks.push(prompt::chunks(&pieces, reader.marks, LOOKBACK, &mut |text| Ok(ids(text)))?);
-            }
-            let encodings = readers.iter().zip(&chunks);
+                let words = (reader.marks, reader.names.as_slice());
+                prompt::chunks(&pieces, words, LOOKBACK, &mut |text| Ok(ids(text)))
+            };
+            Ok(readers.iter().map(of).collect::<Result<_, _>>()?)
+        };
+        let both = [cut(positive)?, cut(negative)?];
+        if let Some(reader) = readers.first() {
+            let chunks: Vec<Chunk> =
+                both.iter().filter_map(|chunks| chunks.first()).flatten().cloned().collect();
+            embeddings::expect_used(parts.embeddings, &reader.names, &chunks)?;
+        }
+        let read = |chunks: &[Vec<Chunk>]| -> Result<Condition, Failure> {
+            let encodings = readers.iter().zip(chunks);
             let encodings: Vec<_> =
                 encodings.map(|(reader, chunks)| Encoding { model: &reader.model, chunks }).collect();
             let n_skipped = self.job.clip_skip.map_or(0, |skip| skip.saturating_sub(1));
             Ok(pipeline::read(&encodings, (kind, n_skipped), (self.precision, device))?)
         };
-        Ok(Conditions::Noise([read(positive)?, read(negative)?]))
+        Ok(Conditions::Noise([read(&both[0])?, read(&both[1])?]))
     }
 
     /// How far to go from what the model says of the negative prompt through what it says of the prompt.
@@ -336,6 +352,12 @@ fn check(job: &Draw, (guidance, steps): (f32, usize)) -> Result<(), Failure> {
 fn expect_flow(job: &Draw, (guidance, knowledge): (f32, Knowledge), model: &str) -> Result<(), Failure> {
     let refused = |what: &str, hint: &str| Err(Failure::new("bad_setting", format!("{model}: {what}"), hint));
     let has_negative = job.negative.as_deref().is_some_and(|negative| !negative.is_empty());
+    if !job.embeddings.is_empty() {
+        return refused(
+            "embeddings are read by models of the kind of Stable Diffusion",
+            "leave --embedding out",
+        );
+    }
     if job.start.is_some() {
         return refused("pictures are not begun with yet by models of this kind", "leave --image out");
     }

@@ -5,9 +5,10 @@
 use base::TokenId;
 use diffuse::denoise::Prediction;
 use diffuse::pipeline::{Kind, Transformer};
-use diffuse::prompt::Marks;
+use diffuse::prompt::{Marks, Name};
 use diffuse::schedule::{Betas, Curve, Spacing, Training};
 use formats::Dtype;
+use models::images::adapter;
 use models::images::auto_encoder::{AutoEncoder, KlConfig};
 use models::images::clip::{ClipConfig, ClipText};
 use models::images::flux::{Flux, FluxConfig};
@@ -18,8 +19,10 @@ use ops::device::Device;
 use serde_json::Value;
 use text::clip::ClipTokenizer;
 
+use super::embeddings::{self, Embedding};
 use super::files::{ImageFiles, Part};
 use super::flow::Flow;
+use super::loras::Worn;
 use super::reading::Readers;
 use super::start::Beginning;
 use super::vocabulary::FILES;
@@ -48,12 +51,18 @@ const MAX_TRAINING_STEPS: u64 = 10_000;
 pub(crate) struct Parts<'a> {
     pub files: &'a ImageFiles,
     pub device: &'a Device,
+    /// What is added to them while they are loaded.
+    pub loras: &'a [Worn],
+    /// What text encoders read where a name stands.
+    pub embeddings: &'a [Embedding],
 }
 
 /// A text encoder and its vocabulary.
 pub(crate) struct Reader {
     pub tokenizer: ClipTokenizer,
     pub marks: Marks,
+    /// Names in a prompt that stand for embeddings.
+    pub names: Vec<Name>,
     pub model: ClipText,
 }
 
@@ -147,9 +156,16 @@ impl Parts<'_> {
         self.reader(&self.part(encoder)?, (encoder, vocabulary))
     }
 
+    fn n_encoders(&self) -> Result<usize, Failure> {
+        let there = ENCODERS.iter().map(|[encoder, _]| self.files.settings(encoder));
+        Ok(there.collect::<Result<Vec<_>, _>>()?.iter().flatten().count())
+    }
+
     fn reader(&self, part: &Part<'_>, (encoder, vocabulary): (&str, &str)) -> Result<Reader, Failure> {
         let config = ClipConfig::from_json(&part.settings, &part.label)?;
-        let model = ClipText::load(&*part.tensors, config, self.device)?;
+        let place = if encoder == ENCODERS[0][0] { adapter::Part::Text } else { adapter::Part::SecondText };
+        let model =
+            self.adapted((&*part.tensors, place), |tensors| ClipText::load(tensors, config, self.device))?;
         let [words, merges] = FILES.map(|name| self.files.word_file(vocabulary, name));
         let tokenizer = ClipTokenizer::from_files(words?.as_slice(), merges?.as_slice())?;
         let most = [tokenizer.begin(), tokenizer.end()].into_iter().max().unwrap_or_default() as usize;
@@ -159,7 +175,9 @@ impl Parts<'_> {
         }
         let padding = self.files.padding(encoder, vocabulary)?;
         let marks = marks(&tokenizer, padding.as_deref());
-        Ok(Reader { tokenizer, marks, model })
+        let of = (encoder, self.n_encoders()?);
+        let (model, names) = embeddings::taught((model, &tokenizer), self.embeddings, of)?;
+        Ok(Reader { tokenizer, marks, names, model })
     }
 
     /// Loads a part from tensors, and lets it go.
@@ -190,7 +208,8 @@ impl Parts<'_> {
     pub fn unet(&self) -> Result<UNet, Failure> {
         let part = self.part(UNET)?;
         let config = UNetConfig::from_json(&part.settings, &part.label)?;
-        Ok(UNet::load(&*part.tensors, config, self.device)?)
+        let place = adapter::Part::UNet(config.n_residuals);
+        self.adapted((&*part.tensors, place), |tensors| UNet::load(tensors, config, self.device))
     }
 
     fn unet_config(&self) -> Result<UNetConfig, Failure> {
@@ -204,10 +223,39 @@ impl Parts<'_> {
     /// What is wrong with its files.
     pub fn transformer(&self) -> Result<Transformer, Failure> {
         let Part { label, settings, tensors } = self.part(TRANSFORMER)?;
-        self.seer((&settings, &label), &*tensors)
+        self.adapted((&*tensors, adapter::Part::Transformer), |tensors| {
+            self.seer((&settings, &label), tensors)
+        })
     }
 
-    fn seer(&self, (settings, label): (&Value, &str), tensors: &dyn Tensors) -> Result<Transformer, Failure> {
+    /// The parts that LoRAs may change, and the width of the text that a U-Net reads.
+    ///
+    /// # Errors
+    /// What is wrong with their settings.
+    pub(super) fn adaptable(&self) -> Result<(Vec<adapter::Part>, Option<usize>), Failure> {
+        let (seer, text_width) = match self.is_transformer()? {
+            true => (adapter::Part::Transformer, None),
+            false => {
+                let config = self.unet_config()?;
+                (adapter::Part::UNet(config.n_residuals), Some(config.text_width))
+            }
+        };
+        let mut parts = vec![seer];
+        for ([encoder, _], part) in ENCODERS.iter().zip([adapter::Part::Text, adapter::Part::SecondText]) {
+            // Language models read prompts for some transformers; these have no LoRAs.
+            let settings = self.files.settings(encoder)?.map(|(_, settings)| settings);
+            if settings.is_some_and(|settings| settings["model_type"] != "qwen3") {
+                parts.push(part);
+            }
+        }
+        Ok((parts, text_width))
+    }
+
+    fn seer(
+        &self,
+        (settings, label): (&Value, &str),
+        tensors: &dyn Tensors,
+    ) -> Result<Transformer, models::Error> {
         Ok(match settings["_class_name"].as_str() {
             Some(Z_IMAGE) => {
                 let config = ZImageConfig::from_json(settings, label)?;

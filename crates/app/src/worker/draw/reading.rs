@@ -7,7 +7,9 @@
 use diffuse::pipeline::{Family, Text};
 use diffuse::prompt;
 use models::Decoder;
+use models::images::adapter::Part;
 use models::images::t5::{T5Config, T5Encoder};
+use models::tensors::Tensors;
 use ops::Precision;
 use text::{Segment, Tokenizer, Trust};
 
@@ -88,7 +90,8 @@ impl T5 {
     fn load(parts: &Parts<'_>, n_tokens: usize) -> Result<Self, Failure> {
         let part = parts.part("text_encoder_2")?;
         let config = T5Config::from_json(&part.settings, &part.label)?;
-        let model = T5Encoder::load(&*part.tensors, config, parts.device)?;
+        let load = |tensors: &dyn Tensors| T5Encoder::load(tensors, config, parts.device);
+        let model = parts.adapted((&*part.tensors, Part::SecondText), load)?;
         let tokenizer = parts.files.folder().part("tokenizer_2").tokenizer()?;
         Ok(Self { model, tokenizer, n_tokens })
     }

@@ -11,6 +11,7 @@ use diffuse::samplers;
 use ops::Precision;
 use store::Store;
 
+use super::hashes::{self, Digests};
 use crate::Failure;
 use crate::job::draw::{self as job, Draw, File, Generator, Variation};
 use crate::worker::open;
@@ -20,14 +21,73 @@ pub(super) const PRECISION: &str = "Precision";
 /// With what the versions of our own pictures begin.
 const OURS: &str = "Hearth";
 
-/// The job with everything that its picture says, and what that does not say.
+/// The files that a picture says it was made of.
+#[derive(Default)]
+pub(super) struct MadeOf {
+    /// The picture.
+    name: String,
+    model: Option<String>,
+    /// What there is to say where the model has another name, and digests do not tell better.
+    other_name: Option<String>,
+    loras: Vec<(String, String)>,
+    embeddings: Vec<(String, String)>,
+}
+
+impl MadeOf {
+    /// A failure with what the picture tells of a LoRA that is not there.
+    pub fn missing(&self, failure: Failure) -> Failure {
+        let told = self.loras.iter().find(|(name, _)| failure.message.contains(&format!("{name:?}")));
+        let Some((name, hash)) = told.filter(|_| failure.code == "no_such_file") else { return failure };
+        let message = format!("{} was made with the LoRA {name} ({hash}): {}", self.name, failure.message);
+        Failure { message, ..failure }
+    }
+
+    /// What was made of other files, by their digests.
+    pub fn differences(&self, found: &Digests) -> Vec<String> {
+        let of_model = match (self.model.as_deref(), found.model.as_deref()) {
+            (Some(told), Some(found)) if hashes::agree(told, found) => None,
+            (Some(told), Some(found)) if hashes::differ(told, found) => {
+                Some(self.differs("the model", told, found))
+            }
+            _ => self.other_name.clone(),
+        };
+        let mut notes: Vec<String> = of_model.into_iter().collect();
+        for (what, told, found) in
+            [("the LoRA", &self.loras, &found.loras), ("the embedding", &self.embeddings, &found.embeddings)]
+        {
+            for (name, told) in told {
+                match found.iter().find(|(known, _)| known == name) {
+                    Some((_, found)) if hashes::differ(told, found) => {
+                        notes.push(self.differs(&format!("{what} {name}"), told, found));
+                    }
+                    Some(_) => {}
+                    None => notes.push(format!(
+                        "{} was made with {what} {name} ({told}), which is not named: the picture can differ",
+                        self.name
+                    )),
+                }
+            }
+        }
+        notes
+    }
+
+    fn differs(&self, what: &str, told: &str, found: &str) -> String {
+        let found: String = found.chars().take(told.len()).collect();
+        format!(
+            "{} was made with another file of {what} ({told}, this one is {found}): the picture can differ",
+            self.name
+        )
+    }
+}
+
+/// The job with everything that its picture says, what that does not say, and the files that it was made of.
 ///
 /// # Errors
 /// `bad_prompt` where nobody said what there is to see, `bad_file` for a picture that says nothing.
-pub(super) fn filled(job: &Draw, store: &Store) -> Result<(Draw, Vec<String>), Failure> {
+pub(super) fn filled(job: &Draw, store: &Store) -> Result<(Draw, Vec<String>, MadeOf), Failure> {
     let Some(file) = &job.from else {
         return match job.prompt {
-            Some(_) => Ok((job.clone(), Vec::new())),
+            Some(_) => Ok((job.clone(), Vec::new(), MadeOf::default())),
             None => Err(Failure::new("bad_prompt", "there is no prompt", "say what there is to see")),
         };
     };
@@ -35,27 +95,44 @@ pub(super) fn filled(job: &Draw, store: &Store) -> Result<(Draw, Vec<String>), F
     let mut notes = unknown(&recipe, job, &file.name);
     let (mut filled, is_ours) = (job.clone(), is_ours(&recipe));
     filled.from = None;
+    let mut other_name = None;
     fill(&mut filled, &recipe, is_ours)?;
     match (&job.model, &recipe.model) {
-        (Some(model), Some(made_with)) if shown(model) != made_with => notes.push(format!(
-            "{} was made with the model {made_with}, not {}: the picture can differ",
-            file.name,
-            shown(model)
-        )),
+        (Some(model), Some(made_with)) if shown(model) != made_with => {
+            let (name, shown) = (&file.name, shown(model));
+            other_name = Some(format!(
+                "{name} was made with the model {made_with}, not {shown}: the picture can differ"
+            ));
+        }
         (None, Some(made_with)) => {
             let is_path =
                 open::is_a_path(made_with) || made_with.contains('/') && Path::new(made_with).exists();
-            if is_path || open::named(store, made_with).is_err() {
+            let same = if is_path { None } else { by_digest(store, &recipe) };
+            if is_path || same.is_none() && open::named(store, made_with).is_err() {
                 let message =
                     format!("{} was made with the model {made_with}, which is not in the store", file.name);
                 return Err(Failure::new("model_not_found", message, "name the model with --model"));
             }
-            filled.model = Some(made_with.clone());
+            filled.model = Some(same.unwrap_or_else(|| made_with.clone()));
         }
         (Some(_), None) => notes.push(format!("{} does not say with which model it was made", file.name)),
         _ => {}
     }
-    Ok((filled, notes))
+    let Recipe { model_hash: model, adapters: loras, embeddings, .. } = recipe;
+    Ok((filled, notes, MadeOf { name: file.name.clone(), model, other_name, loras, embeddings }))
+}
+
+/// The model of the store whose file a picture tells, where none has the name that it says.
+fn by_digest(store: &Store, recipe: &Recipe) -> Option<String> {
+    let (name, hash) = (recipe.model.as_ref()?, recipe.model_hash.as_ref()?);
+    if open::named(store, name).is_ok() {
+        return None;
+    }
+    let models = store.list().ok()?.models;
+    let has_file = |model: &&store::Model| {
+        model.manifest.files.iter().any(|file| hashes::agree(hash, &hashes::hex(&file.digest)))
+    };
+    models.iter().find(has_file).map(|model| model.name.to_string())
 }
 
 fn read(file: &File) -> Result<Recipe, Failure> {
@@ -122,10 +199,6 @@ fn unknown(recipe: &Recipe, job: &Draw, name: &str) -> Vec<String> {
     }
     if recipe.vae.is_some() || recipe.vae_hash.is_some() {
         notes.push(format!("{name} was made with another auto-encoder, which is not used"));
-    }
-    if !recipe.adapters.is_empty() {
-        let names: Vec<&str> = recipe.adapters.iter().map(|(name, _)| name.as_str()).collect();
-        notes.push(format!("{name} was made with adapters, which are not used: {}", names.join(", ")));
     }
     let other = recipe.other.iter().map(|(name, _)| name.as_str()).filter(|name| *name != PRECISION);
     let other: Vec<&str> = other.collect();

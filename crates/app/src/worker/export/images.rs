@@ -39,7 +39,7 @@ pub(super) fn write(store: &Store, folder: &Folder, export: &Export) -> Result<F
     let words = vocabulary::find(store, None, &files)?.map(|found| found.folder);
     let files = files.with_vocabulary(words);
     let device = ops::device::cpu();
-    let parts = Parts { files: &files, device: &device };
+    let parts = Parts { files: &files, device: &device, loras: &[], embeddings: &[] };
     let out = Out { folder: &export.out, storage: export.storage };
     out.create("")?;
     let mut written = Files::new();

@@ -28,7 +28,7 @@ pub(super) fn files(store: &Store, folder: &Folder, wanted: Option<&str>) -> Res
     let files = ImageFiles::open(folder)?;
     let words = vocabulary::find(store, wanted, &files)?.map(|found| found.folder);
     let files = files.with_vocabulary(words.clone());
-    Parts { files: &files, device: &ops::device::cpu() }.check()?;
+    Parts { files: &files, device: &ops::device::cpu(), loras: &[], embeddings: &[] }.check()?;
     match words {
         Some(words) => single(folder, &words),
         None => of_folder(folder),
@@ -77,7 +77,7 @@ fn of_folder(folder: &Folder) -> Result<Vec<Part>, Failure> {
 pub(super) fn details(model: Model, folder: &Folder) -> Result<Details, Failure> {
     let device = ops::device::cpu();
     let files = ImageFiles::open(folder)?;
-    let parts = Parts { files: &files, device: &device };
+    let parts = Parts { files: &files, device: &device, loras: &[], embeddings: &[] };
     let facts = files.index()?;
     let architecture = facts["_class_name"].as_str().unwrap_or_default().to_owned();
     let encoder = parts.auto_encoder_config()?;

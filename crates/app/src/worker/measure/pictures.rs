@@ -33,7 +33,7 @@ pub(super) fn fit(store: &Store, job: &Fit) -> Result<Option<Event>, Failure> {
         return Err(Failure::new("bad_setting", message, "leave --context out"));
     }
     let device = ops::device::cpu();
-    let parts = Parts { files: &files, device: &device };
+    let parts = Parts { files: &files, device: &device, loras: &[], embeddings: &[] };
     let base_bytes = memory::held().unwrap_or(0);
     let walk = Walk::of(&parts)?;
     let side = parts.usual_side()?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use app::job::draw::Lora;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, value_parser};
 
@@ -40,6 +41,23 @@ fn wanted() -> Vec<Arg> {
             text(),
             "A GGUF or safetensors file of the transformer or U-Net, in place of the model's own",
         ),
+        flag(
+            ("lora", "FILE[=WEIGHT]"),
+            lora,
+            "A LoRA and how strongly it acts; several may be named, also in the prompt: <lora:NAME:0.8>",
+        )
+        .action(ArgAction::Append),
+        flag(
+            ("lora-folder", "FOLDER"),
+            text(),
+            "Where LoRAs lie that are named without a path; `loras` in Hearth's home when absent",
+        ),
+        flag(
+            ("embedding", "FILE"),
+            text(),
+            "A textual inversion, which acts where the name of its file stands in a prompt; several may be named",
+        )
+        .action(ArgAction::Append),
         flag(
             ("from", "FILE"),
             value_parser!(PathBuf),
@@ -141,9 +159,26 @@ fn size(text: &str) -> Result<[usize; 2], String> {
     sides.ok_or_else(|| "it is written as 512x768".to_owned())
 }
 
+/// A LoRA's file, and the weight behind it where what stands there is a number.
+fn lora(text: &str) -> Result<Lora, String> {
+    let of = |file: &str, weight| Lora { file: file.to_owned(), weight };
+    let weighed = text.rsplit_once('=').and_then(|(file, weight)| Some((file, weight.trim().parse().ok()?)));
+    let lora = weighed.map_or_else(|| of(text, None), |(file, weight)| of(file, Some(weight)));
+    if lora.file.is_empty() { Err("it is written as FILE or FILE=0.8".to_owned()) } else { Ok(lora) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loras_are_read() {
+        let of = |file: &str, weight| Ok(Lora { file: file.into(), weight });
+        assert_eq!(lora("a.safetensors"), of("a.safetensors", None));
+        assert_eq!(lora("./a=b.safetensors"), of("./a=b.safetensors", None));
+        assert_eq!(lora("a=b.pt=-0.5"), of("a=b.pt", Some(-0.5)));
+        assert!(lora("").is_err() && lora("=1").is_err());
+    }
 
     #[test]
     fn sizes_are_read() {

@@ -3,6 +3,8 @@
 //! A rule turns a name that begins and ends as it says; `#` stands for a number, a last `*` for the rest, in which an
 //! inner table then replaces one beginning.
 
+use std::ops::Range;
+
 use ops::weight::Lent;
 
 use super::Writer;
@@ -268,6 +270,58 @@ static Z_IMAGE: &[Rule] = &[
 ];
 
 static UNCHANGED: &[Rule] = &[rule("*", "*")];
+
+/// The layouts of their makers in which adapters call the layers of a model, beside that of its folder.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::images) enum Makers {
+    /// A U-Net of so many residual blocks a level on the way down.
+    UNet(usize),
+    /// FLUX.1, FLUX.2 or Z-Image.
+    Transformer,
+}
+
+/// A layer in some layout.
+pub(in crate::images) struct Spot {
+    /// What it is called there.
+    pub name: String,
+    /// Its outputs there, which may be more than are meant.
+    pub outputs: usize,
+    /// Those that are meant, in their order.
+    pub rows: Vec<Range<usize>>,
+}
+
+/// The layer `name` of `outputs` outputs in the layout of its folder, and in those of the makers.
+pub(in crate::images) fn spots(makers: Option<Makers>, name: &str, outputs: usize) -> Vec<Spot> {
+    let own = Spot { name: name.to_owned(), outputs, rows: std::iter::once(0..outputs).collect() };
+    let (tables, n): (&[&[Rule]], _) = match makers {
+        None => (&[], 0),
+        Some(Makers::UNet(n)) => (&[UNET], n),
+        Some(Makers::Transformer) => (&[FLUX, FLUX_2, Z_IMAGE], 0),
+    };
+    let weight = format!("{name}.weight");
+    let found = tables.iter().flat_map(|rules| rules.iter()).filter_map(|rule| rule.apply(&weight, n));
+    let spot = |(new, taken): (String, Taken)| {
+        let name = new.strip_suffix(".weight")?.to_owned();
+        let whole = || std::iter::once(0..outputs).collect();
+        Some(match taken {
+            Taken::Whole => Spot { name, outputs, rows: whole() },
+            Taken::Below(Parts { of, first, n }) if outputs.is_multiple_of(n) => {
+                let size = outputs / n;
+                let rows = std::iter::once(first * size..(first + n) * size).collect();
+                Spot { name, outputs: size * of, rows }
+            }
+            Taken::Swapped => Spot { name, outputs, rows: vec![outputs / 2..outputs, 0..outputs / 2] },
+            Taken::Below(_) | Taken::Turned => return None,
+        })
+    };
+    let mut spots = vec![own];
+    for spot in found.filter_map(spot) {
+        if spots.iter().all(|known| known.name != spot.name) {
+            spots.push(spot);
+        }
+    }
+    spots
+}
 
 /// The tensors of one part of a file that holds a whole model, under the names that they have where every part has its own
 /// file.
