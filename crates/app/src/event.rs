@@ -2,6 +2,7 @@
 
 pub mod draw;
 pub mod embed;
+pub mod glass;
 pub mod keys;
 pub mod library;
 pub mod loaded;
@@ -188,6 +189,8 @@ pub enum Event {
     Drawing(draw::Drawing),
     /// A picture.
     Picture(draw::Picture),
+    /// What happened inside while the first picture was made, where that was asked for.
+    Glass(Box<glass::Glass>),
     /// All pictures are there.
     Drawn(draw::Drawn),
     /// Every text became a vector.
@@ -258,7 +261,7 @@ impl Event {
             Self::Verified { .. } | Self::Training(_) | Self::Fetching(_) => false,
             Self::Embedding(_) | Self::Scored { .. } | Self::Waiting(_) => false,
             Self::Drawing(_) | Self::Picture(_) | Self::Note { .. } => false,
-            Self::Begun(_) | Self::Preview(_) => false,
+            Self::Begun(_) | Self::Preview(_) | Self::Glass(_) => false,
             Self::Blob { .. } | Self::Tokenised { .. } | Self::Detokenised { .. } => true,
             Self::Loaded(_) | Self::Unloaded { .. } | Self::Rendered(_) => true,
             Self::KeyCreated { .. } | Self::Keys { .. } | Self::KeyRevoked(_) => true,

@@ -183,7 +183,12 @@ impl App {
             Job::Loaded => self.order(Order::Loaded(reporter)),
             Job::Unload { model } => self.order(Order::Unload(model, reporter)),
             Job::Train(train) => self.run_training(train, reporter),
-            Job::Draw(draw) => self.run_drawing(caller, draw, reporter),
+            Job::Draw(draw) => self.run_drawing((caller, reporter), move |place, reporter| {
+                worker::draw::run(place, &draw, reporter);
+            }),
+            Job::Upscale(upscale) => self.run_drawing((caller, reporter), move |place, reporter| {
+                worker::draw::upscale::run(place, &upscale, reporter);
+            }),
             Job::Quantise(quantise) => self.run_quantise(quantise, reporter),
             Job::Bench(bench) => self.run_bench(bench, reporter),
             Job::Fit(fit) => {
@@ -255,7 +260,11 @@ impl App {
         });
     }
 
-    fn run_drawing(&self, caller: Caller, draw: crate::job::draw::Draw, reporter: Reporter) {
+    fn run_drawing(
+        &self,
+        (caller, reporter): (Caller, Reporter),
+        work: impl FnOnce(&worker::draw::Place<'_>, &Reporter) + Send + 'static,
+    ) {
         let turn = match self.turns.enter(caller) {
             Ok(turn) => turn,
             Err(failure) => return reporter.tell(crate::Event::Failed(failure)),
@@ -269,7 +278,7 @@ impl App {
             let drawn_seed = drawn_seed & u64::from(u32::MAX);
             let (store, home) = (&store, &*home);
             let place = worker::draw::Place { store, shares, drawn_seed, home, turn, most_pixels };
-            worker::draw::run(&place, &draw, reporter);
+            work(&place, reporter);
         });
     }
 

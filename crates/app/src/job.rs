@@ -12,6 +12,7 @@ pub mod pull;
 pub mod quantise;
 pub mod rerank;
 pub mod training;
+pub mod upscale;
 pub mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub enum Job {
     Embed(embed::Embed),
     /// Make pictures.
     Draw(draw::Draw),
+    /// Make a picture larger.
+    Upscale(upscale::Upscale),
     /// Tell which texts answer a question best.
     Rerank(rerank::Rerank),
     /// Fetch a model over the network.

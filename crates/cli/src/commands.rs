@@ -31,6 +31,7 @@ mod serve;
 mod show;
 mod stop;
 mod train;
+mod upscale;
 mod verify;
 
 use clap::{Arg, ArgAction, ArgMatches};
@@ -56,6 +57,7 @@ pub static COMMANDS: &[Command] = &[
     explain::COMMAND,
     embed::COMMAND,
     draw::COMMAND,
+    upscale::COMMAND,
     pull::COMMAND,
     import::COMMAND,
     list::COMMAND,

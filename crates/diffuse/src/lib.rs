@@ -33,13 +33,15 @@
 //! # }
 //! ```
 //!
-//! Around a walk: [`prompt`] reads what users write, and a [`recipe`] says how a picture was made, in its file too.
+//! Around a walk: [`prompt`] reads what users write, a [`recipe`] says how a picture was made, in its file too, and [`glass`]
+//! shows what happened inside.
 //!
 //! Does not: know weights, tensors or devices; make token ids; read or write files; know people; wait or look at a
 //! clock.
 
 pub mod denoise;
 mod error;
+pub mod glass;
 mod latent;
 pub mod noise;
 pub mod pipeline;

@@ -5,18 +5,23 @@
 //! that the text encoders, the U-Net and the auto-encoder need not be in memory together.
 
 mod condition;
+mod control;
 mod encoded;
 mod flow;
 mod pixels;
 mod sight;
 mod text;
+mod upscale;
 
 pub use condition::{Condition, Encoding, read};
+pub use control::{Control, Controls, Part};
 pub use encoded::{Encoded, encoded};
 pub use flow::{FlowSight, Packing, Transformer};
 pub use pixels::pixels;
+pub(crate) use pixels::values;
 pub use sight::Sight;
 pub use text::Text;
+pub use upscale::{Tiling, enlarged};
 
 /// What differs between kinds of models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,6 +72,20 @@ impl Raster {
         (data.len() == size[0] * size[1] * COLOURS).then_some(Self { data, size })
     }
 
+    /// A picture of these pixels.
+    ///
+    /// # Shapes
+    /// `data`: Y X 3.
+    ///
+    /// # Errors
+    /// `Image` for a size of nothing, or another than the pixels have.
+    pub fn new(data: Vec<u8>, size: [usize; 2]) -> Result<Self, Error> {
+        expect_size(size)?;
+        let n = data.len();
+        Self::of(data, size)
+            .ok_or_else(|| Error::Image(format!("{n} bytes are no picture of {} x {}", size[0], size[1])))
+    }
+
     /// The same with white for black and black for white.
     #[must_use]
     pub fn inverted(mut self) -> Self {
@@ -174,7 +188,7 @@ pub(crate) fn expect_multiple([width, height]: [usize; 2], multiple: usize) -> R
 }
 
 /// Refuses sizes before memory is taken.
-fn expect_size([width, height]: [usize; 2]) -> Result<(), Error> {
+pub(crate) fn expect_size([width, height]: [usize; 2]) -> Result<(), Error> {
     let fits = (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height);
     if fits && width * height <= MAX_PIXELS {
         return Ok(());

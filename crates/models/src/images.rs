@@ -16,6 +16,7 @@ pub mod probe;
 pub mod single_file;
 pub mod t5;
 pub mod unet;
+pub mod upscaler;
 pub mod z_image;
 
 mod attention;

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::tokenizer::byte_bpe::{letter_of, resolve};
+use crate::tokenizer::byte_bpe::{letter_of, piece_bytes, resolve};
 use crate::tokenizer::merge::{Symbol, merge};
 use crate::tokenizer::merge_table::MergeTable;
 use crate::tokenizer::pretokenizer::{is_letter, is_number};
@@ -46,6 +46,26 @@ pub struct Word {
     pub text: String,
     /// Its tokens; at least one.
     pub ids: Vec<u32>,
+}
+
+/// A token as people read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What it says; of letters that are cut in the middle what stands for none.
+    pub text: String,
+    /// What is behind it.
+    pub ending: Ending,
+}
+
+/// What is behind a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// More of its word.
+    Inside,
+    /// Its word's end.
+    Word,
+    /// It is none of a text: it begins or ends a prompt.
+    Mark,
 }
 
 impl ClipTokenizer {
@@ -88,6 +108,22 @@ impl ClipTokenizer {
     /// The token that is written so.
     pub fn token(&self, text: &str) -> Option<u32> {
         self.ids.get(text).copied()
+    }
+
+    /// A token as people read it; a number that there is not is shown as that.
+    pub fn shown(&self, id: u32) -> Shown {
+        if id == self.begin || id == self.end {
+            return Shown { text: MARKS[usize::from(id == self.end)].to_owned(), ending: Ending::Mark };
+        }
+        let token = self.ids.iter().find(|(_, known)| **known == id).map(|(text, _)| text.as_str());
+        let Some(token) = token else {
+            return Shown { text: format!("#{id}"), ending: Ending::Word };
+        };
+        let (letters, ending) = match token.strip_suffix(WORD_END) {
+            Some(letters) => (letters, Ending::Word),
+            None => (token, Ending::Inside),
+        };
+        Shown { text: String::from_utf8_lossy(&piece_bytes(letters)).into_owned(), ending }
     }
 
     /// The tokens of a text, without those that begin and end a prompt.

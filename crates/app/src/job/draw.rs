@@ -46,6 +46,9 @@ pub struct Draw {
     /// A picture to begin with instead of noise alone.
     #[serde(default)]
     pub start: Option<Start>,
+    /// Maps that guide it.
+    #[serde(default)]
+    pub controls: Vec<Control>,
     /// A second seed whose noise the first one's goes towards.
     #[serde(default)]
     pub variation: Option<Variation>,
@@ -81,12 +84,18 @@ pub struct Draw {
     /// Whether a picture's file says how it was made.
     #[serde(default)]
     pub recipe: Recipe,
+    /// A network that makes the pictures larger in the end: a file of ESRGAN or Real-ESRGAN.
+    #[serde(default)]
+    pub upscaler: Option<String>,
     /// How often a rough picture is told on the way; never when absent.
     #[serde(default)]
     pub previews: Option<Previews>,
     /// What becomes of the picture at which somebody stops.
     #[serde(default)]
     pub unfinished: Unfinished,
+    /// Whether it is told what happened inside.
+    #[serde(default)]
+    pub inside: Inside,
 }
 
 impl Draw {
@@ -103,6 +112,7 @@ impl Draw {
             prompt: Some(prompt.into()),
             negative: None,
             start: None,
+            controls: Vec::new(),
             variation: None,
             size: None,
             steps: None,
@@ -115,14 +125,18 @@ impl Draw {
             clip_skip: None,
             precision: None,
             recipe: Recipe::Written,
+            upscaler: None,
             previews: None,
             unfinished: Unfinished::Dropped,
+            inside: Inside::Hidden,
         }
     }
 
-    /// Whether no LoRA and no embedding is named by its file.
+    /// Whether nothing that is put on the model is named by its file: no LoRA, embedding, ControlNet or network that
+    /// enlarges.
     pub(crate) fn names_no_file(&self) -> bool {
-        self.loras.is_empty() && self.lora_folder.is_none() && self.embeddings.is_empty()
+        let worn = self.loras.is_empty() && self.lora_folder.is_none() && self.embeddings.is_empty();
+        worn && self.controls.is_empty() && self.upscaler.is_none()
     }
 }
 
@@ -172,6 +186,17 @@ pub enum Unfinished {
     Told,
 }
 
+/// Whether it is told what happened inside while a picture was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inside {
+    /// The pictures alone are told.
+    #[default]
+    Hidden,
+    /// Of the first picture it is.
+    Told,
+}
+
 /// A picture that others begin as.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
@@ -186,6 +211,21 @@ pub struct Start {
     /// How much is made anew, from 0, nothing, to 1.
     #[serde(default)]
     pub strength: Option<f64>,
+}
+
+/// A map that guides a picture, such as its edges or depths.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// The ControlNet: a folder as `diffusers` writes it, or a file.
+    pub model: String,
+    /// The map as the ControlNet reads it, a PNG or JPEG file.
+    pub map: File,
+    /// How much of what the ControlNet says is added.
+    pub weight: f64,
+    /// The share of the steps from which on it guides.
+    pub from: f64,
+    /// The share of the steps up to which it does.
+    pub to: f64,
 }
 
 /// What in a mask is made anew.

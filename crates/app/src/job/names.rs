@@ -58,7 +58,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::draw::Draw;
+    use crate::job::draw::{Control, Draw, File};
     use crate::job::{Generate, Prompt};
 
     #[test]
@@ -79,7 +79,17 @@ mod tests {
         let mut draw = Draw::new("painter", "a house");
         assert_eq!(Job::Draw(draw.clone()).check_from_afar(), Ok(()));
         draw.transformer = Some(there.to_owned());
-        assert_eq!(Job::Draw(draw).check_from_afar().unwrap_err().code, "model_not_found");
+        assert_eq!(Job::Draw(draw.clone()).check_from_afar().unwrap_err().code, "model_not_found");
+        let map = File { name: "map.png".into(), bytes: Vec::new() };
+        let control = Control { model: "canny".into(), map, weight: 1.0, from: 0.0, to: 1.0 };
+        let draw = Draw { transformer: None, ..draw };
+        let upscaler = Some("x4.pth".to_owned());
+        assert_eq!(
+            Job::Draw(Draw { upscaler, ..draw.clone() }).check_from_afar().unwrap_err().code,
+            "not_from_afar"
+        );
+        let draw = Draw { controls: vec![control], ..draw };
+        assert_eq!(Job::Draw(draw).check_from_afar().unwrap_err().code, "not_from_afar");
         assert_eq!(Job::List.check_from_afar(), Ok(()));
         let collect = Job::PlanCollection { n_versions: None };
         assert_eq!(collect.check_from_afar().unwrap_err().code, "not_from_afar");

@@ -4,9 +4,11 @@
 //! which is also there before the U-Net where a picture is made of another. The job has a share of the memory for the
 //! largest of them, and computes in turns with all others.
 
+mod control;
 pub(crate) mod embeddings;
 pub(crate) mod files;
 pub(crate) mod flow;
+mod glass;
 mod hashes;
 pub(crate) mod loras;
 pub(crate) mod order;
@@ -16,6 +18,7 @@ mod repeat;
 mod start;
 mod told;
 pub(crate) mod turns;
+pub(crate) mod upscale;
 pub(crate) mod vocabulary;
 pub(crate) mod walk;
 
@@ -24,19 +27,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use diffuse::{Latent, pipeline};
+use diffuse::raster::Raster;
+use diffuse::{Latent, pipeline, samplers};
+use ops::device::Device;
 
 use super::open::{self, Files};
 use super::share::{Share, Shares};
 use crate::event::draw::{Drawing, Drawn, Seconds};
-use crate::job::draw::{Draw, Unfinished};
+use crate::job::draw::{Draw, Inside, Unfinished};
 use crate::running::Reporter;
 use crate::{Event, Failure};
+use control::Given;
+use glass::Looker;
 use hashes::{Counted, Digests};
 use order::Order;
 use parts::{Parts, writes};
 use start::Beginning;
 use turns::Turn;
+use upscale::Enlarger;
+use walk::Guides;
 
 const SMALLER: &str = "make a smaller picture (--size), or stop what else is in memory (`hearth ps`)";
 
@@ -54,6 +63,11 @@ pub(crate) struct Place<'a> {
     pub turn: Turn,
     /// Pixels of all pictures together.
     pub most_pixels: u64,
+}
+
+/// A number that no other share's name has.
+fn next_number() -> u64 {
+    N_DRAWINGS.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Runs one job to its last event.
@@ -83,14 +97,15 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     let parts = Parts { files: &files, device: &device, loras: &loras, embeddings: &embeddings };
     parts.expect_loras()?;
     let beginning = job.start.as_ref().map(Beginning::open).transpose()?;
+    let given = Given::all(job)?;
     let mut order = Order::new((job, beginning.as_ref()), &parts, (&source.name, place.drawn_seed))?;
     order.expect_pixels(place.most_pixels)?;
     notes.extend(order.note());
     notes.into_iter().for_each(|text| reporter.tell(Event::Note { text }));
     // No two shares have one name.
-    let number = N_DRAWINGS.fetch_add(1, Ordering::Relaxed) + 1;
-    let name = format!("drawing {number} with {}", source.name);
-    let bytes = order.most_bytes(&parts).saturating_add(beginning.as_ref().map_or(0, Beginning::bytes));
+    let name = format!("drawing {} with {}", next_number(), source.name);
+    let enlarger = enlarger(job, &order, &device)?;
+    let bytes = bytes((&order, &parts), (&given, beginning.as_ref(), enlarger.as_ref()));
     let bytes = loras.iter().map(loras::Worn::size_bytes).fold(bytes, u64::saturating_add);
     let share = place.shares.take(name, (bytes, SMALLER), reporter)?;
     place.turn.wait(|| reporter.is_cancelled());
@@ -101,19 +116,28 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     made_of.differences(&order.digests).into_iter().for_each(|text| reporter.tell(Event::Note { text }));
     let mut seconds = Seconds::default();
     let begun = Instant::now();
-    let conditions = order.conditions(&parts, &device)?;
+    let (conditions, tokens) = order.conditions(&parts, &device)?;
     seconds.prompts = begun.elapsed().as_secs_f64();
     reporter.tell(Event::Begun(Box::new(order.beginning(conditions.n_tokens()))));
     let canvas = beginning.map(|beginning| beginning.canvas(&order, &parts)).transpose()?;
-    let mut watch = Watch { job, order: &order, place, reporter, share: &share, unfinished: None };
-    let (mut latents, stopped) =
-        order.latents(&parts, (&conditions, canvas.as_ref()), |drawing, seen| watch.step(drawing, seen))?;
+    let looker =
+        (job.inside == Inside::Told).then(|| Looker::new(&order, tokens, &conditions)).transpose()?;
+    let nets = control::load(&given, &order, &parts)?;
+    let controls = control::controls((&given, &nets), &order, &parts)?;
+    let guides = Guides { gaze: looker.as_ref().map(Looker::gaze), controls: Some(&controls) };
+    let looks = looker.as_ref();
+    let mut watch = Watch { job, order: &order, place, reporter, share: &share, looks, unfinished: None };
+    let with = (&conditions, canvas.as_ref(), &guides);
+    let (mut latents, stopped) = order.latents(&parts, with, |drawing, step| watch.step(drawing, step))?;
     latents.extend(watch.unfinished);
     seconds.steps = begun.elapsed().as_secs_f64() - seconds.prompts;
-    tell_pictures((place, &order, &parts), &latents, reporter)?;
+    tell_pictures((place, &order, &parts), (&latents, enlarger.as_ref()), reporter)?;
     // Who stops has the pictures that were ready.
     if let Some(stopped) = stopped {
         return Err(stopped);
+    }
+    if let Some(looker) = looker {
+        reporter.tell(Event::Glass(Box::new(looker.end(latents.first())?)));
     }
     seconds.pixels = begun.elapsed().as_secs_f64() - seconds.prompts - seconds.steps;
     Ok(Event::Drawn(Drawn { model: source.name.clone(), n_pictures: latents.len(), seconds }))
@@ -131,10 +155,29 @@ fn digests(store: &store::Store, parts: &Parts<'_>) -> Result<Digests, Failure> 
     })
 }
 
+/// The network that makes an order's pictures larger, where one does.
+fn enlarger<'a>(job: &'a Draw, order: &Order<'_>, device: &Device) -> Result<Option<Enlarger<'a>>, Failure> {
+    let Some(name) = &job.upscaler else { return Ok(None) };
+    let enlarger = Enlarger::open(name, device)?;
+    enlarger.expect(order.size)?;
+    Ok(Some(enlarger))
+}
+
+/// Bytes that a drawing takes at most.
+fn bytes(
+    (order, parts): (&Order<'_>, &Parts<'_>),
+    (given, beginning, enlarger): (&[Given<'_>], Option<&Beginning<'_>>, Option<&Enlarger<'_>>),
+) -> u64 {
+    let beginning = beginning.map(Beginning::bytes);
+    let enlarging = enlarger.map(|enlarger| enlarger.bytes(order.size));
+    let more = given.iter().map(Given::bytes).chain(beginning).chain(enlarging);
+    more.fold(order.most_bytes(parts), u64::saturating_add)
+}
+
 /// Makes pixels of latents, for as long as somebody listens.
 fn tell_pictures(
     (place, order, parts): (&Place<'_>, &Order<'_>, &Parts<'_>),
-    latents: &[Latent],
+    (latents, enlarger): (&[Latent], Option<&Enlarger<'_>>),
     reporter: &Reporter,
 ) -> Result<(), Failure> {
     if latents.is_empty() || reporter.is_alone() {
@@ -148,8 +191,16 @@ fn tell_pictures(
             break;
         }
         let pixels = pipeline::pixels(&encoder, &order.unpacked(latent)?, (order.precision, parts.device))?;
-        let pixels = pixels.first().ok_or_else(Failure::internal)?;
-        reporter.tell(Event::Picture(order.picture(index, pixels)?));
+        let pixels = pixels.into_iter().next().ok_or_else(Failure::internal)?;
+        let mut picture = Raster::new(pixels, order.size)?;
+        if let Some(enlarger) = enlarger {
+            let is_unwanted =
+                || if reporter.is_alone() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            picture =
+                enlarger.enlarged(&picture, (order.precision, parts.device), &mut |_, _| is_unwanted())?;
+        }
+        let done = enlarger.map(Enlarger::said);
+        reporter.tell(Event::Picture(order.picture(index, &picture, done.into_iter().flatten())?));
         if index + 1 < latents.len() {
             place.turn.pass(order.pixels(), || reporter.is_alone());
         }
@@ -164,17 +215,22 @@ struct Watch<'a> {
     place: &'a Place<'a>,
     reporter: &'a Reporter,
     share: &'a Share,
+    /// Who looks into the drawing.
+    looks: Option<&'a Looker<'a>>,
     /// The picture at which somebody stopped, as far as it was, where that is wanted.
     unfinished: Option<Latent>,
 }
 
 impl Watch<'_> {
-    fn step(&mut self, drawing: Drawing, seen: &Latent) -> ControlFlow<()> {
+    fn step(&mut self, drawing: Drawing, step: &samplers::Step<'_>) -> ControlFlow<()> {
+        let seen = step.denoised;
         let done = drawing.index * drawing.n_steps + drawing.steps_done;
         self.share.note(done as u64, (self.job.n * drawing.n_steps) as u64);
         let previews =
             self.job.previews.filter(|previews| previews.are_due(drawing.steps_done, drawing.n_steps));
         self.reporter.tell(Event::Drawing(drawing));
+        // A picture that nobody saw into is a picture.
+        let _ = self.looks.map(|looker| looker.step(&drawing, step));
         if previews.is_some()
             // A picture without a preview is a picture.
             && let Ok(Some(preview)) = self.order.preview(&drawing, seen)

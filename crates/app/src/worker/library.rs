@@ -68,6 +68,7 @@ impl Library<'_> {
             | Job::Pull(_)
             | Job::Embed(_)
             | Job::Draw(_)
+            | Job::Upscale(_)
             | Job::Rerank(_)
             | Job::Keys(_)
             | Job::Render(_)

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod changed;
+mod control;
 mod embeddings;
 mod exported;
 mod flow;
 mod gguf;
 mod hashed;
+mod looked;
 mod loras;
 mod repeated;
 #[allow(dead_code, reason = "the formulas of other fixtures stand there too")]
@@ -15,6 +17,7 @@ mod repeated;
 mod seeded;
 mod single;
 mod stored;
+mod upscaled;
 mod watched;
 
 use std::path::PathBuf;
@@ -60,6 +63,7 @@ fn draw(case: &Json) -> Draw {
         recipe: Recipe::Written,
         previews: None,
         unfinished: Unfinished::Dropped,
+        ..Draw::new("", "")
     }
 }
 

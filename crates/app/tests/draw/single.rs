@@ -23,7 +23,7 @@ pub fn case(kind: &str) -> Json {
 }
 
 /// The tensor called `name`: the formula of `weight` in `single.py`.
-fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
+pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
     let uniform = seeded::uniform(name, shape.iter().product());
     if name.ends_with("bias") {
         return uniform.map(|number| 0.2 * number).collect();
@@ -55,7 +55,11 @@ fn tensors(case: &Json) -> Vec<(String, Vec<usize>, Vec<u8>)> {
 
 /// The file of a case.
 fn write(case: &Json, path: &Path) {
-    let tensors = tensors(case);
+    write_tensors(&tensors(case), path);
+}
+
+/// A file of safetensors in F32.
+pub fn write_tensors(tensors: &[(String, Vec<usize>, Vec<u8>)], path: &Path) {
     let spec = |(name, shape, _): &(String, Vec<usize>, Vec<u8>)| TensorSpec {
         name: name.clone(),
         dtype: Dtype::F32,
@@ -81,7 +85,7 @@ pub fn write_pickle(path: &Path, holder: &str, tensors: &[super::loras::Named]) 
 }
 
 /// A dict of tensors beside a step, in one storage.
-fn pickled(tensors: &[(String, Vec<usize>, Vec<u8>)], holder: &str, path: &Path) {
+pub fn pickled(tensors: &[(String, Vec<usize>, Vec<u8>)], holder: &str, path: &Path) {
     let text = |text: &str| [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
     let int = |number: usize| [b"J".as_slice(), &(number as u32).to_le_bytes()].concat();
     let storage: Vec<u8> = tensors.iter().flat_map(|(.., bytes)| bytes.clone()).collect();

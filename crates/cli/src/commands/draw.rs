@@ -1,14 +1,12 @@
 //! `hearth draw`: pictures from words, as PNG files.
 
-mod flags;
+pub mod flags;
 mod previews;
+pub mod wanted;
 
 use std::path::{Path, PathBuf};
 
 use app::event::draw::{Drawing, Drawn, Picture};
-use app::job::draw::{
-    Draw, File, Generator, Masked, Precision, Previews, Recipe, Start, Unfinished, Variation,
-};
 use app::{Event, Failure, Job};
 use clap::ArgMatches;
 
@@ -38,6 +36,8 @@ Schedules: Uniform, Karras, Exponential, Simple, Beta, SGM Uniform, Trailing, Li
   hearth draw \"a house in the style of moss\" --model ./sdxl --embedding ./moss.safetensors
   hearth draw \"in watercolours\" --model ./sdxl --image photo.jpg --strength 0.6
   hearth draw \"a red door\" --model ./sdxl --image house.png --mask door.png
+  hearth draw \"a stone bridge\" --model ./stable-diffusion-v1-5 --control ./control-canny=edges.png:0.8
+  hearth draw \"a lighthouse\" --model ./sdxl --upscale ./RealESRGAN_x4plus.pth
   hearth draw --from picture-7.png --model ./sdxl --seed 8
   hearth draw \"a corgi\" --model ./sdxl --seed 7 --variation-strength 0.2 --n 4";
 
@@ -45,59 +45,8 @@ fn build(command: clap::Command) -> clap::Command {
     command.about("Make pictures from words").args(flags::all()).after_help(AFTER_HELP)
 }
 
-/// The picture that is begun with, where one is named.
-fn start(matches: &ArgMatches) -> Result<Option<Start>, Failure> {
-    let Some(picture) = file(matches, "image")? else { return Ok(None) };
-    Ok(Some(Start {
-        picture,
-        mask: file(matches, "mask")?,
-        strength: matches.get_one("strength").copied(),
-        masked: Masked::White,
-    }))
-}
-
-/// The file that a flag names.
-fn file(matches: &ArgMatches, name: &str) -> Result<Option<File>, Failure> {
-    matches.get_one::<PathBuf>(name).map(|path| File::read(path)).transpose()
-}
-
-/// What is asked for.
-fn job(matches: &ArgMatches) -> Result<Draw, Failure> {
-    let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let number = |name: &str| matches.get_one::<usize>(name).copied();
-    Ok(Draw {
-        model: text("model"),
-        tokenizer: text("tokenizer"),
-        transformer: text("transformer"),
-        loras: matches.get_many("lora").map_or_else(Vec::new, |loras| loras.cloned().collect()),
-        lora_folder: text("lora-folder"),
-        embeddings: matches.get_many("embedding").map_or_else(Vec::new, |files| files.cloned().collect()),
-        from: file(matches, "from")?,
-        prompt: text("prompt"),
-        negative: text("negative"),
-        start: start(matches)?,
-        variation: matches.get_one::<f64>("variation-strength").map(|strength| Variation {
-            seed: matches.get_one("variation-seed").copied(),
-            strength: *strength,
-        }),
-        size: matches.get_one::<[usize; 2]>("size").copied(),
-        steps: number("steps"),
-        n: number("n").unwrap_or(1),
-        seed: matches.get_one::<u64>("seed").copied(),
-        noise: text("noise").map(|name| if name == "nv" { Generator::Nv } else { Generator::Cpu }),
-        guidance: matches.get_one::<f32>("guidance").copied(),
-        sampler: text("sampler"),
-        schedule: text("schedule"),
-        clip_skip: number("clip-skip"),
-        precision: text("precision").map(|name| if name == "f32" { Precision::F32 } else { Precision::Bf16 }),
-        recipe: if matches.get_flag("no-metadata") { Recipe::LeftOut } else { Recipe::Written },
-        previews: number("preview").map(Previews::Every),
-        unfinished: Unfinished::Dropped,
-    })
-}
-
 fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
-    let job = job(matches).map_err(Stop::Failed)?;
+    let job = wanted::job(matches).map_err(Stop::Failed)?;
     let (out, n) = (matches.get_one::<PathBuf>("out").cloned().unwrap_or_default(), job.n);
     // Hours of work for a place that is not there would be lost.
     check(&out, n)?;
@@ -156,7 +105,8 @@ fn check(out: &Path, n: usize) -> Result<(), Stop> {
     Err(Stop::Failed(Failure::new("cannot_write", problem, "name another folder or file with --out")))
 }
 
-fn line(drawing: &Drawing, n: usize) -> String {
+/// How far it is, in a line.
+pub fn line(drawing: &Drawing, n: usize) -> String {
     let Drawing { index, steps_done, n_steps, step_seconds } = *drawing;
     let left = (n_steps - steps_done + (n - index - 1) * n_steps) as f64 * step_seconds;
     let which = if n > 1 { format!("picture {} of {n}, ", index + 1) } else { String::new() };
@@ -210,6 +160,7 @@ mod tests {
     use super::*;
     use crate::scripted::Script;
     use app::event::draw::{Preview, Seconds};
+    use app::job::draw::{Previews, Recipe};
 
     fn events() -> [Event; 3] {
         let picture =

@@ -1,10 +1,12 @@
 //! `hearth explain`: the glass box. What the model read, what it could have said, what each of its
 //! layers would have said, and what took the time.
 //!
-//! The parts are drawn by pure functions: `pieces`, `tokens`, `lens`, `timing`.
+//! The parts are drawn by pure functions: `pieces`, `tokens`, `lens`, `timing`; of a drawing they are a `page`.
 
+mod drawing;
 mod knob;
 mod lens;
+mod page;
 mod pieces;
 mod timing;
 mod tokens;
@@ -33,7 +35,8 @@ const ALTERNATIVES: &str = "5";
 const AFTER_HELP: &str = "\
 For example:
   hearth explain starter --raw \"Once upon a time\"
-  hearth explain --knob learning_rate";
+  hearth explain --knob learning_rate
+  hearth explain --draw \"a red house\" --model ./stable-diffusion-v1-5 --out house.html";
 
 fn build(command: clap::Command) -> clap::Command {
     command
@@ -49,6 +52,7 @@ fn build(command: clap::Command) -> clap::Command {
                 .help("How many of the likeliest tokens to name at each place"),
         )
         .arg(knob::argument())
+        .args(drawing::arguments())
         .args(knobs::arguments())
         .mut_arg("temperature", |arg| arg.help("How bold the choice of words is (default: 0, the likeliest)"))
         .mut_arg("max-tokens", |arg| {
@@ -61,6 +65,10 @@ fn run(matches: &ArgMatches, session: &mut Session) -> Result<Exit, Stop> {
     if let Some(name) = knob::asked(matches) {
         return knob::explain(name, session.console());
     }
+    if let Some(prompt) = drawing::asked(matches) {
+        return drawing::explain(prompt, matches, session);
+    }
+    drawing::expect_none(matches)?;
     session.set_device(matches.get_one::<String>("device").cloned());
     let job = job(matches, session)?;
     let mut view = View::default();

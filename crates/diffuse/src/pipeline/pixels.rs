@@ -65,6 +65,6 @@ pub(super) fn to_host(x: Tensor<4>) -> Result<Latent, Error> {
 ///
 /// # Errors
 /// `Model` where they are none of 32 bits.
-pub(super) fn values<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, Error> {
+pub(crate) fn values<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, Error> {
     x.into_data().try_to_vec().map_err(|error| Error::Model(format!("{error:?}")))
 }

@@ -1,13 +1,17 @@
 //! A U-Net as something that a sampler can ask: latents on the host in, what it sees out.
 
+use std::cell::RefCell;
+
 use burn::tensor::Tensor;
+use models::images::probe::Probe;
 use models::images::unet::{Added, Input, UNet};
 use ops::Precision;
 use ops::device::Device;
 
 use super::pixels::{to_device, values};
-use super::{Condition, Kind};
+use super::{Condition, Controls, Kind};
 use crate::denoise::{Predict, Row, Side};
+use crate::glass::Gaze;
 use crate::{Error, Latent, Shape};
 
 /// How beautiful a picture is to be, from 1 to 10, and how beautiful what it is not to be like.
@@ -22,6 +26,10 @@ pub struct Sight<'a> {
     conditions: [&'a Condition; 2],
     /// Numbers about the picture, where the model adds them to the time: beside the prompt, and beside the negative one.
     numbers: [Vec<f32>; 2],
+    /// Who sees what the picture looks at.
+    gaze: Option<&'a RefCell<Gaze>>,
+    /// The maps that guide it.
+    controls: Option<&'a Controls<'a>>,
     precision: Precision,
     device: &'a Device,
 }
@@ -61,7 +69,19 @@ impl<'a> Sight<'a> {
                 return Err(Error::Model(message));
             }
         }
-        Ok(Self { unet, conditions, numbers, precision, device })
+        Ok(Self { unet, conditions, numbers, gaze: None, controls: None, precision, device })
+    }
+
+    /// The same, with somebody who sees what the picture looks at.
+    #[must_use]
+    pub fn watched_by(self, gaze: Option<&'a RefCell<Gaze>>) -> Self {
+        Self { gaze, ..self }
+    }
+
+    /// The same, guided by maps.
+    #[must_use]
+    pub fn guided_by(self, controls: Option<&'a Controls<'a>>) -> Self {
+        Self { controls, ..self }
     }
 
     /// The model's answer for one row of each side.
@@ -76,7 +96,14 @@ impl<'a> Sight<'a> {
         let numbers: Vec<f32> = numbers.copied().collect();
         let added = self.unet.config().added.is_some().then(|| Added { pooled, numbers: &numbers });
         let times = vec![timestep; sides.len()];
-        self.unet.forward(Input { latents: x, times: &times, text, added }, self.precision, None)
+        let input = Input { latents: x, times: &times, text, added };
+        let residuals = self.controls.and_then(|controls| controls.residuals(&input, self.precision));
+        let mut gaze = self.gaze.map(RefCell::borrow_mut);
+        if let Some(gaze) = &mut gaze {
+            gaze.look_at(sides.iter().position(|side| *side == Side::Positive));
+        }
+        let probe = gaze.as_deref_mut().map(|gaze| gaze as &mut dyn Probe);
+        self.unet.forward_guided(input, residuals, self.precision, probe)
     }
 }
 
@@ -89,6 +116,7 @@ impl Predict for Sight<'_> {
                 shape.channels
             )));
         }
+        self.controls.map_or(Ok(()), |controls| controls.expect(x))?;
         let x = to_device(x, self.device); // [R, Y, X, C]
         let sides: Vec<Side> = rows.iter().map(|row| row.side).collect();
         let lengths = self.conditions.map(|condition| condition.states.dims()[1]);

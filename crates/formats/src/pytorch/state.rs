@@ -15,7 +15,8 @@ use crate::tensors::{TensorEntry, TensorFile};
 use crate::{FileBytes, FileKind};
 
 /// Where trainers put the state dict, when it is not the whole.
-const HOLDERS: &[&str] = &["state_dict", "model_state_dict", "model", "module", "string_to_param"];
+const HOLDERS: &[&str] =
+    &["state_dict", "model_state_dict", "model", "module", "string_to_param", "params_ema", "params"];
 /// How deep it is looked for: `{"model": {"state_dict": …}}`.
 const MAX_DEPTH: usize = 3;
 /// Single values beside it, such as an epoch, that are kept as metadata.

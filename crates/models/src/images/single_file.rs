@@ -93,6 +93,29 @@ pub fn seer(tensors: &dyn Tensors) -> Result<Option<Renamed<'_>>, Error> {
     Ok(None)
 }
 
+/// With what names of a ControlNet begin, in the layout of its makers.
+const CONTROL_PREFIXES: [&str; 2] = ["control_model.", ""];
+/// The first convolution of a ControlNet's maps.
+const HINT: &str = "input_hint_block.0.weight";
+
+/// A ControlNet in the layout of its makers: its settings as `diffusers` writes them, and its tensors by the names that they
+/// have there; `None` where there is none.
+///
+/// # Errors
+/// Those of the file, and [`Error::MissingTensor`] where one is missing by whose shape sizes are seen.
+pub fn control(tensors: &dyn Tensors) -> Result<Option<(Value, Renamed<'_>)>, Error> {
+    for prefix in CONTROL_PREFIXES {
+        let seen = Seen { tensors, prefix };
+        if seen.has(HINT)? {
+            let mut settings = seen.unet()?;
+            settings["_class_name"] = Value::from("ControlNetModel");
+            let n_residuals = settings["layers_per_block"][0].as_u64().unwrap_or(0) as usize;
+            return Ok(Some((settings, Renamed::control(tensors, prefix, n_residuals))));
+        }
+    }
+    Ok(None)
+}
+
 /// A model that was published in one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -12,36 +12,34 @@
 //! Does not: know what its output means (noise, or a velocity as some models of Stable Diffusion 2 give it), nor schedules.
 
 mod config;
+mod control;
+mod descent;
 mod transformer;
 
 pub use super::waves::{First, Waves};
 pub use config::{AddedConfig, LevelConfig, UNetConfig};
+pub use control::{ControlNet, Residuals};
 
 use burn::tensor::{Device, Tensor};
+use ops::Precision;
 use ops::linear::convolution::{Convolution, Window};
 use ops::norm::group_norm::Grouping;
-use ops::{Linear, Precision};
 
-use super::parts::{Bias, GroupNorm, Parts, product};
+use super::parts::{Bias, GroupNorm, Parts};
 use super::probe::{Part, Probe, Stage, Watch};
 use super::resnet::{self, Border, Resnet, doubling, grown, halving, silu};
 use crate::Error;
 use crate::tensors::Tensors;
+use descent::{Bottom, Descent};
 use transformer::Transformer;
 
 /// A U-Net with its weights.
 #[derive(Clone)]
 pub struct UNet {
-    config: UNetConfig,
-    enter: Convolution,
-    time: [Linear; 2],
-    added: Option<Box<[Linear; 2]>>,
-    down: Vec<Level>,
-    middle: Option<Box<Middle>>,
+    descent: Descent,
     up: Vec<Level>,
     norm: GroupNorm,
     leave: Convolution,
-    device: Device,
 }
 
 /// The blocks between two changes of the number of pixels.
@@ -61,6 +59,7 @@ struct Middle {
 }
 
 /// What a step is made from.
+#[derive(Clone)]
 pub struct Input<'a> {
     /// `[N, H, W, C]`.
     pub latents: Tensor<4>,
@@ -73,6 +72,7 @@ pub struct Input<'a> {
 }
 
 /// What SDXL adds to the time.
+#[derive(Clone)]
 pub struct Added<'a> {
     /// The pooled row of each image's text, `[N, P]`.
     pub pooled: Tensor<2>,
@@ -98,34 +98,20 @@ impl UNet {
     /// [`Error::MissingTensor`], [`Error::Shape`] and [`Error::Storage`].
     pub fn load(tensors: &dyn Tensors, config: UNetConfig, device: &Device) -> Result<Self, Error> {
         let parts = Parts { tensors, device };
-        let loading = Loading { parts: &parts, config: &config };
-        let (first, width) = (config.levels[0].channels, config.time_width());
-        let pair = |name: &str, inputs| -> Result<[Linear; 2], Error> {
-            Ok([
-                parts.linear(&format!("{name}.linear_1"), [width, inputs], Bias::With)?,
-                parts.linear(&format!("{name}.linear_2"), [width; 2], Bias::With)?,
-            ])
-        };
-        let added = config.added.as_ref().map(|added| pair("add_embedding", added.width).map(Box::new));
-        let (down, skips) = loading.down()?;
-        let same = Window::same(3);
+        let (descent, skips) = Descent::load(&parts, config, device)?;
+        let config = &descent.config;
+        let first = config.levels[0].channels;
         Ok(Self {
-            enter: parts.convolution("conv_in", [first, config.inputs], same, Bias::With)?,
-            time: pair("time_embedding", first)?,
-            added: added.transpose()?,
-            down,
-            middle: loading.middle()?,
-            up: loading.up(skips)?,
+            up: Loading { parts: &parts, config }.up(skips)?,
             norm: parts.group_norm("conv_norm_out", first, config.grouping())?,
-            leave: parts.convolution("conv_out", [config.outputs, first], same, Bias::With)?,
-            device: device.clone(),
-            config,
+            leave: parts.convolution("conv_out", [config.outputs, first], Window::same(3), Bias::With)?,
+            descent,
         })
     }
 
     /// Its sizes.
     pub fn config(&self) -> &UNetConfig {
-        &self.config
+        &self.descent.config
     }
 
     /// One step.
@@ -142,26 +128,30 @@ impl UNet {
         precision: Precision,
         probe: Option<&mut dyn Probe>,
     ) -> Tensor<4> {
-        self.check(&input);
-        let time = self.time(&input, precision); // [N, T]
-        let [images, tokens, width] = input.text.dims();
-        let text = input.text.reshape([images * tokens, width]); // [N·S, D]
+        self.forward_guided(input, None, precision, probe)
+    }
+
+    /// One step, to which a ControlNet adds something.
+    ///
+    /// # Shapes
+    /// [`Input`] → `[N, H, W, O]`.
+    ///
+    /// # Panics
+    /// As [`UNet::forward`], and where what is added does not fit.
+    pub fn forward_guided(
+        &self,
+        input: Input<'_>,
+        residuals: Option<Residuals>,
+        precision: Precision,
+        probe: Option<&mut dyn Probe>,
+    ) -> Tensor<4> {
         let mut watch = Watch(probe);
-        let mut step = Step { time, text, precision, watch: &mut watch };
-        let mut x = self.enter.forward(input.latents, precision); // [N, H, W, C]
-        let mut skips = vec![x.clone()];
-        for (index, level) in self.down.iter().enumerate() {
-            for block in 0..level.residuals.len() {
-                x = level.block((Stage::Down(index), block), x, &mut step);
-                skips.push(x.clone());
-            }
-            if let Some(change) = &level.change {
-                x = change.forward(x, precision); // [N, H/2, W/2, C]
-                skips.push(x.clone());
-            }
-        }
-        if let Some(middle) = &self.middle {
-            x = middle.forward(x, &mut step);
+        let Bottom { mut x, mut skips, mut step } =
+            self.descent.forward(input, (precision, None), &mut watch);
+        if let Some(residuals) = residuals {
+            assert_eq!(residuals.skips.len(), skips.len(), "unet: what a ControlNet adds");
+            x = x + residuals.bottom;
+            skips = skips.into_iter().zip(residuals.skips).map(|(skip, residual)| skip + residual).collect();
         }
         for (index, level) in self.up.iter().enumerate() {
             for block in 0..level.residuals.len() {
@@ -174,41 +164,6 @@ impl UNet {
             }
         }
         self.leave.forward(silu(self.norm.forward(x)), precision) // [N, H, W, O]
-    }
-
-    fn check(&self, input: &Input<'_>) {
-        let ([images, height, width, channels], [texts, tokens, text_width]) =
-            (input.latents.dims(), input.text.dims());
-        assert!(images * height * width * tokens > 0, "unet: no latents, or no text");
-        assert_eq!(channels, self.config.inputs, "unet: channels of the latents");
-        assert_eq!([texts, input.times.len()], [images; 2], "unet: texts and times of the images");
-        assert_eq!(text_width, self.config.text_width, "unet: width of the text");
-        let widths = input.added.as_ref().map(|added| added.pooled.dims()[1] + self.added_numbers(added));
-        let expected = self.config.added.as_ref().map(|added| added.width);
-        assert_eq!(widths, expected, "unet: width of what is added to the time");
-    }
-
-    /// Width of the waves of the numbers of one image.
-    fn added_numbers(&self, added: &Added<'_>) -> usize {
-        let images = added.pooled.dims()[0];
-        let wave = self.config.added.as_ref().map_or(0, |config| config.wave);
-        added.numbers.len() / images.max(1) * wave
-    }
-
-    /// The embedding of the time of each image behind its activation, `[N, T]`.
-    fn time(&self, input: &Input<'_>, precision: Precision) -> Tensor<2> {
-        let both =
-            |[first, second]: &[Linear; 2], x| product(second, silu(product(first, x, precision)), precision);
-        let waves =
-            |numbers: &[f32], width| super::waves::waves(numbers, width, self.config.waves, &self.device);
-        let mut time = both(&self.time, waves(input.times, self.config.levels[0].channels)); // [N, T]
-        if let (Some(layers), Some(added), Some(config)) = (&self.added, &input.added, &self.config.added) {
-            let images = input.times.len();
-            let numbers = waves(added.numbers, config.wave); // [N·n, wave]
-            let numbers = numbers.reshape([images, self.added_numbers(added)]); // [N, n·wave]
-            time = time + both(layers, Tensor::cat(vec![added.pooled.clone(), numbers], 1)); // [N, T]
-        }
-        silu(time)
     }
 }
 

@@ -384,6 +384,14 @@ pub static COMMAND_INTENTS: &[CommandIntents] = &[
         ],
     ),
     (
+        "upscale",
+        &[
+            "{make|get} {a|my|the} {picture|photo|image} {larger|bigger|sharper}{ with a model| with a network|}",
+            "{upscale|enlarge} {a|my|the} {picture|photo|image|drawing}",
+            "{give|add} {more pixels|a higher resolution} to {a|my} {picture|photo|image}",
+        ],
+    ),
+    (
         "serve",
         &[
             "{run|use} Hearth {as|like} a server",

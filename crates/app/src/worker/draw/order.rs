@@ -16,14 +16,16 @@ use ops::Precision;
 
 use super::embeddings;
 use super::flow::Knowledge;
+use super::glass;
 use super::hashes::Digests;
 use super::loras;
 use super::parts::{Parts, Reader};
 use super::reading::Readers;
 use super::start::{Beginning, Begun, Canvas};
-use super::walk::{Conditions, Walk};
+use super::walk::{Conditions, Guides, Walk};
 use crate::Failure;
 use crate::event::draw::Drawing;
+use crate::event::glass::Encoder;
 use crate::job::draw::{self as job, Draw, Generator};
 
 /// How much of a picture is made anew where nobody says so: of a whole one, and of what a mask shows.
@@ -182,8 +184,13 @@ impl<'a> Order<'a> {
         memory(parts, self.size).into_iter().max().unwrap_or_default().saturating_add(ROOM_BYTES)
     }
 
-    /// What the model reads of the prompt, and of the negative one.
-    pub fn conditions(&self, parts: &Parts<'_>, device: &ops::device::Device) -> Result<Conditions, Failure> {
+    /// What the model reads of the prompt, and of the negative one; of the prompt also its tokens, where somebody looks.
+    pub fn conditions(
+        &self,
+        parts: &Parts<'_>,
+        device: &ops::device::Device,
+    ) -> Result<(Conditions, Vec<Encoder>), Failure> {
+        let is_told = self.job.inside == job::Inside::Told;
         let positive = &loras::words(self.job.prompt.as_deref().unwrap_or_default())?;
         // Web UIs read tags of adapters in the prompt alone.
         let negative = self.job.negative.as_deref().unwrap_or_default();
@@ -197,7 +204,8 @@ impl<'a> Order<'a> {
                     true => read.clone(),
                     false => readers.read(negative, self.precision)?,
                 };
-                return Ok(Conditions::Flow([read, other]));
+                let tokens = if is_told { readers.tokens(positive)? } else { Vec::new() };
+                return Ok((Conditions::Flow([read, other]), tokens));
             }
         };
         let readers = parts.readers()?;
@@ -216,14 +224,19 @@ impl<'a> Order<'a> {
                 both.iter().filter_map(|chunks| chunks.first()).flatten().cloned().collect();
             embeddings::expect_used(parts.embeddings, &reader.names, &chunks)?;
         }
-        let read = |chunks: &[Vec<Chunk>]| -> Result<Condition, Failure> {
+        let read = |chunks: &[Vec<Chunk>]| -> Result<(Condition, Vec<Encoder>), Failure> {
             let encodings = readers.iter().zip(chunks);
             let encodings: Vec<_> =
                 encodings.map(|(reader, chunks)| Encoding { model: &reader.model, chunks }).collect();
             let n_skipped = self.job.clip_skip.map_or(0, |skip| skip.saturating_sub(1));
-            Ok(pipeline::read(&encodings, (kind, n_skipped), (self.precision, device))?)
+            let read = pipeline::read(&encodings, (kind, n_skipped), (self.precision, device))?;
+            let told = readers.iter().zip(chunks).filter(|_| is_told);
+            let told =
+                told.map(|(reader, chunks)| glass::clip_tokens((reader.name, &reader.tokenizer), chunks));
+            Ok((read, told.collect()))
         };
-        Ok(Conditions::Noise([read(&both[0])?, read(&both[1])?]))
+        let (positive, tokens) = read(&both[0])?;
+        Ok((Conditions::Noise([positive, read(&both[1])?.0]), tokens))
     }
 
     /// How far to go from what the model says of the negative prompt through what it says of the prompt.
@@ -243,13 +256,13 @@ impl<'a> Order<'a> {
     pub fn latents(
         &self,
         parts: &Parts<'_>,
-        (conditions, canvas): (&Conditions, Option<&Canvas>),
-        mut watch: impl FnMut(Drawing, &Latent) -> ControlFlow<()>,
+        (conditions, canvas, guides): (&Conditions, Option<&Canvas>, &Guides<'_>),
+        mut watch: impl FnMut(Drawing, &samplers::Step<'_>) -> ControlFlow<()>,
     ) -> Result<(Vec<Latent>, Option<Failure>), Failure> {
         let seer = self.walk.seer(parts)?;
         let mut latents = Vec::new();
         for index in 0..self.job.n {
-            let what = (&seer, conditions);
+            let what = (&seer, conditions, guides);
             let mut sight =
                 self.walk.sight(what, (self.size, self.guidance), (self.precision, parts.device))?;
             let (prediction, clock) = self.walk.meaning();
@@ -258,11 +271,13 @@ impl<'a> Order<'a> {
             let mut noise = Noise::new(self.source(), seed, 1, variation)?;
             let begun = self.begun(canvas, &mut noise, guided.path())?;
             guided.known = begun.seen;
+            guides.at(0, self.sigmas.len().saturating_sub(1));
             let mut last = Instant::now();
             let mut tell = |step: samplers::Step<'_>| {
                 let (index, steps_done, n_steps) = (index, step.index + 1, step.n_steps);
                 let step_seconds = last.elapsed().as_secs_f64();
-                let next = watch(Drawing { index, steps_done, n_steps, step_seconds }, step.denoised);
+                let next = watch(Drawing { index, steps_done, n_steps, step_seconds }, &step);
+                guides.at(steps_done, n_steps);
                 last = Instant::now();
                 next
             };

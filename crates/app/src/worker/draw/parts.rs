@@ -59,6 +59,8 @@ pub(crate) struct Parts<'a> {
 
 /// A text encoder and its vocabulary.
 pub(crate) struct Reader {
+    /// What it is called among the parts.
+    pub name: &'static str,
     pub tokenizer: ClipTokenizer,
     pub marks: Marks,
     /// Names in a prompt that stand for embeddings.
@@ -152,7 +154,7 @@ impl Parts<'_> {
     ///
     /// # Errors
     /// When it is not there, or what is wrong with it.
-    pub fn clip(&self, encoder: &str, vocabulary: &str) -> Result<Reader, Failure> {
+    pub fn clip(&self, encoder: &'static str, vocabulary: &str) -> Result<Reader, Failure> {
         self.reader(&self.part(encoder)?, (encoder, vocabulary))
     }
 
@@ -161,7 +163,11 @@ impl Parts<'_> {
         Ok(there.collect::<Result<Vec<_>, _>>()?.iter().flatten().count())
     }
 
-    fn reader(&self, part: &Part<'_>, (encoder, vocabulary): (&str, &str)) -> Result<Reader, Failure> {
+    fn reader(
+        &self,
+        part: &Part<'_>,
+        (encoder, vocabulary): (&'static str, &str),
+    ) -> Result<Reader, Failure> {
         let config = ClipConfig::from_json(&part.settings, &part.label)?;
         let place = if encoder == ENCODERS[0][0] { adapter::Part::Text } else { adapter::Part::SecondText };
         let model =
@@ -177,7 +183,7 @@ impl Parts<'_> {
         let marks = marks(&tokenizer, padding.as_deref());
         let of = (encoder, self.n_encoders()?);
         let (model, names) = embeddings::taught((model, &tokenizer), self.embeddings, of)?;
-        Ok(Reader { tokenizer, marks, names, model })
+        Ok(Reader { name: encoder, tokenizer, marks, names, model })
     }
 
     /// Loads a part from tensors, and lets it go.
@@ -212,7 +218,11 @@ impl Parts<'_> {
         self.adapted((&*part.tensors, place), |tensors| UNet::load(tensors, config, self.device))
     }
 
-    fn unet_config(&self) -> Result<UNetConfig, Failure> {
+    /// The sizes of the U-Net.
+    ///
+    /// # Errors
+    /// What is wrong with its settings.
+    pub fn unet_config(&self) -> Result<UNetConfig, Failure> {
         let (label, settings) = self.settings(UNET)?;
         Ok(UNetConfig::from_json(&settings, &label)?)
     }

@@ -4,8 +4,9 @@
 //! A prompt is read as it is written: these models know no weights of words. Sources: the prompts and layers with which
 //! FLUX.1, FLUX.2 \[klein\] and Z-Image were published.
 
+use base::TokenId;
 use diffuse::pipeline::{Family, Text};
-use diffuse::prompt;
+use diffuse::prompt::{self, Chunk};
 use models::Decoder;
 use models::images::adapter::Part;
 use models::images::t5::{T5Config, T5Encoder};
@@ -13,8 +14,10 @@ use models::tensors::Tensors;
 use ops::Precision;
 use text::{Segment, Tokenizer, Trust};
 
+use super::glass;
 use super::parts::{Parts, Reader};
 use crate::Failure;
+use crate::event::glass::Encoder;
 use crate::worker::contents::Contents;
 use crate::worker::open::Files;
 
@@ -84,6 +87,29 @@ impl Readers {
             Self::Qwen(qwen) => qwen.read(prompt, precision),
         }
     }
+
+    /// What each of them reads of a prompt, in its tokens, without what only fills up.
+    ///
+    /// # Errors
+    /// A prompt that cannot be cut into tokens.
+    pub fn tokens(&self, prompt: &str) -> Result<Vec<Encoder>, Failure> {
+        Ok(match self {
+            Self::Flux(t5, clip) => {
+                let ids = t5.ids(prompt)?;
+                let n_filling = ids.iter().rev().take_while(|id| **id == T5_PADDING).count();
+                let all = ends(clip, prompt).into_iter().map(TokenId).collect::<Vec<_>>();
+                let chunk = Chunk { weights: vec![1.0; all.len()], tokens: all };
+                vec![
+                    glass::tokens(("text_encoder_2", &t5.tokenizer), &ids[..ids.len() - n_filling]),
+                    glass::clip_tokens((clip.name, &clip.tokenizer), &[chunk]),
+                ]
+            }
+            Self::Qwen(qwen) => {
+                let (ids, n_tokens) = qwen.ids(prompt)?;
+                vec![glass::tokens(("text_encoder", &qwen.tokenizer), &ids[..n_tokens])]
+            }
+        })
+    }
 }
 
 impl T5 {
@@ -130,7 +156,8 @@ impl Qwen {
         Ok(Self { model, tokenizer, family, layers })
     }
 
-    fn read(&self, prompt: &str, precision: Precision) -> Result<Text, Failure> {
+    /// The tokens of a prompt, and how many of them do not only fill up.
+    fn ids(&self, prompt: &str) -> Result<(Vec<u32>, usize), Failure> {
         // FLUX.2 reads all rows up to its most, also those that only fill up.
         let is_filled = self.family == Family::Flux2;
         let behind =
@@ -143,6 +170,11 @@ impl Qwen {
             let padding = self.tokenizer.find(QWEN_PADDING).or(self.tokenizer.eos()).map_or(0, |id| id.0);
             ids.resize(QWEN_TOKENS, padding);
         }
+        Ok((ids, n_tokens))
+    }
+
+    fn read(&self, prompt: &str, precision: Precision) -> Result<Text, Failure> {
+        let (ids, n_tokens) = self.ids(prompt)?;
         Ok(Text::of_streams(&self.model, (&ids, n_tokens), &self.layers, precision)?)
     }
 }

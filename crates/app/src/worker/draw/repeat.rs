@@ -18,6 +18,10 @@ use crate::worker::open;
 
 /// What the precision is called beside the parameters of web UIs.
 pub(super) const PRECISION: &str = "Precision";
+/// With what web UIs' names of the maps that guided a picture begin.
+pub(super) const CONTROL: &str = "ControlNet ";
+/// With what their names of what made a picture larger begin.
+pub(super) const UPSCALER: &str = "Postprocess upscale";
 /// With what the versions of our own pictures begin.
 const OURS: &str = "Hearth";
 
@@ -200,7 +204,17 @@ fn unknown(recipe: &Recipe, job: &Draw, name: &str) -> Vec<String> {
     if recipe.vae.is_some() || recipe.vae_hash.is_some() {
         notes.push(format!("{name} was made with another auto-encoder, which is not used"));
     }
-    let other = recipe.other.iter().map(|(name, _)| name.as_str()).filter(|name| *name != PRECISION);
+    let is_guided = recipe.other.iter().any(|(name, _)| name.starts_with(CONTROL));
+    if is_guided && job.controls.is_empty() {
+        notes.push(format!("{name} was guided by maps, which it does not hold: name them with --control"));
+    }
+    if recipe.other.iter().any(|(name, _)| name.starts_with(UPSCALER)) && job.upscaler.is_none() {
+        notes.push(format!("{name} was made larger by a network: name that with --upscale"));
+    }
+    let is_read = |name: &str| {
+        name == PRECISION || [CONTROL, UPSCALER].iter().any(|beginning| name.starts_with(beginning))
+    };
+    let other = recipe.other.iter().map(|(name, _)| name.as_str()).filter(|name| !is_read(name));
     let other: Vec<&str> = other.collect();
     if !other.is_empty() {
         notes.push(format!("{name} says what is not read: {}", other.join(", ")));

@@ -16,7 +16,7 @@ use crate::Failure;
 use crate::job::draw::{File, Masked, Start};
 
 /// Bytes for each pixel of a file while it is read and brought to its size.
-const READ_BYTES: u64 = 8;
+pub(super) const READ_BYTES: u64 = 8;
 
 /// A picture to begin with, as it was given: its pixels are read when there is memory for them.
 pub(super) struct Beginning<'a> {
@@ -144,7 +144,7 @@ impl Canvas {
 }
 
 /// What is read of a file; a mistake is told with its name.
-fn of_file<T>(file: &File, read: fn(&[u8]) -> Result<T, diffuse::Error>) -> Result<T, Failure> {
+pub(super) fn of_file<T>(file: &File, read: fn(&[u8]) -> Result<T, diffuse::Error>) -> Result<T, Failure> {
     read(&file.bytes).map_err(|error| {
         let failure = Failure::from(error);
         Failure { message: format!("{}: {}", file.name, failure.message), ..failure }

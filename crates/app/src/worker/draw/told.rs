@@ -1,5 +1,6 @@
 //! What is told of a picture: its file, and how it was made.
 
+use diffuse::raster::Raster;
 use diffuse::recipe::{Recipe, picture};
 use diffuse::{Latent, preview};
 
@@ -10,23 +11,26 @@ use crate::event::draw::{Begun, Drawing, Picture, Preview};
 use crate::job::draw as job;
 
 impl Order<'_> {
-    /// The file of a picture.
-    ///
-    /// # Shapes
-    /// `pixels`: Y X 3.
+    /// The file of a picture, and what was done to it.
     ///
     /// # Errors
     /// A recipe that is too long.
-    pub fn picture(&self, index: usize, pixels: &[u8]) -> Result<Picture, Failure> {
+    pub fn picture(
+        &self,
+        index: usize,
+        pixels: &Raster,
+        done: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Picture, Failure> {
         let (seed, _) = self.seeds(index);
-        let size = self.size.map(|side| side as u32);
-        let recipe = self.recipe(index);
+        let size = pixels.size();
+        let mut recipe = self.recipe(index);
+        recipe.other.extend(done);
         let written = match self.job.recipe {
             job::Recipe::LeftOut => None,
             job::Recipe::Written => Some(&recipe),
         };
-        let png = picture::write(pixels, (size[0], size[1]), written)?;
-        Ok(Picture { index, seed, size: self.size, png, parameters: recipe.to_text() })
+        let png = picture::write(pixels.data(), (size[0] as u32, size[1] as u32), written)?;
+        Ok(Picture { index, seed, size, png, parameters: recipe.to_text() })
     }
 
     /// What there is to say before the first step.
@@ -52,13 +56,31 @@ impl Order<'_> {
     /// # Errors
     /// None but our own mistakes.
     pub fn preview(&self, drawing: &Drawing, denoised: &Latent) -> Result<Option<Preview>, Failure> {
-        let Some(rough) = preview::rough(&self.unpacked(denoised)?, self.walk.kind()) else {
-            return Ok(None);
-        };
+        let Some(rough) = self.rough(denoised)? else { return Ok(None) };
         let size = rough.size();
         let png = picture::write(rough.data(), (size[0] as u32, size[1] as u32), None)?;
         let Drawing { index, steps_done, .. } = *drawing;
         Ok(Some(Preview { index, seed: self.seeds(index).0, steps_done, size, png }))
+    }
+
+    /// The same as pixels.
+    pub fn rough(&self, latent: &Latent) -> Result<Option<Raster>, Failure> {
+        Ok(preview::rough(&self.unpacked(latent)?, self.walk.kind()))
+    }
+
+    /// What web UIs have no field for, or extensions of theirs.
+    fn other(&self) -> Vec<(String, String)> {
+        let control = |(at, control): (usize, &job::Control)| {
+            let job::Control { weight, from, to, .. } = control;
+            let model = repeat::shown(&control.model);
+            let said = format!(
+                "Module: none, Model: {model}, Weight: {weight}, Guidance Start: {from}, Guidance End: {to}"
+            );
+            (format!("{}{at}", repeat::CONTROL), said)
+        };
+        let controls = self.job.controls.iter().enumerate().map(control);
+        let precision = repeat::precision_name(self.precision);
+        controls.chain([(repeat::PRECISION.to_owned(), precision.to_owned())]).collect()
     }
 
     fn recipe(&self, index: usize) -> Recipe {
@@ -81,7 +103,7 @@ impl Order<'_> {
             strength: self.strength,
             clip_skip: self.job.clip_skip.map(|skip| skip as u32),
             noise: Some(self.source().name().to_owned()),
-            other: vec![(repeat::PRECISION.to_owned(), repeat::precision_name(self.precision).to_owned())],
+            other: self.other(),
             version: Some(format!("Hearth {}", env!("CARGO_PKG_VERSION"))),
             ..Recipe::default()
         }

@@ -1,7 +1,10 @@
 //! The way from noise to a picture, by the kind of a model: what it reads of prompts, where it stops, and whom it asks.
 
+use std::cell::RefCell;
+
 use diffuse::denoise::{Predict, Prediction};
-use diffuse::pipeline::{Condition, Family, FlowSight, Kind, Packing, Sight, Text, Transformer};
+use diffuse::glass::Gaze;
+use diffuse::pipeline::{Condition, Controls, Family, FlowSight, Kind, Packing, Sight, Text, Transformer};
 use diffuse::samplers::Sampler;
 use diffuse::schedule::{self, Clock};
 use models::images::unet::UNet;
@@ -31,6 +34,24 @@ pub(crate) enum Walk {
 pub(crate) enum Conditions {
     Noise([Condition; 2]),
     Flow([Text; 2]),
+}
+
+/// What guides a walk beside words, and who looks into it.
+#[derive(Default)]
+pub(crate) struct Guides<'a> {
+    /// Who sees what pixels look at.
+    pub gaze: Option<&'a RefCell<Gaze>>,
+    /// The maps that guide it.
+    pub controls: Option<&'a Controls<'a>>,
+}
+
+impl Guides<'_> {
+    /// Which step is made next, and how many there are.
+    pub fn at(&self, index: usize, n_steps: usize) {
+        if let Some(controls) = self.controls {
+            controls.progress.set([index, n_steps]);
+        }
+    }
 }
 
 /// A model with its weights.
@@ -167,14 +188,15 @@ impl Walk {
     /// Parts that do not belong together.
     pub fn sight<'a>(
         &self,
-        (seer, conditions): (&'a Seer, &'a Conditions),
+        (seer, conditions, guides): (&'a Seer, &'a Conditions, &Guides<'a>),
         (size, guidance): ([usize; 2], f32),
         (precision, device): (Precision, &'a ops::device::Device),
     ) -> Result<Box<dyn Predict + 'a>, Failure> {
         Ok(match (self, seer, conditions) {
             (Self::Noise(kind, _), Seer::UNet(unet), Conditions::Noise([positive, negative])) => {
                 let what = (*kind, size);
-                Box::new(Sight::new(unet, [positive, negative], what, (precision, device))?)
+                let sight = Sight::new(unet, [positive, negative], what, (precision, device))?;
+                Box::new(sight.watched_by(guides.gaze).guided_by(guides.controls))
             }
             (Self::Flow(flow), Seer::Transformer(model), Conditions::Flow([positive, negative])) => {
                 let how = (guidance, flow.packing);

@@ -83,6 +83,12 @@ fn beginning() -> Vec<Arg> {
             "What of it is made anew: where this picture is white, grey from half on",
         )
         .requires("image"),
+        flag(
+            ("control", "MODEL=MAP[:WEIGHT[:FROM:TO]]"),
+            control,
+            "A ControlNet, folder or file, and the map that it guides by; how much, and in which part of the steps, 0 to 1",
+        )
+        .action(ArgAction::Append),
     ]
 }
 
@@ -136,9 +142,15 @@ fn walk() -> Vec<Arg> {
 
 /// The files.
 fn written() -> Vec<Arg> {
+    let text = || value_parser!(String);
     vec![
         flag(("out", "PATH"), value_parser!(PathBuf), "A folder, or the file of the only picture")
             .default_value("."),
+        flag(
+            ("upscale", "FILE"),
+            text(),
+            "A network of ESRGAN or Real-ESRGAN that makes the pictures larger in the end",
+        ),
         flag(
             ("preview", "STEPS"),
             value_parser!(usize),
@@ -167,6 +179,39 @@ fn lora(text: &str) -> Result<Lora, String> {
     if lora.file.is_empty() { Err("it is written as FILE or FILE=0.8".to_owned()) } else { Ok(lora) }
 }
 
+/// A ControlNet and its map as people write them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    pub model: String,
+    pub map: PathBuf,
+    pub weight: f64,
+    /// The part of the steps in which it guides.
+    pub part: [f64; 2],
+}
+
+/// Numbers stand behind the map, so that a map may have colons in its name.
+fn control(text: &str) -> Result<Control, String> {
+    let how = || "it is written as MODEL=MAP.png, with :WEIGHT or :WEIGHT:FROM:TO behind it".to_owned();
+    let (model, rest) = text.split_once('=').filter(|(model, _)| !model.is_empty()).ok_or_else(how)?;
+    let (mut map, mut numbers) = (rest, Vec::new());
+    while let Some((before, number)) = map.rsplit_once(':')
+        && let Ok(number) = number.parse::<f64>()
+        && numbers.len() < 3
+    {
+        (map, numbers) = (before, [vec![number], numbers].concat());
+    }
+    let (weight, part) = match numbers[..] {
+        [] => (1.0, [0.0, 1.0]),
+        [weight] => (weight, [0.0, 1.0]),
+        [weight, from, to] => (weight, [from, to]),
+        _ => return Err(how()),
+    };
+    if map.is_empty() {
+        return Err(how());
+    }
+    Ok(Control { model: model.to_owned(), map: map.into(), weight, part })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +223,20 @@ mod tests {
         assert_eq!(lora("./a=b.safetensors"), of("./a=b.safetensors", None));
         assert_eq!(lora("a=b.pt=-0.5"), of("a=b.pt", Some(-0.5)));
         assert!(lora("").is_err() && lora("=1").is_err());
+    }
+
+    #[test]
+    fn controls_are_read() {
+        let of = |model: &str, map: &str, weight, part| {
+            Ok(Control { model: model.to_owned(), map: map.into(), weight, part })
+        };
+        assert_eq!(control("canny=a.png"), of("canny", "a.png", 1.0, [0.0, 1.0]));
+        assert_eq!(control("./c/canny=C:\\a=b.png:0.5"), of("./c/canny", "C:\\a=b.png", 0.5, [0.0, 1.0]));
+        assert_eq!(control("c=a.png:1:0.2:0.8"), of("c", "a.png", 1.0, [0.2, 0.8]));
+        assert_eq!(control("c=a:3:1:0.2:0.8"), of("c", "a:3", 1.0, [0.2, 0.8]));
+        for wrong in ["canny", "=a.png", "c=", "c=:1", "c=a.png:0.2:0.8"] {
+            assert!(control(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ enum Number {
     Same,
     /// The only one, and one more.
     Next,
+    /// A convolution of a map: every other layer, behind the first one.
+    Hint,
     /// Level and block of the way down: how many blocks come before, those that change the number of pixels counted, and
     /// the first convolution.
     Down,
@@ -106,6 +108,17 @@ static UNET: &[Rule] = &[
     placed("up_blocks.#.upsamplers.0.conv.*", "output_blocks.#.1.conv.*", Number::UpEnd, &[]),
     rule("conv_norm_out.*", "out.0.*"),
     rule("conv_out.*", "out.2.*"),
+];
+
+/// The way down of a ControlNet is that of a U-Net; its last convolution of maps stands behind as many as there are.
+static CONTROL: &[Rule] = &[
+    rule("controlnet_cond_embedding.conv_in.*", "input_hint_block.0.*"),
+    placed("controlnet_cond_embedding.blocks.#.*", "input_hint_block.#.*", Number::Hint, &[]),
+    rule("controlnet_cond_embedding.conv_out.*", "input_hint_block.14.*"),
+    rule("controlnet_cond_embedding.conv_out.*", "input_hint_block.10.*"),
+    rule("controlnet_cond_embedding.conv_out.*", "input_hint_block.6.*"),
+    rule("controlnet_down_blocks.#.*", "zero_convs.#.0.*"),
+    rule("controlnet_mid_block.*", "middle_block_out.0.*"),
 ];
 
 static SHORTCUT: &[Inner] = &[("conv_shortcut.", "nin_shortcut.", Taken::Whole)];
@@ -329,6 +342,8 @@ pub struct Renamed<'a> {
     tensors: &'a dyn Tensors,
     prefix: &'static str,
     rules: &'static [Rule],
+    /// Those for names that no rule before knows.
+    more: &'static [Rule],
     /// Blocks of a level, or levels.
     n: usize,
 }
@@ -337,12 +352,17 @@ impl<'a> Renamed<'a> {
     /// The U-Net of a file, whose names begin with `prefix`;
     /// a level has `n_residuals` residual blocks on the way down.
     pub fn unet(tensors: &'a dyn Tensors, prefix: &'static str, n_residuals: usize) -> Self {
-        Self { tensors, prefix, rules: UNET, n: n_residuals }
+        Self { tensors, prefix, rules: UNET, more: &[], n: n_residuals }
+    }
+
+    /// The ControlNet of a file, whose names begin with `prefix`, and whose levels are those of such a U-Net.
+    pub fn control(tensors: &'a dyn Tensors, prefix: &'static str, n_residuals: usize) -> Self {
+        Self { rules: CONTROL, more: UNET, ..Self::unet(tensors, prefix, n_residuals) }
     }
 
     /// The auto-encoder of a file, of `n_levels` levels.
     pub fn auto_encoder(tensors: &'a dyn Tensors, n_levels: usize) -> Self {
-        Self { tensors, prefix: "first_stage_model.", rules: AUTO_ENCODER, n: n_levels }
+        Self { tensors, prefix: "first_stage_model.", rules: AUTO_ENCODER, more: &[], n: n_levels }
     }
 
     /// A text encoder of a file whose tensors begin with `prefix`.
@@ -351,32 +371,32 @@ impl<'a> Renamed<'a> {
             Writer::Transformers => UNCHANGED,
             Writer::OpenClip => OPEN_CLIP,
         };
-        Self { tensors, prefix, rules, n: 0 }
+        Self { tensors, prefix, rules, more: &[], n: 0 }
     }
 
     /// The transformer of FLUX.1 as its makers wrote it, and GGUF files have it; names begin with `prefix`.
     pub fn flux(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
-        Self { tensors, prefix, rules: FLUX, n: 0 }
+        Self { tensors, prefix, rules: FLUX, more: &[], n: 0 }
     }
 
     /// The transformer of FLUX.2 in the same layout.
     pub fn flux_2(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
-        Self { tensors, prefix, rules: FLUX_2, n: 0 }
+        Self { tensors, prefix, rules: FLUX_2, more: &[], n: 0 }
     }
 
     /// The transformer of Z-Image in the layout of its makers.
     pub fn z_image(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
-        Self { tensors, prefix, rules: Z_IMAGE, n: 0 }
+        Self { tensors, prefix, rules: Z_IMAGE, more: &[], n: 0 }
     }
 
     /// Tensors that have the names of a folder, behind `prefix`.
     pub fn unchanged(tensors: &'a dyn Tensors, prefix: &'static str) -> Self {
-        Self { tensors, prefix, rules: UNCHANGED, n: 0 }
+        Self { tensors, prefix, rules: UNCHANGED, more: &[], n: 0 }
     }
 
     /// What `name` is called in the file, and which part of it is meant, by each rule that knows it.
     fn names(&self, name: &str) -> impl Iterator<Item = (String, Taken)> {
-        self.rules.iter().filter_map(move |rule| {
+        self.rules.iter().chain(self.more).filter_map(move |rule| {
             let (name, taken) = rule.apply(name, self.n)?;
             Some((format!("{}{name}", self.prefix), taken))
         })
@@ -479,6 +499,7 @@ impl Number {
         let number = match (self, numbers) {
             (Self::Same, numbers) => return Some(numbers.to_vec()),
             (Self::Next, [number]) => number.checked_add(1)?,
+            (Self::Hint, [number]) => number.checked_add(1)?.checked_mul(2)?,
             (Self::Down, [level, block]) => before(*level)?.checked_add(*block)?.checked_add(1)?,
             (Self::DownEnd, [level]) => before(*level)?.checked_add(n + 1)?,
             (Self::Up, [level, block]) => before(*level)?.checked_add(*block)?,

@@ -125,12 +125,14 @@ impl Seen<'_> {
             0 if at == last => middle,
             n => n.max(1),
         });
+        // A ControlNet, which is a half of a U-Net, has no way out.
+        let outputs = if self.has("out.2.weight")? { self.size("out.2.weight", 0)? } else { 1 };
         let kind = |level: &Level, names: [&'static str; 2]| names[usize::from(level.n_layers > 0)];
         let [down, up] = [["DownBlock2D", "CrossAttnDownBlock2D"], ["UpBlock2D", "CrossAttnUpBlock2D"]];
         let mut settings = json!({
             "_class_name": "UNet2DConditionModel",
             "in_channels": self.size("input_blocks.0.0.weight", 1)?,
-            "out_channels": self.size("out.2.weight", 0)?,
+            "out_channels": outputs,
             "block_out_channels": levels.iter().map(|level| level.channels).collect::<Vec<_>>(),
             "layers_per_block": levels.iter().map(|level| level.n_residuals).collect::<Vec<_>>(),
             "down_block_types": levels.iter().map(|level| kind(level, down)).collect::<Vec<_>>(),

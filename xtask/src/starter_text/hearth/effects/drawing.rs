@@ -176,4 +176,45 @@ pub(super) static ROWS: &[FlagIntents] = &[
             "{get|have|show} a {preview|rough picture} every few steps",
         ],
     ),
+    (
+        "draw",
+        "--lora",
+        &[
+            "{put|use|add} {a LoRA|LoRAs|several LoRAs}{ on an image model| when I draw|}",
+            "{draw|make a picture} {in the style of|with} {a|my} LoRA",
+        ],
+    ),
+    ("draw", "--lora-folder", &["{say|name|choose} {where|in which folder} {my |the |}LoRAs {lie|are}"]),
+    (
+        "draw",
+        "--embedding",
+        &[
+            "{use|add} {a textual inversion|an embedding}{ when I draw| in a prompt|}",
+            "teach a prompt a new word",
+        ],
+    ),
+    (
+        "draw",
+        "--control",
+        &[
+            "{guide|steer} {a|the|my} {picture|drawing} {with|by} {a map|edges|a pose|a sketch}",
+            "{use|add} {a ControlNet|ControlNets}{ when I draw|}",
+        ],
+    ),
+    (
+        "draw",
+        "--upscale",
+        &[
+            "{make|get} {a|the|my} drawing {larger|bigger} {once|when} it is done",
+            "enlarge what {is|was} drawn",
+        ],
+    ),
+    (
+        "explain",
+        "--draw",
+        &[
+            "{see|look at|show|know} {how|from what} {a|my|the} {picture|drawing|image} {comes to be|is made|came to be}",
+            "{see|show|know} which words {of a prompt |}looked where in {a|the} {picture|image}",
+        ],
+    ),
 ];
