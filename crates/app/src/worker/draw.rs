@@ -106,7 +106,6 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     let name = format!("drawing {} with {}", next_number(), source.name);
     let enlarger = enlarger(job, &order, &device)?;
     let bytes = bytes((&order, &parts), (&given, beginning.as_ref(), enlarger.as_ref()));
-    let bytes = loras.iter().map(loras::Worn::size_bytes).fold(bytes, u64::saturating_add);
     let share = place.shares.take(name, (bytes, SMALLER), reporter)?;
     place.turn.wait(|| reporter.is_cancelled());
     if reporter.is_cancelled() {
@@ -170,7 +169,8 @@ fn bytes(
 ) -> u64 {
     let beginning = beginning.map(Beginning::bytes);
     let enlarging = enlarger.map(|enlarger| enlarger.bytes(order.size));
-    let more = given.iter().map(Given::bytes).chain(beginning).chain(enlarging);
+    let worn = parts.loras.iter().map(loras::Worn::size_bytes);
+    let more = given.iter().map(Given::bytes).chain(beginning).chain(enlarging).chain(worn);
     more.fold(order.most_bytes(parts), u64::saturating_add)
 }
 
