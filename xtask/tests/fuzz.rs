@@ -21,7 +21,8 @@ fn targets() -> Vec<Target> {
     let text = text::fuzz::TARGETS.iter().copied();
     let data = data::fuzz::TARGETS.iter().copied();
     let guard = guard::fuzz::TARGETS.iter().copied();
-    formats.chain(store).chain(text).chain(data).chain(guard).collect()
+    let diffuse = diffuse::fuzz::TARGETS.iter().copied();
+    formats.chain(store).chain(text).chain(data).chain(guard).chain(diffuse).collect()
 }
 
 fn corpus_folder(target: &str) -> PathBuf {

@@ -129,6 +129,10 @@ fn what_was_learned_from_pictures_is_drawn() {
     let painted = painted.unwrap();
     assert!(left_out.len() == 1 && left_out[0].contains("cut.png"), "{left_out:?}");
     assert_eq!((painted.ending, painted.record.steps), (Ending::Done, 210));
+    for (name, of) in [("loss-auto-encoder.svg", "of the auto-encoder"), ("loss.svg", "of the U-Net")] {
+        let plot = fs::read_to_string(painted.folder.join(name)).unwrap();
+        assert!(plot.contains(of) && plot.contains("<polyline"), "{name}");
+    }
     let model = painted.model.unwrap();
     for (name, colour) in COLOURS {
         let pixels = drawn(&app, &model, &format!("a {name} wall, {name}"));

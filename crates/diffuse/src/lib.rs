@@ -41,6 +41,7 @@
 
 pub mod denoise;
 mod error;
+pub mod fuzz;
 pub mod glass;
 mod latent;
 pub mod noise;

@@ -196,7 +196,6 @@ fn weight_at(text: &str) -> Option<(f64, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testkit::{fuzz, mutate};
 
     #[test]
     fn what_differs_from_web_uis() {
@@ -218,31 +217,6 @@ mod tests {
             for piece in pieces(&prompt).unwrap() {
                 assert!(matches!(piece, Piece::Text { weight, .. } if weight.abs() <= MAX_WEIGHT));
             }
-        }
-    }
-
-    #[test]
-    fn any_text_is_read() {
-        let corpus = ["(a:1.2) [b] BREAK \\( <lora:x:0.8> é日: )", "((((((:1))]]]\\", "BREAKBREAK:+-.)"];
-        let corpus: Vec<Vec<u8>> = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
-        let target = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes);
-            let Ok(pieces) = pieces(&text) else { return };
-            assert!(!pieces.is_empty());
-            let kept: usize = pieces
-                .iter()
-                .map(|piece| if let Piece::Text { text, .. } = piece { text.len() } else { 0 })
-                .sum();
-            assert!(kept <= text.len());
-            let _ = without_tags(&text);
-        };
-        for index in 0..3000 {
-            let bytes = mutate::case(&corpus, 11, index);
-            assert_eq!(
-                fuzz::judge(target, &bytes).filter(|what| what.starts_with("panics")),
-                None,
-                "{bytes:?}"
-            );
         }
     }
 }

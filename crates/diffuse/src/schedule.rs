@@ -135,6 +135,8 @@ pub fn to_lowest(mut sigmas: Vec<f32>, training: &Training) -> Vec<f32> {
 pub enum Counting {
     /// ⌊steps · strength⌋ steps, as diffusers; none at strength 0.
     Diffusers,
+    /// ⌈steps · strength⌉ steps, as diffusers for models of flow matching.
+    DiffusersFlow,
     /// One step more, and at most all of them, as web UIs.
     WebUi,
 }
@@ -150,6 +152,7 @@ pub fn from_strength(sigmas: &[f32], strength: f64, counting: Counting) -> Resul
     let n = sigmas.len().saturating_sub(1);
     let steps = match counting {
         Counting::Diffusers => (n as f64 * strength) as usize,
+        Counting::DiffusersFlow => n - (n as f64 - n as f64 * strength) as usize,
         Counting::WebUi => (n as f64 * strength.min(0.999)) as usize + 1,
     };
     Ok(&sigmas[n.saturating_sub(steps)..])

@@ -9,9 +9,11 @@
 
 pub mod adapter;
 pub mod auto_encoder;
+pub mod bases;
 pub mod clip;
 pub mod flux;
 pub mod learning;
+pub mod listed;
 pub mod probe;
 pub mod single_file;
 pub mod t5;
@@ -28,4 +30,4 @@ mod settings;
 mod tiny;
 mod waves;
 
-pub use tiny::TinyAutoEncoder;
+pub use tiny::{TinyAutoEncoder, TinyDecoder};

@@ -61,8 +61,23 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let status = status(&failure.code);
         let retry_after_s = matches!(failure.code.as_str(), "busy" | "locked" | "ending").then_some(1);
+        let failure = Failure { hint: as_fields(&failure.hint), ..failure };
         Self { retry_after_s, ..Self::new(status, failure) }
     }
+}
+
+/// A next step that names flags of the terminal, in words of a request: flags are fields there. Commands, which stand between
+/// backticks, stay as they are.
+fn as_fields(hint: &str) -> String {
+    let field = |word: &str| match word.strip_prefix("--") {
+        Some(flag) if flag.starts_with(|letter: char| letter.is_ascii_lowercase()) => flag.replace('-', "_"),
+        _ => word.to_owned(),
+    };
+    let part = |(index, part): (usize, &str)| match index % 2 {
+        0 => part.split(' ').map(field).collect::<Vec<_>>().join(" "),
+        _ => part.to_owned(),
+    };
+    hint.split('`').enumerate().map(part).collect::<Vec<_>>().join("`")
 }
 
 /// What who comes too late is told: the server ends.
@@ -87,5 +102,24 @@ fn status(code: &str) -> StatusCode {
         | "cannot_read" | "read_only" | "permission_denied" | "file_changed" | "bad_file"
         | "future_version" | "ledger" | "guard" => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_fields_over_http() {
+        for (hint, told) in [
+            ("leave --clip-skip out", "leave clip_skip out"),
+            ("ask for --guidance 3, or leave --negative out", "ask for guidance 3, or leave negative out"),
+            ("`hearth train --resume it` goes on", "`hearth train --resume it` goes on"),
+            ("a -- b, --", "a -- b, --"),
+            ("", ""),
+        ] {
+            let refusal = Refusal::from(Failure::new("bad_setting", "no", hint));
+            assert_eq!(refusal.failure.hint, told);
+        }
     }
 }

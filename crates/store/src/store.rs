@@ -85,6 +85,11 @@ impl Store {
         }
     }
 
+    /// The folder that it lies in, with everything else that is kept.
+    pub fn home(&self) -> &Path {
+        &self.layout.home
+    }
+
     /// The same store, whose writers wait this long for another process instead of 30 s.
     #[must_use]
     pub fn with_lock_wait(self, lock_wait: Duration) -> Self {

@@ -11,8 +11,9 @@
 
 pub mod learn;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::tokenizer::byte_bpe::{letter_of, piece_bytes, resolve};
@@ -37,6 +38,36 @@ pub struct ClipTokenizer {
     begin: u32,
     end: u32,
     ids: HashMap<String, u32>,
+}
+
+/// What of a `tokenizer.json` says CLIP's vocabulary.
+#[derive(Deserialize)]
+struct Json {
+    model: JsonModel,
+    #[serde(default)]
+    added_tokens: Vec<Added>,
+}
+
+#[derive(Deserialize)]
+struct JsonModel {
+    vocab: BTreeMap<String, u32>,
+    merges: Vec<Merge>,
+    #[serde(default)]
+    end_of_word_suffix: Option<String>,
+}
+
+/// As older and newer versions write it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Merge {
+    Line(String),
+    Pair([String; 2]),
+}
+
+#[derive(Deserialize)]
+struct Added {
+    id: u32,
+    content: String,
 }
 
 /// A word of a prompt and its tokens.
@@ -93,6 +124,28 @@ impl ClipTokenizer {
             end: mark(MARKS[1])?,
             ids: by_text.into_iter().map(|(text, id)| (text.to_owned(), id)).collect(),
         })
+    }
+
+    /// Reads a `tokenizer.json`, which newer folders have alone.
+    ///
+    /// # Errors
+    /// [`Error::BadTokenizerJson`] for one that is none of CLIP's; those of [`ClipTokenizer::from_files`].
+    pub fn from_tokenizer_json(file: &[u8]) -> Result<Self, Error> {
+        let bad = |reason: String| Error::BadTokenizerJson { reason };
+        let Json { model, added_tokens } =
+            serde_json::from_slice(file).map_err(|error| bad(error.to_string()))?;
+        if model.end_of_word_suffix.as_deref() != Some(WORD_END) {
+            return Err(bad(format!("its words do not end with {WORD_END}: it is none of CLIP's")));
+        }
+        let mut ids = model.vocab;
+        ids.extend(added_tokens.into_iter().map(|token| (token.content, token.id)));
+        let pair = |merge: Merge| match merge {
+            Merge::Line(line) => line,
+            Merge::Pair(pair) => pair.join(" "),
+        };
+        let merges: Vec<String> = model.merges.into_iter().map(pair).collect();
+        let ids = serde_json::to_vec(&ids).map_err(|error| bad(error.to_string()))?;
+        Self::from_files(&ids, merges.join("\n").as_bytes())
     }
 
     /// The token that begins a prompt.
@@ -180,16 +233,45 @@ fn word_bytes(text: &str, first: char) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value as Json, json};
 
-    /// All bytes, two merges, and the marks.
-    fn tokenizer() -> ClipTokenizer {
+    /// All bytes, three merges, and the marks.
+    fn files() -> (Json, &'static str) {
         let letters: Vec<String> = (0..=255).map(|byte| letter_of(byte).to_string()).collect();
         let ends = letters.iter().map(|letter| letter.clone() + WORD_END);
         let made = ["ca", "cat</w>", "'s</w>", "<|startoftext|>", "<|endoftext|>"].map(str::to_owned);
         let tokens = letters.iter().cloned().chain(ends).chain(made);
         let ids: serde_json::Map<_, _> = tokens.zip(0..).map(|(token, id)| (token, id.into())).collect();
-        let vocabulary = serde_json::Value::from(ids).to_string();
-        ClipTokenizer::from_files(vocabulary.as_bytes(), b"#version: 0.2\nc a\nca t</w>\n' s</w>\n").unwrap()
+        (ids.into(), "#version: 0.2\nc a\nca t</w>\n' s</w>\n")
+    }
+
+    fn tokenizer() -> ClipTokenizer {
+        let (ids, merges) = files();
+        ClipTokenizer::from_files(ids.to_string().as_bytes(), merges.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn one_file_says_what_two_say() {
+        let (ids, merges) = files();
+        let lines: Vec<&str> = merges.lines().skip(1).collect();
+        let pairs: Vec<Vec<&str>> = lines.iter().map(|line| line.split(' ').collect()).collect();
+        let mut inner = ids.as_object().unwrap().clone();
+        let marks = MARKS.map(|mark| json!({ "content": mark, "id": inner.remove(mark).unwrap() }));
+        let model = |ids: Json, merges: Json, suffix: &str| json!({ "vocab": ids, "merges": merges, "end_of_word_suffix": suffix });
+        for file in [
+            json!({ "model": model(ids.clone(), json!(lines), WORD_END) }),
+            json!({ "model": model(inner.into(), json!(pairs), WORD_END), "added_tokens": marks }),
+        ] {
+            let read = ClipTokenizer::from_tokenizer_json(file.to_string().as_bytes()).unwrap();
+            for text in ["cat's CATS 7", "", "é"] {
+                assert_eq!(read.words(text), tokenizer().words(text));
+            }
+            assert_eq!((read.begin(), read.end()), (tokenizer().begin(), tokenizer().end()));
+        }
+        let other = json!({ "model": model(ids, json!(lines), "") }).to_string();
+        let refused = ClipTokenizer::from_tokenizer_json(other.as_bytes()).unwrap_err();
+        assert!(refused.to_string().contains(WORD_END), "{refused}");
+        assert!(ClipTokenizer::from_tokenizer_json(b"{}").is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use base::TokenId;
 
 use crate::answer::{AnswerParser, Event, FORMATS, Setting, StopStrings};
+use crate::clip::ClipTokenizer;
 use crate::grammar::{Grammar, Plan, Source, Vocabulary};
 use crate::{
     Begin, ChatTemplate, Conversation, Detokenizer, Message, ShowSpecial, Special, TokenType, Tokenizer,
@@ -30,6 +31,7 @@ pub static TARGETS: &[Target] = &[
     ("text_detokenizer", detokenizer),
     ("text_answer", answer),
     ("text_grammar", grammar),
+    ("text_clip", clip),
 ];
 
 /// Text with what tokenizers stumble over.
@@ -196,6 +198,14 @@ fn answer(bytes: &[u8]) {
         let is_text = |event: &Event| matches!(event, Event::Text(_));
         assert!(events.iter().all(is_text) && shown(&events) == text, "{events:?}");
     }
+}
+
+/// A vocabulary of prompts that is read gives ids that it has, and always the same.
+fn clip(bytes: &[u8]) {
+    let Ok(tokenizer) = ClipTokenizer::from_tokenizer_json(bytes) else { return };
+    let ids = tokenizer.encode("a red cat's 7 — é");
+    assert_eq!(ids, tokenizer.encode("a red cat's 7 — é"));
+    ids.into_iter().for_each(|id| drop(tokenizer.shown(id)));
 }
 
 /// The first byte chooses what kind of grammar the rest is. What compiles is followed for a few tokens, and only the

@@ -2,6 +2,7 @@
 
 mod encoder;
 mod engine;
+mod images;
 mod losses;
 mod product;
 mod serve;
@@ -19,6 +20,8 @@ pub static CASES: &[&Case] = &[
     &losses::LOSSES_15M,
     &shakespeare::SHAKESPEARE,
     &encoder::MINILM,
+    &images::STEP,
+    &images::DECODE,
     &engine::Q4_K_M,
     &engine::Q8_0,
     &engine::Q4_0,

@@ -29,6 +29,15 @@ static PEERS: &[Peer] = &[
             ("numpy", "2.4.6"),
         ],
     },
+    Peer {
+        name: "diffusers",
+        packages: &[
+            ("diffusers", "0.42.1"),
+            ("transformers", "5.23.0"),
+            ("torch", "2.15.0"),
+            ("numpy", "2.4.6"),
+        ],
+    },
 ];
 
 /// Tells the version of every package that is named to it, `null` for one that is not there.

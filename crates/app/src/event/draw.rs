@@ -29,7 +29,7 @@ pub struct Begun {
     pub n_prompt_tokens: usize,
 }
 
-/// What a picture roughly looks like on its way: a pixel for each latent.
+/// What a picture roughly looks like on its way: a pixel for each latent, or what a tiny auto-encoder makes of them.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
     /// Which picture, counted from 0.

@@ -90,6 +90,9 @@ pub struct Draw {
     /// How often a rough picture is told on the way; never when absent.
     #[serde(default)]
     pub previews: Option<Previews>,
+    /// A tiny auto-encoder for them, a file or a folder; the model's own when absent, and rough colours without one.
+    #[serde(default)]
+    pub preview_decoder: Option<String>,
     /// What becomes of the picture at which somebody stops.
     #[serde(default)]
     pub unfinished: Unfinished,
@@ -127,6 +130,7 @@ impl Draw {
             recipe: Recipe::Written,
             upscaler: None,
             previews: None,
+            preview_decoder: None,
             unfinished: Unfinished::Dropped,
             inside: Inside::Hidden,
         }
@@ -136,7 +140,7 @@ impl Draw {
     /// enlarges.
     pub(crate) fn names_no_file(&self) -> bool {
         let worn = self.loras.is_empty() && self.lora_folder.is_none() && self.embeddings.is_empty();
-        worn && self.controls.is_empty() && self.upscaler.is_none()
+        worn && self.controls.is_empty() && self.upscaler.is_none() && self.preview_decoder.is_none()
     }
 }
 

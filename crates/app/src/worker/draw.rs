@@ -13,6 +13,7 @@ mod hashes;
 pub(crate) mod loras;
 pub(crate) mod order;
 pub(crate) mod parts;
+mod previewer;
 mod reading;
 mod repeat;
 mod start;
@@ -29,12 +30,13 @@ use std::time::Instant;
 
 use diffuse::raster::Raster;
 use diffuse::{Latent, pipeline, samplers};
+use kernels::pool::{self, Priority};
 use ops::device::Device;
 
 use super::open::{self, Files};
 use super::share::{Share, Shares};
 use crate::event::draw::{Drawing, Drawn, Seconds};
-use crate::job::draw::{Draw, Inside, Unfinished};
+use crate::job::draw::{Draw, Inside, Recipe, Unfinished};
 use crate::running::Reporter;
 use crate::{Event, Failure};
 use control::Given;
@@ -42,7 +44,7 @@ use glass::Looker;
 use hashes::{Counted, Digests};
 use order::Order;
 use parts::{Parts, writes};
-use start::Beginning;
+use start::{Beginning, Canvas};
 use turns::Turn;
 use upscale::Enlarger;
 use walk::Guides;
@@ -72,7 +74,12 @@ fn next_number() -> u64 {
 
 /// Runs one job to its last event.
 pub(crate) fn run(place: &Place<'_>, job: &Draw, reporter: &Reporter) {
-    reporter.finish(|| draw(place, job, reporter));
+    reporter.finish(|| behind_answers(|| draw(place, job, reporter)));
+}
+
+/// Computes behind answers: whose words come one by one waits for each, and a picture takes what is left, a fifth at least.
+fn behind_answers<R>(work: impl FnOnce() -> R) -> R {
+    pool::with_priority(Priority::Batch, work)
 }
 
 fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Failure> {
@@ -106,13 +113,14 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     let name = format!("drawing {} with {}", next_number(), source.name);
     let enlarger = enlarger(job, &order, &device)?;
     let bytes = bytes((&order, &parts), (&given, beginning.as_ref(), enlarger.as_ref()));
+    let is_told = job.recipe == Recipe::Written || made_of.tells_files();
+    order.digests = if is_told { digests(place.store, &parts)? } else { Digests::default() };
+    made_of.differences(&order.digests).into_iter().for_each(|text| reporter.tell(Event::Note { text }));
     let share = place.shares.take(name, (bytes, SMALLER), reporter)?;
     place.turn.wait(|| reporter.is_cancelled());
     if reporter.is_cancelled() {
         return Err(diffuse::Error::Stopped { step: 0 }.into());
     }
-    order.digests = digests(place.store, &parts)?;
-    made_of.differences(&order.digests).into_iter().for_each(|text| reporter.tell(Event::Note { text }));
     let mut seconds = Seconds::default();
     let begun = Instant::now();
     let (conditions, tokens) = order.conditions(&parts, &device)?;
@@ -123,8 +131,8 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
         (job.inside == Inside::Told).then(|| Looker::new(&order, tokens, &conditions)).transpose()?;
     let nets = control::load(&given, &order, &parts)?;
     let controls = control::controls((&given, &nets), &order, &parts)?;
-    let guides = Guides { gaze: looker.as_ref().map(Looker::gaze), controls: Some(&controls) };
-    let looks = looker.as_ref();
+    let (looks, reference) = (looker.as_ref(), canvas.as_ref().and_then(Canvas::reference));
+    let guides = Guides { gaze: looks.map(Looker::gaze), controls: Some(&controls), reference };
     let mut watch = Watch { job, order: &order, place, reporter, share: &share, looks, unfinished: None };
     let with = (&conditions, canvas.as_ref(), &guides);
     let (mut latents, stopped) = order.latents(&parts, with, |drawing, step| watch.step(drawing, step))?;

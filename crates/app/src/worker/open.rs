@@ -13,6 +13,7 @@ use super::draw::parts::INDEX;
 use super::folder::Folder;
 use super::prefixes;
 use super::said::Said;
+use super::training;
 use crate::{Failure, starter};
 
 /// A model that was found.
@@ -228,7 +229,7 @@ pub(crate) fn named(store: &Store, wanted: &str) -> Result<Meant, Failure> {
         Ok(model) => Ok(Meant::Model(Box::new(model))),
         Err(error) if is_starter && !is_about_own(&error) => Ok(Meant::Starter),
         Err(error @ store::Error::BadName { .. }) => Err(bad_name(error, wanted)),
-        Err(error) => Err(not_found(error, wanted)),
+        Err(error) => Err(not_found(store, error, wanted)),
     }
 }
 
@@ -273,11 +274,15 @@ fn bad_name(error: store::Error, wanted: &str) -> Failure {
     failure
 }
 
-/// The failure of a look-up; where no name is near, the model in the box is the next step.
-fn not_found(error: store::Error, wanted: &str) -> Failure {
+/// The failure of a look-up; the next step is a training that was stopped, and the model in the box where no name is near.
+fn not_found(store: &Store, error: store::Error, wanted: &str) -> Failure {
     let is_lonely = matches!(&error, store::Error::NotFound { nearest, .. } if nearest.is_empty());
     let mut failure = Failure::from(error);
-    if looks_like_path(wanted) && failure.code == "model_not_found" {
+    if failure.code == "model_not_found"
+        && let Some(run) = training::unfinished(store.home(), wanted)
+    {
+        failure.hint = format!("its training was stopped: `hearth train --resume {run}` goes on with it");
+    } else if looks_like_path(wanted) && failure.code == "model_not_found" {
         failure.hint = format!("there is no file {wanted} either; `hearth list` shows the models here");
     } else if is_lonely {
         failure.hint = format!("`hearth list` shows the models here; \"{}\" is always there", starter::NAME);

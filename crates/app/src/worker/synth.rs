@@ -5,6 +5,7 @@
 //! model that was converted: no published weight is read. Memory stays small: a tensor is written row by row from a few
 //! rows that are drawn at random and stored once.
 
+mod images;
 mod rows;
 mod shapes;
 mod vocabulary;
@@ -26,6 +27,7 @@ use super::training::conversation::chat_template;
 use super::training::record::io_failure;
 use crate::Failure;
 use crate::job::training::Format;
+use images::ImageShape;
 use rows::Rows;
 use shapes::Shape;
 
@@ -44,7 +46,8 @@ pub struct Synthesis {
 
 /// The shapes that there are, each with the published model that has it.
 pub fn shape_names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    shapes::SHAPES.iter().map(|shape| (shape.name, shape.like))
+    let of_images = images::SHAPES.iter().map(|shape| (shape.name, shape.like));
+    shapes::SHAPES.iter().map(|shape| (shape.name, shape.like)).chain(of_images)
 }
 
 /// Makes a model; the files that were written, with their bytes.
@@ -52,6 +55,9 @@ pub fn shape_names() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// # Errors
 /// A shape or mix that is not known, or what the disk says.
 pub fn synthesise(order: &Synthesis) -> Result<Vec<(PathBuf, u64)>, Failure> {
+    if let Some(shape) = ImageShape::named(&order.shape) {
+        return shape.write(order);
+    }
     let shape = Shape::named(&order.shape)?;
     let mix = quantise::named(&order.mix)?;
     let model = Model::new(shape, mix)?;
@@ -61,6 +67,19 @@ pub fn synthesise(order: &Synthesis) -> Result<Vec<(PathBuf, u64)>, Failure> {
             Ok(vec![write_file(&order.out, |out| model.write_gguf(&list, out))?])
         }
         Format::Safetensors => model.write_folder(&order.out),
+    }
+}
+
+/// The type of a folder's numbers, and what PyTorch calls it.
+fn folder_type(mix: &str) -> Result<(Dtype, &'static str), Failure> {
+    match mix {
+        "F32" => Ok((Dtype::F32, "float32")),
+        "BF16" => Ok((Dtype::BF16, "bfloat16")),
+        "F16" => Ok((Dtype::F16, "float16")),
+        other => {
+            let message = format!("safetensors files have no {other}");
+            Err(Failure::new("bad_setting", message, "take F32, BF16 or F16, or a GGUF file"))
+        }
     }
 }
 
@@ -111,15 +130,7 @@ impl Model {
     }
 
     fn write_folder(&self, folder: &Path) -> Result<Vec<(PathBuf, u64)>, Failure> {
-        let torch_dtype = match self.mix.name {
-            "F32" => "float32",
-            "BF16" => "bfloat16",
-            "F16" => "float16",
-            other => {
-                let message = format!("safetensors files have no {other}");
-                return Err(Failure::new("bad_setting", message, "take F32, BF16 or F16, or a GGUF file"));
-            }
-        };
+        let (_, torch_dtype) = folder_type(self.mix.name)?;
         let list = self.tensors(&self.family.hugging_face)?;
         RealDisk.create_dir(folder).map_err(|error| io_failure("create", folder, &error))?;
         let parts = vocabulary::parts(self.config.vocabulary)?;

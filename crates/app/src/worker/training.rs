@@ -24,7 +24,7 @@ use data::tokens::Part;
 use store::{ModelName, Store};
 use train::{Facts, Plan, Saved, Training};
 
-use crate::event::training::{HeldOut, Trained};
+use crate::event::training::{Ending, HeldOut, Trained};
 use crate::job::training::{NewTraining, Start, Train};
 use crate::running::Reporter;
 use crate::worker::share::{Share, Shares};
@@ -220,6 +220,16 @@ pub(crate) fn find(home: &Path, name: &str) -> Result<Folder<'static>, Failure> 
         };
         Failure::new("run_not_found", message, hint)
     })
+}
+
+/// The name of the run that made no model of this name yet, because it was stopped.
+pub(crate) fn unfinished(home: &Path, model: &str) -> Option<String> {
+    let folder = find(home, model).ok()?;
+    let ending = match folder.record() {
+        Ok(record) => record.ending,
+        Err(_) => pictures::record::PictureRecord::find(&folder)?.ending,
+    };
+    matches!(ending, None | Some(Ending::Stopped)).then(|| folder.name())
 }
 
 fn check_watch(new: &NewTraining) -> Result<(), Failure> {

@@ -1,19 +1,20 @@
-//! Pictures of transformers of flow matching beside those that `diffusers` draws with them (`fixtures/draw/flow.py`).
+//! Pictures of transformers of flow matching beside those that `diffusers` draws with them (`fixtures/draw/flow.py` and
+//! `flow_changed.py`).
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use app::job::draw::{Draw, Masked, Precision, Start};
 use app::job::{Import, Placement};
 use app::{App, Event, Job, Settings};
-use formats::{Dtype, Metadata, TensorSpec, safetensors};
+use formats::Metadata;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::changed::{copy, file};
-use super::{draw, drawn, expect_pixels, pixels, seeded};
+use super::{draw, drawn, expect_pixels, loras, pixels, seeded};
 
 const WRITTEN: &str = include_str!("../../../../fixtures/draw/flow.json");
+const CHANGED: &str = include_str!("../../../../fixtures/draw/flow_changed.json");
 /// What a picture with products of 16 bits keeps at least.
 const MIN_PSNR: f64 = 35.0;
 
@@ -60,29 +61,13 @@ pub fn model(kind: &str) -> TempDir {
     }
     for (file, tensors) in files {
         let part = file.split('/').next().unwrap();
-        let named = tensors
-            .iter()
-            .map(|(name, shape)| (name.as_str(), &shape[..], weight(&format!("{part}.{name}"), shape)));
-        write(&made.path().join(&file), named);
+        let named = tensors.into_iter().map(|(name, shape)| {
+            let values = weight(&format!("{part}.{name}"), &shape);
+            (name, shape, values)
+        });
+        loras::write(&made.path().join(&file), &named.collect::<Vec<_>>(), Metadata::new("model"));
     }
     made
-}
-
-/// A file of safetensors in F32.
-fn write<'a>(path: &Path, tensors: impl Iterator<Item = (&'a str, &'a [usize], Vec<f32>)>) {
-    let tensors: Vec<_> = tensors.collect();
-    let spec = |(name, shape, _): &(&str, &[usize], Vec<f32>)| TensorSpec {
-        name: (*name).to_owned(),
-        dtype: Dtype::F32,
-        shape: shape.to_vec(),
-    };
-    let specs: Vec<TensorSpec> = tensors.iter().map(spec).collect();
-    let mut file = std::fs::File::create(path).unwrap();
-    let mut writer = safetensors::write(&mut file, &Metadata::new("model"), &specs).unwrap();
-    for (.., values) in tensors {
-        writer.append(&values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
-    }
-    writer.finish().unwrap();
 }
 
 pub fn of(case: &Json, model: &TempDir) -> Draw {
@@ -107,6 +92,24 @@ fn transformers_draw_what_diffusers_draws_with_them() {
         let rounded = psnr(&pixels(&drawn(job).unwrap().0[0]), &case["pixels"]);
         println!("bf16: {rounded:.1} dB");
         assert!(rounded >= MIN_PSNR, "{}: {rounded} dB", case["kind"]);
+    }
+}
+
+#[test]
+fn transformers_begin_with_pictures_as_in_diffusers() {
+    let cases: Vec<Json> = serde_json::from_str(CHANGED).unwrap();
+    for case in cases {
+        let model = model(case["kind"].as_str().unwrap());
+        let start = Start {
+            picture: file("photo.png"),
+            mask: case["mask"].as_str().map(file),
+            strength: case["strength"].as_f64(),
+            masked: Masked::White,
+        };
+        let (pictures, n_steps) = drawn(Draw { start: Some(start), ..of(&case, &model) }).unwrap();
+        println!("{} {:.1} dB", case["kind"], psnr(&pixels(&pictures[0]), &case["pixels"]));
+        assert_eq!(n_steps as u64, case["left"].as_u64().unwrap(), "{}", case["kind"]);
+        expect_pixels(&pictures[0], &case);
     }
 }
 
@@ -159,13 +162,10 @@ fn whatever_is_said_to_a_transformer_changes_the_picture_or_is_refused() {
         for (what, job) in changes {
             assert_ne!(pixels(&drawn(job).unwrap().0[0]), usual, "{kind}: {what}");
         }
-        let start =
-            Some(Start { picture: file("photo.png"), mask: None, strength: None, masked: Masked::White });
         let refused = [
             (Draw { schedule: Some("Karras".into()), ..plain.clone() }, "Karras"),
             (Draw { clip_skip: Some(2), ..plain.clone() }, "clip_skip"),
             (Draw { negative: Some("cat".into()), ..plain.clone() }, "negative"),
-            (Draw { start, ..plain.clone() }, "begun"),
             (Draw { size: Some([30, 32]), ..plain.clone() }, "multiple of 4"),
             (Draw { prompt: Some("a ".repeat(20_000)), ..plain.clone() }, "fewer words"),
         ];

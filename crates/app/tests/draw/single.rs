@@ -7,7 +7,7 @@ use app::job::draw::{Draw, Masked, Start};
 use app::job::{Import, Placement};
 use app::{App, Event, Failure, Job, Settings};
 use formats::{Dtype, Metadata, TensorSpec, safetensors};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::{draw, drawn, expect_pixels, folder, seeded};
@@ -186,6 +186,28 @@ fn a_checkpoint_of_a_trainer_draws_what_the_file_draws() {
     write_checkpoint(&case, &file);
     let (pictures, _) = drawn(of(&case, &file)).unwrap();
     expect_pixels(&pictures[0], &case);
+}
+
+/// A folder as newer versions of transformers write it.
+#[test]
+fn a_vocabulary_may_be_one_file() {
+    let place = TempDir::new().unwrap();
+    super::changed::copy(&folder(), place.path());
+    let words = place.path().join("tokenizer");
+    let [vocabulary, merges] = ["vocab.json", "merges.txt"].map(|name| {
+        let text = std::fs::read_to_string(words.join(name)).unwrap();
+        std::fs::remove_file(words.join(name)).unwrap();
+        text
+    });
+    let merges: Vec<&str> = merges.lines().skip(1).filter(|line| !line.is_empty()).collect();
+    let vocabulary: Json = serde_json::from_str(&vocabulary).unwrap();
+    let model = json!({ "vocab": vocabulary, "merges": merges, "end_of_word_suffix": "</w>" });
+    std::fs::write(words.join("tokenizer.json"), json!({ "model": model }).to_string()).unwrap();
+    let case = &super::cases()[0];
+    let of = |place: &Path| Draw { model: Some(place.display().to_string()), ..draw(case) };
+    expect_pixels(&drawn(of(place.path())).unwrap().0[0], case);
+    std::fs::remove_file(words.join("tokenizer.json")).unwrap();
+    assert!(drawn(of(place.path())).unwrap_err().message.contains("tokenizer/vocab.json"));
 }
 
 #[test]

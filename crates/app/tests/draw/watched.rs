@@ -15,6 +15,16 @@ fn home() -> (TempDir, App) {
 }
 
 #[test]
+fn drawings_compute_behind_answers() {
+    let (_home, app) = home();
+    let steps = app
+        .run(Job::Draw(Draw { n: 500, ..draw(&cases()[0]) }))
+        .filter(|event| matches!(event, Event::Drawing(_)));
+    // The other pictures are not drawn yet.
+    assert!(steps.take(2).all(|_| kernels::pool::has_batch_work()));
+}
+
+#[test]
 fn previews_are_told_when_they_are_due_and_change_no_picture() {
     let plain = Draw { steps: Some(5), n: 2, ..draw(&cases()[0]) };
     let (expected, _) = drawn(plain.clone()).unwrap();

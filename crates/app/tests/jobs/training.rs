@@ -211,6 +211,8 @@ fn a_training_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let first = first.unwrap();
     assert_eq!((first.ending, first.model), (Ending::Stopped, None));
     assert!(first.record.steps >= 13 && first.record.steps < 60, "{}", first.record.steps);
+    let failure = stopped.last(Job::Generate(greedy("rhymes", "The cat", 1))).unwrap_err();
+    assert!(failure.code == "model_not_found" && failure.hint.contains("--resume rhymes"), "{failure:?}");
     let (told, second) = run(&stopped, resume(), Some(9));
     assert_eq!(steps_known(&told), Some(first.record.steps), "the curve begins where it began");
     let second = second.unwrap();

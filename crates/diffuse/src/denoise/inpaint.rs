@@ -62,10 +62,12 @@ fn blend(x: &mut Latent, known: &Latent, mask: &Latent) -> Result<(), Error> {
     Ok(())
 }
 
-/// A denoiser around a denoiser, which sees what is known with one noise at every level.
+/// A denoiser around a denoiser, which sees what is known with one noise at every level but the first: there it sees what the
+/// walk begins with, which is noise alone where all is made anew.
 pub struct Renoised<'a> {
     inner: &'a mut dyn Denoise,
     known: Known,
+    has_begun: bool,
 }
 
 /// What stands while the rest is made anew.
@@ -103,12 +105,15 @@ impl Known {
 impl<'a> Renoised<'a> {
     /// Paints anew what is not `known`.
     pub fn new(inner: &'a mut dyn Denoise, known: Known) -> Self {
-        Self { inner, known }
+        Self { inner, known, has_begun: false }
     }
 }
 
 impl Denoise for Renoised<'_> {
     fn denoise(&mut self, x: &Latent, sigma: f32) -> Result<Latent, Error> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return self.inner.denoise(x, sigma);
+        }
         let known = self.inner.path().noised(&self.known.picture, &self.known.noise, sigma)?;
         let mut shown = x.clone();
         blend(&mut shown, &known, &self.known.mask)?;
@@ -140,8 +145,9 @@ mod tests {
         let mask = Latent::new(vec![0.0, 1.0], Shape { channels: 1, ..shape }).unwrap();
         let known = Known::new(of([1.0, 2.0, 3.0, 4.0]), of([0.5; 4]), mask.clone()).unwrap();
         let mut inner = Mirror;
-        let found = Renoised::new(&mut inner, known.clone()).denoise(&of([9.0; 4]), 2.0).unwrap();
-        assert_eq!(found.data(), [2.0, 9.0, 4.0, 9.0]);
+        let mut renoised = Renoised::new(&mut inner, known.clone());
+        assert_eq!(renoised.denoise(&of([9.0; 4]), 2.0).unwrap().data(), [9.0; 4]);
+        assert_eq!(renoised.denoise(&of([9.0; 4]), 2.0).unwrap().data(), [2.0, 9.0, 4.0, 9.0]);
         assert_eq!(known.put_back(of([9.0; 4])).unwrap().data(), [1.0, 9.0, 3.0, 9.0]);
         let wide = Latent::zeros(Shape { columns: 3, ..shape }).unwrap();
         assert!(known.put_back(wide.clone()).is_err());

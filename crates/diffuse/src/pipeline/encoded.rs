@@ -20,6 +20,14 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// The likeliest latents.
+    ///
+    /// # Shapes
+    /// 1 C y x.
+    pub fn mean(&self) -> &Latent {
+        &self.mean
+    }
+
     /// The latents that noise of mean 0 and variance 1 chooses.
     ///
     /// # Shapes

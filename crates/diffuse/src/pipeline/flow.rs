@@ -112,6 +112,8 @@ pub struct FlowSight<'a> {
     /// How strongly the prompt pulls, for models that know it themselves.
     guidance: f32,
     packing: Packing,
+    /// The latents of a picture that it sees beside its own.
+    reference: Option<&'a Latent>,
     precision: Precision,
     device: &'a Device,
 }
@@ -159,7 +161,16 @@ impl<'a> FlowSight<'a> {
         (precision, device): (Precision, &'a Device),
     ) -> Result<Self, Error> {
         texts.iter().try_for_each(|text| transformer.expect(text))?;
-        Ok(Self { transformer, texts, guidance, packing, precision, device })
+        Ok(Self { transformer, texts, guidance, packing, reference: None, precision, device })
+    }
+
+    /// The same, which sees a picture beside its own: FLUX.2.
+    ///
+    /// # Shapes
+    /// 1 C y x, as the auto-encoder has them.
+    #[must_use]
+    pub fn beside(self, reference: Option<&'a Latent>) -> Self {
+        Self { reference, ..self }
     }
 
     /// The answer for one picture beside one text.
@@ -175,6 +186,7 @@ impl<'a> FlowSight<'a> {
                     guidance: &[self.guidance],
                     text: text.states.clone().unsqueeze_dim(0), // [1, S, D]
                     pooled: text.pooled.clone(),
+                    reference: self.reference.map(|reference| to_device(reference, self.device)),
                 };
                 model.forward(input, self.precision)
             }

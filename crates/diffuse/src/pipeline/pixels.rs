@@ -1,10 +1,12 @@
 //! Latents to pixels.
 
 use burn::tensor::{Tensor, TensorData};
+use models::images::TinyDecoder;
 use models::images::auto_encoder::{AutoEncoder, Tiles};
 use ops::Precision;
 use ops::device::Device;
 
+use crate::raster::{Raster, expect_size};
 use crate::{Error, Latent, Shape};
 
 /// Pixels on a side from which an auto-encoder computes in tiles: one whole picture of these sides takes about 4 GB.
@@ -37,6 +39,30 @@ pub fn pixels(
     let size = values.len() / shape.pictures.max(1);
     let byte = |value: &f32| ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
     Ok(values.chunks_exact(size.max(1)).map(|picture| picture.iter().map(byte).collect()).collect())
+}
+
+/// The first picture of latents, as a tiny auto-encoder makes it.
+///
+/// # Shapes
+/// N C y x → 8·y x 8·x pixels.
+///
+/// # Errors
+/// `Model` for latents of other channels than its, `Image` for a picture of nothing, or one that is too large.
+pub fn small(
+    decoder: &TinyDecoder,
+    latent: &Latent,
+    (precision, device): (Precision, &Device),
+) -> Result<Raster, Error> {
+    let Shape { channels, rows, columns, .. } = latent.shape();
+    let size = [columns, rows].map(|side| side.saturating_mul(decoder.scale()));
+    expect_size(size)?;
+    if channels != decoder.latents() || latent.data().is_empty() {
+        let message = format!("the tiny auto-encoder reads {} channels, not {channels}", decoder.latents());
+        return Err(Error::Model(message));
+    }
+    let first = to_device(latent, device).narrow(0, 0, 1); // [1, y, x, C]
+    let values = values(decoder.decode(first, precision))?;
+    Raster::new(values.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8).collect(), size)
 }
 
 /// Latents as models have them.

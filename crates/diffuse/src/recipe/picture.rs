@@ -113,7 +113,6 @@ fn failed(error: png::EncodingError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testkit::{fuzz, mutate};
 
     fn recipe(prompt: &str) -> Recipe {
         Recipe {
@@ -193,24 +192,5 @@ mod tests {
 
     fn large_prompt() -> String {
         "a".repeat(MAX_TEXT_BYTES)
-    }
-
-    #[test]
-    fn any_bytes_are_read() {
-        let corpus = vec![
-            write(&PIXELS, (2, 1), Some(&recipe("a"))).unwrap(),
-            write(&PIXELS, (1, 2), Some(&recipe("猫"))).unwrap(),
-        ];
-        let target = |bytes: &[u8]| {
-            let _ = read(bytes);
-        };
-        for index in 0..3000 {
-            let bytes = mutate::case(&corpus, 9, index);
-            assert_eq!(
-                fuzz::judge(target, &bytes).filter(|what| what.starts_with("panics")),
-                None,
-                "{bytes:?}"
-            );
-        }
     }
 }

@@ -25,6 +25,7 @@ use ops::linear::convolution::{Convolution, Window};
 use ops::weight::{Lent, Storage};
 use ops::{Linear, Weight};
 
+use super::bases;
 use super::learning::Layer;
 use super::parts::channels_last;
 use super::single_file::{Makers, spots};
@@ -34,13 +35,6 @@ use crate::tensors::{Found, Tensors};
 
 /// Names of layers that do not fit which an error tells.
 const TOLD: usize = 3;
-/// What models are called whose text is so wide.
-const WIDTHS: [(usize, &str); 4] = [
-    (768, "Stable Diffusion 1"),
-    (1024, "Stable Diffusion 2"),
-    (2048, "Stable Diffusion XL"),
-    (1280, "the refiner of Stable Diffusion XL"),
-];
 /// What only names in transformers have.
 const OF_FLUX: [&str; 3] = ["double_blocks", "single_blocks", "single_transformer_blocks"];
 const OF_Z_IMAGE: [&str; 2] = ["context_refiner", "noise_refiner"];
@@ -192,8 +186,8 @@ impl Adapter {
         let Some(width) = width else {
             return has(&["lora_te2_", "text_encoder_2."]).then(|| "Stable Diffusion XL".into());
         };
-        let known = WIDTHS.iter().find(|(known, _)| *known == width);
-        Some(known.map_or_else(|| format!("a model whose text is {width} wide"), |(_, name)| (*name).into()))
+        let unknown = || format!("a model whose text is {width} wide");
+        Some(bases::of_width(width).map_or_else(unknown, Into::into))
     }
 }
 

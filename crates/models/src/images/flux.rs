@@ -62,7 +62,12 @@ pub struct Input<'a> {
     pub text: Tensor<3>,
     /// The pooled row of each image's text, `[N, P]`, for models that read it.
     pub pooled: Option<Tensor<2>>,
+    /// The latents of a picture that each image sees beside its own, `[N, H', W', C]`, for models that were trained so.
+    pub reference: Option<Tensor<4>>,
 }
+
+/// Where on the first axis the rows of a picture stand that is seen beside, as FLUX.2 was trained.
+const REFERENCE: usize = 10;
 
 /// What all blocks of one step share.
 struct Step {
@@ -136,11 +141,21 @@ impl Flux {
         assert_eq!(guided, images, "flux: strengths of guidance of the images");
         assert_eq!(channels * PATCH * PATCH, self.config.inputs, "flux: channels of the latents");
         let size = [height / PATCH, width / PATCH];
+        let beside_it = input.reference.as_ref().map(|reference| {
+            let [of, height, width, _] = reference.dims();
+            let is_even = height.is_multiple_of(PATCH) && width.is_multiple_of(PATCH);
+            assert!(is_even && of == images, "flux: a reference of {height}×{width} for each image");
+            [height / PATCH, width / PATCH]
+        });
         let condition = self.condition(&input, precision); // [N, D]
-        let angles = self.angles(tokens, size).repeated(images); // [N·(S + T), d/2]
+        let angles = self.angles(tokens, (size, beside_it)).repeated(images); // [N·(S + T), d/2]
         let modulations = self.shared.as_ref().map(|shared| shared.forward(&condition, precision));
         let step = Step { condition, angles, modulations, images, tokens, precision };
-        let mut x = product(&self.enter, patches(input.latents), precision); // [N·T, D]
+        let rows = match input.reference {
+            Some(reference) => beside(patches(input.latents), patches(reference), images),
+            None => patches(input.latents),
+        };
+        let mut x = product(&self.enter, rows, precision); // [N·T, D]
         let mut text = product(&self.text, input.text.flatten::<2>(0, 1), precision); // [N·S, D]
         for block in &self.doubles {
             (text, x) = block.forward(text, x, &step);
@@ -150,6 +165,10 @@ impl Flux {
             both = block.forward(both, &step);
         }
         let (_, x) = apart(both, images, tokens); // [N·T, D]
+        let x = match beside_it {
+            Some(_) => apart(x, images, size[0] * size[1]).0, // [N·T, D]
+            None => x,
+        };
         let [scale, shift] = self.modulation.forward(&step.condition, precision);
         let x = product(&self.leave, blocks::stretched(x, &scale, &shift), precision); // [N·T, 4·O]
         picture(x, [images, size[0], size[1]])
@@ -174,22 +193,30 @@ impl Flux {
         silu(condition)
     }
 
-    /// The angles of one image: rows of latents stand at their row and column.
+    /// The angles of one image: rows of latents stand at their row and column, those of a reference too, but in another time.
     ///
     /// # Shapes
-    /// `S` tokens, `[h, w]` rows of latents → `[S + h·w, d/2]`.
-    fn angles(&self, tokens: usize, [height, width]: [usize; 2]) -> Angles {
-        let (rows, config) = (tokens + height * width, &self.config);
+    /// `S` tokens, `[h, w]` rows of latents, `[h', w']` of a reference → `[S + h·w + h'·w', d/2]`.
+    fn angles(&self, tokens: usize, (size, reference): ([usize; 2], Option<[usize; 2]>)) -> Angles {
+        let own = size[0] * size[1];
+        let (seen, config) = (reference.map_or(0, |[height, width]| height * width), &self.config);
+        let rows = tokens + own + seen;
         let last = config.axes.len() - 1;
         let text_axis = match config.blocks.text_places {
             TextPlaces::Origin => None,
             TextPlaces::LastAxis => Some(last),
         };
-        let place = |row: usize, axis: usize| match row.checked_sub(tokens) {
-            None if Some(axis) == text_axis => row,
-            Some(at) if axis == 1 => at / width,
-            Some(at) if axis == 2 => at % width,
+        let of_picture = |at: usize, axis: usize, (time, width): (usize, usize)| match axis {
+            0 => time,
+            1 => at / width,
+            2 => at % width,
             _ => 0,
+        };
+        let place = |row: usize, axis: usize| match (row.checked_sub(tokens), reference) {
+            (None, _) if Some(axis) == text_axis => row,
+            (None, _) => 0,
+            (Some(at), Some([_, width])) if at >= own => of_picture(at - own, axis, (REFERENCE, width)),
+            (Some(at), _) => of_picture(at, axis, (0, size[1])),
         };
         let axis = |(axis, size): (usize, &usize)| {
             let positions: Vec<u32> = (0..rows).map(|row| place(row, axis) as u32).collect();
@@ -202,7 +229,7 @@ impl Flux {
     }
 }
 
-/// Each image's text before its latents: `[N·S, D]` and `[N·T, D]` → `[N·(S + T), D]`.
+/// Each image's first rows before its others, such as text before latents: `[N·S, D]` and `[N·T, D]` → `[N·(S + T), D]`.
 fn beside(text: Tensor<2>, x: Tensor<2>, images: usize) -> Tensor<2> {
     let width = x.dims()[1];
     let by_image = |x: Tensor<2>| {

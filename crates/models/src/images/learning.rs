@@ -47,7 +47,7 @@ pub enum Layer {
 
 impl Layer {
     /// The shape in memory.
-    fn shape(self) -> Vec<usize> {
+    pub(super) fn shape(self) -> Vec<usize> {
         match self {
             Self::Kernels { sizes: [outputs, inputs], kernel: [rows, columns] } => {
                 vec![outputs, rows * columns * inputs]
@@ -58,7 +58,7 @@ impl Layer {
     }
 
     /// The shape in files.
-    fn file_shape(self) -> Vec<usize> {
+    pub(super) fn file_shape(self) -> Vec<usize> {
         match self {
             Self::Kernels { sizes, kernel } => [sizes, kernel].concat(),
             other => other.shape(),

@@ -19,7 +19,7 @@ use ops::norm::group_norm::Grouping;
 
 use super::parts::{Bias, GroupNorm, Parts};
 use crate::Error;
-use crate::tensors::Tensors;
+use crate::tensors::{Found, Tensors};
 
 const WIDTH: usize = 64;
 /// Channels within a pool.
@@ -133,6 +133,80 @@ impl TinyAutoEncoder {
     /// `[N, H, W, latents]` → `[N, 8·H, 8·W, 3]`, between 0 and 1.
     pub fn decode(&self, latents: Tensor<4>, precision: Precision) -> Tensor<4> {
         run(&self.decoder, latents, precision).clamp(0.0, 1.0)
+    }
+}
+
+/// The half of a tiny auto-encoder that makes pictures, which is all that previews need.
+#[derive(Clone)]
+pub struct TinyDecoder {
+    layers: Vec<Layer>,
+    latents: usize,
+}
+
+/// With what names of a decoder begin, and how many layers before the first one are not counted: alone, in the file of both
+/// halves, among those of other programs, and as `diffusers` writes it.
+const DECODERS: [(&str, usize); 4] =
+    [("", 0), ("decoder.", 0), ("taesd_decoder.", 0), ("decoder.layers.", 1)];
+/// The layer that reads latents, and the most of their channels.
+const FIRST: usize = 1;
+const MAX_LATENTS: usize = 1 << 10;
+
+impl TinyDecoder {
+    /// Loads the weights; the number of latent channels is the file's.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`] where there is no such decoder, [`Error::Shape`] and [`Error::Storage`].
+    pub fn load(tensors: &dyn Tensors, device: &Device) -> Result<Self, Error> {
+        let mut named = Counted { tensors, prefix: "", before: 0 };
+        for (prefix, before) in DECODERS {
+            let counted = Counted { tensors, prefix, before };
+            if counted.find(&format!("{FIRST}.weight"))?.is_some() {
+                named = counted;
+            }
+        }
+        let parts = Parts { tensors: &named, device };
+        let latents = parts.shape(&format!("{FIRST}.weight"))?.get(1).copied().unwrap_or(0);
+        let latents = latents.clamp(1, MAX_LATENTS);
+        Ok(Self { layers: sequence(&parts, DECODER, [latents, 3])?, latents })
+    }
+
+    /// Channels of its latents.
+    pub fn latents(&self) -> usize {
+        self.latents
+    }
+
+    /// How many times more rows and columns a picture has than its latents.
+    pub fn scale(&self) -> usize {
+        1 << self.layers.iter().filter(|layer| matches!(layer, Layer::Double)).count()
+    }
+
+    /// Latents, as a model computes with them, to pictures.
+    ///
+    /// # Shapes
+    /// `[N, H, W, latents]` → `[N, 8·H, 8·W, 3]`, between 0 and 1.
+    pub fn decode(&self, latents: Tensor<4>, precision: Precision) -> Tensor<4> {
+        run(&self.layers, latents, precision).clamp(0.0, 1.0)
+    }
+}
+
+/// Tensors named by the position of their layer, where some count fewer layers.
+struct Counted<'a> {
+    tensors: &'a dyn Tensors,
+    prefix: &'static str,
+    before: usize,
+}
+
+impl Tensors for Counted<'_> {
+    fn label(&self) -> &str {
+        self.tensors.label()
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Found>, Error> {
+        let numbered = name.split_once('.').and_then(|(layer, rest)| {
+            let layer = layer.parse::<usize>().ok()?.checked_sub(self.before)?;
+            Some(format!("{}{layer}.{rest}", self.prefix))
+        });
+        numbered.map_or(Ok(None), |name| self.tensors.find(&name))
     }
 }
 

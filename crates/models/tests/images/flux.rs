@@ -38,6 +38,7 @@ pub fn step(
         guidance: &guidance[first..first + n],
         text: wide("text", [2, TOKENS, config.text_width]).narrow(0, first, n),
         pooled: config.pooled_width.map(|width| wide("pooled", [2, width]).narrow(0, first, n)),
+        reference: None,
     };
     model.forward(input, precision)
 }

@@ -1,14 +1,13 @@
 //! Maps that guide a drawing: ControlNets from a folder as `diffusers` writes them or from one file, and their maps.
 
-use std::path::Path;
-
 use diffuse::pipeline::{Control, Controls, Part};
 use diffuse::raster::Raster;
 use formats::TensorFile;
-use models::images::single_file;
 use models::images::unet::{ControlNet, UNetConfig};
+use models::images::{bases, single_file};
 use serde_json::Value;
 
+use super::files::named;
 use super::order::Order;
 use super::parts::Parts;
 use super::start::{READ_BYTES, of_file};
@@ -22,9 +21,6 @@ use crate::worker::open::Files;
 const MAX_CONTROLS: usize = 8;
 const MAX_WEIGHT: f64 = 10.0;
 const CONFIG: &str = "config.json";
-/// Widths of the rows of a text, and the models that read them.
-const BASES: [(usize, &str); 4] =
-    [(768, "Stable Diffusion 1"), (1024, "Stable Diffusion 2"), (2048, "SDXL"), (1280, "SDXL's refiner")];
 
 /// A ControlNet of an order, as it was given: it is loaded, and its map read, when there is memory for them.
 pub(super) struct Given<'a> {
@@ -60,12 +56,9 @@ impl<'a> Given<'a> {
             return Err(Failure::new("bad_setting", message, HINT));
         }
         let size = of_file(&job.map, Raster::size_of)?;
-        let path = Path::new(&job.model);
-        if !path.exists() {
-            let message = format!("{}: there is no such file or folder", job.model);
-            return Err(Failure::new("no_such_file", message, HINT));
-        }
-        let Files::Folder(folder) = Files::at(path)? else { return Err(no_control(&job.model)) };
+        let Files::Folder(folder) = Files::at(named(&job.model, HINT)?)? else {
+            return Err(no_control(&job.model));
+        };
         let tensors = folder.tensors()?;
         Ok(Self { job, folder, tensors, size })
     }
@@ -169,16 +162,10 @@ fn no_control(label: &str) -> Failure {
 
 /// A model by the text that it reads.
 fn base_of(config: &UNetConfig) -> String {
-    let width = config.text_width;
-    let known = BASES.iter().find(|(known, _)| *known == width);
-    match known {
-        Some((_, name)) => {
-            format!("{name} ({} levels of {} channels)", config.levels.len(), config.levels[0].channels)
-        }
-        None => format!(
-            "one of {} levels of {} channels that reads text of width {width}",
-            config.levels.len(),
-            config.levels[0].channels
-        ),
+    let (width, levels) = (config.text_width, &config.levels);
+    let of = format!("{} levels of {} channels", levels.len(), levels[0].channels);
+    match bases::of_width(width) {
+        Some(name) => format!("{name} ({of})"),
+        None => format!("one of {of} that reads text of width {width}"),
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Source: R. Gal et al., "An Image is Worth One Word" (2022), section 3; the names in files of web UIs and diffusers, as facts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base::TokenId;
 use diffuse::prompt::{CHUNK_TOKENS, Chunk, Name};
@@ -15,6 +15,7 @@ use models::tensors::Tensors;
 use store::Store;
 use text::clip::ClipTokenizer;
 
+use super::files::named;
 use super::hashes::{self, Counted};
 use crate::Failure;
 
@@ -75,16 +76,8 @@ pub(super) fn open(paths: &[String]) -> Result<Vec<Embedding>, Failure> {
 
 impl Embedding {
     fn open(path: &str) -> Result<Self, Failure> {
-        let place = Path::new(path);
+        let place = named(path, "name a file of an embedding with --embedding")?;
         let name = place.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if !place.is_file() {
-            let message = format!("{path}: there is no such file");
-            return Err(Failure::new(
-                "no_such_file",
-                message,
-                "name a file of an embedding with --embedding",
-            ));
-        }
         let file = FileBytes::open(place)?;
         if file.size_bytes() > MAX_FILE_BYTES {
             return Err(none(path, "it has more bytes than any embedding"));

@@ -8,8 +8,10 @@ use formats::{Dtype, FileBytes, TensorFile};
 use models::images::single_file::{self, SingleFile};
 use models::tensors::Tensors;
 use serde_json::{Value, json};
+use text::clip::ClipTokenizer;
 
 use super::parts::{INDEX, SCHEDULER, SCHEDULER_CONFIG};
+use super::vocabulary::FILES;
 use super::writes;
 use crate::Failure;
 use crate::worker::folder::Folder;
@@ -70,15 +72,7 @@ impl ImageFiles {
     /// A file that cannot be read, or holds no such model.
     pub fn with_seer(self, path: Option<&str>) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(self) };
-        let place = Path::new(path);
-        if !place.is_file() {
-            let message = format!("{path}: there is no such file");
-            return Err(Failure::new(
-                "no_such_file",
-                message,
-                "name a GGUF or safetensors file with --transformer",
-            ));
-        }
+        let place = named(path, "name a GGUF or safetensors file with --transformer")?;
         let file = match Files::at(place)? {
             Files::Gguf(parts) => match parts.as_slice() {
                 [file] => formats::gguf::read(file)?,
@@ -217,17 +211,24 @@ impl ImageFiles {
         of_part.filter_map(|tensor| tensor.spec().size_bytes().ok()).sum()
     }
 
-    /// A file of the vocabulary of a text encoder.
+    /// The vocabulary of a text encoder that is CLIP's.
     ///
     /// # Errors
-    /// A file that is not there, or cannot be read.
-    pub fn word_file(&self, vocabulary: &str, name: &str) -> Result<FileBytes, Failure> {
-        let folder = self.words(vocabulary);
+    /// Files that are not there, or what is wrong with them.
+    pub fn clip_words(&self, vocabulary: &str) -> Result<ClipTokenizer, Failure> {
         let missing = || match self.single {
             Some(_) => super::vocabulary::missing(self.label()),
-            None => self.missing(&format!("{vocabulary}/{name}")),
+            None => self.missing(&format!("{vocabulary}/{}", FILES[0])),
         };
-        folder.ok_or_else(missing)?.file(name)?.ok_or_else(missing)
+        super::vocabulary::read(&self.words(vocabulary).ok_or_else(missing)?)?.ok_or_else(missing)
+    }
+
+    /// A file of the vocabulary of a text encoder, where there is one of this name.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn word_file(&self, vocabulary: &str, name: &str) -> Result<Option<FileBytes>, Failure> {
+        self.words(vocabulary).map_or(Ok(None), |folder| folder.file(name))
     }
 
     fn words(&self, vocabulary: &str) -> Option<Folder> {
@@ -283,6 +284,16 @@ fn seer_in(folder: &Folder) -> Result<Option<TensorFile>, Failure> {
         }
     }
     Ok(None)
+}
+
+/// The path that a person names.
+///
+/// # Errors
+/// `no_such_file`, with how it is named in `hint`.
+pub(super) fn named<'a>(name: &'a str, hint: &str) -> Result<&'a Path, Failure> {
+    let path = Path::new(name);
+    let missing = || Failure::new("no_such_file", format!("{name}: there is no such file or folder"), hint);
+    path.exists().then_some(path).ok_or_else(missing)
 }
 
 /// The tensors of a model that sees noise, by the names that a folder has for them.

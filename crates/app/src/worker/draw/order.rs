@@ -6,7 +6,7 @@ use std::time::Instant;
 use base::TokenId;
 use diffuse::denoise::{Denoise, Guided, Path, Renoised};
 use diffuse::noise::{self, Noise, Source};
-use diffuse::pipeline::{self, Condition, Encoding};
+use diffuse::pipeline::{self, Condition, Encoding, Packing};
 use diffuse::prompt::{self, Chunk, LOOKBACK};
 use diffuse::samplers::{self, Sampler};
 use diffuse::schedule::{self, Begin, Counting, MAX_STEPS};
@@ -20,6 +20,7 @@ use super::glass;
 use super::hashes::Digests;
 use super::loras;
 use super::parts::{Parts, Reader};
+use super::previewer::Previewer;
 use super::reading::Readers;
 use super::start::{Beginning, Begun, Canvas};
 use super::walk::{Conditions, Guides, Walk};
@@ -62,6 +63,8 @@ pub(super) struct Order<'a> {
     begun_with: Option<[usize; 2]>,
     /// What the files are told by that it is made of.
     pub digests: Digests,
+    /// What makes pictures on their way better than rough colours do.
+    pub previewer: Option<Previewer>,
     pub walk: Walk,
     sigmas: Vec<f32>,
 }
@@ -102,9 +105,9 @@ impl<'a> Order<'a> {
         let behind = (behind != sampler.schedule).then_some(behind);
         let (schedule, sigmas) =
             walk.sigmas(job.schedule.as_deref().or(behind), (sampler, steps), n_tokens)?;
-        let strength = job.start.as_ref().map(strength);
+        let strength = job.start.as_ref().map(|start| strength(start, walk.packing()));
         let sigmas = match strength {
-            Some(strength) => from_strength(&sigmas, strength)?,
+            Some(strength) => from_strength(&sigmas, strength, walk.counting())?,
             None => sigmas,
         };
         let varied = job.variation.filter(|variation| variation.strength != 0.0);
@@ -117,6 +120,7 @@ impl<'a> Order<'a> {
             job::Precision::F32 => Precision::F32,
         };
         let seed = job.seed.unwrap_or(drawn_seed);
+        let previewer = Previewer::of(job, parts, (&walk, config.latents))?;
         Ok(Self {
             job,
             model,
@@ -132,6 +136,7 @@ impl<'a> Order<'a> {
             precision,
             begun_with,
             digests: Digests::default(),
+            previewer,
             walk,
             sigmas,
         })
@@ -181,7 +186,13 @@ impl<'a> Order<'a> {
 
     /// Bytes that the largest part takes, weights and what it computes with.
     pub fn most_bytes(&self, parts: &Parts<'_>) -> u64 {
-        memory(parts, self.size).into_iter().max().unwrap_or_default().saturating_add(ROOM_BYTES)
+        let previews = self.previewer.as_ref().map_or(0, |previewer| previewer.bytes(self.latent));
+        let [width, height] = self.size;
+        // A picture that is seen beside has as many rows again.
+        let is_seen = self.begun_with.is_some() && self.walk.packing() == Packing::Patches;
+        let size = [width * (1 + usize::from(is_seen)), height];
+        let most = memory(parts, size).into_iter().max().unwrap_or_default();
+        most.saturating_add(ROOM_BYTES).saturating_add(previews)
     }
 
     /// What the model reads of the prompt, and of the negative one; of the prompt also its tokens, where somebody looks.
@@ -373,9 +384,6 @@ fn expect_flow(job: &Draw, (guidance, knowledge): (f32, Knowledge), model: &str)
             "leave --embedding out",
         );
     }
-    if job.start.is_some() {
-        return refused("pictures are not begun with yet by models of this kind", "leave --image out");
-    }
     if job.clip_skip.is_some_and(|skip| skip > 1) {
         return refused("clip_skip: of its text encoders no layer is left out", "leave --clip-skip out");
     }
@@ -391,14 +399,15 @@ fn expect_flow(job: &Draw, (guidance, knowledge): (f32, Knowledge), model: &str)
     }
 }
 
-/// How much is made anew.
-fn strength(start: &job::Start) -> f64 {
-    start.strength.unwrap_or(STRENGTHS[usize::from(start.mask.is_some())])
+/// How much is made anew: all of it where the model sees the picture anyway.
+fn strength(start: &job::Start, packing: Packing) -> f64 {
+    let is_whole = start.mask.is_some() || packing == Packing::Patches;
+    start.strength.unwrap_or(STRENGTHS[usize::from(is_whole)])
 }
 
 /// The levels that are left of a walk when so much is made anew.
-fn from_strength(sigmas: &[f32], strength: f64) -> Result<Vec<f32>, Failure> {
-    let left = schedule::from_strength(sigmas, strength, Counting::Diffusers)?;
+fn from_strength(sigmas: &[f32], strength: f64, counting: Counting) -> Result<Vec<f32>, Failure> {
+    let left = schedule::from_strength(sigmas, strength, counting)?;
     if left.len() < 2 {
         let n_steps = sigmas.len().saturating_sub(1);
         let message = format!("strength {strength} of {n_steps} steps leaves none");

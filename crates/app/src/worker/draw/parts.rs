@@ -25,7 +25,6 @@ use super::flow::Flow;
 use super::loras::Worn;
 use super::reading::Readers;
 use super::start::Beginning;
-use super::vocabulary::FILES;
 use crate::Failure;
 
 /// The file that says which parts there are.
@@ -172,8 +171,7 @@ impl Parts<'_> {
         let place = if encoder == ENCODERS[0][0] { adapter::Part::Text } else { adapter::Part::SecondText };
         let model =
             self.adapted((&*part.tensors, place), |tensors| ClipText::load(tensors, config, self.device))?;
-        let [words, merges] = FILES.map(|name| self.files.word_file(vocabulary, name));
-        let tokenizer = ClipTokenizer::from_files(words?.as_slice(), merges?.as_slice())?;
+        let tokenizer = self.files.clip_words(vocabulary)?;
         let most = [tokenizer.begin(), tokenizer.end()].into_iter().max().unwrap_or_default() as usize;
         if most >= model.config().vocabulary {
             let message = format!("{}: its vocabulary has more tokens than its weights", part.label);

@@ -46,6 +46,11 @@ impl MadeOf {
         Failure { message, ..failure }
     }
 
+    /// Whether the picture tells a file by its digest.
+    pub fn tells_files(&self) -> bool {
+        self.model.is_some() || !self.loras.is_empty() || !self.embeddings.is_empty()
+    }
+
     /// What was made of other files, by their digests.
     pub fn differences(&self, found: &Digests) -> Vec<String> {
         let of_model = match (self.model.as_deref(), found.model.as_deref()) {

@@ -1,17 +1,19 @@
 //! What pictures begin as beside noise: a picture, and the mask of what is made anew.
 //!
 //! Noise is drawn in the order of diffusers, so that a seed gives its pictures: what an auto-encoder leaves open of the
-//! picture, the noise of the walk, what it leaves open of the picture without the part that is made anew.
+//! picture, the noise of the walk, what it leaves open of the picture without the part that is made anew. Models that
+//! walk patches (FLUX.2) take the likeliest latents, and see them beside their own.
 
 use diffuse::denoise::{Known, Path};
 use diffuse::noise::Noise;
-use diffuse::pipeline::{self, Encoded};
+use diffuse::pipeline::{self, Encoded, Packing};
 use diffuse::raster::{Mask, Raster};
 use diffuse::schedule::Begin;
 use diffuse::{Latent, Shape};
 
 use super::order::Order;
 use super::parts::Parts;
+use super::walk::Walk;
 use crate::Failure;
 use crate::job::draw::{File, Masked, Start};
 
@@ -27,10 +29,17 @@ pub(super) struct Beginning<'a> {
 
 /// What an auto-encoder made of it.
 pub(super) struct Canvas {
-    picture: Encoded,
+    picture: Picture,
     mask: Option<Latent>,
     /// The picture without what is made anew, for models that see it.
     left: Option<Encoded>,
+}
+
+enum Picture {
+    /// Noise chooses its latents.
+    Open(Encoded),
+    /// The likeliest latents, and the same as they are walked; the model sees them beside its own.
+    Seen { latents: Latent, walked: Latent },
 }
 
 /// What a walk begins with.
@@ -101,17 +110,34 @@ impl<'a> Beginning<'a> {
         let encoder = parts.auto_encoder()?;
         let mask: Option<Mask> = mask.as_ref().map(Raster::mask);
         let how = (order.precision, parts.device);
-        let is_filling = mask.is_some() && parts.is_filling(order.latent.channels)?;
+        let of_unet = matches!(order.walk, Walk::Noise(..));
+        let is_filling = mask.is_some() && of_unet && parts.is_filling(order.latent.channels)?;
         let left = is_filling.then(|| pipeline::encoded(&encoder, (&picture, mask.as_ref()), how));
+        let (packing, encoded) = (order.walk.packing(), pipeline::encoded(&encoder, (&picture, None), how)?);
+        let shrinking = encoder.config().shrinking() * packing.side();
         Ok(Canvas {
-            picture: pipeline::encoded(&encoder, (&picture, None), how)?,
+            picture: match packing {
+                Packing::None => Picture::Open(encoded),
+                Packing::Patches => {
+                    let latents = encoded.mean().clone();
+                    Picture::Seen { walked: packing.packed(&latents)?, latents }
+                }
+            },
             left: left.transpose()?,
-            mask: mask.map(|mask| mask.latent(encoder.config().shrinking())).transpose()?,
+            mask: mask.map(|mask| mask.latent(shrinking)).transpose()?,
         })
     }
 }
 
 impl Canvas {
+    /// What models see beside their own latents that were trained so.
+    pub fn reference(&self) -> Option<&Latent> {
+        match &self.picture {
+            Picture::Open(_) => None,
+            Picture::Seen { latents, .. } => Some(latents),
+        }
+    }
+
     /// What one picture's walk begins with; `is_whole` where nothing of the picture shows through its noise.
     ///
     /// # Errors
@@ -124,9 +150,10 @@ impl Canvas {
     ) -> Result<Begun, Failure> {
         // A model that sees what is left needs the picture only where it shows through.
         let is_unused = self.left.is_some() && is_whole;
-        let picture = match is_unused {
-            true => Latent::zeros(shape)?,
-            false => self.picture.sample(&noise.next(shape)?)?,
+        let picture = match &self.picture {
+            _ if is_unused => Latent::zeros(shape)?,
+            Picture::Open(encoded) => encoded.sample(&noise.next(shape)?)?,
+            Picture::Seen { walked, .. } => walked.clone(),
         };
         let fresh = noise.first(shape)?;
         let x = match self.mask.is_some() && is_whole {

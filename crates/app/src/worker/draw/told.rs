@@ -65,7 +65,11 @@ impl Order<'_> {
 
     /// The same as pixels.
     pub fn rough(&self, latent: &Latent) -> Result<Option<Raster>, Failure> {
-        Ok(preview::rough(&self.unpacked(latent)?, self.walk.kind()))
+        let latent = self.unpacked(latent)?;
+        match &self.previewer {
+            Some(previewer) => Ok(Some(previewer.picture(&latent, self.precision)?)),
+            None => Ok(preview::rough(&latent, self.walk.kind())),
+        }
     }
 
     /// What web UIs have no field for, or extensions of theirs.

@@ -1,7 +1,6 @@
 //! Pictures made larger by a network: those that were drawn, and those of a file.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Instant;
 
 use diffuse::pipeline::{Tiling, enlarged};
@@ -11,8 +10,9 @@ use models::images::upscaler::Upscaler;
 use ops::Precision;
 use ops::device::Device;
 
+use super::files::named;
 use super::start::{READ_BYTES, of_file};
-use super::{Place, SMALLER, repeat};
+use super::{Place, SMALLER, behind_answers, repeat};
 use crate::event::draw::{Drawing, Drawn, Picture, Seconds};
 use crate::job::draw as job;
 use crate::job::upscale::Upscale;
@@ -39,16 +39,11 @@ impl<'a> Enlarger<'a> {
     /// # Errors
     /// What is wrong with its files.
     pub fn open(name: &'a str, device: &Device) -> Result<Self, Failure> {
-        let path = Path::new(name);
-        if !path.exists() {
-            let message = format!("{name}: there is no such file or folder");
-            return Err(Failure::new("no_such_file", message, HINT));
-        }
         let no_network = |why: &str| {
             let message = format!("{name}: it holds no network of the kind of ESRGAN{why}");
             Failure::new("unknown_family", message, HINT)
         };
-        let Files::Folder(folder) = Files::at(path)? else { return Err(no_network("")) };
+        let Files::Folder(folder) = Files::at(named(name, HINT)?)? else { return Err(no_network("")) };
         let tensors = folder.tensors()?;
         let model = Upscaler::load(&tensors, device).map_err(|error| match error {
             models::Error::MissingTensor { name, .. } => no_network(&format!(": there is no {name}")),
@@ -113,7 +108,7 @@ const HINT: &str = "name a .safetensors or .pth file of ESRGAN or Real-ESRGAN";
 
 /// Makes the picture of a file larger, to the job's last event.
 pub(crate) fn run(place: &Place<'_>, job: &Upscale, reporter: &Reporter) {
-    reporter.finish(|| upscale(place, job, reporter));
+    reporter.finish(|| behind_answers(|| upscale(place, job, reporter)));
 }
 
 fn upscale(place: &Place<'_>, job: &Upscale, reporter: &Reporter) -> Result<Event, Failure> {

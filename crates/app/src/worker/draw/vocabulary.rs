@@ -11,8 +11,8 @@ use crate::Failure;
 use crate::worker::folder::Folder;
 use crate::worker::open::{self, Files};
 
-/// The files of a vocabulary.
-pub(crate) const FILES: [&str; 2] = ["vocab.json", "merges.txt"];
+/// The files of a vocabulary: two that belong together, or the one that newer folders have.
+pub(crate) const FILES: [&str; 3] = ["vocab.json", "merges.txt", "tokenizer.json"];
 /// Where a model has them.
 const PLACES: [&str; 2] = ["tokenizer", "tokenizer_2"];
 /// The text encoders whose table says how many tokens there are.
@@ -83,9 +83,23 @@ fn none_in(wanted: &str) -> Failure {
 
 /// The vocabulary in a folder, or in those of a model.
 fn within(folder: &Folder) -> Option<Folder> {
-    let has_all = |folder: &Folder| FILES.iter().all(|name| folder.path(name).is_some());
     let parts = PLACES.into_iter().map(|name| folder.part(name));
-    std::iter::once(folder.clone()).chain(parts).find(has_all)
+    std::iter::once(folder.clone()).chain(parts).find(|folder| matches!(read(folder), Ok(Some(_))))
+}
+
+/// The vocabulary that lies in a folder itself; `None` where there is none.
+///
+/// # Errors
+/// What is wrong with its files.
+pub(super) fn read(folder: &Folder) -> Result<Option<ClipTokenizer>, Failure> {
+    let [words, merges, both] = FILES.map(|name| folder.file(name));
+    Ok(match (words?, merges?, both?) {
+        (Some(words), Some(merges), _) => {
+            Some(ClipTokenizer::from_files(words.as_slice(), merges.as_slice())?)
+        }
+        (_, _, Some(both)) => Some(ClipTokenizer::from_tokenizer_json(both.as_slice())?),
+        _ => None,
+    })
 }
 
 /// The vocabulary of an image model of the store with as many tokens.
@@ -95,12 +109,11 @@ fn of_others(store: &Store, files: &ImageFiles) -> Option<Found> {
         settings["vocab_size"].as_u64()
     })?;
     store.list().ok()?.models.iter().find_map(|model| {
-        let named = PLACES.map(|place| format!("{place}/{}", FILES[0]));
-        let has_words = |file: &store::FileRef| file.name.as_ref().is_some_and(|name| named.contains(name));
+        let is_place = |name: &String| PLACES.iter().any(|place| name.starts_with(&format!("{place}/")));
+        let has_words = |file: &store::FileRef| file.name.as_ref().is_some_and(is_place);
         model.manifest.files.iter().any(has_words).then_some(())?;
         let folder = within(&Folder::of(store, model).ok()?)?;
-        let [words, merges] = FILES.map(|name| folder.file(name).ok().flatten());
-        let tokenizer = ClipTokenizer::from_files(words?.as_slice(), merges?.as_slice()).ok()?;
+        let tokenizer = read(&folder).ok()??;
         let is_it = u64::from(tokenizer.begin().max(tokenizer.end())) + 1 == n_tokens;
         is_it.then(|| Found { folder, of: Some(model.name.to_string()) })
     })

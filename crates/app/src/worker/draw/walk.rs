@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 
+use diffuse::Latent;
 use diffuse::denoise::{Predict, Prediction};
 use diffuse::glass::Gaze;
 use diffuse::pipeline::{Condition, Controls, Family, FlowSight, Kind, Packing, Sight, Text, Transformer};
 use diffuse::samplers::Sampler;
-use diffuse::schedule::{self, Clock};
+use diffuse::schedule::{self, Clock, Counting};
 use models::images::unet::UNet;
 use ops::Precision;
 
@@ -43,6 +44,8 @@ pub(crate) struct Guides<'a> {
     pub gaze: Option<&'a RefCell<Gaze>>,
     /// The maps that guide it.
     pub controls: Option<&'a Controls<'a>>,
+    /// The latents of a picture that the model sees beside its own.
+    pub reference: Option<&'a Latent>,
 }
 
 impl Guides<'_> {
@@ -118,6 +121,14 @@ impl Walk {
         match self {
             Self::Noise(kind, _) => *kind,
             Self::Flow(_) => Kind::Stable,
+        }
+    }
+
+    /// How the steps of a picture that is changed are counted.
+    pub fn counting(&self) -> Counting {
+        match self {
+            Self::Noise(..) => Counting::Diffusers,
+            Self::Flow(_) => Counting::DiffusersFlow,
         }
     }
 
@@ -200,7 +211,8 @@ impl Walk {
             }
             (Self::Flow(flow), Seer::Transformer(model), Conditions::Flow([positive, negative])) => {
                 let how = (guidance, flow.packing);
-                Box::new(FlowSight::new(model, [positive, negative], how, (precision, device))?)
+                let sight = FlowSight::new(model, [positive, negative], how, (precision, device))?;
+                Box::new(sight.beside(guides.reference))
             }
             _ => return Err(Failure::internal()),
         })

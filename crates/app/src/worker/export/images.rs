@@ -176,9 +176,11 @@ impl Out<'_> {
             let listed = files.index()?[name].clone();
             return Ok(Some(if listed.is_array() { listed } else { clip() }));
         }
+        files.clip_words(name)?;
         for file in vocabulary::FILES {
-            let bytes = files.word_file(name, file)?;
-            written.push(self.bytes(&format!("{name}/{file}"), bytes.as_slice())?);
+            if let Some(bytes) = files.word_file(name, file)? {
+                written.push(self.bytes(&format!("{name}/{file}"), bytes.as_slice())?);
+            }
         }
         let end = "<|endoftext|>";
         let padding = files.padding(&encoder, name)?;

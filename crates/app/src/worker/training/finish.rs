@@ -32,7 +32,8 @@ pub(super) fn finish(arrived: Arrived<'_>, vocabulary: Metadata, place: &Place) 
             None => training.into_parameters(),
         };
         model = Some(store(&record, &parameters, vocabulary, place)?);
-        folder.write("loss.svg", plot::loss(&record.run, &curve, &measured).as_bytes())?;
+        let plot = plot::loss((&record.run, "loss, nats a token"), &curve, &measured);
+        folder.write("loss.svg", plot.as_bytes())?;
         folder.write("README.md", card(&record).as_bytes())?;
     }
     folder.write_record(&record)?;

@@ -5,7 +5,7 @@
 //! ```
 
 mod gallery;
-mod model;
+pub(crate) mod model;
 pub(crate) mod record;
 
 use std::path::Path;
@@ -20,7 +20,7 @@ use train::pictures::{Painting, Saved, save};
 
 use super::pace::{Pace, SAVE_EVERY_S, lines, recent_loss};
 use super::record::Folder;
-use super::{LAST, Place, find, lock};
+use super::{LAST, Place, find, lock, plot};
 use crate::event::pictures::{Painted, PictureStep, Stage};
 use crate::event::training::{Ending, Training as Told};
 use crate::job::training::NewPictures;
@@ -62,7 +62,7 @@ struct Started {
     shown: Shown,
     files: Files,
     caption: String,
-    _share: Share,
+    share: Share,
 }
 
 fn start(
@@ -96,7 +96,7 @@ fn start(
     record.write(folder)?;
     let caption = gallery.caption().to_owned();
     let shown = gallery.shown(&tokenizer, record.settings.sizes.text.context);
-    Ok(Started { record, painting, shown, files, caption, _share: share })
+    Ok(Started { record, painting, shown, files, caption, share })
 }
 
 /// A run that was stopped, if that is one on pictures.
@@ -135,7 +135,7 @@ fn taken_up(
     }
     let caption = gallery.caption().to_owned();
     let shown = gallery.shown(&tokenizer, record.settings.sizes.text.context);
-    go_on(folder, Started { record, painting, shown, files, caption, _share: share }, reporter)
+    go_on(folder, Started { record, painting, shown, files, caption, share }, reporter)
 }
 
 fn opened(data: &Path, side: usize, reporter: &Reporter) -> Result<Gallery, Failure> {
@@ -153,7 +153,7 @@ fn tokenizer(files: &Files) -> Result<ClipTokenizer, Failure> {
 }
 
 fn go_on(folder: Folder<'_>, started: Started, reporter: &Reporter) -> Result<Painted, Failure> {
-    let Started { record, painting, mut shown, files, caption, _share } = started;
+    let Started { record, painting, mut shown, files, caption, share } = started;
     let mut curve: Vec<Report> = folder.lines("curve.jsonl")?;
     curve.retain(|report| report.step <= painting.steps_done());
     reporter.tell(Event::Training(Told::Planned {
@@ -164,12 +164,14 @@ fn go_on(folder: Folder<'_>, started: Started, reporter: &Reporter) -> Result<Pa
         curve: thinned(&curve),
         derived: record.derived.clone(),
     }));
-    let mut course = Course { folder: &folder, record, painting, curve, pace: Pace::default(), reporter };
+    let mut course =
+        Course { folder: &folder, record, painting, curve, pace: Pace::default(), share, reporter };
     let ending = course.run(&mut shown)?;
-    let Course { mut record, painting, .. } = course;
+    let Course { mut record, painting, curve, .. } = course;
     let model = match ending {
         Ending::Stopped => None,
         _ => {
+            plots(&folder, &record, &curve)?;
             let storage = record.knobs.storage.unwrap_or_default();
             Some(model::write(&folder, (&painting, storage), &files)?.path)
         }
@@ -177,6 +179,22 @@ fn go_on(folder: Folder<'_>, started: Started, reporter: &Reporter) -> Result<Pa
     record.ending = Some(ending);
     record.write(&folder)?;
     Ok(Painted { ending, model, caption, folder: folder.path.clone(), record })
+}
+
+/// The losses of both stages over their steps.
+fn plots(folder: &Folder<'_>, record: &PictureRecord, curve: &[Report]) -> Result<(), Failure> {
+    let before = record.settings.auto_encoder.steps;
+    let (first, second): (Vec<Report>, Vec<Report>) =
+        curve.iter().copied().partition(|report| report.step <= before);
+    let second: Vec<Report> =
+        second.into_iter().map(|report| Report { step: report.step - before, ..report }).collect();
+    for (name, of, curve) in [
+        ("loss-auto-encoder.svg", "loss of the auto-encoder", first),
+        ("loss.svg", "loss of the U-Net", second),
+    ] {
+        folder.write(name, plot::loss((&record.run, of), &curve, &[]).as_bytes())?;
+    }
+    Ok(())
 }
 
 /// A training that goes on.
@@ -187,6 +205,8 @@ struct Course<'a> {
     curve: Vec<Report>,
     /// How fast this stage goes.
     pace: Pace,
+    /// Tells others how far it is.
+    share: Share,
     reporter: &'a Reporter,
 }
 
@@ -232,6 +252,7 @@ impl Course<'_> {
         let seconds = begun.elapsed().as_secs_f64();
         let mean = self.pace.after(seconds);
         self.record.seconds += seconds;
+        self.share.note(report.step, settings.steps());
         self.curve.push(report);
         self.reporter.tell(Event::Training(Told::PictureStep(PictureStep {
             report,

@@ -32,8 +32,8 @@ impl Axes {
     }
 }
 
-/// An SVG of the curve.
-pub(super) fn loss(title: &str, curve: &[Report], held_out: &[HeldOut]) -> String {
+/// An SVG of the curve of a run; `of` says what kind of loss it is.
+pub(super) fn loss((run, of): (&str, &str), curve: &[Report], held_out: &[HeldOut]) -> String {
     let line = smoothed(curve);
     let losses = line.iter().map(|(_, loss)| *loss).chain(held_out.iter().map(|measured| measured.loss));
     let (lowest, highest) =
@@ -44,10 +44,10 @@ pub(super) fn loss(title: &str, curve: &[Report], held_out: &[HeldOut]) -> Strin
     let axes = Axes { last_step, lowest: lowest - room, highest: highest + room };
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<title>Loss of {title}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"{}\" y=\"22\" font-size=\"15\">{title}: loss, nats a token</text>\n",
+         font-size=\"12\">\n<title>{title}: {of}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         <text x=\"{}\" y=\"22\" font-size=\"15\">{title}: {of}</text>\n",
         MARGIN[0],
-        title = escaped(title)
+        title = escaped(run)
     );
     grid(&mut svg, &axes);
     let points: Vec<String> =
@@ -61,11 +61,11 @@ pub(super) fn loss(title: &str, curve: &[Report], held_out: &[HeldOut]) -> Strin
         let (x, y) = (axes.x(measured.step), axes.y(measured.loss));
         let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"#1d4ed8\"/>");
     }
+    let measured = if held_out.is_empty() { "" } else { " <tspan fill=\"#1d4ed8\">● held out</tspan>" };
     let right = WIDTH - MARGIN[1];
     let _ = writeln!(
         svg,
-        "<text x=\"{right}\" y=\"22\" text-anchor=\"end\"><tspan fill=\"#c2410c\">— training</tspan> \
-         <tspan fill=\"#1d4ed8\">● held out</tspan></text>\n</svg>"
+        "<text x=\"{right}\" y=\"22\" text-anchor=\"end\"><tspan fill=\"#c2410c\">— training</tspan>{measured}</text>\n</svg>"
     );
     svg
 }
@@ -122,7 +122,7 @@ mod tests {
     fn every_point_lies_inside_and_the_curve_falls() {
         let curve: Vec<Report> = (1..=2000).map(|step| report(step, 5.0 - step as f64 / 500.0)).collect();
         let held_out = [HeldOut { step: 1000, loss: 3.1, perplexity: 22.0, is_best: true }];
-        let svg = loss("a <run>", &curve, &held_out);
+        let svg = loss(("a <run>", "loss"), &curve, &held_out);
         assert!(svg.contains("a &lt;run&gt;") && svg.matches("<circle").count() == 1);
         let points = svg.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
         let points: Vec<(f64, f64)> = points
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn nothing_and_one_step_can_be_drawn() {
-        assert!(loss("r", &[], &[]).ends_with("</svg>\n"));
-        assert!(!loss("r", &[report(1, 2.0)], &[]).contains("NaN"));
+        assert!(loss(("r", "loss"), &[], &[]).ends_with("</svg>\n"));
+        assert!(!loss(("r", "loss"), &[report(1, 2.0)], &[]).contains("NaN"));
     }
 }

@@ -156,6 +156,11 @@ fn written() -> Vec<Arg> {
             value_parser!(usize),
             "After every so many steps, a rough picture in a file beside its own, NAME.preview.png",
         ),
+        flag(
+            ("preview-decoder", "FILE"),
+            text(),
+            "A tiny auto-encoder (TAESD) that makes better ones, file or folder; the model's own when absent",
+        ),
         Arg::new("no-metadata")
             .long("no-metadata")
             .action(ArgAction::SetTrue)

@@ -43,6 +43,7 @@ pub fn job(matches: &ArgMatches) -> Result<Draw, Failure> {
         precision: text("precision").map(|name| if name == "f32" { Precision::F32 } else { Precision::Bf16 }),
         recipe: if is_plain { Recipe::LeftOut } else { Recipe::Written },
         upscaler: text("upscale"),
+        preview_decoder: text("preview-decoder"),
         previews: number("preview").map(Previews::Every),
         ..Draw::new("", "")
     })

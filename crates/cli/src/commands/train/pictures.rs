@@ -44,5 +44,7 @@ pub fn end(console: &mut Console, painted: &Painted) {
         text += &format!("Try it:   {}\n", bold(&command));
     }
     text += &format!("The run:  {}\n", bold(&format!("hearth runs show {run}")));
+    let folder = painted.folder.display().to_string();
+    text += &format!("Its plots:  loss-auto-encoder.svg and loss.svg in {}\n", visible::line(&folder));
     console.tell(&text);
 }

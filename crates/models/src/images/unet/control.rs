@@ -99,11 +99,14 @@ impl ControlNet {
         let hint = Hint { parts: &parts };
         let (first, mut inputs) = hint.convolution("conv_in", COLOURS, Window::same(3))?;
         let mut blocks = Vec::new();
-        while blocks.len() < MAX_BLOCKS && hint.has(blocks.len())? {
-            let window = if blocks.len() % 2 == 0 { Window::same(3) } else { Window::same(3).every(2) };
-            let (block, outputs) = hint.convolution(&format!("blocks.{}", blocks.len()), inputs, window)?;
-            blocks.push(block);
-            inputs = outputs;
+        // They come in pairs: in the layout of the makers the last convolution stands where a first of a pair would.
+        while blocks.len() < MAX_BLOCKS && hint.has(blocks.len() + 1)? {
+            for window in [Window::same(3), Window::same(3).every(2)] {
+                let (block, outputs) =
+                    hint.convolution(&format!("blocks.{}", blocks.len()), inputs, window)?;
+                blocks.push(block);
+                inputs = outputs;
+            }
         }
         let last =
             parts.convolution(&Hint::name("conv_out"), [width, inputs], Window::same(3), Bias::With)?;

@@ -73,7 +73,7 @@ fn index() -> Value {
     })
 }
 
-fn marks() -> Value {
+pub(crate) fn marks() -> Value {
     let [begin, end] = ["<|startoftext|>", "<|endoftext|>"];
     json!({ "bos_token": begin, "eos_token": end, "unk_token": end, "pad_token": end })
 }
