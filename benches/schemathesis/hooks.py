@@ -61,6 +61,9 @@ def small(body, is_right):
         body["size"] = "32x32"
     for name, value in SMALL.items():
         given = body.get(name, value + 1)
+        if isinstance(given, str) and not is_right:
+            # Python reads numbers in more ways than there are: a text may be what is wrong.
+            continue
         if given is None and is_right or is_above(given, value) and not is_above(given, MOST[name]):
             body[name] = value
     return body
