@@ -33,6 +33,9 @@ def before_call(context, case, kwargs):
         # What begins with nothing need not be sent at all, and then takes its time.
         absent = isinstance(body, NotSet) and case.operation.path == WORDS
         case.body = small({} if absent else body, mode == GenerationMode.POSITIVE)
+        if mode == GenerationMode.POSITIVE:
+            # What is right stays right; a body with a file would be called wrong for having been touched.
+            case._record_starting_state()
         return
     if mode != GenerationMode.POSITIVE or not isinstance(body, dict) or not isinstance(body.get("model"), str):
         return
