@@ -20,6 +20,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, TensorMeta
 use burn::tensor::{Bytes, DType, Device, Int, Tensor, TensorData};
 use kernels::attention as kernel;
 use kernels::kv::Kept;
+use kernels::machine::memory;
 
 use crate::buffers::unwritten;
 use crate::cost::Cost;
@@ -356,7 +357,7 @@ impl KvPool {
     /// When a head cannot be kept so: see [`PoolShape::size_bytes`].
     pub fn new(shape: PoolShape, storage: Storage, device: &Device) -> Self {
         // Who keeps keys and values computes the same again and again.
-        kernels::machine::memory::keep_freed();
+        memory::keep_freed();
         let storage = if crate::device::is_cpu(device) { storage } else { Storage::F32 };
         let head_bytes = head_bytes(shape.size, storage);
         let head_bytes = head_bytes.expect("heads that can be kept so, by the contract");
@@ -381,11 +382,12 @@ impl KvPool {
     }
 }
 
-/// Zeros; on the processor in memory that the system clears page by page, where it is used at all. Burn's own zeros
-/// are written and copied to where they lie: of a start with the model in the box, that was three quarters.
+/// Zeros; on the processor in memory that is cleared page by page ([`memory::zeros`]). Burn's own zeros are written and
+/// copied to where they lie: of a start with the model in the box, that was three quarters.
 fn zeros(dims: [usize; 4], device: &Device) -> Tensor<4> {
     if crate::device::is_cpu(device) {
-        return Tensor::from_data(TensorData::new(vec![0f32; dims.iter().product()], dims), device);
+        let zeros: Vec<f32> = memory::zeros(dims.iter().product());
+        return Tensor::from_data(TensorData::new(zeros, dims), device);
     }
     Tensor::zeros(dims, device)
 }
@@ -394,8 +396,8 @@ fn zeros(dims: [usize; 4], device: &Device) -> Tensor<4> {
 fn zero_bytes(dims: [usize; 4], storage: Storage, device: &Device) -> Tensor<4, Int> {
     let n_bytes: usize = dims.iter().product();
     let bytes = match storage {
-        Storage::F16 => Bytes::from_elems(vec![0u16; n_bytes / 2]),
-        _ => Bytes::from_elems(vec![0u8; n_bytes]),
+        Storage::F16 => Bytes::from_elems(memory::zeros::<u16>(n_bytes / 2)),
+        _ => Bytes::from_elems(memory::zeros::<u8>(n_bytes)),
     };
     Tensor::from_data(TensorData::from_bytes(bytes, dims, DType::U8), (device, DType::U8))
 }

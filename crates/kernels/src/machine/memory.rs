@@ -9,8 +9,9 @@ use std::sync::Once;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT: i32 = 256 << 20;
 /// Allocations from here on are mapped for themselves, and unmapped when they are freed; the most that can be said.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED: i32 = 32 << 20;
+/// So many bytes are cleared as fast as they are mapped.
+const FEW: usize = 64 << 10;
 
 /// Keeps some of what is freed instead of giving it back to the system; from the second call on nothing happens. For
 /// programs that compute the same again and again. Only on Linux with the GNU C library; others decide for themselves.
@@ -24,6 +25,18 @@ pub fn keep_freed() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         }
     });
+}
+
+/// Zeros in memory that the system clears page by page, where it is used at all.
+///
+/// What comes out of kept memory the allocator has to clear at once, and with it take. So many zeros are asked for that it
+/// maps them for themselves: what is asked for but never touched takes no memory.
+pub fn zeros<T: Copy + Default>(n: usize) -> Vec<T> {
+    let size = size_of::<T>().max(1);
+    let asked = if n <= FEW / size { n } else { n.max(MAPPED as usize / size) };
+    let mut zeros = vec![T::default(); asked];
+    zeros.truncate(n);
+    zeros
 }
 
 /// Gives back to the system what was freed and kept, by all threads as far as it lies between what is used, and by this
