@@ -15,6 +15,7 @@ use crate::plan::{Limits, Plan, Planned, View, plan};
 use crate::sample::Choice;
 use crate::sequence::{Chosen, Request, Roles, Sequence, SequenceId};
 use crate::shelf::{self, Bringing, Shelf};
+use crate::times::StepTimes;
 use crate::{Batch, Error, Model};
 
 /// Logits that a step makes at most where prompts are scored, unless one row alone has more: 64 MiB.
@@ -92,6 +93,7 @@ pub struct Engine<M> {
     sequences: Vec<Sequence>,
     shares: Shares,
     beside: Beside,
+    times: StepTimes,
     /// The rows of the last step.
     last: Rows,
     n_submitted: u64,
@@ -113,6 +115,7 @@ impl<M: Model> Engine<M> {
             sequences: Vec::new(),
             shares: Shares::default(),
             beside: Beside::default(),
+            times: StepTimes::default(),
             last: Rows::default(),
             n_submitted: 0,
             n_begun: 0,
@@ -208,8 +211,12 @@ impl<M: Model> Engine<M> {
     }
 
     /// Tells how long the last step took. From then on there are as many rows of prompts beside answers as let a step take
-    /// less than three times as long as without them. No answer depends on it.
+    /// less than three times as long as without them, and as many tokens are guessed as make answers fastest. No answer
+    /// depends on it.
     pub fn learn(&mut self, took: Duration) {
+        if self.last.prompt == 0 {
+            self.times.learn(self.last.generated, took);
+        }
         self.beside.learn(self.last, took, self.limits.rows_beside);
     }
 
@@ -239,15 +246,15 @@ impl<M: Model> Engine<M> {
 
     /// Asks the smaller model, if there is one, for those who have no guess from their text.
     fn let_draft_guess(&mut self) {
-        let context = self.context();
+        let (context, times) = (self.context(), self.times);
         let Some(draft) = &mut self.draft else { return };
-        let wants = |sequence: &&mut Sequence| sequence.wanted_from_a_draft(context) > 0;
+        let wants = |sequence: &&mut Sequence| sequence.wanted_from_a_draft(context, &times) > 0;
         let mut wanting: Vec<&mut Sequence> = self.sequences.iter_mut().filter(wants).collect();
         if wanting.is_empty() || wanting.len() >= self.limits.guesses {
             return;
         }
         let text = |sequence: &&mut Sequence| {
-            (sequence.id, sequence.tokens.clone(), sequence.wanted_from_a_draft(context))
+            (sequence.id, sequence.tokens.clone(), sequence.wanted_from_a_draft(context, &times))
         };
         let texts: Vec<_> = wanting.iter().map(text).collect();
         let texts: Vec<Text> = texts.iter().map(|(id, tokens, n)| Text { id: *id, tokens, n: *n }).collect();
@@ -377,7 +384,7 @@ impl<M: Model> Engine<M> {
     /// Takes in what was computed for a sequence: of a prompt that is scored its rows, and of the rows behind its last token and behind guessed ones as many
     /// as it would have chosen itself, and one more.
     fn commit(&mut self, planned: Planned, rows: &[(Place, &[f32])], events: &mut Vec<Event>) {
-        let (id, context) = (planned.id, self.context());
+        let (id, context, times) = (planned.id, self.context(), self.times);
         let sequence = self.sequence(id);
         let (mut n_right, mut end) = (0, None);
         let n_scored =
@@ -413,7 +420,7 @@ impl<M: Model> Engine<M> {
             }
         }
         if !rows.is_empty() {
-            sequence.guess((n_guessed, n_right), context);
+            sequence.guess((n_guessed, n_right), context, &times);
         }
         let owner = sequence.request.owner;
         self.keep(planned);

@@ -21,6 +21,7 @@ mod plan;
 pub mod sample;
 mod sequence;
 pub mod shelf;
+mod times;
 
 pub use answer::Answer;
 pub use batch::Batch;

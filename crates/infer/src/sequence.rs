@@ -11,6 +11,7 @@ use crate::fair::{Class, Owner};
 use crate::lookup::Lookup;
 use crate::pace::{LONGEST_GUESS, Pace};
 use crate::sample::{self, Allowed, Choice, Drawn, Sampler, Sampling};
+use crate::times::StepTimes;
 use crate::{Error, Reason};
 
 /// Names a sequence for as long as the process lives; later ones are larger.
@@ -284,7 +285,7 @@ impl Sequence {
     }
 
     /// Learns that of so many guessed tokens that were computed so many were right, and guesses anew from the text.
-    pub fn guess(&mut self, (n_guessed, n_right): (usize, usize), context: usize) {
+    pub fn guess(&mut self, (n_guessed, n_right): (usize, usize), context: usize, times: &StepTimes) {
         if n_guessed > 0 {
             self.paces[self.guesser as usize].learn(n_guessed, n_right);
         }
@@ -292,16 +293,16 @@ impl Sequence {
         if self.request.guessing == Guessing::Off {
             return;
         }
-        let most = self.most_guesses(Guesser::Lookup, context);
+        let most = self.most_guesses(Guesser::Lookup, context, times);
         let lookup = self.lookup.get_or_insert_with(|| Lookup::new(&self.tokens));
         self.guessed = lookup.guess(most);
     }
 
     /// How many tokens a draft shall guess: none where there are guesses, or nobody wants any.
-    pub fn wanted_from_a_draft(&self, context: usize) -> usize {
+    pub fn wanted_from_a_draft(&self, context: usize, times: &StepTimes) -> usize {
         let is_on = self.request.guessing == Guessing::On;
         let wants = is_on && self.guessed.is_empty() && self.is_generating();
-        if wants { self.most_guesses(Guesser::Draft, context) } else { 0 }
+        if wants { self.most_guesses(Guesser::Draft, context, times) } else { 0 }
     }
 
     /// Takes the guesses of a draft.
@@ -309,10 +310,10 @@ impl Sequence {
         (self.guesser, self.guessed) = (Guesser::Draft, guessed);
     }
 
-    fn most_guesses(&self, guesser: Guesser, context: usize) -> usize {
+    fn most_guesses(&self, guesser: Guesser, context: usize, times: &StepTimes) -> usize {
         // The last token of an answer needs no successor.
         let n_left = self.request.max_tokens.saturating_sub(self.n_generated() + 1);
         let n_room = context.saturating_sub(self.tokens.len() + 1);
-        self.paces[guesser as usize].n().min(n_left).min(n_room).min(LONGEST_GUESS)
+        self.paces[guesser as usize].n(times).min(n_left).min(n_room).min(LONGEST_GUESS)
     }
 }

@@ -142,7 +142,11 @@ impl<'a> Trial<'a> {
         let (mut n_begun, mut before) = (0, None);
         let mut is_begun = std::collections::BTreeSet::new();
         while self.engine.n_sequences() > 0 {
-            for event in self.engine.step(None) {
+            let step = Instant::now();
+            let events = self.engine.step(None);
+            // As where answers are made.
+            self.engine.learn(step.elapsed());
+            for event in events {
                 match event {
                     Step::Token { id, .. } => n_begun += usize::from(is_begun.insert(id)),
                     Step::Failed { error, .. } => return Err(error.into()),
