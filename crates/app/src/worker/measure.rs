@@ -30,7 +30,7 @@ use crate::{Event, Failure};
 use fit::{Needs, Speeds};
 use products::Products;
 use subject::Subject;
-use work::Work;
+use work::Timer;
 
 /// Lengths of context that are answered for where nobody asks for others, as far as the model takes them.
 const LENGTHS: [usize; 5] = [512, 4096, 16_384, 65_536, 131_072];
@@ -38,6 +38,8 @@ const LENGTHS: [usize; 5] = [512, 4096, 16_384, 65_536, 131_072];
 const MIXES: [&str; 6] = ["BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M"];
 /// Sixteen and more bits are for making other files from: eight lose nothing that anybody has measured.
 const FOR_MAKING: [&str; 5] = ["BF16", "F16", "FP16", "F32", "FP32"];
+/// How often everything is timed, one after the other: what a machine does besides for a moment is not taken for its speed.
+const N_ROUNDS: usize = 5;
 /// Tokens of context that a recommendation has room for.
 const USUAL_LENGTH: usize = 4096;
 
@@ -122,9 +124,18 @@ fn fit(place: &Place<'_>, job: &Fit, means: Means) -> Result<Fitting, Failure> {
         return Err(not_kept(&name, needs.config.head_size, cache));
     }
     let products = Products::new(machine.flops_per_s, needs.traffic.file_bytes);
-    let work = Work::measure(&needs.config, needs.dialect, cache);
-    let mut speeds = Speeds { machine, products, work, base_bytes };
-    let told: Option<Vec<_>> = lengths.iter().map(|&length| needs.at(length, &mut speeds)).collect();
+    let mut timer = Timer::new(&needs.config, needs.dialect, cache);
+    let mut speeds = Speeds { machine, products, work: timer.round(), base_bytes };
+    let tell = |speeds: &mut Speeds| -> Option<Vec<_>> {
+        lengths.iter().map(|&length| needs.at(length, speeds)).collect()
+    };
+    let mut told = tell(&mut speeds);
+    for _ in 1..N_ROUNDS {
+        speeds.work = timer.round();
+        speeds.products.again();
+        told = tell(&mut speeds);
+    }
+    drop(timer);
     let Some(lengths) = told else {
         let message = format!("{name}: it has weights that Hearth cannot compute with");
         return Err(Failure::new("unsupported_storage", message, "take another quantisation of it"));

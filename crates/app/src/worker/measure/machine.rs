@@ -52,6 +52,15 @@ pub(crate) fn usual(mut work: impl FnMut()) -> f64 {
         work();
         seconds.push(begun.elapsed().as_secs_f64());
     }
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
+    middle(&seconds)
+}
+
+/// The middle of some numbers.
+///
+/// # Panics
+/// When there are none.
+pub(crate) fn middle(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }

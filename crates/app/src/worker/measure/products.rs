@@ -12,7 +12,7 @@ use ops::device::Tensor;
 use ops::weight::{Lent, Storage};
 use ops::{Linear, Rows, Weight};
 
-use super::machine::usual;
+use super::machine::{middle, usual};
 
 /// Most bytes of matrices that are read in turn: more than any cache of a personal machine holds.
 const MOST_BYTES: usize = 96 << 20;
@@ -38,26 +38,34 @@ pub(crate) struct Products {
     n_bytes: usize,
     /// The numbers of the type that was asked for last.
     made: Option<(Dtype, Lent)>,
-    known: HashMap<Key, Option<f64>>,
+    /// Seconds of each, a number for each round in which it was asked for.
+    known: HashMap<Key, Vec<f64>>,
+    /// How many times each is timed.
+    n_rounds: usize,
 }
 
 impl Products {
     /// Of a model whose weights take so many bytes, nothing timed yet.
     pub fn new(flops_per_s: f64, model_bytes: u64) -> Self {
         let n_bytes = usize::try_from(model_bytes).unwrap_or(usize::MAX).clamp(1 << 16, MOST_BYTES);
-        Self { flops_per_s, n_bytes, made: None, known: HashMap::new() }
+        Self { flops_per_s, n_bytes, made: None, known: HashMap::new(), n_rounds: 1 }
+    }
+
+    /// What is asked for from now on is timed once more, and the middle of its times counts: whatever else the machine
+    /// did for a moment has then gone by.
+    pub fn again(&mut self) {
+        self.n_rounds += 1;
     }
 
     /// Seconds of one matrix `[N, K]` and these rows, all prompt's or all generated; nothing where Hearth cannot compute
     /// with matrices that are stored so.
     pub fn seconds(&mut self, dtype: Dtype, shape: [usize; 2], rows: Rows) -> Option<f64> {
         let key = Key { dtype, shape, rows: rows.total(), is_prompt: rows.prompt > 0 };
-        if let Some(known) = self.known.get(&key) {
-            return *known;
+        if self.known.get(&key).is_none_or(|times| times.len() < self.n_rounds) {
+            let seconds = self.time(dtype, shape, rows)?;
+            self.known.entry(key).or_default().push(seconds);
         }
-        let seconds = self.time(dtype, shape, rows);
-        self.known.insert(key, seconds);
-        seconds
+        self.known.get(&key).map(|times| middle(times))
     }
 
     fn time(&mut self, dtype: Dtype, [outputs, inputs]: [usize; 2], rows: Rows) -> Option<f64> {
@@ -122,9 +130,15 @@ mod tests {
             for rows in [Rows::generated(1), Rows::prompt(3)] {
                 let seconds = products.seconds(dtype, [8, 512], rows);
                 assert!(seconds.is_some_and(|seconds| seconds > 0.0), "{dtype}: {seconds:?}");
-                assert_eq!(products.seconds(dtype, [8, 512], rows), seconds, "it is timed once");
+                assert_eq!(products.seconds(dtype, [8, 512], rows), seconds, "it is timed once in a round");
             }
         }
         assert_eq!(products.seconds(Dtype::Q4_K, [8, 100], Rows::generated(1)), None, "no whole blocks");
+        products.again();
+        products.again();
+        let rows = Rows::generated(1);
+        products.seconds(Dtype::Q8_0, [8, 512], rows);
+        let key = Key { dtype: Dtype::Q8_0, shape: [8, 512], rows: 1, is_prompt: false };
+        assert_eq!(products.known[&key].len(), 2, "in a round, once");
     }
 }

@@ -9,7 +9,7 @@ use models::{Config, Dialect, KvCache};
 use ops::Rows;
 use ops::weight::Storage;
 
-use super::machine::usual;
+use super::machine::{middle, usual};
 
 /// Tokens of the longest context that is tried; a longer one takes as much more as it has more.
 const LONGEST: usize = 2048;
@@ -56,9 +56,22 @@ impl Line {
     }
 }
 
-impl Work {
-    /// Times everything for a model of these sizes.
-    pub fn measure(config: &Config, dialect: &Dialect, cache: Storage) -> Self {
+/// Times everything for a model of some sizes, in rounds.
+pub(crate) struct Timer {
+    rehearsal: Rehearsal,
+    /// Tokens of the longest context that is tried.
+    longest: usize,
+    /// Caches of one layer that are read in turn.
+    n_caches: usize,
+    n_rows: usize,
+    vocabulary: usize,
+    /// The seconds of every round, in the order of [`Timer::round`].
+    rounds: Vec<[f64; 7]>,
+}
+
+impl Timer {
+    /// For a model of these sizes, nothing timed yet.
+    pub fn new(config: &Config, dialect: &Dialect, cache: Storage) -> Self {
         let longest = config.context.clamp(2, LONGEST);
         let n_rows = Limits::default().rows.min(longest);
         let page_bytes = KvCache::block_bytes(config, BLOCK, cache).unwrap_or(1);
@@ -66,26 +79,50 @@ impl Work {
         let layer_bytes = (cache_bytes / config.n_layers.max(1)).max(1);
         let n_caches = (MOST_BYTES / layer_bytes).clamp(1, config.n_layers.max(1));
         let sizes = [n_caches, longest, BLOCK];
-        let mut rehearsal = Rehearsal::new(config, dialect, sizes, cache, &ops::device::cpu());
-        let mut attend = |past: usize, rows: usize| {
-            let once = |rehearsal: &mut Rehearsal| {
-                (0..n_caches).for_each(|_| rehearsal.attend(past, rows));
-            };
-            let seconds = usual(|| once(&mut rehearsal)) / n_caches as f64;
-            (visible(past, rows, usize::MAX), seconds)
-        };
-        let (prompt, behind) = (attend(0, n_rows), attend(longest - n_rows, n_rows));
-        let generated = [attend(0, 1), attend(longest - 1, 1)];
-        Self {
-            n_rows,
-            prompt_passes_s: usual(|| rehearsal.passes(Rows::prompt(n_rows))),
+        let rehearsal = Rehearsal::new(config, dialect, sizes, cache, &ops::device::cpu());
+        let vocabulary = config.vocabulary;
+        Self { rehearsal, longest, n_caches, n_rows, vocabulary, rounds: Vec::new() }
+    }
+
+    /// Times everything once more, and gives the middle of what was timed so far.
+    pub fn round(&mut self) -> Work {
+        let (longest, n_rows) = (self.longest, self.n_rows);
+        let attends = self.attends();
+        let rehearsal = &mut self.rehearsal;
+        let passes = [
+            usual(|| rehearsal.passes(Rows::prompt(n_rows))),
             // So short that one call could be lost in the clock.
-            generated_passes_s: usual(|| (0..16).for_each(|_| rehearsal.passes(Rows::generated(1)))) / 16.0,
-            prompt_attends: Line::through([prompt, behind]),
-            generated_attends: Line::through(generated),
-            choosing_s: choosing(config.vocabulary),
+            usual(|| (0..16).for_each(|_| rehearsal.passes(Rows::generated(1)))) / 16.0,
+        ];
+        let [a, b, c, d] = attends;
+        self.rounds.push([a, b, c, d, passes[0], passes[1], choosing(self.vocabulary)]);
+        let at = |place: usize| {
+            let times: Vec<f64> = self.rounds.iter().map(|round| round[place]).collect();
+            middle(&times)
+        };
+        let keys = places(longest, n_rows).map(|(past, rows)| visible(past, rows, usize::MAX));
+        Work {
+            n_rows,
+            prompt_attends: Line::through([(keys[0], at(0)), (keys[1], at(1))]),
+            generated_attends: Line::through([(keys[2], at(2)), (keys[3], at(3))]),
+            prompt_passes_s: at(4),
+            generated_passes_s: at(5),
+            choosing_s: at(6),
         }
     }
+
+    /// The rows of a prompt and a generated one attend, at the beginning and behind as much as is tried.
+    fn attends(&mut self) -> [f64; 4] {
+        places(self.longest, self.n_rows).map(|(past, rows)| {
+            let once = || (0..self.n_caches).for_each(|_| self.rehearsal.attend(past, rows));
+            usual(once) / self.n_caches as f64
+        })
+    }
+}
+
+/// Where rows attend that are timed: behind how many tokens, and how many they are.
+fn places(longest: usize, n_rows: usize) -> [(usize, usize); 4] {
+    [(0, n_rows), (longest - n_rows, n_rows), (0, 1), (longest - 1, 1)]
 }
 
 /// How many keys rows look at, each counted for each row, where a row sees `window` tokens up to itself.
