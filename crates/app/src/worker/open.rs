@@ -277,12 +277,11 @@ fn bad_name(error: store::Error, wanted: &str) -> Failure {
 /// The failure of a look-up; the next step is a training that was stopped, and the model in the box where no name is near.
 fn not_found(store: &Store, error: store::Error, wanted: &str) -> Failure {
     let is_lonely = matches!(&error, store::Error::NotFound { nearest, .. } if nearest.is_empty());
+    let is_unknown = matches!(&error, store::Error::NotFound { .. });
     let mut failure = Failure::from(error);
-    if failure.code == "model_not_found"
-        && let Some(run) = training::unfinished(store.home(), wanted)
-    {
+    if is_unknown && let Some(run) = training::unfinished(store.home(), wanted) {
         failure.hint = format!("its training was stopped: `hearth train --resume {run}` goes on with it");
-    } else if looks_like_path(wanted) && failure.code == "model_not_found" {
+    } else if is_unknown && looks_like_path(wanted) {
         failure.hint = format!("there is no file {wanted} either; `hearth list` shows the models here");
     } else if is_lonely {
         failure.hint = format!("`hearth list` shows the models here; \"{}\" is always there", starter::NAME);

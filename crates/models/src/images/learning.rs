@@ -23,7 +23,7 @@ use crate::parameters::{Learned, Parameter};
 use crate::tensors::{Found, Tensors};
 
 /// Standard deviation of the rows of a table at the start.
-const TABLE_DEVIATION: f64 = 0.02;
+const TABLE_DEVIATION: f32 = 0.02;
 /// What blocks end with.
 const ENDS: [&str; 2] = ["conv2.weight", "proj_out.weight"];
 
@@ -65,19 +65,24 @@ impl Layer {
         }
     }
 
+    /// The mean and the standard deviation of values to begin with, for the tensor called `name`.
+    pub(super) fn spread(self, name: &str) -> [f32; 2] {
+        match self {
+            Self::Vector(_) => [f32::from(name.ends_with(".weight")), 0.0],
+            Self::Table(_) => [0.0, TABLE_DEVIATION],
+            Self::Kernels { .. } | Self::Product(_) => [0.0, (self.shape()[1].max(1) as f32).powf(-0.5)],
+        }
+    }
+
     /// Values to begin with, for the tensor called `name`.
     fn start(self, name: &str, rng: &mut Rng) -> Vec<f32> {
-        let shape = self.shape();
-        let n: usize = shape.iter().product();
-        let ends = ENDS.iter().any(|end| name.ends_with(end)) || is_end_of_unet(name);
-        let deviation = match self {
-            Self::Vector(_) if name.ends_with(".weight") => return vec![1.0; n],
-            Self::Vector(_) => return vec![0.0; n],
-            _ if ends => return vec![0.0; n],
-            Self::Table(_) => TABLE_DEVIATION,
-            Self::Kernels { .. } | Self::Product(_) => (shape[1].max(1) as f64).powf(-0.5),
-        };
-        (0..n).map(|_| (rng.normal() * deviation) as f32).collect()
+        let n: usize = self.shape().iter().product();
+        let [mean, deviation] = self.spread(name);
+        let is_end = ENDS.iter().any(|end| name.ends_with(end)) || is_end_of_unet(name);
+        if is_end || deviation == 0.0 {
+            return vec![mean; n];
+        }
+        (0..n).map(|_| (rng.normal() * f64::from(deviation)) as f32).collect()
     }
 }
 

@@ -11,9 +11,6 @@ use crate::Error;
 use crate::parameters::{Learned, Listed};
 use crate::tensors::{Found, Tensors};
 
-/// Standard deviation of the rows of a table before anything is learned.
-const TABLE_DEVIATION: f32 = 0.02;
-
 /// Notes what is asked for.
 struct Asked {
     device: Device,
@@ -40,14 +37,7 @@ impl Tensors for Asked {
 }
 
 fn listed(name: &str, layer: Layer) -> Listed {
-    let inputs = layer.shape().get(1).copied().unwrap_or(1).max(1);
-    let deviation = match layer {
-        Layer::Vector(_) => 0.0,
-        Layer::Table(_) => TABLE_DEVIATION,
-        Layer::Kernels { .. } | Layer::Product(_) => (inputs as f32).powf(-0.5),
-    };
-    let is_factor = matches!(layer, Layer::Vector(_)) && name.ends_with(".weight");
-    let mean = if is_factor { 1.0 } else { 0.0 };
+    let [mean, deviation] = layer.spread(name);
     Listed { name: name.to_owned(), shape: layer.file_shape(), mean, deviation }
 }
 
