@@ -1,6 +1,8 @@
 //! Every body against exact sums, and every row alone against the same row in company.
 
 mod blocks;
+#[cfg(target_os = "linux")]
+mod last_bytes;
 // Elsewhere AMX is not permitted.
 #[cfg(target_os = "linux")]
 mod tiles;

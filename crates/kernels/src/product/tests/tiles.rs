@@ -2,6 +2,7 @@
 //! numbers and several threads; on an emulator where the machine has none.
 
 use super::blocks::{body, is_emulated, over, quantised};
+use super::last_bytes::LastBytes;
 use super::*;
 use crate::blocks::tests::put_scales;
 use crate::blocks::{BlockType, Blocks, TYPES};
@@ -149,46 +150,5 @@ fn nothing_is_read_behind_the_last_row() {
             run(Role::Prompt, Isa::Scalar, &x, over(kind, &bytes), &mut expected, shape);
             assert_same_bits(&found, &expected, &format!("{kind:?} {rows} rows"));
         }
-    }
-}
-
-/// Bytes behind which stands a page that may not be read.
-struct LastBytes {
-    pages: *mut libc::c_void,
-    n_bytes: usize,
-    n_paged: usize,
-}
-
-impl LastBytes {
-    const PAGE: usize = 4096;
-
-    fn new(bytes: &[i8]) -> Self {
-        let n_paged = bytes.len().next_multiple_of(Self::PAGE);
-        let (read, all) = (libc::PROT_READ | libc::PROT_WRITE, n_paged + Self::PAGE);
-        // SAFETY: new pages of nobody's; the bytes fit in all but the last, which alone is closed.
-        unsafe {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            let pages = libc::mmap(std::ptr::null_mut(), all, read, flags, -1, 0);
-            assert_ne!(pages, libc::MAP_FAILED, "there is memory");
-            let to = pages.cast::<i8>().add(n_paged - bytes.len());
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
-            assert_eq!(libc::mprotect(pages.add(n_paged), Self::PAGE, libc::PROT_NONE), 0);
-            Self { pages, n_bytes: bytes.len(), n_paged }
-        }
-    }
-
-    fn get(&self) -> &[i8] {
-        // SAFETY: written by `new`, and there until the drop.
-        unsafe {
-            let first = self.pages.cast::<i8>().add(self.n_paged - self.n_bytes);
-            std::slice::from_raw_parts(first, self.n_bytes)
-        }
-    }
-}
-
-impl Drop for LastBytes {
-    fn drop(&mut self) {
-        // SAFETY: the pages of `new`, of which nothing is borrowed any more.
-        unsafe { libc::munmap(self.pages, self.n_paged + Self::PAGE) };
     }
 }
