@@ -33,6 +33,7 @@ pub mod tq1_0;
 pub mod tq2_0;
 
 mod bits;
+mod fives;
 mod pairs;
 mod plain;
 mod search;

@@ -2,6 +2,9 @@
 //!
 //! Not the layout of any type: each type's file says what stands where.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2;
+
 use crate::product::from_f16;
 
 /// The half-precision number at `at`, widened exactly.

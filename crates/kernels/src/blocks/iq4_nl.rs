@@ -10,8 +10,11 @@
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::{self, Levels, NONE};
 use super::{BlockType, Format, Part, Scales, Writable};
+
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::Straight;
 
 /// The type.
 pub static IQ4_NL: BlockType = BlockType::writable::<Block>();
@@ -41,6 +44,8 @@ impl Format for Block {
     const OFFSET: u8 = 128;
     const GREATEST: u8 = 241;
     const SCALE_AT: Option<usize> = Some(0);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {

@@ -8,6 +8,11 @@
 //!
 //! Source: `block_iq4_xs` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
+use super::bits::avx2;
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::iq4_nl::RAISED;
 use super::iq4_nl::{LEVELS, Uneven, code};
@@ -15,6 +20,8 @@ use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales, Writable};
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 
 /// The type.
 pub static IQ4_XS: BlockType = BlockType::writable::<Block>();
@@ -43,6 +50,8 @@ impl Format for Block {
     const GREATEST: u8 = 241;
     const WHOLE_SCALES: [i16; 2] = [-32, 31];
     const SCALE_AT: Option<usize> = Some(0);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -64,6 +73,40 @@ impl Format for Block {
                 let codes = turn_nibbles::<V>(rows, CODES + 16 * part);
                 put(all_levels(codes, &RAISED), to, 8 * part);
             }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Grouped for Block {
+    #[inline(always)]
+    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
+        // SAFETY: the caller's block and machine.
+        unsafe {
+            let mut codes = [_mm256_setzero_si256(); 8];
+            for part in 0..8 {
+                codes[part] = avx2::levels(avx2::nibbles(block.add(CODES + 16 * part)), &RAISED);
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let lower = u64::from(block.add(LOWER_BITS).cast::<u32>().read_unaligned());
+            let upper = u64::from(block.add(UPPER_BITS).cast::<u16>().read_unaligned());
+            // Half by half to where a byte for each scale has them.
+            let lower = (lower | lower << 16) & 0x0000_ffff_0000_ffff;
+            let lower = (lower | lower << 8) & 0x00ff_00ff_00ff_00ff;
+            let lower = (lower | lower << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+            let upper = (upper | upper << 24) & 0x0000_00ff_0000_00ff;
+            let upper = (upper | upper << 12) & 0x000f_000f_000f_000f;
+            let upper = (upper | upper << 6) & 0x0303_0303_0303_0303;
+            let scales = _mm_cvtsi64_si128((lower | upper << 4) as i64);
+            let scales = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(scales, scales));
+            _mm256_sub_epi16(scales, _mm256_set1_epi16(i16::from(MIDDLE)))
         }
     }
 }

@@ -15,6 +15,8 @@ use super::plain::not_finite;
 use super::{BlockType, Format, Part, Scales, Writable, search};
 use crate::lanes::bytes::{Bytes, all_levels, turn_nibbles};
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::Straight;
 
 /// The type.
 pub static MXFP4: BlockType = BlockType::writable::<Block>();
@@ -37,6 +39,8 @@ impl Format for Block {
     const OFFSET: u8 = 12;
     const GREATEST: u8 = 24;
     const SCALE_AT: Option<usize> = None;
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {

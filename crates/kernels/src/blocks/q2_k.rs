@@ -8,11 +8,18 @@
 //!
 //! Source: `block_q2_K` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
+use super::bits::avx2;
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales, Writable};
 use crate::lanes::bytes::{Bytes, all_fields, turn_32};
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 
 /// The type.
 pub static Q2_K: BlockType = BlockType::writable::<Block>();
@@ -34,6 +41,8 @@ impl Format for Block {
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(SCALE);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -67,6 +76,33 @@ impl Format for Block {
                     put(all_fields(codes, 2 * quarter as i32, 3), to, 8 * (4 * half + quarter));
                 }
             }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Grouped for Block {
+    #[inline(always)]
+    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
+        // SAFETY: the caller's block and machine.
+        unsafe { avx2::quarters(block.add(CODES)) }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let both = _mm_loadu_si128(block.cast());
+            _mm256_cvtepu8_epi16(_mm_and_si128(both, _mm_set1_epi8(15)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn minima_of_sixteen(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let both = _mm_loadu_si128(block.cast());
+            _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16::<4>(both), _mm_set1_epi8(15)))
         }
     }
 }

@@ -10,11 +10,18 @@
 //!
 //! Source: `block_q3_K` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
+use super::bits::avx2;
 use super::bits::{field, half, put_field, put_half};
 use super::search::{Symmetric, Whole, symmetric};
 use super::{BlockType, Format, Part, Scales, Writable};
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 
 /// The type.
 pub static Q3_K: BlockType = BlockType::writable::<Block>();
@@ -44,6 +51,8 @@ impl Format for Block {
     const GROUP: usize = 16;
     const WHOLE_SCALES: [i16; 2] = [-32, 31];
     const SCALE_AT: Option<usize> = Some(SCALE);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -73,6 +82,50 @@ impl Format for Block {
                     put(codes, to, 8 * part);
                 }
             }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Grouped for Block {
+    #[inline(always)]
+    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
+        // SAFETY: the caller's block and machine.
+        unsafe {
+            let high = _mm256_set1_epi8(4);
+            let bits = _mm256_loadu_si256(block.cast());
+            // For each part those bits where its codes have them.
+            let moved = [
+                _mm256_slli_epi16::<2>(bits),
+                _mm256_slli_epi16::<1>(bits),
+                bits,
+                _mm256_srli_epi16::<1>(bits),
+                _mm256_srli_epi16::<2>(bits),
+                _mm256_srli_epi16::<3>(bits),
+                _mm256_srli_epi16::<4>(bits),
+                _mm256_srli_epi16::<5>(bits),
+            ];
+            let mut codes = avx2::quarters(block.add(CODES));
+            for part in 0..8 {
+                let upper = _mm256_and_si256(moved[part], high);
+                codes[part] = _mm256_or_si256(codes[part], upper);
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let lower = block.add(SCALES).cast::<u64>().read_unaligned();
+            let upper = block.add(SCALES + 8).cast::<u32>().read_unaligned();
+            // Four scales each, their upper two bits where a byte has them.
+            let four = |moved: u32| u64::from(moved & 0x3030_3030);
+            let upper = [four(upper << 4) | four(upper << 2) << 32, four(upper) | four(upper >> 2) << 32];
+            let lower = [lower, lower >> 4].map(|lower| lower & 0x0f0f_0f0f_0f0f_0f0f);
+            let scales = _mm_set_epi64x((lower[1] | upper[1]) as i64, (lower[0] | upper[0]) as i64);
+            _mm256_sub_epi16(_mm256_cvtepu8_epi16(scales), _mm256_set1_epi16(i16::from(MIDDLE)))
         }
     }
 }

@@ -71,16 +71,6 @@ impl straight::Plain for Block {
             _mm512_and_si512(_mm512_srlv_epi16(both, shifts), _mm512_set1_epi8(15))
         }
     }
-
-    #[inline(always)]
-    unsafe fn codes_of_one(block: *const u8) -> __m256i {
-        // SAFETY: as above.
-        unsafe {
-            let both = _mm_loadu_si128(block.add(CODES).cast());
-            let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(both), _mm_srli_epi16::<4>(both));
-            _mm256_and_si256(both, _mm256_set1_epi8(15))
-        }
-    }
 }
 
 /// Four for each 16 bits.

@@ -10,8 +10,11 @@
 use super::bits::{half, nibbles, put_half, put_nibbles};
 use super::search::Whole;
 use super::{BlockType, Format, Part, Scales, Writable, plain};
+
 use crate::lanes::bytes::{Bytes, turn_nibbles};
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::Straight;
 
 /// The type.
 pub static Q4_1: BlockType = BlockType::writable::<Block>();
@@ -31,6 +34,8 @@ impl Format for Block {
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {

@@ -78,29 +78,8 @@ impl Format for Block {
 #[cfg(target_arch = "x86_64")]
 impl straight::Grouped for Block {
     #[inline(always)]
-    unsafe fn codes(block: *const u8) -> [__m512i; 4] {
-        // SAFETY: the caller's block and machine.
-        unsafe {
-            let shifts = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi16(4));
-            let mut codes = [_mm512_setzero_si512(); 4];
-            for two in 0..4 {
-                let both = _mm256_loadu_si256(block.add(CODES + 32 * two).cast());
-                let shifted = _mm512_srlv_epi16(_mm512_broadcast_i64x4(both), shifts);
-                codes[two] = _mm512_and_si512(shifted, _mm512_set1_epi8(15));
-            }
-            codes
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn scales_of_fours(block: *const u8) -> [__m512i; 4] {
-        // SAFETY: as above.
-        unsafe { pairs::scales_of_fours(block.add(PAIRS)) }
-    }
-
-    #[inline(always)]
     unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
-        // SAFETY: as above.
+        // SAFETY: the caller's block and machine.
         unsafe {
             let (mut codes, low) = ([_mm256_setzero_si256(); 8], _mm256_set1_epi8(15));
             for two in 0..4 {
@@ -122,6 +101,30 @@ impl straight::Grouped for Block {
     unsafe fn minima(block: *const u8) -> __m128i {
         // SAFETY: as above.
         unsafe { pairs::minima(block.add(PAIRS)) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::GroupedVnni for Block {
+    #[inline(always)]
+    unsafe fn codes(block: *const u8) -> [__m512i; 4] {
+        // SAFETY: the caller's block and machine.
+        unsafe {
+            let shifts = _mm512_inserti64x4::<1>(_mm512_setzero_si512(), _mm256_set1_epi16(4));
+            let mut codes = [_mm512_setzero_si512(); 4];
+            for two in 0..4 {
+                let both = _mm256_loadu_si256(block.add(CODES + 32 * two).cast());
+                let shifted = _mm512_srlv_epi16(_mm512_broadcast_i64x4(both), shifts);
+                codes[two] = _mm512_and_si512(shifted, _mm512_set1_epi8(15));
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_fours(block: *const u8) -> [__m512i; 4] {
+        // SAFETY: as above.
+        unsafe { pairs::scales_of_fours(block.add(PAIRS)) }
     }
 }
 

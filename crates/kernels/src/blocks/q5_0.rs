@@ -10,7 +10,10 @@
 
 use super::bits::{flags, half, nibbles, put_flags, put_half, put_nibbles};
 use super::search::Whole;
-use super::{BlockType, Format, Part, Scales, Writable, plain};
+use super::{BlockType, Format, Part, Scales, Writable, fives, plain};
+use crate::lanes::bytes::Bytes;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::Straight;
 
 /// The type.
 pub static Q5_0: BlockType = BlockType::writable::<Block>();
@@ -28,6 +31,8 @@ impl Format for Block {
     const OFFSET: u8 = MIDDLE;
     const GREATEST: u8 = 31;
     const SCALE_AT: Option<usize> = Some(0);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::plain_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], _: usize) -> Part {
@@ -39,6 +44,12 @@ impl Format for Block {
     #[inline(always)]
     fn scales(block: &[u8]) -> Scales {
         Scales::one(half(block, 0))
+    }
+
+    #[inline(always)]
+    unsafe fn pack<V: Bytes>(rows: &[*const u8; 16], to: *mut u8) {
+        // SAFETY: the caller's promises.
+        unsafe { fives::pack::<Self, V>(rows, FIFTH_BITS, to) }
     }
 }
 

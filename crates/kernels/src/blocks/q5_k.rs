@@ -8,12 +8,17 @@
 //!
 //! Source: `block_q5_K` of the GGML project, as a fact; `fixtures/blocks` holds what their own package reads.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
 use super::bits::{field, half, put_field, put_half};
 use super::pairs::{pair, put_pairs};
 use super::search::{Affine, Whole, affine};
 use super::{BlockType, Format, Part, Scales, Writable, pairs};
 use crate::lanes::bytes::{Bytes, all_fields, all_joined, turn_32};
 use crate::product::integer::pack::put;
+#[cfg(target_arch = "x86_64")]
+use crate::product::integer::straight::{self, Straight};
 
 /// The type.
 pub static Q5_K: BlockType = BlockType::writable::<Block>();
@@ -35,6 +40,8 @@ impl Format for Block {
     const HAS_MINIMA: bool = true;
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
+    #[cfg(target_arch = "x86_64")]
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped_on_avx2::<Self>(4));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -73,6 +80,50 @@ impl Format for Block {
     unsafe fn pack_groups<V: Bytes>(rows: &[*const u8; 16], to: (*mut i32, *mut i32)) {
         // SAFETY: the caller's promises.
         unsafe { pairs::pack::<V>(rows, to) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::Grouped for Block {
+    #[inline(always)]
+    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
+        // SAFETY: the caller's block and machine.
+        unsafe {
+            let (low, high) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
+            let bits = _mm256_loadu_si256(block.add(FIFTH_BITS).cast());
+            // For each part those bits where its codes have them.
+            let moved = [
+                _mm256_slli_epi16::<4>(bits),
+                _mm256_slli_epi16::<3>(bits),
+                _mm256_slli_epi16::<2>(bits),
+                _mm256_slli_epi16::<1>(bits),
+                bits,
+                _mm256_srli_epi16::<1>(bits),
+                _mm256_srli_epi16::<2>(bits),
+                _mm256_srli_epi16::<3>(bits),
+            ];
+            let mut codes = [_mm256_setzero_si256(); 8];
+            for two in 0..4 {
+                let both = _mm256_loadu_si256(block.add(CODES + 32 * two).cast());
+                for (part, lower) in [(2 * two, both), (2 * two + 1, _mm256_srli_epi16::<4>(both))] {
+                    let upper = _mm256_and_si256(moved[part], high);
+                    codes[part] = _mm256_or_si256(_mm256_and_si256(lower, low), upper);
+                }
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe { pairs::scales_of_sixteens(block.add(PAIRS)) }
+    }
+
+    #[inline(always)]
+    unsafe fn minima(block: *const u8) -> __m128i {
+        // SAFETY: as above.
+        unsafe { pairs::minima(block.add(PAIRS)) }
     }
 }
 

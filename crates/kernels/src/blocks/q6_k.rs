@@ -102,6 +102,43 @@ impl Format for Block {
 #[cfg(target_arch = "x86_64")]
 impl straight::Grouped for Block {
     #[inline(always)]
+    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
+        // SAFETY: the caller's block and machine.
+        unsafe {
+            let (low, high) = (_mm256_set1_epi8(15), _mm256_set1_epi8(0x30));
+            let mut codes = [_mm256_setzero_si256(); 8];
+            for half in 0..2 {
+                let upper = _mm256_loadu_si256(block.add(UPPER_BITS + 32 * half).cast());
+                let moved = [
+                    _mm256_slli_epi16::<4>(upper),
+                    _mm256_slli_epi16::<2>(upper),
+                    upper,
+                    _mm256_srli_epi16::<2>(upper),
+                ];
+                for first in 0..2 {
+                    let both = _mm256_loadu_si256(block.add(64 * half + 32 * first).cast());
+                    let lower = [both, _mm256_srli_epi16::<4>(both)];
+                    for quarter in [first, first + 2] {
+                        let upper = _mm256_and_si256(moved[quarter], high);
+                        let lower = _mm256_and_si256(lower[quarter / 2], low);
+                        codes[4 * half + quarter] = _mm256_or_si256(upper, lower);
+                    }
+                }
+            }
+            codes
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(block.add(SCALES).cast())) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl straight::GroupedVnni for Block {
+    #[inline(always)]
     unsafe fn codes(block: *const u8) -> [__m512i; 4] {
         // SAFETY: the caller's block and machine.
         unsafe {
@@ -140,40 +177,6 @@ impl straight::Grouped for Block {
             }
             fours
         }
-    }
-
-    #[inline(always)]
-    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
-        // SAFETY: as above.
-        unsafe {
-            let (low, high) = (_mm256_set1_epi8(15), _mm256_set1_epi8(0x30));
-            let mut codes = [_mm256_setzero_si256(); 8];
-            for half in 0..2 {
-                let upper = _mm256_loadu_si256(block.add(UPPER_BITS + 32 * half).cast());
-                let moved = [
-                    _mm256_slli_epi16::<4>(upper),
-                    _mm256_slli_epi16::<2>(upper),
-                    upper,
-                    _mm256_srli_epi16::<2>(upper),
-                ];
-                for first in 0..2 {
-                    let both = _mm256_loadu_si256(block.add(64 * half + 32 * first).cast());
-                    let lower = [both, _mm256_srli_epi16::<4>(both)];
-                    for quarter in [first, first + 2] {
-                        let upper = _mm256_and_si256(moved[quarter], high);
-                        let lower = _mm256_and_si256(lower[quarter / 2], low);
-                        codes[4 * half + quarter] = _mm256_or_si256(upper, lower);
-                    }
-                }
-            }
-            codes
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
-        // SAFETY: as above.
-        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(block.add(SCALES).cast())) }
     }
 
     #[inline(always)]

@@ -102,15 +102,6 @@ impl straight::Plain for Block {
             _mm512_xor_si512(both, _mm512_set1_epi8(-128))
         }
     }
-
-    #[inline(always)]
-    unsafe fn codes_of_one(block: *const u8) -> __m256i {
-        // SAFETY: as above.
-        unsafe {
-            let values = _mm256_loadu_si256(block.add(SCALE_BYTES).cast());
-            _mm256_xor_si256(values, _mm256_set1_epi8(-128))
-        }
-    }
 }
 
 impl Writable for Block {

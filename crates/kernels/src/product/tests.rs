@@ -2,6 +2,8 @@
 
 mod blocks;
 #[cfg(target_os = "linux")]
+mod few_rows;
+#[cfg(target_os = "linux")]
 mod last_bytes;
 // Elsewhere AMX is not permitted.
 #[cfg(target_os = "linux")]

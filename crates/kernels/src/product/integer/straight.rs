@@ -1,11 +1,12 @@
-//! Products of few rows straight over the blocks of a weight row, one weight row after the other, as they lie in memory.
+//! Products of few rows straight over the blocks of weight rows, as they lie in memory.
 //!
 //! A panel has to be put together before it is multiplied, which costs more than the multiplication where rows of x are
-//! few. Here a block's whole numbers are taken apart in registers, in their order; the sums of its products lie in as many
-//! lanes as a register has, which are added up for several blocks at once, and the chain of an output goes on number by
-//! number.
+//! few. Here a block's whole numbers are taken apart in registers, in their order, one weight row after the other; the sums
+//! of its products lie in as many lanes as a register has, which are added up for several blocks at once, and the chain of
+//! an output goes on number by number. Only AVX2 goes another way with types of 32: over eight weight rows side by side.
 //!
-//! Only for AVX-512 VNNI and AVX2, and for types whose files say how ([`Grouped`], [`Plain`]); others go over panels.
+//! Only for AVX2 and AVX-512 VNNI, and for types that say so; others go over panels. How a type's blocks are taken apart
+//! stands in its file: for AVX2 [`Grouped`], for VNNI [`GroupedVnni`] and [`Plain`].
 
 mod avx2;
 mod vnni;
@@ -19,8 +20,8 @@ use crate::fetch;
 
 /// How a type multiplies few rows.
 pub(crate) struct Straight {
-    /// With AVX-512 VNNI.
-    pub vnni: Way,
+    /// With AVX-512 VNNI, where the type has such a way.
+    pub vnni: Option<Way>,
     /// With AVX2.
     pub avx2: Way,
 }
@@ -36,19 +37,25 @@ pub(crate) struct Way {
 
 impl Straight {
     /// A type of 256, for so many rows at most with VNNI and with AVX2.
-    pub const fn grouped<F: Grouped>([vnni, avx2]: [usize; 2]) -> Self {
-        Self {
-            vnni: Way { body: vnni::grouped::<F>, most_rows: vnni, n_weights: 256 },
-            avx2: Way { body: avx2::grouped::<F>, most_rows: avx2, n_weights: 256 },
-        }
+    pub const fn grouped<F: GroupedVnni>([vnni, avx2]: [usize; 2]) -> Self {
+        let vnni = Way { body: vnni::grouped::<F>, most_rows: vnni, n_weights: 256 };
+        Self { vnni: Some(vnni), ..Self::grouped_on_avx2::<F>(avx2) }
     }
 
-    /// A type of 32.
+    /// A type of 32, for so many.
     pub const fn plain<F: Plain>([vnni, avx2]: [usize; 2]) -> Self {
-        Self {
-            vnni: Way { body: vnni::plain::<F>, most_rows: vnni, n_weights: 32 * vnni::AT_ONCE },
-            avx2: Way { body: avx2::plain::<F>, most_rows: avx2, n_weights: 32 * avx2::AT_ONCE },
-        }
+        let vnni = Way { body: vnni::plain::<F>, most_rows: vnni, n_weights: 32 * vnni::AT_ONCE };
+        Self { vnni: Some(vnni), ..Self::plain_on_avx2::<F>(avx2) }
+    }
+
+    /// A type of 256 that has no way with VNNI, for so many rows at most.
+    pub const fn grouped_on_avx2<F: Grouped>(most_rows: usize) -> Self {
+        Self { vnni: None, avx2: Way { body: avx2::grouped::<F>, most_rows, n_weights: 256 } }
+    }
+
+    /// A type of 32 that has none with VNNI.
+    pub const fn plain_on_avx2<F: Format>(most_rows: usize) -> Self {
+        Self { vnni: None, avx2: Way { body: avx2::plain::<F>, most_rows, n_weights: 32 } }
     }
 }
 
@@ -66,37 +73,47 @@ const AHEAD: usize = 8192;
 /// A type of blocks of 256 whose scales are whole numbers.
 ///
 /// # Safety
-/// Of every method: the block is good for its bytes, the machine has AVX-512 with VNNI, or AVX2 where it says so.
+/// Of every method: the block is good for its bytes, the machine has AVX2.
 pub(crate) trait Grouped: Format {
     /// The values in their order, the type's offset added.
-    unsafe fn codes(block: *const u8) -> [__m512i; 4];
-    /// The same for AVX2.
     unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8];
+    /// For each sixteen of them the scale.
+    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i;
+    /// The minima of eight groups, where there are so many.
+    unsafe fn minima(_block: *const u8) -> __m128i {
+        // SAFETY: every machine of 64 bits has it.
+        unsafe { _mm_setzero_si128() }
+    }
+    /// The minima of sixteen groups, where there are so many.
+    unsafe fn minima_of_sixteen(_block: *const u8) -> __m256i {
+        // SAFETY: the caller's machine.
+        unsafe { _mm256_setzero_si256() }
+    }
+}
+
+/// What VNNI reads of such a type beside.
+///
+/// # Safety
+/// Of every method: as of [`Grouped`], and the machine has AVX-512 with VNNI.
+pub(crate) trait GroupedVnni: Grouped {
+    /// The values in their order, the type's offset added.
+    unsafe fn codes(block: *const u8) -> [__m512i; 4];
     /// For each four of them the scale, in the lower 16 bits.
     unsafe fn scales_of_fours(block: *const u8) -> [__m512i; 4];
-    /// For each sixteen of them the scale, for AVX2.
-    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i;
     /// The scales of the sixteen groups, where there is an offset.
     unsafe fn groups(_block: *const u8) -> __m512i {
         // SAFETY: the caller's machine.
         unsafe { _mm512_setzero_si512() }
     }
-    /// The minima of the eight groups, where there are any, for both.
-    unsafe fn minima(_block: *const u8) -> __m128i {
-        // SAFETY: every machine of 64 bits has it.
-        unsafe { _mm_setzero_si128() }
-    }
 }
 
-/// A type of blocks of 32 without minima.
+/// A type of blocks of 32 without minima, as VNNI reads it; AVX2 needs nothing beside what every type has.
 ///
 /// # Safety
-/// As of [`Grouped`].
+/// As of [`GroupedVnni`].
 pub(crate) trait Plain: Format {
     /// The values of two blocks in their order, the type's offset added.
     unsafe fn codes(blocks: *const u8) -> __m512i;
-    /// Those of one block, for AVX2.
-    unsafe fn codes_of_one(block: *const u8) -> __m256i;
 }
 
 /// What a body does with one row of weights.

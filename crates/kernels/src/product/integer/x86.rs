@@ -30,7 +30,7 @@ pub unsafe fn avx2<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
 pub unsafe fn vnni<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
     // SAFETY: as above.
     unsafe {
-        match F::STRAIGHT.and_then(|straight| straight.vnni.body(part.rows.len(), x.inner())) {
+        match F::STRAIGHT.and_then(|straight| straight.vnni.as_ref()?.body(part.rows.len(), x.inner())) {
             Some(body) => body(x, w, part),
             None => over_panels::<F, Vnni>(x, w, part),
         }
@@ -39,7 +39,7 @@ pub unsafe fn vnni<F: Format>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
 
 /// Four activations in every lane.
 #[inline(always)]
-unsafe fn four(codes: *const i8) -> i32 {
+pub(super) unsafe fn four(codes: *const i8) -> i32 {
     // SAFETY: the caller's row goes on for four activations.
     unsafe { codes.cast::<i32>().read_unaligned() }
 }
@@ -280,7 +280,7 @@ impl Tiles for Avx2 {
 }
 
 /// How many sums of two products fit 16 bits when they are added up, as a power of two and within a group.
-const fn n_added<F: Format>() -> usize {
+pub(super) const fn n_added<F: Format>() -> usize {
     // With its sign a value is at most 128.
     let greatest = if is_signed::<F>() { 128 } else { F::GREATEST as usize };
     let (most, mut n) = (32767 / (2 * 127 * greatest), 1);

@@ -1,17 +1,19 @@
-//! The bodies for AVX2.
+//! The bodies for AVX2: here the one for types of 256, in `plain` the one for types of 32.
 //!
 //! Two products are added up in 16 bits, which no type fills: values of all eight bits give their sign to the activation.
+
+mod plain;
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::{Grouped, Plain, Rows, by_count, fetch_ahead, floats, half, sum_of_fours};
+pub(super) use plain::plain;
+
+use super::{Grouped, Rows, by_count, fetch_ahead, floats, half, sum_of_fours};
+use crate::blocks::Format;
 use crate::product::integer::Part;
 use crate::product::integer::activations::{Activations, Address};
 use crate::product::integer::tiles::is_signed;
-
-/// Blocks of 32 at once.
-pub(super) const AT_ONCE: usize = 8;
 
 /// The body for a type of 256.
 ///
@@ -23,18 +25,7 @@ pub(super) unsafe fn grouped<F: Grouped>(x: &Activations<'_>, w: &[u8], part: &P
     unsafe { by_count::<GroupedRows<F>>(x, w, part) }
 }
 
-/// The body for a type of 32.
-///
-/// # Safety
-/// As [`grouped`].
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn plain<F: Plain>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
-    // SAFETY: the caller's promises.
-    unsafe { by_count::<PlainRows<F>>(x, w, part) }
-}
-
 struct GroupedRows<F>(PhantomData<F>);
-struct PlainRows<F>(PhantomData<F>);
 
 impl<F: Grouped> Rows for GroupedRows<F> {
     type Format = F;
@@ -43,16 +34,6 @@ impl<F: Grouped> Rows for GroupedRows<F> {
     unsafe fn row<const R: usize>(x: &[Address; R], blocks: *const u8, n_blocks: usize) -> [f32; R] {
         // SAFETY: the caller's promises.
         unsafe { grouped_row::<F, R>(x, blocks, n_blocks) }
-    }
-}
-
-impl<F: Plain> Rows for PlainRows<F> {
-    type Format = F;
-
-    #[inline(always)]
-    unsafe fn row<const R: usize>(x: &[Address; R], blocks: *const u8, n_blocks: usize) -> [f32; R] {
-        // SAFETY: the caller's promises.
-        unsafe { plain_row::<F, R>(x, blocks, n_blocks) }
     }
 }
 
@@ -98,8 +79,7 @@ unsafe fn add_blocks<F: Grouped, const R: usize, const N: usize>(
                 let upper = _mm256_extracti128_si256::<1>(totals[r]);
                 dots[r][n] = _mm_add_epi32(_mm256_castsi256_si128(totals[r]), upper);
                 if F::HAS_MINIMA {
-                    let pairs = _mm_loadu_si128(x[r].pairs.add(4 * (first + n)).cast());
-                    minima[r][n] = _mm_madd_epi16(F::minima(block), pairs);
+                    minima[r][n] = minima_of_block::<F>(&x[r], block, first + n);
                 }
             }
             scale[n] = half(block, F::SCALE_AT);
@@ -125,7 +105,8 @@ unsafe fn block_totals<F: Grouped, const R: usize>(
     block: *const u8,
     index: usize,
 ) -> [__m256i; R] {
-    const { assert!(F::GREATEST < 129, "sums of two products fit 16 bits") };
+    const { assert!(is_signed::<F>() || F::GREATEST < 129, "sums of two products fit 16 bits") };
+    const { assert!(is_signed::<F>() || F::OFFSET == 0 || F::GROUP == 16, "starts of sixteen groups") };
     // SAFETY: the caller's promises.
     unsafe {
         let codes = F::codes_by_32(block);
@@ -140,11 +121,11 @@ unsafe fn block_totals<F: Grouped, const R: usize>(
             let scale = _mm256_shuffle_epi8(halves[part / 4], places);
             for r in 0..R {
                 let a = _mm256_loadu_si256(x[r].codes.add(256 * index + 32 * part).cast());
-                let products = _mm256_maddubs_epi16(codes[part], a);
+                let products = products::<F>(codes[part], a);
                 totals[r] = _mm256_add_epi32(totals[r], _mm256_madd_epi16(products, scale));
             }
         }
-        if F::OFFSET > 0 {
+        if F::OFFSET > 0 && !is_signed::<F>() {
             let upper = _mm256_extracti128_si256::<1>(scales);
             let scales =
                 [_mm256_cvtepi16_epi32(_mm256_castsi256_si128(scales)), _mm256_cvtepi16_epi32(upper)];
@@ -156,6 +137,21 @@ unsafe fn block_totals<F: Grouped, const R: usize>(
             }
         }
         totals
+    }
+}
+
+/// The minima of one block times the sums of their groups, in four lanes that are still to be added up.
+#[inline(always)]
+unsafe fn minima_of_block<F: Grouped>(x: &Address, block: *const u8, index: usize) -> __m128i {
+    // SAFETY: the caller's promises; a block has half as many pairs as groups.
+    unsafe {
+        if F::GROUP == 32 {
+            let pairs = _mm_loadu_si128(x.pairs.add(4 * index).cast());
+            return _mm_madd_epi16(F::minima(block), pairs);
+        }
+        let pairs = _mm256_loadu_si256(x.pairs.add(8 * index).cast());
+        let products = _mm256_madd_epi16(F::minima_of_sixteen(block), pairs);
+        _mm_add_epi32(_mm256_castsi256_si128(products), _mm256_extracti128_si256::<1>(products))
     }
 }
 
@@ -171,77 +167,16 @@ static TWO_SCALES: [[u8; 32]; 4] = {
     places
 };
 
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn plain_row<F: Plain, const R: usize>(
-    x: &[Address; R],
-    blocks: *const u8,
-    n_blocks: usize,
-) -> [f32; R] {
-    const { assert!(is_signed::<F>() || F::GREATEST < 129, "sums of two products fit 16 bits") };
-    let mut sums = [0.0; R];
-    for first in (0..n_blocks).step_by(AT_ONCE) {
-        // SAFETY: the caller's promises; rows are whole eights of blocks.
-        unsafe {
-            let blocks = blocks.add(first * F::N_BYTES);
-            fetch_ahead(blocks, AT_ONCE * F::N_BYTES);
-            let mut dots = [[_mm256_setzero_si256(); AT_ONCE]; R];
-            for index in 0..AT_ONCE {
-                let codes = F::codes_of_one(blocks.add(index * F::N_BYTES));
-                let signed = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
-                for r in 0..R {
-                    let a = _mm256_loadu_si256(x[r].codes.add(32 * (first + index)).cast());
-                    let products = if is_signed::<F>() {
-                        _mm256_maddubs_epi16(_mm256_abs_epi8(signed), _mm256_sign_epi8(a, signed))
-                    } else {
-                        _mm256_maddubs_epi16(codes, a)
-                    };
-                    dots[r][index] = _mm256_madd_epi16(products, _mm256_set1_epi16(1));
-                }
-            }
-            let scales = halves::<F>(blocks);
-            for r in 0..R {
-                let mut dots = sums_of_eight(dots[r]);
-                if F::OFFSET > 0 && !is_signed::<F>() {
-                    dots = _mm256_add_epi32(dots, _mm256_loadu_si256(x[r].starts.add(first).cast()));
-                }
-                let steps = _mm256_loadu_ps(x[r].scales.add(first));
-                let (mut terms, mut factors) = ([0.0f32; AT_ONCE], [0.0f32; AT_ONCE]);
-                _mm256_storeu_ps(terms.as_mut_ptr(), _mm256_cvtepi32_ps(dots));
-                _mm256_storeu_ps(factors.as_mut_ptr(), _mm256_mul_ps(scales, steps));
-                for (term, factor) in terms.iter().zip(factors) {
-                    sums[r] = term.mul_add(factor, sums[r]);
-                }
-            }
-        }
-    }
-    sums
-}
-
-/// The scales of eight blocks of 32.
+/// The sums of two products in 16 bits each.
 #[inline(always)]
-unsafe fn halves<F: Plain>(blocks: *const u8) -> __m256 {
-    let at = F::SCALE_AT.expect("types of 32 have one scale");
-    let mut bits = [0u16; AT_ONCE];
-    // SAFETY: two bytes of each of the caller's blocks; its machine has the instruction.
-    unsafe {
-        for (index, bits) in bits.iter_mut().enumerate() {
-            *bits = blocks.add(index * F::N_BYTES + at).cast::<u16>().read_unaligned();
-        }
-        _mm256_cvtph_ps(_mm_loadu_si128(bits.as_ptr().cast()))
-    }
-}
-
-/// The sum of the eight numbers of each register, in their order.
-#[inline(always)]
-unsafe fn sums_of_eight(dots: [__m256i; AT_ONCE]) -> __m256i {
+unsafe fn products<F: Format>(codes: __m256i, a: __m256i) -> __m256i {
     // SAFETY: the caller's machine.
     unsafe {
-        let [low, high] = [0, 4].map(|first| {
-            let two = |at: usize| _mm256_hadd_epi32(dots[first + at], dots[first + at + 1]);
-            _mm256_hadd_epi32(two(0), two(2))
-        });
-        let (lower, upper) =
-            (_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high));
-        _mm256_add_epi32(lower, upper)
+        if is_signed::<F>() {
+            let signed = _mm256_xor_si256(codes, _mm256_set1_epi8(-128));
+            _mm256_maddubs_epi16(_mm256_abs_epi8(signed), _mm256_sign_epi8(a, signed))
+        } else {
+            _mm256_maddubs_epi16(codes, a)
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::{Grouped, Plain, Rows, by_count, fetch_ahead, floats, half, sum_of_fours};
+use super::{GroupedVnni, Plain, Rows, by_count, fetch_ahead, floats, half, sum_of_fours};
 use crate::blocks::Format;
 use crate::product::integer::Part;
 use crate::product::integer::activations::{Activations, Address};
@@ -16,7 +16,7 @@ pub(super) const AT_ONCE: usize = 16;
 /// # Safety
 /// As [`Body`](super::Body), where [`Straight::body`](super::Straight::body) gives it.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c")]
-pub(super) unsafe fn grouped<F: Grouped>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
+pub(super) unsafe fn grouped<F: GroupedVnni>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
     // SAFETY: the caller's promises.
     unsafe { by_count::<GroupedRows<F>>(x, w, part) }
 }
@@ -34,7 +34,7 @@ pub(super) unsafe fn plain<F: Plain>(x: &Activations<'_>, w: &[u8], part: &Part<
 struct GroupedRows<F>(PhantomData<F>);
 struct PlainRows<F>(PhantomData<F>);
 
-impl<F: Grouped> Rows for GroupedRows<F> {
+impl<F: GroupedVnni> Rows for GroupedRows<F> {
     type Format = F;
 
     #[inline(always)]
@@ -55,7 +55,7 @@ impl<F: Plain> Rows for PlainRows<F> {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c")]
-unsafe fn grouped_row<F: Grouped, const R: usize>(
+unsafe fn grouped_row<F: GroupedVnni, const R: usize>(
     x: &[Address; R],
     blocks: *const u8,
     n_blocks: usize,
@@ -77,7 +77,7 @@ unsafe fn grouped_row<F: Grouped, const R: usize>(
 
 /// The chains of R outputs, N blocks of 256 further, at most four.
 #[inline(always)]
-unsafe fn add_blocks<F: Grouped, const R: usize, const N: usize>(
+unsafe fn add_blocks<F: GroupedVnni, const R: usize, const N: usize>(
     sums: &mut [f32; R],
     x: &[Address; R],
     blocks: *const u8,
