@@ -66,11 +66,18 @@ impl FileBytes {
         }
     }
 
-    /// Reads a mapped file once into memory of large pages, on so many threads, for what goes through it again and again;
-    /// views that are made from then on are of that memory. Where that cannot be, the file stays mapped.
+    /// Reads a mapped file once into memory of large pages, on so many threads, for what goes through it again and again. That
+    /// memory takes the place of the file's: views stay good. Where that cannot be, the file stays mapped.
     pub fn hold(&self, n_threads: usize) {
         if let Owner::Mapped(mapped) = &self.owner {
-            mapped.hold(n_threads);
+            mapped.hold(n_threads, &|| true);
+        }
+    }
+
+    /// The same on one thread, and only as long as somebody else has these bytes too.
+    pub fn hold_for_others(&self) {
+        if let Owner::Mapped(mapped) = &self.owner {
+            mapped.hold(1, &|| Arc::strong_count(mapped) > 1);
         }
     }
 

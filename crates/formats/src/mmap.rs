@@ -1,31 +1,45 @@
 //! A file that the operating system shows as memory: read only, loaded page by page when it is touched.
 //!
 //! What is read again and again can be held: read once into memory of large pages, which a processor goes through a
-//! third faster than a file's pages of 4 kB. The one home of `unsafe` in this crate. Not for files that are being written.
+//! third faster than a file's pages of 4 kB. That memory takes the place of the file's, piece by piece, at the same addresses:
+//! who reads meanwhile reads the same bytes, and nothing is there twice but a piece. The home of `unsafe` in this crate,
+//! with [`held`]. Not for files that are being written.
 //!
 //! What happens when somebody changes the file meanwhile: overwritten bytes show up as other weights, and a
 //! file that was cut makes the system send SIGBUS on the first touch behind its new end. Both are outside what
 //! a process can prevent on Linux, so the store keeps its model files read-only and replaces them by rename
 //! (which leaves the mapped file as it was), and a job calls [`Mapped::check_unchanged`] before it begins.
 
+#[cfg(target_os = "linux")]
+mod held;
+
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use memmap2::{Mmap, MmapOptions};
+use memmap2::Mmap;
 
 use crate::error::Error;
 
 /// A read-only mapping of a whole file.
 pub struct Mapped {
     map: Option<Mmap>,
-    /// The bytes in memory of large pages, once they are held.
-    held: OnceLock<Mmap>,
+    /// How much of it is held; locked while that changes.
+    held: Mutex<Held>,
     file: File,
     opened: Metadata,
     label: Arc<str>,
+}
+
+/// How much of a file lies in memory of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Held {
+    #[default]
+    Nothing,
+    Some,
+    All,
 }
 
 impl Mapped {
@@ -45,58 +59,40 @@ impl Mapped {
             return Err(Error::NotAFile { file: label.clone() });
         }
         let map = if opened.len() == 0 { None } else { Some(map_file(&file).map_err(io)?) };
-        Ok(Self { map, held: OnceLock::new(), file, opened, label })
+        Ok(Self { map, held: Mutex::default(), file, opened, label })
     }
 
     /// All bytes of the file as it was when it was opened.
     pub fn as_slice(&self) -> &[u8] {
-        self.held.get().or(self.map.as_ref()).map_or(&[], |map| map)
+        self.map.as_deref().unwrap_or(&[])
     }
 
-    /// Reads all of the file into memory of large pages, on so many threads; from then on [`Mapped::as_slice`] is that
-    /// memory, and what stood before stays where it was. Whether it is so: where the system does not give such memory, or
-    /// the file cannot be read, nothing changes.
-    pub fn hold(&self, n_threads: usize) -> bool {
-        let is_held = || self.held.get().is_some();
-        if is_held() || self.map.is_none() {
-            return is_held();
+    /// Reads all of the file into memory of large pages that takes the place of the file's, on so many threads, as long as
+    /// that is wanted. Whether all of it is there: where the system does not give such memory, or the file cannot be read,
+    /// the rest stays the file's.
+    pub fn hold(&self, n_threads: usize, is_wanted: &(dyn Fn() -> bool + Sync)) -> bool {
+        // Where two do it at once, the second has nothing left to do.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held != Held::All
+            && let Some(map) = &self.map
+        {
+            *held = Held::Some;
+            if hold(map, &self.file, n_threads, is_wanted).is_ok_and(|is_all| is_all) {
+                *held = Held::All;
+            }
         }
-        // Where two do it at once, one of them did it for nothing.
-        self.read(n_threads.max(1)).is_ok_and(|memory| self.held.set(memory).is_ok()) || is_held()
+        *held == Held::All
     }
 
     /// Lets the system take the memory back in which it shows these bytes; they are read anew when they are touched again.
-    /// Pages that hold other bytes too stay.
+    /// Pages that hold other bytes too stay, and all of a file that is held: its memory could not be read anew.
     pub fn forget(&self, range: &Range<usize>) {
-        if let Some(map) = self.map.as_ref().filter(|map| range.end <= map.len()) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held == Held::Nothing
+            && let Some(map) = self.map.as_ref().filter(|map| range.end <= map.len())
+        {
             forget(map, range);
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    fn read(&self, n_threads: usize) -> io::Result<Mmap> {
-        use std::os::unix::fs::FileExt;
-        /// A large page.
-        const PAGE: usize = 2 << 20;
-        let length = self.as_slice().len();
-        let mut memory = MmapOptions::new().len(length).map_anon()?;
-        memory.advise(memmap2::Advice::HugePage)?;
-        let piece = length.div_ceil(n_threads).next_multiple_of(PAGE);
-        std::thread::scope(|scope| {
-            let pieces = (0u64..).step_by(piece).zip(memory.chunks_mut(piece));
-            let read = |(offset, to): (u64, &mut [u8])| self.file.read_exact_at(to, offset);
-            let readers: Vec<_> = pieces.map(|piece| scope.spawn(move || read(piece))).collect();
-            readers.into_iter().try_for_each(|reader| match reader.join() {
-                Ok(read) => read,
-                Err(_) => Err(io::ErrorKind::Other.into()),
-            })
-        })?;
-        memory.make_read_only()
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn read(&self, _n_threads: usize) -> io::Result<Mmap> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Whether length and time of change are still those of the moment when it was opened.
@@ -118,6 +114,14 @@ fn map_file(file: &File) -> io::Result<Mmap> {
     // or rewrites the file meanwhile is upheld by whoever owns the folder; the store writes models once and
     // replaces them only by rename. What follows when a stranger does it is described at the top of this file.
     unsafe { Mmap::map(file) }
+}
+
+#[cfg(target_os = "linux")]
+use held::hold;
+
+#[cfg(not(target_os = "linux"))]
+fn hold(_: &Mmap, _: &File, _: usize, _: &(dyn Fn() -> bool + Sync)) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(target_os = "linux")]
@@ -167,17 +171,49 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.bin");
         let bytes: Vec<u8> = (0..5_000_001u32).map(|place| (place * 7 / 3) as u8).collect();
+        let wanted: &(dyn Fn() -> bool + Sync) = &|| true;
         for n_threads in [0, 1, 2, 7] {
             std::fs::write(&path, &bytes).unwrap();
             let mapped = open(&path).unwrap();
             let before = mapped.as_slice();
-            assert!(mapped.hold(n_threads) && mapped.hold(n_threads));
-            assert!(mapped.as_slice() == bytes && before.as_ptr() != mapped.as_slice().as_ptr());
+            assert!(mapped.hold(n_threads, wanted) && mapped.hold(n_threads, wanted));
+            assert!(before == bytes && before.as_ptr() == mapped.as_slice().as_ptr());
+            mapped.forget(&(0..5_000_000));
             File::options().write(true).open(&path).unwrap().set_len(3).unwrap();
             assert!(mapped.as_slice() == bytes);
             let cut = open(&path).unwrap();
             std::fs::write(&path, b"").unwrap();
-            assert!(!cut.hold(n_threads) && !open(&path).unwrap().hold(n_threads));
+            assert!(!cut.hold(n_threads, wanted) && !open(&path).unwrap().hold(n_threads, wanted));
+        }
+    }
+
+    /// Whoever reads while memory takes the place of the file reads the same bytes; what is wanted no longer ends early, and
+    /// what was put by then is not forgotten.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_read_while_it_is_being_held_is_the_same() {
+        use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.bin");
+        let bytes: Vec<u8> = (0..150_000_001u32).map(|place| (place * 7 / 3) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        for n_pieces in [0, 2, usize::MAX] {
+            let mapped = open(&path).unwrap();
+            let (is_done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+            std::thread::scope(|scope| {
+                let read = || {
+                    while !is_done.load(Ordering::Relaxed) {
+                        assert!(mapped.as_slice() == bytes);
+                    }
+                };
+                let readers = [scope.spawn(read), scope.spawn(read)];
+                let is_wanted = || asked.fetch_add(1, Ordering::Relaxed) < n_pieces;
+                assert_eq!(mapped.hold(1, &is_wanted), n_pieces == usize::MAX);
+                is_done.store(true, Ordering::Relaxed);
+                readers.into_iter().for_each(|reader| reader.join().unwrap());
+            });
+            mapped.forget(&(0..bytes.len()));
+            assert!(mapped.as_slice() == bytes);
         }
     }
 

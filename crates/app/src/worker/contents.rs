@@ -163,19 +163,16 @@ impl<'a> Contents<'a> {
     /// Weights that are missing, of other shapes, or stored in a way that is not known.
     pub fn decoder(&self, device: &Device) -> Result<Decoder, Failure> {
         let (family, config) = self.decoder_sizes()?;
-        self.hold(device);
         Ok(Decoder::load(&self.tensors, config, self.dialect(family), device)?)
     }
 
-    /// Reads the weights into large pages where there are such and it leaves a third of the memory that is available: every
-    /// token goes through all of them.
-    fn hold(&self, device: &Device) {
+    /// The files that are worth reading into large pages, where there are such and it leaves a third of the memory that is
+    /// available: every token goes through all of them.
+    pub fn worth_holding(&self, device: &Device) -> Vec<FileBytes> {
         let n_bytes: u64 = self.tensors.parts().iter().map(FileBytes::size_bytes).sum();
         let has_room = || memory::available().is_some_and(|available| n_bytes / 2 * 3 <= available);
-        if ops::device::is_cpu(device) && n_bytes >= HELD_BYTES && has_room() && memory::has_large_pages() {
-            let n_threads = kernels::pool::active_threads();
-            self.tensors.parts().iter().for_each(|part| part.hold(n_threads));
-        }
+        let is_worth = ops::device::is_cpu(device) && n_bytes >= HELD_BYTES && has_room();
+        if is_worth && memory::has_large_pages() { self.tensors.parts().to_vec() } else { Vec::new() }
     }
 
     /// The encoder, ready to compute.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use base::TokenId;
+use formats::FileBytes;
 use infer::draft::DraftModel;
 use infer::fair::Owner;
 use infer::{Beginning, Engine, Event as Step, Guessing, Limits, LocalModel, Request, SequenceId};
@@ -44,6 +45,8 @@ pub(crate) struct Loaded {
     dialogue: Dialogue,
     live: Vec<Live>,
     attached: Attached,
+    /// Files that are to be read into large pages once somebody has a first token.
+    to_hold: Vec<FileBytes>,
 }
 
 impl Loaded {
@@ -56,7 +59,8 @@ impl Loaded {
         let Hands { store, means, keeper } = hands;
         let means = *means;
         let contents = Contents::read(source)?;
-        let decoder = contents.decoder(&means.device.tensors())?;
+        let device = means.device.tensors();
+        let (decoder, to_hold) = (contents.decoder(&device)?, contents.worth_holding(&device));
         let tokenizer = contents.compiled_tokenizer(store)?;
         check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
         let dialogue = contents.dialogue(&tokenizer)?;
@@ -72,7 +76,7 @@ impl Loaded {
         let (key, load_ms) = (source.key.clone(), 0.0);
         let tokenizer = Arc::new(tokenizer);
         let forms = Arc::new(Forms::new(tokenizer.clone()));
-        Ok(Self { key, load_ms, engine, tokenizer, forms, dialogue, live: Vec::new(), attached })
+        Ok(Self { key, load_ms, engine, tokenizer, forms, dialogue, live: Vec::new(), attached, to_hold })
     }
 
     /// The same with a smaller model that guesses.
@@ -96,12 +100,14 @@ impl Loaded {
                 "take a smaller model of the same family",
             ));
         }
-        let decoder = contents.decoder(&means.device.tensors())?;
+        let device = means.device.tensors();
+        let (decoder, own) = (contents.decoder(&device)?, contents.worth_holding(&device));
         check_fit(&tokenizer, decoder.config().vocabulary, contents.name())?;
         let draft = DraftModel::new(means.model(decoder, contents.name(), cache_bytes)?);
         Ok(Self {
             key: format!("{}\n{}", self.key, source.key),
             engine: self.engine.with_draft(draft),
+            to_hold: [self.to_hold, own].concat(),
             ..self
         })
     }
@@ -210,6 +216,7 @@ impl Loaded {
                     _ => Vec::new(),
                 };
                 live.token(&self.tokenizer, &choice, &lens);
+                hold(std::mem::take(&mut self.to_hold));
                 if live.is_stopped() {
                     self.engine.cancel(id);
                     self.live.swap_remove(index).finish(event::Reason::Stop);
@@ -291,6 +298,15 @@ struct Encoded {
     /// In a conversation.
     parser: Option<AnswerParser>,
     guide: Option<Guide>,
+}
+
+/// Reads files into large pages beside what is computed meanwhile: no first token waits for it.
+fn hold(files: Vec<FileBytes>) {
+    if !files.is_empty() {
+        let read = move || files.iter().for_each(FileBytes::hold_for_others);
+        // Without a thread for it they stay as they are.
+        let _ = std::thread::Builder::new().name("hold".into()).spawn(read);
+    }
 }
 
 /// The text with which an answer has begun already.

@@ -73,7 +73,11 @@ fn bench(store: &Store, job: &Bench, means: Means, reporter: &Reporter) -> Resul
     let contents = Contents::read(&source)?;
     let (family, config) = contents.decoder_sizes()?;
     let traffic = Traffic::of(&config, contents.dialect(family), contents.tensors.tensors());
-    let model = means.model(contents.decoder(&means.device.tensors())?, contents.name(), CACHE_BYTES)?;
+    let device = means.device.tensors();
+    let n_threads = kernels::pool::active_threads();
+    // Where answers are made, that is done behind the first token.
+    contents.worth_holding(&device).iter().for_each(|file| file.hold(n_threads));
+    let model = means.model(contents.decoder(&device)?, contents.name(), CACHE_BYTES)?;
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let edits = match &job.edits {
         Some(edits) => edits::read(edits, &contents.tokenizer()?)?,
