@@ -14,6 +14,8 @@ use super::{BlockType, Format, Part, Scales, Writable, pairs};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::bytes::Bytes32;
 use crate::lanes::bytes::{Bytes, all_fields, turn_32};
 use crate::product::integer::pack::put;
 #[cfg(target_arch = "x86_64")]
@@ -39,7 +41,7 @@ impl Format for Block {
     const SCALE_AT: Option<usize> = Some(0);
     const MINIMUM_AT: Option<usize> = Some(MINIMUM);
     #[cfg(target_arch = "x86_64")]
-    const STRAIGHT: Option<&'static Straight> = Some(&Straight::grouped::<Self>([3, 4]));
+    const STRAIGHT: Option<&'static Straight> = Some(&Straight::turned::<Self>([3, 4]));
 
     #[inline(always)]
     fn part(block: &[u8], part: usize) -> Part {
@@ -76,31 +78,14 @@ impl Format for Block {
 }
 
 #[cfg(target_arch = "x86_64")]
-impl straight::Grouped for Block {
+impl straight::Turned for Block {
     #[inline(always)]
-    unsafe fn codes_by_32(block: *const u8) -> [__m256i; 8] {
-        // SAFETY: the caller's block and machine.
+    unsafe fn two_groups<const TWO: usize>(blocks: &[*const u8; 16]) -> [[Bytes32; 8]; 2] {
+        // SAFETY: the caller's blocks and machine.
         unsafe {
-            let (mut codes, low) = ([_mm256_setzero_si256(); 8], _mm256_set1_epi8(15));
-            for two in 0..4 {
-                let both = _mm256_loadu_si256(block.add(CODES + 32 * two).cast());
-                codes[2 * two] = _mm256_and_si256(both, low);
-                codes[2 * two + 1] = _mm256_and_si256(_mm256_srli_epi16::<4>(both), low);
-            }
-            codes
+            let both = turn_32(blocks, CODES + 32 * TWO);
+            [all_fields(both, 0, 15), all_fields(both, 4, 15)]
         }
-    }
-
-    #[inline(always)]
-    unsafe fn scales_of_sixteens(block: *const u8) -> __m256i {
-        // SAFETY: as above.
-        unsafe { pairs::scales_of_sixteens(block.add(PAIRS)) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(block: *const u8) -> __m128i {
-        // SAFETY: as above.
-        unsafe { pairs::minima(block.add(PAIRS)) }
     }
 }
 
@@ -125,6 +110,12 @@ impl straight::GroupedVnni for Block {
     unsafe fn scales_of_fours(block: *const u8) -> [__m512i; 4] {
         // SAFETY: as above.
         unsafe { pairs::scales_of_fours(block.add(PAIRS)) }
+    }
+
+    #[inline(always)]
+    unsafe fn minima(block: *const u8) -> __m128i {
+        // SAFETY: as above.
+        unsafe { pairs::minima(block.add(PAIRS)) }
     }
 }
 

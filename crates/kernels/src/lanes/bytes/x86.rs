@@ -6,7 +6,7 @@ use super::Bytes;
 
 /// Eight rows.
 #[derive(Clone, Copy)]
-pub(crate) struct Bytes32(__m256i);
+pub(crate) struct Bytes32(pub(crate) __m256i);
 
 /// Sixteen rows.
 #[derive(Clone, Copy)]

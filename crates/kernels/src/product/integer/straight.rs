@@ -3,10 +3,11 @@
 //! A panel has to be put together before it is multiplied, which costs more than the multiplication where rows of x are
 //! few. Here a block's whole numbers are taken apart in registers, in their order, one weight row after the other; the sums
 //! of its products lie in as many lanes as a register has, which are added up for several blocks at once, and the chain of
-//! an output goes on number by number. Only AVX2 goes another way with types of 32: over eight weight rows side by side.
+//! an output goes on number by number. Only AVX2 goes another way with types of 32 and with Q4_K: over eight weight rows
+//! side by side.
 //!
 //! Only for AVX2 and AVX-512 VNNI, and for types that say so; others go over panels. How a type's blocks are taken apart
-//! stands in its file: for AVX2 [`Grouped`], for VNNI [`GroupedVnni`] and [`Plain`].
+//! stands in its file: for AVX2 [`Grouped`] and [`Turned`], for VNNI [`GroupedVnni`] and [`Plain`].
 
 mod avx2;
 mod vnni;
@@ -17,6 +18,7 @@ use super::activations::{Activations, Address};
 use super::{Body, Part};
 use crate::blocks::Format;
 use crate::fetch;
+use crate::lanes::bytes::Bytes32;
 
 /// How a type multiplies few rows.
 pub(crate) struct Straight {
@@ -37,9 +39,15 @@ pub(crate) struct Way {
 
 impl Straight {
     /// A type of 256, for so many rows at most with VNNI and with AVX2.
-    pub const fn grouped<F: GroupedVnni>([vnni, avx2]: [usize; 2]) -> Self {
+    pub const fn grouped<F: GroupedVnni + Grouped>([vnni, avx2]: [usize; 2]) -> Self {
         let vnni = Way { body: vnni::grouped::<F>, most_rows: vnni, n_weights: 256 };
         Self { vnni: Some(vnni), ..Self::grouped_on_avx2::<F>(avx2) }
+    }
+
+    /// A type of 256 that AVX2 takes eight rows of at once, for so many.
+    pub const fn turned<F: GroupedVnni + Turned>([vnni, avx2]: [usize; 2]) -> Self {
+        let vnni = Way { body: vnni::grouped::<F>, most_rows: vnni, n_weights: 256 };
+        Self { vnni: Some(vnni), avx2: Way { body: avx2::turned::<F>, most_rows: avx2, n_weights: 256 } }
     }
 
     /// A type of 32, for so many.
@@ -70,7 +78,7 @@ impl Way {
 /// bandwidth.
 const AHEAD: usize = 8192;
 
-/// A type of blocks of 256 whose scales are whole numbers.
+/// A type of blocks of 256 whose scales are whole numbers, one block at a time.
 ///
 /// # Safety
 /// Of every method: the block is good for its bytes, the machine has AVX2.
@@ -91,11 +99,20 @@ pub(crate) trait Grouped: Format {
     }
 }
 
-/// What VNNI reads of such a type beside.
+/// A type of blocks of 256 whose eight groups have whole scales and minima, eight blocks at a time.
+///
+/// # Safety
+/// The first eight blocks are good for their bytes, the machine has AVX2.
+pub(crate) trait Turned: Format {
+    /// Groups `2 · TWO` and `2 · TWO + 1` of eight blocks: register k of each holds weights 4k to 4k + 3 of every block.
+    unsafe fn two_groups<const TWO: usize>(blocks: &[*const u8; 16]) -> [[Bytes32; 8]; 2];
+}
+
+/// A type of blocks of 256 whose scales are whole numbers, as VNNI reads it.
 ///
 /// # Safety
 /// Of every method: as of [`Grouped`], and the machine has AVX-512 with VNNI.
-pub(crate) trait GroupedVnni: Grouped {
+pub(crate) trait GroupedVnni: Format {
     /// The values in their order, the type's offset added.
     unsafe fn codes(block: *const u8) -> [__m512i; 4];
     /// For each four of them the scale, in the lower 16 bits.
@@ -104,6 +121,11 @@ pub(crate) trait GroupedVnni: Grouped {
     unsafe fn groups(_block: *const u8) -> __m512i {
         // SAFETY: the caller's machine.
         unsafe { _mm512_setzero_si512() }
+    }
+    /// The minima of eight groups, where there are some.
+    unsafe fn minima(_block: *const u8) -> __m128i {
+        // SAFETY: every machine of 64 bits has it.
+        unsafe { _mm_setzero_si128() }
     }
 }
 

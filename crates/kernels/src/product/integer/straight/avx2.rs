@@ -1,13 +1,17 @@
-//! The bodies for AVX2: here the one for types of 256, in `plain` the one for types of 32.
+//! The bodies for AVX2: here the one for types of 256, one row of weights after the other; over eight rows side by side in
+//! `turned` the one for such of them as are faster so, in `plain` the one for types of 32.
 //!
 //! Two products are added up in 16 bits, which no type fills: values of all eight bits give their sign to the activation.
 
 mod plain;
+mod side_by_side;
+mod turned;
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 pub(super) use plain::plain;
+pub(super) use turned::turned;
 
 use super::{Grouped, Rows, by_count, fetch_ahead, floats, half, sum_of_fours};
 use crate::blocks::Format;
@@ -15,7 +19,7 @@ use crate::product::integer::Part;
 use crate::product::integer::activations::{Activations, Address};
 use crate::product::integer::tiles::is_signed;
 
-/// The body for a type of 256.
+/// The body for a type of 256, one row of weights after the other.
 ///
 /// # Safety
 /// As [`Body`](super::Body), where [`Way::body`](super::Way::body) gives it.
