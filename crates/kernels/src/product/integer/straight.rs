@@ -47,7 +47,8 @@ impl Straight {
     /// A type of 256 that AVX2 takes eight rows of at once, for so many.
     pub const fn turned<F: GroupedVnni + Turned>([vnni, avx2]: [usize; 2]) -> Self {
         let vnni = Way { body: vnni::grouped::<F>, most_rows: vnni, n_weights: 256 };
-        Self { vnni: Some(vnni), avx2: Way { body: avx2::turned::<F>, most_rows: avx2, n_weights: 256 } }
+        let body = avx2::side_by_side::<avx2::turned::Blocks<F>>;
+        Self { vnni: Some(vnni), avx2: Way { body, most_rows: avx2, n_weights: 256 } }
     }
 
     /// A type of 32, for so many.
@@ -63,7 +64,8 @@ impl Straight {
 
     /// A type of 32 that has none with VNNI.
     pub const fn plain_on_avx2<F: Format>(most_rows: usize) -> Self {
-        Self { vnni: None, avx2: Way { body: avx2::plain::<F>, most_rows, n_weights: 32 } }
+        let body = avx2::side_by_side::<avx2::plain::Blocks<F>>;
+        Self { vnni: None, avx2: Way { body, most_rows, n_weights: 32 } }
     }
 }
 

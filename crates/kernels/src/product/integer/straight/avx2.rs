@@ -3,15 +3,14 @@
 //!
 //! Two products are added up in 16 bits, which no type fills: values of all eight bits give their sign to the activation.
 
-mod plain;
+pub(super) mod plain;
 mod side_by_side;
-mod turned;
+pub(super) mod turned;
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-pub(super) use plain::plain;
-pub(super) use turned::turned;
+pub(super) use side_by_side::body as side_by_side;
 
 use super::{Grouped, Rows, by_count, fetch_ahead, floats, half, sum_of_fours};
 use crate::blocks::Format;

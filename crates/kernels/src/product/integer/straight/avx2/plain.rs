@@ -4,12 +4,11 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::products;
-use super::side_by_side::{SideBySide, WIDTH, by_count, halves};
+use super::side_by_side::{SideBySide, WIDTH, halves};
 use crate::blocks::Format;
 use crate::fetch;
 use crate::lanes::bytes::Bytes32;
-use crate::product::integer::Part;
-use crate::product::integer::activations::{Activations, Address};
+use crate::product::integer::activations::Address;
 use crate::product::integer::pack::STEP;
 use crate::product::integer::tiles::is_signed;
 use crate::product::integer::x86::{four, n_added};
@@ -17,21 +16,8 @@ use crate::product::integer::x86::{four, n_added};
 /// Blocks for which weights are asked for at once: some cache lines of each row.
 const BLOCKS_ASKED: usize = 4;
 
-/// The body.
-///
-/// # Safety
-/// As [`Body`](crate::product::integer::Body), where [`Way::body`](super::super::Way::body) gives it.
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::product::integer::straight) unsafe fn plain<F: Format>(
-    x: &Activations<'_>,
-    w: &[u8],
-    part: &Part<'_>,
-) {
-    // SAFETY: the caller's promises.
-    unsafe { by_count::<Blocks<F>>(x, w, part) }
-}
-
-struct Blocks<F>(PhantomData<F>);
+/// Types of 32.
+pub(in crate::product::integer::straight) struct Blocks<F>(PhantomData<F>);
 
 impl<F: Format> SideBySide for Blocks<F> {
     type Format = F;

@@ -14,7 +14,7 @@ use crate::product::integer::activations::{Activations, Address};
 pub(super) const WIDTH: usize = Bytes32::ROWS;
 
 /// How a kind of types goes on by one block.
-pub(super) trait SideBySide {
+pub(in crate::product::integer::straight) trait SideBySide {
     type Format: Format;
 
     /// Asks for weights of the next eight rows of so many blocks, as far as it is time before block `index`.
@@ -32,12 +32,16 @@ pub(super) trait SideBySide {
     );
 }
 
-/// Goes over the rows of the weights with as many rows of x as there are.
+/// The body for a kind of types: goes over the rows of the weights with as many rows of x as there are.
 ///
 /// # Safety
-/// As [`Body`](crate::product::integer::Body).
-#[inline(always)]
-pub(super) unsafe fn by_count<T: SideBySide>(x: &Activations<'_>, w: &[u8], part: &Part<'_>) {
+/// As [`Body`](crate::product::integer::Body), where [`Way::body`](super::super::Way::body) gives it.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(in crate::product::integer::straight) unsafe fn body<T: SideBySide>(
+    x: &Activations<'_>,
+    w: &[u8],
+    part: &Part<'_>,
+) {
     // SAFETY: the caller's promises.
     unsafe {
         match part.rows.len() {

@@ -7,34 +7,21 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::products;
-use super::side_by_side::{SideBySide, WIDTH, by_count, halves};
+use super::side_by_side::{SideBySide, WIDTH, halves};
 use crate::fetch;
 use crate::lanes::bytes::Bytes32;
-use crate::product::integer::activations::{Activations, Address};
+use crate::product::integer::WIDTH as PANEL_WIDTH;
+use crate::product::integer::activations::Address;
 use crate::product::integer::straight::Turned;
 use crate::product::integer::x86::{four, n_added};
-use crate::product::integer::{Part, WIDTH as PANEL_WIDTH};
 
 /// Groups of a block.
 const N_GROUPS: usize = 8;
 /// How far behind the beginning of the next eight rows weights are asked for, in bytes.
 const LEAD: usize = 4096;
 
-/// The body.
-///
-/// # Safety
-/// As [`Body`](crate::product::integer::Body), where [`Way::body`](super::super::Way::body) gives it.
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::product::integer::straight) unsafe fn turned<F: Turned>(
-    x: &Activations<'_>,
-    w: &[u8],
-    part: &Part<'_>,
-) {
-    // SAFETY: the caller's promises.
-    unsafe { by_count::<Blocks<F>>(x, w, part) }
-}
-
-struct Blocks<F>(PhantomData<F>);
+/// Types of 256 whose groups are turned two by two.
+pub(in crate::product::integer::straight) struct Blocks<F>(PhantomData<F>);
 
 impl<F: Turned> SideBySide for Blocks<F> {
     type Format = F;
