@@ -15,10 +15,11 @@ use testkit::wire;
 /// What every machine has, and what the others are held against.
 const PLAIN: &str = "scalar";
 /// Instruction sets by their names in `HEARTH_ISA` and in Linux's `/proc/cpuinfo`.
-const SETS: [(&str, &str); 5] = [
+const SETS: [(&str, &str); 6] = [
     ("avx2", "avx2"),
     ("avx512", "avx512f"),
     ("avx512vnni", "avx512_vnni"),
+    ("avx512bf16", "avx512_bf16"),
     ("avx512fp16", "avx512_fp16"),
     ("amx", "amx_bf16"),
 ];

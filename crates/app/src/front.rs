@@ -105,7 +105,7 @@ impl App {
                 Failure::new(
                     "bad_setting",
                     error.to_string(),
-                    "use scalar, avx2, avx512, avx512vnni, avx512fp16 or amx; on aarch64 neon, neondotprod or neoni8mm",
+                    "use scalar, avx2, avx512, avx512vnni, avx512bf16, avx512fp16 or amx; on aarch64 neon, neondotprod or neoni8mm",
                 )
             })?;
             kernels::isa::limit(isa);

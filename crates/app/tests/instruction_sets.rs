@@ -30,7 +30,7 @@ fn every_instruction_set_gives_the_same_answer() {
         let scalar = answer("scalar", kept, question);
         assert_eq!(kernels::isa::current(), kernels::Isa::Scalar);
         assert!(scalar.contains(word), "{scalar}");
-        for isa in ["avx2", "avx512", "avx512vnni", "avx512fp16", "amx"] {
+        for isa in ["avx2", "avx512", "avx512vnni", "avx512bf16", "avx512fp16", "amx"] {
             assert_eq!(answer(isa, kept, question), scalar, "{isa}, {kept}");
         }
     }

@@ -15,7 +15,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("HEARTH_THREADS", "how many threads compute (default: one for each core)"),
     (
         "HEARTH_ISA",
-        "limit the instruction set: scalar, avx2, avx512, avx512vnni, avx512fp16, amx; on aarch64 neon, neondotprod, neoni8mm (default: the best)",
+        "limit the instruction set: scalar, avx2, avx512, avx512vnni, avx512bf16, avx512fp16, amx; on aarch64 neon, neondotprod, neoni8mm (default: the best)",
     ),
     (
         "HEARTH_KV_CACHE",

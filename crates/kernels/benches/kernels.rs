@@ -222,7 +222,7 @@ fn training(bench: &Bench) {
 /// The same with 16-bit operands, as a share of the peak of f32; the body below is the f32 one.
 fn training_of_16_bits(bench: &Bench) {
     const HOW: How = How { precision: Precision::Bf16, into: Into::Replace };
-    const BODIES: &[Isa] = &[Isa::Avx512, Isa::Avx512Fp16, Isa::Amx];
+    const BODIES: &[Isa] = &[Isa::Avx512, Isa::Avx512Bf16, Isa::Avx512Fp16, Isa::Amx];
     const WHY: &str = "packing; f16 sums are widened";
     for (rows, inner, outer) in
         [(2048, 288, 768), (2048, 768, 288), (256, 288, 32000), (2048, 768, 2048), (2048, 2048, 2048)]

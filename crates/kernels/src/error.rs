@@ -8,7 +8,7 @@
 pub enum Error {
     /// A name that is no instruction set.
     #[error(
-        "instruction set: no such name: {name:?}; one of scalar, neon, neondotprod, neoni8mm, avx2, avx512, avx512vnni, avx512fp16, amx"
+        "instruction set: no such name: {name:?}; one of scalar, neon, neondotprod, neoni8mm, avx2, avx512, avx512vnni, avx512bf16, avx512fp16, amx"
     )]
     UnknownIsa {
         /// The name that was asked for.

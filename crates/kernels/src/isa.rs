@@ -30,7 +30,9 @@ pub enum Isa {
     Avx512,
     /// AVX-512 VNNI, sums of products of bytes, above everything in [`Isa::Avx512`].
     Avx512Vnni,
-    /// AVX512-FP16, arithmetic on half-precision numbers, above everything in [`Isa::Avx512Vnni`].
+    /// AVX512-BF16, sums of products of bf16, above everything in [`Isa::Avx512Vnni`].
+    Avx512Bf16,
+    /// AVX512-FP16, arithmetic on half-precision numbers, above everything in [`Isa::Avx512Bf16`].
     Avx512Fp16,
     /// AMX tiles with bf16 and int8, above everything in [`Isa::Avx512Fp16`], with the system's permission.
     Amx,
@@ -38,7 +40,7 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, slowest first.
-    pub const ALL: [Isa; 9] = [
+    pub const ALL: [Isa; 10] = [
         Isa::Scalar,
         Isa::Neon,
         Isa::NeonDotprod,
@@ -46,6 +48,7 @@ impl Isa {
         Isa::Avx2,
         Isa::Avx512,
         Isa::Avx512Vnni,
+        Isa::Avx512Bf16,
         Isa::Avx512Fp16,
         Isa::Amx,
     ];
@@ -60,6 +63,7 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Avx512Vnni => "avx512vnni",
+            Isa::Avx512Bf16 => "avx512bf16",
             Isa::Avx512Fp16 => "avx512fp16",
             Isa::Amx => "amx",
         }
@@ -137,15 +141,17 @@ fn detect() -> Isa {
     let avx2 = has!("avx2") && has!("fma") && has!("f16c");
     let avx512 = avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
     let vnni = avx512 && has!("avx512vnni");
-    // Every processor with AVX512-FP16 has VNNI, every one with AMX has both; a guest system that hides one of them
-    // gets none above it.
-    let fp16 = vnni && has!("avx512fp16");
-    match (avx2, avx512, vnni, fp16) {
-        (_, _, _, true) if amx::is_usable() => Isa::Amx,
-        (_, _, _, true) => Isa::Avx512Fp16,
-        (_, _, true, _) => Isa::Avx512Vnni,
-        (_, true, _, _) => Isa::Avx512,
-        (true, _, _, _) => Isa::Avx2,
+    // Every processor with AVX512-FP16 has VNNI and BF16, every one with AMX has all three; a guest system that hides one of
+    // them gets none above it.
+    let bf16 = vnni && has!("avx512bf16");
+    let fp16 = bf16 && has!("avx512fp16");
+    match (avx2, avx512, vnni, bf16, fp16) {
+        (_, _, _, _, true) if amx::is_usable() => Isa::Amx,
+        (_, _, _, _, true) => Isa::Avx512Fp16,
+        (_, _, _, true, _) => Isa::Avx512Bf16,
+        (_, _, true, _, _) => Isa::Avx512Vnni,
+        (_, true, _, _, _) => Isa::Avx512,
+        (true, _, _, _, _) => Isa::Avx2,
         _ => Isa::Scalar,
     }
 }

@@ -2,7 +2,7 @@
 //! product into groups that the body packs and multiplies.
 //!
 //! Not for serving, whose roles promise other arithmetic, and not the arithmetic itself, which stands in
-//! `fp16` and `amx`. Where there is neither, there is nothing here and the f32 product runs.
+//! `fp16`, `amx` and `bf16`. Where there is neither, there is nothing here and the f32 product runs.
 //!
 //! **The contract** of every body, for `c[i, j] = Σ a[i, k] · b[j, k]` over K elements, where A and B are the
 //! largest magnitudes of row i of a and of row j of b: the error is at most
@@ -17,7 +17,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | `fp16`, `pack` | chains of f16 multiply-adds, and packing for them |
-//! | `amx` | tiles of bf16, and packing for them |
+//! | `amx` | tiles of bf16 |
+//! | `bf16` | vectors of bf16 |
+//! | `pairs` | packing for both |
 //! | `source` | an operand read sixteen elements at a time |
 //! | `plain` | for tests: packing written to be read |
 
@@ -27,9 +29,13 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
+mod bf16;
+#[cfg(target_arch = "x86_64")]
 mod fp16;
 #[cfg(target_arch = "x86_64")]
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod plain;
 #[cfg(target_arch = "x86_64")]
@@ -139,6 +145,8 @@ pub(super) static HALF: Kernel<Option<Half>> = Kernel::new(
     "product (training, 16 bits)",
     &[
         (Isa::Scalar, None),
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx512Bf16, Some(bf16::HALF)),
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512Fp16, Some(fp16::HALF)),
         #[cfg(target_arch = "x86_64")]

@@ -52,6 +52,17 @@ impl Fold {
         row / rows * self.strides[1] + row % rows * self.strides[0] + element * stride
     }
 
+    /// The places of `indices`, one row after the other.
+    fn places(&self, indices: Range<usize>, stride: usize, places: &mut [usize]) {
+        let (mut indices, mut places) = (indices, places);
+        while !indices.is_empty() {
+            let (n, first) = (self.run(indices.start).min(indices.len()), self.place(indices.start, stride));
+            let (run, left) = places.split_at_mut(n);
+            run.iter_mut().enumerate().for_each(|(index, place)| *place = first + index * stride);
+            (indices, places) = (indices.start + n..indices.end, left);
+        }
+    }
+
     /// The elements from `index` on that lie evenly.
     fn run(&self, index: usize) -> usize {
         self.counts[0] - (self.first + index) % self.counts[0]
@@ -107,6 +118,30 @@ impl<'a> Operand<'a> {
             None => outer * self.outer_stride + inner * self.inner_stride,
             Some((Axis::Outer, fold)) => fold.place(outer, self.outer_stride) + inner * self.inner_stride,
             Some((Axis::Inner, fold)) => outer * self.outer_stride + fold.place(inner, self.inner_stride),
+        }
+    }
+
+    /// Where each element of `outer` stands at one inner index.
+    pub fn outer_places(&self, outer: Range<usize>, inner: usize, places: &mut [usize]) {
+        match self.fold {
+            Some((Axis::Outer, fold)) => {
+                let places = &mut places[..outer.len()];
+                fold.places(outer, self.outer_stride, places);
+                places.iter_mut().for_each(|place| *place += inner * self.inner_stride);
+            }
+            _ => places.iter_mut().zip(outer).for_each(|(place, outer)| *place = self.place(outer, inner)),
+        }
+    }
+
+    /// Where each element of `inner` stands at one outer index.
+    pub fn inner_places(&self, outer: usize, inner: Range<usize>, places: &mut [usize]) {
+        match self.fold {
+            Some((Axis::Inner, fold)) => {
+                let places = &mut places[..inner.len()];
+                fold.places(inner, self.inner_stride, places);
+                places.iter_mut().for_each(|place| *place += outer * self.outer_stride);
+            }
+            _ => places.iter_mut().zip(inner).for_each(|(place, inner)| *place = self.place(outer, inner)),
         }
     }
 

@@ -12,19 +12,11 @@
 //! Source: Intel SDM volume 2, LDTILECFG, TILELOADD, TDPBF16PS; volume 1 chapter 18.
 
 use std::arch::asm;
-use std::arch::x86_64::*;
-use std::ops::Range;
 
-use super::source::{Bf16, Element, F16, Source, transpose};
+use super::pairs::{STEP, WIDTH, pack_columns, pack_rows};
 use super::{Half, Line, Pack, Side, Target};
 use crate::amx::{Configuration, ROW_BYTES, TILE};
-use crate::product::operand::Operand;
-use crate::product::{Into, Weights};
-
-/// Rows of a group of a and columns of a group of b: two tiles each.
-pub(super) const WIDTH: usize = 32;
-/// Elements of k in a tile: sixteen pairs.
-pub(super) const STEP: usize = 32;
+use crate::product::Into;
 
 /// The body for AMX, on which there is AVX-512 too.
 pub(super) const HALF: Half = body(pack_rows, pack_columns);
@@ -104,110 +96,5 @@ unsafe fn tiles(n_steps: usize, a: *const Line, b: *const Line, sums: *mut f32) 
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         );
-    }
-}
-
-/// Packs a group of a; see [`super::Pack`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn pack_rows(a: &Operand<'_>, outer: Range<usize>, inner: Range<usize>, to: &mut [Line]) {
-    // SAFETY: the caller's promise; each source reads its own type.
-    unsafe {
-        match a.values {
-            Weights::F32(values) => rows(&Source::new(values.as_ptr(), a, outer, inner), to),
-            Weights::Bf16(bits) => rows(&Source::new(bits.as_ptr().cast::<Bf16>(), a, outer, inner), to),
-            Weights::F16(bits) => rows(&Source::new(bits.as_ptr().cast::<F16>(), a, outer, inner), to),
-            Weights::Blocks(_) => unreachable!("quantised weights take the f32 product"),
-        }
-    }
-}
-
-/// Packs a group of b; see [`super::Pack`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn pack_columns(b: &Operand<'_>, outer: Range<usize>, inner: Range<usize>, to: &mut [Line]) {
-    // SAFETY: as above.
-    unsafe {
-        match b.values {
-            Weights::F32(values) => columns(&Source::new(values.as_ptr(), b, outer, inner), to),
-            Weights::Bf16(bits) => columns(&Source::new(bits.as_ptr().cast::<Bf16>(), b, outer, inner), to),
-            Weights::F16(bits) => columns(&Source::new(bits.as_ptr().cast::<F16>(), b, outer, inner), to),
-            Weights::Blocks(_) => unreachable!("quantised weights take the f32 product"),
-        }
-    }
-}
-
-/// A line of a holds 32 k of one row.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn rows<E: Element>(source: &Source<'_, E>, to: &mut [Line]) {
-    assert!(source.n <= WIDTH && to.len() >= source.k.next_multiple_of(STEP), "a group has room");
-    for (index, to) in to.chunks_exact_mut(TILE).enumerate().take(2 * source.k.div_ceil(STEP)) {
-        let (k, row) = (index / 2 * STEP, index % 2 * TILE);
-        // SAFETY: the source's elements can be read.
-        let block = std::array::from_fn(|index| unsafe {
-            match source.is_by_columns {
-                true => across(source, row, k + 2 * index),
-                false => along_k(source, row + index, k),
-            }
-        });
-        store(if source.is_by_columns { transpose(block) } else { block }, to);
-    }
-}
-
-/// A line of b holds one pair of k of sixteen columns.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn columns<E: Element>(source: &Source<'_, E>, to: &mut [Line]) {
-    assert!(source.n <= WIDTH && to.len() >= source.k.next_multiple_of(STEP), "a group has room");
-    for (index, to) in to.chunks_exact_mut(TILE).enumerate().take(2 * source.k.div_ceil(STEP)) {
-        let (k, column) = (index / 2 * STEP, index % 2 * TILE);
-        // SAFETY: as above.
-        let block = std::array::from_fn(|index| unsafe {
-            match source.is_by_columns {
-                true => across(source, column, k + 2 * index),
-                false => along_k(source, column + index, k),
-            }
-        });
-        store(if source.is_by_columns { block } else { transpose(block) }, to);
-    }
-}
-
-/// Sixteen pairs of k of one outer element.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn along_k<E: Element>(source: &Source<'_, E>, outer: usize, k: usize) -> __m512i {
-    // SAFETY: the caller's promise.
-    let halves = unsafe { [source.along_k(outer, k), source.along_k(outer, k + 16)] };
-    let [low, high] = halves.map(|half| _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(round(half))));
-    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
-}
-
-/// One pair of k of sixteen outer elements.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-unsafe fn across<E: Element>(source: &Source<'_, E>, outer: usize, k: usize) -> __m512i {
-    // SAFETY: the caller's promise.
-    let (even, odd) = unsafe { (source.across(outer, k), source.across(outer, k + 1)) };
-    let odd = _mm512_and_si512(round(odd), _mm512_set1_epi32(!0xffff));
-    _mm512_or_si512(_mm512_srli_epi32::<16>(round(even)), odd)
-}
-
-/// The nearest bf16 in the upper half of each element, ties to even, and what may be in the lower; NaN stays
-/// NaN.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-fn round(values: __m512) -> __m512i {
-    let bits = _mm512_castps_si512(values);
-    let is_odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-    let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(is_odd, _mm512_set1_epi32(0x7fff)));
-    let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(values, values);
-    _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x40_0000))
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
-fn store(block: [__m512i; TILE], to: &mut [Line]) {
-    for (to, line) in to.iter_mut().zip(block) {
-        // SAFETY: a line is one register.
-        unsafe { _mm512_store_si512((&raw mut *to).cast(), line) };
     }
 }

@@ -1,11 +1,12 @@
-//! Packing for `amx` written to be read: what the packing with vectors is held to, and what a machine without
+//! The packing of `pairs` written to be read: what the packing with vectors is held to, and what a machine without
 //! AVX-512 runs the tile kernel's test with.
 //!
 //! Only compiled for tests.
 
 use std::ops::Range;
 
-use super::amx::{STEP, WIDTH, body};
+use super::amx::body;
+use super::pairs::{STEP, WIDTH};
 use super::{Half, Line};
 use crate::amx::TILE;
 use crate::product::Weights;

@@ -1,11 +1,13 @@
 //! Reading an operand sixteen elements at a time, whatever its type and whichever way it lies, for the packing
-//! of `fp16` and `amx`.
+//! of `fp16`, `amx` and `bf16`.
 //!
 //! Rounds nothing: 16-bit weights are widened exactly.
 
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::K_BLOCK;
 use crate::product::operand::Operand;
 
 /// What an operand may hold, read sixteen at a time.
@@ -60,8 +62,9 @@ pub(super) struct Source<'a, E> {
     pub inner_stride: usize,
     pub is_by_columns: bool,
     values: *const E,
-    operand: &'a Operand<'a>,
-    start: [usize; 2],
+    /// Where each outer element begins, or each k: of whichever do not stand side by side.
+    places: [usize; K_BLOCK],
+    of: PhantomData<&'a E>,
     /// Outer elements, at most a group's width.
     pub n: usize,
     pub k: usize,
@@ -74,18 +77,25 @@ fn first(n: usize) -> __mmask16 {
 }
 
 impl<'a, E: Element> Source<'a, E> {
-    /// The elements of both ranges, which lie inside the operand, whose values begin at `values`.
+    /// The elements of both ranges, which lie inside the operand, whose values begin at `values`; neither is longer than
+    /// [`K_BLOCK`].
     pub fn new(values: *const E, operand: &'a Operand<'a>, outer: Range<usize>, inner: Range<usize>) -> Self {
         let Operand { outer_stride, inner_stride, .. } = *operand;
         let first = values.wrapping_add(operand.place(outer.start, inner.start));
-        let (is_by_columns, start) = (operand.is_by_columns(), [outer.start, inner.start]);
+        let is_by_columns = operand.is_by_columns();
+        let mut places = [0; K_BLOCK];
+        match is_by_columns {
+            true => operand.inner_places(outer.start, inner.clone(), &mut places),
+            false => operand.outer_places(outer.clone(), inner.start, &mut places),
+        }
         let (n, k) = (outer.len(), inner.len());
-        Self { first, outer_stride, inner_stride, is_by_columns, values, operand, start, n, k }
+        Self { first, outer_stride, inner_stride, is_by_columns, values, places, of: PhantomData, n, k }
     }
 
     #[inline(always)]
     fn address(&self, outer: usize, k: usize) -> *const E {
-        self.values.wrapping_add(self.operand.place(self.start[0] + outer, self.start[1] + k))
+        let (place, beside) = if self.is_by_columns { (k, outer) } else { (outer, k) };
+        self.values.wrapping_add(self.places[place]).wrapping_add(beside)
     }
 
     /// Sixteen k of one outer element, zero behind the end of either.
@@ -107,7 +117,7 @@ impl<'a, E: Element> Source<'a, E> {
 
 /// Rows as columns, of 32-bit elements.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma,f16c")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
 pub(in crate::product) fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
     let mut pairs = rows;
     for i in 0..8 {

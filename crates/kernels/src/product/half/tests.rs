@@ -18,7 +18,7 @@ fn emulated() -> Option<(&'static str, Half)> {
         return None;
     }
     crate::amx::emulator::install();
-    let is_wide = crate::isa::detected() >= Isa::Avx512Fp16;
+    let is_wide = crate::isa::detected() >= Isa::Avx512Bf16;
     Some(("amx, emulated", if is_wide { amx::HALF } else { plain::AMX }))
 }
 
@@ -296,8 +296,8 @@ fn training_products_of_16_bits_take_the_fastest_body() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn groups_for_amx_are_the_same_with_and_without_vectors() {
-    if crate::isa::detected() < Isa::Avx512Fp16 {
-        return println!("skipped: packing for AMX needs AVX-512, which this machine lacks");
+    if crate::isa::detected() < Isa::Avx512Bf16 {
+        return println!("skipped: packing for AMX needs AVX512-BF16, which this machine lacks");
     }
     let mut rng = Rng::new(6);
     for (outer, inner) in [(1, 1), (5, 40), (32, 64), (17, 31), (31, 100)] {
