@@ -1,7 +1,10 @@
-//! `cargo xtask fuzz [TARGET] [--seconds N] [--seed N]` and `cargo xtask fuzz --replay FILE`.
+//! `cargo xtask fuzz [TARGET] [--seconds N] [--seed N] [--until SECONDS]` and `cargo xtask fuzz --replay FILE`.
 //!
 //! Only asks: the work is the test `xtask/tests/fuzz.rs`, built as the gate builds it (overflow checks on). If
 //! that process dies (an abort, a full stack), the run is repeated with a trace that keeps the deadly case.
+
+mod pieces;
+mod tally;
 
 use crate::workspace;
 use anyhow::{Context, Result, bail};
@@ -10,6 +13,8 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const DEFAULT_SECONDS: u64 = 60;
+/// The test that feeds.
+const TEST: &str = "every_target_survives";
 
 /// What to feed, and for how long.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,11 +23,16 @@ struct Request {
     seconds: u64,
     seed: u64,
     replay: Option<String>,
+    /// The seconds that the tally shall hold of each target.
+    until: Option<u64>,
 }
 
 /// Feeds every target, or the one that is named, for a minute of the processor's time each or as long as asked.
 pub fn run(arguments: &[String]) -> Result<()> {
     let request = parse(arguments, fresh_seed())?;
+    if let Some(goal) = request.until {
+        return pieces::run(&request, goal);
+    }
     if !build().status().context("cargo does not start")?.success() {
         bail!("the targets do not build");
     }
@@ -47,16 +57,17 @@ fn fresh_seed() -> u64 {
 }
 
 fn parse(arguments: &[String], seed: u64) -> Result<Request> {
-    let mut request = Request { target: None, seconds: DEFAULT_SECONDS, seed, replay: None };
+    let mut request = Request { target: None, seconds: DEFAULT_SECONDS, seed, replay: None, until: None };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut value = || rest.next().with_context(|| format!("{argument} wants a value"));
         match argument.as_str() {
             "--seconds" => request.seconds = value()?.parse().context("--seconds wants a number")?,
             "--seed" => request.seed = value()?.parse().context("--seed wants a number")?,
+            "--until" => request.until = Some(value()?.parse().context("--until wants a number of seconds")?),
             "--replay" => request.replay = Some(value()?.clone()),
             flag if flag.starts_with('-') => {
-                bail!("no flag is called {flag}: there are --seconds, --seed, --replay")
+                bail!("no flag is called {flag}: there are --seconds, --seed, --until, --replay")
             }
             name if request.target.is_none() => request.target = Some(name.to_owned()),
             other => bail!("one target at a time, or none for all: {other}"),
@@ -73,17 +84,13 @@ fn build() -> Command {
 
 fn command(request: &Request) -> Command {
     let mut command = workspace::cargo();
-    command.args([
-        "test",
-        "--quiet",
-        "--package",
-        "xtask",
-        "--test",
-        "fuzz",
-        "every_target_survives",
-        "--",
-        "--nocapture",
-    ]);
+    command.args(["test", "--quiet", "--package", "xtask", "--test", "fuzz", TEST, "--", "--nocapture"]);
+    environment(&mut command, request);
+    command
+}
+
+/// Tells the test what is asked for.
+fn environment(command: &mut Command, request: &Request) {
     command.env("HEARTH_FUZZ_SECONDS", request.seconds.to_string());
     command.env("HEARTH_FUZZ_SEED", request.seed.to_string());
     if let Some(target) = &request.target {
@@ -92,7 +99,6 @@ fn command(request: &Request) -> Command {
     if let Some(path) = &request.replay {
         command.env("HEARTH_FUZZ_REPLAY", path);
     }
-    command
 }
 
 /// Repeats a run whose process died, and keeps the case that it died of.
@@ -129,11 +135,12 @@ mod tests {
 
     #[test]
     fn arguments_are_read_and_nonsense_is_refused() {
-        let plain = Request { target: None, seconds: 60, seed: 7, replay: None };
+        let plain = Request { target: None, seconds: 60, seed: 7, replay: None, until: None };
         assert_eq!(request("").unwrap(), plain);
         let full = Request { target: Some("gguf".to_owned()), seconds: 5, seed: 9, ..plain };
         assert_eq!(request("gguf --seconds 5 --seed 9").unwrap(), full);
-        for nonsense in ["--seconds", "--seconds many", "--fast", "gguf safetensors"] {
+        assert_eq!(request("--until 600").unwrap().until, Some(600));
+        for nonsense in ["--seconds", "--seconds many", "--until long", "--fast", "gguf safetensors"] {
             assert!(request(nonsense).is_err(), "{nonsense}");
         }
     }

@@ -46,7 +46,7 @@ static CHORES: &[Chore] = &[
     Chore { name: "tidy", does: "the rules of the tree alone, or those that are named", run: tidy::run },
     Chore {
         name: "fuzz",
-        does: "damaged bytes for every parser: [TARGET] [--seconds N] [--seed N]",
+        does: "damaged bytes for every parser: [TARGET] [--seconds N] [--seed N] [--until SECONDS]",
         run: fuzz::run,
     },
     Chore {
