@@ -128,6 +128,21 @@ impl Latent {
         Self::new([self.data.as_slice(), other.data.as_slice()].concat(), shape)
     }
 
+    /// The same with the numbers of `other` where `mask`, of one channel of one picture, is 1.
+    ///
+    /// # Errors
+    /// `Shape` when the shapes do not fit.
+    pub fn with(mut self, other: &Self, mask: &Self) -> Result<Self, Error> {
+        other.expect_shape("what stands instead", self.shape)?;
+        mask.expect_shape("a mask", Shape { pictures: 1, channels: 1, ..self.shape })?;
+        let plane = mask.data.len();
+        for (at, (value, other)) in self.data.iter_mut().zip(&other.data).enumerate() {
+            let share = mask.data[at % plane];
+            *value = *value * (1.0 - share) + other * share;
+        }
+        Ok(self)
+    }
+
     /// The channels of both, picture by picture; `other` may be one picture for all.
     ///
     /// # Errors

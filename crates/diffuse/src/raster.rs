@@ -3,11 +3,13 @@
 //! A picture's sides are looked at before memory is taken for its pixels. Transparency is left out, sixteen bits become
 //! eight, grey becomes three equal colours, and a JPEG is turned as its camera says. Does not: read files, know colour profiles.
 
+mod part;
 mod read;
 mod resize;
 mod turn;
 
 use crate::{Error, Latent, Shape};
+pub use part::Region;
 
 /// The longest side and the most pixels of a picture that is read.
 pub const MAX_SIDE: usize = 1 << 14;
@@ -115,7 +117,7 @@ impl Raster {
         if size == self.size {
             return Ok(self.clone());
         }
-        Ok(Self { data: resize::lanczos(&self.data, self.size, size), size })
+        Ok(Self { data: resize::resized(&self.data, (self.size, size), resize::LANCZOS), size })
     }
 
     /// The colours as auto-encoders read them, from -1 to 1.

@@ -215,6 +215,54 @@ pub struct Start {
     /// How much is made anew, from 0, nothing, to 1.
     #[serde(default)]
     pub strength: Option<f64>,
+    /// How what the mask shows is cut out and put back, as web UIs do it; when absent the whole picture is made at once, as
+    /// by diffusers.
+    #[serde(default)]
+    pub part: Option<Part>,
+}
+
+/// How a part of a picture is made anew: what the mask does not show stays as it is, to the pixel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Pixels by which the mask's edge is softened, across and down: the deviation of a Gaussian, at most 64.
+    #[serde(default)]
+    pub blur: [usize; 2],
+    /// Only the part is drawn, as large as a whole picture, with so many pixels around it; all when absent.
+    #[serde(default)]
+    pub padding: Option<usize>,
+    /// What it begins as.
+    #[serde(default)]
+    pub fill: Fill,
+}
+
+/// What a part of a picture that is made anew begins as, beside noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// Itself.
+    #[default]
+    Picture,
+    /// Colours from around.
+    Colours,
+    /// Noise.
+    Noise,
+    /// Nothing.
+    Nothing,
+}
+
+impl Fill {
+    /// All of them with their names: here, and in the files of web UIs.
+    pub const NAMES: [(Self, [&'static str; 2]); 4] = [
+        (Self::Colours, ["colours", "fill"]),
+        (Self::Picture, ["picture", "original"]),
+        (Self::Noise, ["noise", "latent noise"]),
+        (Self::Nothing, ["nothing", "latent nothing"]),
+    ];
+
+    /// The one that a name here stands for.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(_, names)| names[0] == name).map(|(fill, _)| fill)
+    }
 }
 
 /// A map that guides a picture, such as its edges or depths.

@@ -138,7 +138,7 @@ fn draw(place: &Place<'_>, job: &Draw, reporter: &Reporter) -> Result<Event, Fai
     let (mut latents, stopped) = order.latents(&parts, with, |drawing, step| watch.step(drawing, step))?;
     latents.extend(watch.unfinished);
     seconds.steps = begun.elapsed().as_secs_f64() - seconds.prompts;
-    tell_pictures((place, &order, &parts), (&latents, enlarger.as_ref()), reporter)?;
+    tell_pictures((place, &order, &parts), (&latents, canvas.as_ref(), enlarger.as_ref()), reporter)?;
     // Who stops has the pictures that were ready.
     if let Some(stopped) = stopped {
         return Err(stopped);
@@ -185,7 +185,7 @@ fn bytes(
 /// Makes pixels of latents, for as long as somebody listens.
 fn tell_pictures(
     (place, order, parts): (&Place<'_>, &Order<'_>, &Parts<'_>),
-    (latents, enlarger): (&[Latent], Option<&Enlarger<'_>>),
+    (latents, canvas, enlarger): (&[Latent], Option<&Canvas>, Option<&Enlarger<'_>>),
     reporter: &Reporter,
 ) -> Result<(), Failure> {
     if latents.is_empty() || reporter.is_alone() {
@@ -200,7 +200,8 @@ fn tell_pictures(
         }
         let pixels = pipeline::pixels(&encoder, &order.unpacked(latent)?, (order.precision, parts.device))?;
         let pixels = pixels.into_iter().next().ok_or_else(Failure::internal)?;
-        let mut picture = Raster::new(pixels, order.size)?;
+        let drawn = Raster::new(pixels, order.size)?;
+        let mut picture = canvas.map_or(Ok(drawn.clone()), |canvas| canvas.framed(drawn))?;
         if let Some(enlarger) = enlarger {
             let is_unwanted =
                 || if reporter.is_alone() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };

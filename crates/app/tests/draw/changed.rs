@@ -1,7 +1,7 @@
 //! Pictures of pictures, filled in parts and variations beside those of `diffusers` (`fixtures/draw/changed.py`).
 
 use app::Event;
-use app::job::draw::{Draw, File, Masked, Start, Variation};
+use app::job::draw::{Draw, File, Fill, Masked, Part, Start, Variation};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -27,6 +27,7 @@ fn changing(case: &Json) -> Draw {
         picture: file("photo.png"),
         mask,
         strength: case["strength"].as_f64(),
+        part: None,
         masked: Masked::White,
     };
     Draw { start: Some(start), ..draw(case) }
@@ -50,6 +51,42 @@ fn pictures_of_pictures_are_those_of_diffusers() {
 fn parts_are_made_anew_as_diffusers_makes_them() {
     for case in cases("mask") {
         expect_case(changing(&case), &case);
+    }
+}
+
+#[test]
+fn what_a_mask_does_not_show_stays_to_the_pixel() {
+    let case = &cases("mask")[0];
+    let [photo, mask] =
+        ["photo.png", "mask.png"].map(|name| diffuse::raster::Raster::read(&file(name).bytes).unwrap());
+    let mut seen = Vec::new();
+    for (_, [name, _]) in Fill::NAMES {
+        for (blur, padding) in [(0, None), (1, None), (1, Some(0)), (0, Some(3))] {
+            let part = Part { blur: [blur; 2], padding, fill: Fill::named(name).unwrap() };
+            let mut job = Draw { size: Some([40, 24]), ..changing(case) };
+            let start = job.start.as_mut().unwrap();
+            (start.part, start.strength) = (Some(part), Some(0.5));
+            let (pictures, _) = drawn(job).unwrap();
+            assert_eq!(pictures[0].size, [40, 24]);
+            let drawn = diffuse::raster::Raster::read(&pictures[0].png).unwrap();
+            let soft = mask.softened([blur; 2]);
+            let pixels = drawn.data().chunks_exact(3).zip(photo.data().chunks_exact(3));
+            let mut n_new = 0;
+            for ((drawn, before), mask) in pixels.zip(soft.data().chunks_exact(3)) {
+                assert!(mask[0] > 0 || drawn == before, "{part:?}");
+                n_new += usize::from(drawn != before);
+            }
+            assert!(n_new > 20, "{part:?}: {n_new}");
+            assert!(!seen.contains(&drawn.data().to_vec()), "{part:?} changes nothing");
+            seen.push(drawn.data().to_vec());
+            // A picture says how its part was made, and is made again with its picture and mask.
+            let mut again = Draw { model: Some(folder().display().to_string()), ..changing(case) };
+            again.from = Some(File { name: "it.png".into(), bytes: pictures[0].png.clone() });
+            again.start.as_mut().unwrap().strength = None;
+            (again.prompt, again.size) = (None, Some([40, 24]));
+            let (again, _) = super::drawn(again).unwrap();
+            assert!(again[0].png == pictures[0].png, "{part:?} is not made again");
+        }
     }
 }
 
@@ -118,8 +155,15 @@ fn with_a_variation_only_its_seed_goes_up() {
 #[test]
 fn a_picture_keeps_its_size_or_says_what_it_becomes() {
     let case = &cases("image")[0];
-    let start =
-        |name| Some(Start { picture: file(name), mask: None, strength: Some(0.4), masked: Masked::White });
+    let start = |name| {
+        Some(Start {
+            picture: file(name),
+            mask: None,
+            strength: Some(0.4),
+            masked: Masked::White,
+            part: None,
+        })
+    };
     let of = |job: Draw| {
         let home = TempDir::new().unwrap();
         let app = app::App::open(app::Settings { home: home.path().into(), ..app::Settings::default() });
@@ -142,7 +186,7 @@ fn a_picture_keeps_its_size_or_says_what_it_becomes() {
     encoder.write_header().unwrap().write_image_data(&vec![90; 43 * 30]).unwrap();
     let picture = File { name: "odd.png".into(), bytes: odd };
     let odd = Draw {
-        start: Some(Start { picture, mask: None, strength: Some(0.4), masked: Masked::White }),
+        start: Some(Start { picture, mask: None, strength: Some(0.4), masked: Masked::White, part: None }),
         ..plain.clone()
     };
     let (sizes, notes) = of(odd.clone());
@@ -174,6 +218,15 @@ fn what_cannot_be_begun_with_is_refused_by_name() {
     }
     let failure = with(&|start| start.picture.bytes = b"no picture".to_vec());
     assert!(failure.code == "bad_file" && failure.message.contains("photo.png"), "{failure:?}");
+    let soft = Part { blur: [65, 0], ..Part::default() };
+    let failure = with(&|start| start.part = Some(soft));
+    assert!(failure.message.contains("mask blur"), "{failure:?}");
+    let failure = with(&|start| {
+        start.part = Some(Part { padding: Some(0), ..Part::default() });
+        (start.mask, start.masked) = (Some(small.clone()), Masked::Black);
+        start.picture = small.clone();
+    });
+    assert!(failure.code == "bad_setting" && failure.message.contains("shows nothing"), "{failure:?}");
     for strength in [-0.1, 1.5, f64::NAN, 0.1] {
         let failure = with(&|start| start.strength = Some(strength));
         assert!(failure.code == "bad_setting" && failure.message.contains("strength"), "{failure:?}");

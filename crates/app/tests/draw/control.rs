@@ -68,6 +68,7 @@ fn of(case: &Json) -> Draw {
         picture: file("photo.png"),
         mask: Some(file("mask.png")),
         strength: case["strength"].as_f64(),
+        part: None,
         masked: Masked::White,
     });
     Draw { start, controls: controls(case, &of_stable()), ..draw(case) }

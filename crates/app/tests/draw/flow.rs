@@ -104,6 +104,7 @@ fn transformers_begin_with_pictures_as_in_diffusers() {
             picture: file("photo.png"),
             mask: case["mask"].as_str().map(file),
             strength: case["strength"].as_f64(),
+            part: None,
             masked: Masked::White,
         };
         let (pictures, n_steps) = drawn(Draw { start: Some(start), ..of(&case, &model) }).unwrap();

@@ -152,6 +152,7 @@ pub fn start(case: &Json) -> Option<Start> {
         picture: super::changed::file("photo.png"),
         mask: None,
         strength: Some(strength),
+        part: None,
         masked: Masked::White,
     })
 }

@@ -97,7 +97,7 @@ fn masks_may_be_white_black_or_clear() {
     let mask = file("mask.png");
     let of = |mask: File, masked| {
         let picture = File { name: "photo.png".into(), bytes: file("photo.png") };
-        let start = Start { picture, mask: Some(mask), masked, strength: Some(0.8) };
+        let start = Start { picture, mask: Some(mask), masked, strength: Some(0.8), part: None };
         drawn(Draw { start: Some(start), ..draw(&cases()[0]) }).map(|(pictures, _)| pixels(&pictures[0]))
     };
     let white = of(File { name: "mask.png".into(), bytes: mask.clone() }, Masked::White).unwrap();

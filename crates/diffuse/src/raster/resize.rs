@@ -1,6 +1,7 @@
-//! A picture in another size: columns, then rows, each pixel a weighed sum of those below a window of Lanczos.
+//! A picture in another size: columns, then rows, each pixel a weighed sum of those below a window.
 //!
-//! Source: C. Duchon, "Lanczos Filtering in One and Two Dimensions" (1979), with three lobes; sums in whole numbers of 22
+//! Source: C. Duchon, "Lanczos Filtering in One and Two Dimensions" (1979), with three lobes; R. Keys, "Cubic Convolution
+//! Interpolation for Digital Image Processing" (1981), with a = -1/2; sums in whole numbers of 22
 //! bits and a rounding between both passes, as Pillow has them, so that diffusers' pictures are these.
 
 use super::COLOURS;
@@ -8,10 +9,24 @@ use super::COLOURS;
 const LOBES: f64 = 3.0;
 const BITS: u32 = 22;
 
+/// A window: how far it reaches, and what a pixel so far from its middle weighs.
+#[derive(Clone, Copy)]
+pub(super) struct Filter {
+    reach: f64,
+    weight: fn(f64) -> f64,
+}
+
+pub(super) const LANCZOS: Filter = Filter { reach: LOBES, weight: lanczos };
+pub(super) const CUBIC: Filter = Filter { reach: 2.0, weight: cubic };
+
 /// # Shapes
 /// Y X 3 → y x 3; both sizes are width and height.
-pub(super) fn lanczos(data: &[u8], [width, height]: [usize; 2], [columns, rows]: [usize; 2]) -> Vec<u8> {
-    let across = windows(width, columns);
+pub(super) fn resized(
+    data: &[u8],
+    ([width, height], [columns, rows]): ([usize; 2], [usize; 2]),
+    filter: Filter,
+) -> Vec<u8> {
+    let across = windows((width, columns), filter);
     let wide: Vec<u8> = match width == columns {
         true => data.to_vec(),
         false => data
@@ -23,7 +38,7 @@ pub(super) fn lanczos(data: &[u8], [width, height]: [usize; 2], [columns, rows]:
         return wide;
     }
     let line = columns * COLOURS;
-    let below = windows(height, rows);
+    let below = windows((height, rows), filter);
     let pixels = below.iter().flat_map(|window| (0..columns).map(move |column| (window, column)));
     pixels.flat_map(|(window, column)| summed(window, &wide, line, column * COLOURS)).collect()
 }
@@ -47,16 +62,16 @@ fn summed(window: &Window, data: &[u8], stride: usize, offset: usize) -> [u8; CO
 }
 
 /// A window for each of `after` pixels in a line of `before`.
-fn windows(before: usize, after: usize) -> Vec<Window> {
+fn windows((before, after): (usize, usize), filter: Filter) -> Vec<Window> {
     let scale = before as f64 / after as f64;
     let stretch = scale.max(1.0);
-    let reach = LOBES * stretch;
+    let reach = filter.reach * stretch;
     let window = |at: usize| {
         let centre = (at as f64 + 0.5) * scale;
         let first = (centre - reach + 0.5).max(0.0) as usize;
         let last = ((centre + reach + 0.5) as usize).min(before);
         let weights: Vec<f64> =
-            (first..last).map(|place| kernel((place as f64 - centre + 0.5) / stretch)).collect();
+            (first..last).map(|place| (filter.weight)((place as f64 - centre + 0.5) / stretch)).collect();
         let sum: f64 = weights.iter().sum();
         let whole = |weight: &f64| (weight / sum * f64::from(1 << BITS)).round() as i32;
         Window { first, weights: weights.iter().map(whole).collect() }
@@ -64,7 +79,17 @@ fn windows(before: usize, after: usize) -> Vec<Window> {
     (0..after).map(window).collect()
 }
 
-fn kernel(x: f64) -> f64 {
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    match x {
+        ..1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+        1.0..2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+        _ => 0.0,
+    }
+}
+
+fn lanczos(x: f64) -> f64 {
     if (-LOBES..LOBES).contains(&x) { sinc(x) * sinc(x / LOBES) } else { 0.0 }
 }
 

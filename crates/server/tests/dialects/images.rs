@@ -159,7 +159,8 @@ fn what_is_transparent_in_a_mask_is_made_anew() {
         bytes(&serde_json::from_str::<Json>(&text).unwrap()["data"][0]["b64_json"])
     };
     let of = |name: &str, bytes: &[u8]| File { name: name.into(), bytes: bytes.into() };
-    let whole = Start { picture: of("a", &photo), mask: None, masked: Masked::White, strength: None };
+    let whole =
+        Start { picture: of("a", &photo), mask: None, masked: Masked::White, strength: None, part: None };
     let part = Start { mask: Some(of("b", &white)), ..whole.clone() };
     let expected = |start| house.drawn(Draw { start: Some(start), ..job() }).remove(0);
     assert_eq!(answered(form(&house, &fields, &[("image", &photo)])), expected(whole.clone()));

@@ -1,7 +1,7 @@
 //! Pictures as clients of AUTOMATIC1111's web UI ask for them, with a miniature of an image model.
 
 use app::Job;
-use app::job::draw::{Draw, File, Generator, Masked, Start, Variation};
+use app::job::draw::{Draw, File, Fill, Generator, Masked, Part, Start, Variation};
 use app::job::keys::{Create, Keys as KeyJob, Limits};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -103,7 +103,8 @@ fn pictures_of_pictures_are_those_of_the_command() {
     let (photo, mask) = (file("photo.jpg"), file("mask.png"));
     let picture = STANDARD.encode(&photo);
     let of = |bytes: &[u8]| File { name: "a".into(), bytes: bytes.into() };
-    let start = Start { picture: of(&photo), mask: None, masked: Masked::White, strength: Some(0.75) };
+    let start =
+        Start { picture: of(&photo), mask: None, masked: Masked::White, strength: Some(0.75), part: None };
     let expected = |start: Start| house.drawn(Draw { start: Some(start), ..job() });
     let plain = house.ask(PICTURE, &body(json!({ "init_images": [picture], "mask_blur": 4 })));
     assert_eq!(images(&plain), expected(start.clone()));
@@ -119,10 +120,41 @@ fn pictures_of_pictures_are_those_of_the_command() {
         });
         images(&house.ask(PICTURE, &body(more)))
     };
-    let part = |masked| Start { mask: Some(of(&mask)), masked, strength: Some(1.0), ..start.clone() };
+    let part = |masked| Start {
+        mask: Some(of(&mask)),
+        masked,
+        strength: Some(1.0),
+        part: Some(Part::default()),
+        ..start.clone()
+    };
     assert_eq!(masked(0), expected(part(Masked::White)));
     assert_eq!(masked(1), expected(part(Masked::Black)));
     assert_ne!(masked(0), masked(1));
+}
+
+#[test]
+fn parts_of_pictures_are_made_anew_as_in_the_web_ui() {
+    let house = House::new().with_painter();
+    let (photo, mask) = (file("photo.png"), file("mask.png"));
+    let of = |bytes: &[u8]| File { name: "a".into(), bytes: bytes.into() };
+    let said = |more: Json| {
+        let (photo, mask) = (STANDARD.encode(&photo), STANDARD.encode(&mask));
+        let mut asked = json!({ "init_images": [photo], "mask": mask, "denoising_strength": 1.0 });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        images(&house.ask(PICTURE, &body(asked)))
+    };
+    let drawn = |part: Part| {
+        let (picture, mask) = (of(&photo), Some(of(&mask)));
+        let start = Start { picture, mask, masked: Masked::White, strength: Some(1.0), part: Some(part) };
+        house.drawn(Draw { start: Some(start), ..job() })
+    };
+    // What is not said is as there; what is, is done.
+    let usual = Part { blur: [4, 4], padding: Some(0), fill: Fill::Colours };
+    assert_eq!(said(json!({})), drawn(usual));
+    let other =
+        json!({ "mask_blur_x": 2, "mask_blur_y": 0, "inpainting_fill": 2, "inpaint_full_res_padding": 3 });
+    assert_eq!(said(other), drawn(Part { blur: [2, 0], padding: Some(3), fill: Fill::Noise }));
+    assert_ne!(said(json!({})), drawn(Part::default()));
 }
 
 #[test]
@@ -300,9 +332,8 @@ fn what_is_not_here_is_refused_by_its_field() {
         (json!({ "init_images": ["?"] }), "init_images[0]"),
         (json!({ "init_images": ["R0lGODlh"] }), "init_images[0]"),
         (json!({ "resize_mode": 1 }), "resize_mode"),
-        (json!({ "mask": mask, "mask_blur": 4 }), "mask_blur"),
-        (json!({ "mask": mask, "inpainting_fill": 0 }), "inpainting_fill"),
-        (json!({ "mask": mask, "inpaint_full_res": true }), "inpaint_full_res"),
+        (json!({ "mask": mask, "mask_blur": 65 }), "mask_blur"),
+        (json!({ "mask": mask, "inpainting_fill": 4 }), "inpainting_fill"),
         (json!({ "mask": "R0lGODlh" }), "mask"),
     ] {
         check(PICTURE, with(more), 400, field);

@@ -86,7 +86,9 @@ impl<'a> Order<'a> {
         let walk = Walk::of(parts)?;
         let config = parts.auto_encoder_config()?;
         let begun_with = beginning.map(Beginning::size);
-        let size = size((job, begun_with), parts, &config)?;
+        // A part has the size that the model draws best.
+        let like = begun_with.filter(|_| !beginning.is_some_and(Beginning::is_cut_out));
+        let size = size((job, like), parts, &config)?;
         let shrinking = config.shrinking();
         let latent = Shape::new(1, config.latents, size[1] / shrinking, size[0] / shrinking)?;
         // Four pixels of latents are one row of a transformer.

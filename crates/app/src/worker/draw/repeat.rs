@@ -13,7 +13,7 @@ use store::Store;
 
 use super::hashes::{self, Digests};
 use crate::Failure;
-use crate::job::draw::{self as job, Draw, File, Generator, Variation};
+use crate::job::draw::{self as job, Draw, File, Fill, Generator, Part, Variation};
 use crate::worker::open;
 
 /// What the precision is called beside the parameters of web UIs.
@@ -22,6 +22,9 @@ pub(super) const PRECISION: &str = "Precision";
 pub(super) const CONTROL: &str = "ControlNet ";
 /// With what their names of what made a picture larger begin.
 pub(super) const UPSCALER: &str = "Postprocess upscale";
+/// What web UIs call how a part was made anew: the edge, what was drawn, with how much around it, what it began as.
+const PART: [&str; 4] = ["Mask blur", "Inpaint area", "Masked area padding", "Masked content"];
+const ONLY_MASKED: &str = "Only masked";
 /// With what the versions of our own pictures begin.
 const OURS: &str = "Hearth";
 
@@ -159,6 +162,36 @@ fn is_ours(recipe: &Recipe) -> bool {
     recipe.version.as_deref().is_some_and(|version| version.starts_with(OURS))
 }
 
+/// How a part of a picture was made anew, in the words of web UIs.
+pub(super) fn part_words(part: &Part) -> Vec<(String, String)> {
+    let [blur, area, padding, fill] = PART;
+    let [across, down] = part.blur;
+    let name = Fill::NAMES.iter().find(|(known, _)| *known == part.fill).map_or("", |(_, names)| names[1]);
+    let mut words = vec![(fill, name.to_owned())];
+    words.extend((across > 0 && across == down).then(|| (blur, across.to_string())));
+    if let Some(pixels) = part.padding {
+        words.extend([(area, ONLY_MASKED.to_owned()), (padding, pixels.to_string())]);
+    }
+    words.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The same read back; `None` where a recipe says nothing of it.
+fn part_of(recipe: &Recipe) -> Option<Part> {
+    let said = PART
+        .map(|name| recipe.other.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()));
+    if said == [None; 4] {
+        return None;
+    }
+    let [blur, area, padding, fill] = said;
+    let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let fill = Fill::NAMES.iter().find(|(_, names)| Some(names[1]) == fill).map(|(fill, _)| *fill);
+    Some(Part {
+        blur: [number(blur); 2],
+        padding: (area == Some(ONLY_MASKED)).then(|| number(padding)),
+        fill: fill.unwrap_or_default(),
+    })
+}
+
 /// Whatever is absent as the recipe has it.
 fn fill(job: &mut Draw, recipe: &Recipe, is_ours: bool) -> Result<(), Failure> {
     job.prompt.get_or_insert_with(|| recipe.prompt.clone());
@@ -172,6 +205,7 @@ fn fill(job: &mut Draw, recipe: &Recipe, is_ours: bool) -> Result<(), Failure> {
     }
     if let Some(start) = &mut job.start {
         start.strength = start.strength.or(recipe.strength);
+        start.part = start.part.or_else(|| part_of(recipe));
     }
     if let (None, Some(strength)) = (job.variation, recipe.variation_strength) {
         job.variation = Some(Variation { seed: recipe.variation_seed, strength });
@@ -217,7 +251,9 @@ fn unknown(recipe: &Recipe, job: &Draw, name: &str) -> Vec<String> {
         notes.push(format!("{name} was made larger by a network: name that with --upscale"));
     }
     let is_read = |name: &str| {
-        name == PRECISION || [CONTROL, UPSCALER].iter().any(|beginning| name.starts_with(beginning))
+        name == PRECISION
+            || PART.contains(&name)
+            || [CONTROL, UPSCALER].iter().any(|beginning| name.starts_with(beginning))
     };
     let other = recipe.other.iter().map(|(name, _)| name.as_str()).filter(|name| !is_read(name));
     let other: Vec<&str> = other.collect();

@@ -7,7 +7,7 @@
 use diffuse::denoise::{Known, Path};
 use diffuse::noise::Noise;
 use diffuse::pipeline::{self, Encoded, Packing};
-use diffuse::raster::{Mask, Raster};
+use diffuse::raster::{Mask, Raster, Region};
 use diffuse::schedule::Begin;
 use diffuse::{Latent, Shape};
 
@@ -15,10 +15,14 @@ use super::order::Order;
 use super::parts::Parts;
 use super::walk::Walk;
 use crate::Failure;
-use crate::job::draw::{File, Masked, Start};
+use crate::job::draw::{File, Fill, Masked, Part, Start};
 
 /// Bytes for each pixel of a file while it is read and brought to its size.
 pub(super) const READ_BYTES: u64 = 8;
+/// The same where it is kept to put a part of it back, with numbers in between for colours from around.
+const KEPT_BYTES: u64 = 80;
+/// The largest deviation of a mask's edge.
+const MAX_BLUR: usize = 64;
 
 /// A picture to begin with, as it was given: its pixels are read when there is memory for them.
 pub(super) struct Beginning<'a> {
@@ -33,6 +37,24 @@ pub(super) struct Canvas {
     mask: Option<Latent>,
     /// The picture without what is made anew, for models that see it.
     left: Option<Encoded>,
+    /// What a part of it that was drawn becomes part of.
+    frame: Option<Frame>,
+}
+
+/// A picture of which a part is drawn.
+struct Frame {
+    part: Part,
+    picture: Raster,
+    /// Of the region, as it is laid over the picture.
+    mask: Raster,
+    region: Region,
+}
+
+/// What is drawn: a picture and a mask, in the order's size, and what they are a part of.
+struct Drawn {
+    picture: Raster,
+    mask: Option<Raster>,
+    frame: Option<Frame>,
 }
 
 enum Picture {
@@ -58,6 +80,13 @@ impl<'a> Beginning<'a> {
     /// # Errors
     /// Files that are no pictures, or too large, and a mask of another size than its picture.
     pub fn open(start: &'a Start) -> Result<Self, Failure> {
+        if let Some(Part { blur, .. }) = start.part
+            && blur.into_iter().any(|blur| blur > MAX_BLUR)
+        {
+            let message =
+                format!("mask blur is {} and {}: it lies between 0 and {MAX_BLUR}", blur[0], blur[1]);
+            return Err(Failure::new("bad_setting", message, "soften the edge less"));
+        }
         let size = of_file(&start.picture, Raster::size_of)?;
         if let Some(file) = &start.mask {
             let of_mask = of_file(file, Raster::size_of)?;
@@ -79,6 +108,11 @@ impl<'a> Beginning<'a> {
         self.size
     }
 
+    /// Whether only a part is drawn, as large as a whole picture.
+    pub fn is_cut_out(&self) -> bool {
+        self.has_mask() && self.start.part.is_some_and(|part| part.padding.is_some())
+    }
+
     /// Whether only a part is made anew.
     pub fn has_mask(&self) -> bool {
         self.start.mask.is_some()
@@ -87,7 +121,8 @@ impl<'a> Beginning<'a> {
     /// Bytes that reading its files takes.
     pub fn bytes(&self) -> u64 {
         let pixels = self.size.map(|side| side as u64).into_iter().product::<u64>();
-        (1 + u64::from(self.has_mask())) * pixels * READ_BYTES
+        let each = if self.start.part.is_some() { KEPT_BYTES } else { READ_BYTES };
+        (1 + u64::from(self.has_mask())) * pixels * each
     }
 
     /// The mask, white where something is made anew.
@@ -100,15 +135,43 @@ impl<'a> Beginning<'a> {
         self.start.mask.as_ref().map(read).transpose()
     }
 
+    /// Reads the picture and brings what of it is drawn to the order's size.
+    fn drawn(&self, size: [usize; 2]) -> Result<Drawn, Failure> {
+        let (picture, mask) = (of_file(&self.start.picture, Raster::read)?, self.mask()?);
+        let (Some(part), Some(mask)) = (self.start.part, &mask) else {
+            let mask = mask.map(|mask| mask.resized(size)).transpose()?;
+            return Ok(Drawn { picture: picture.resized(size)?, mask, frame: None });
+        };
+        let mask = mask.softened(part.blur);
+        let (picture, mask, region) = match part.padding {
+            Some(padding) => {
+                let region = Region::around(&mask, padding, size).ok_or_else(|| self.black())?;
+                (picture, mask.cut(region)?, region)
+            }
+            None => (picture.resized(size)?, mask.resized(size)?, Region::whole(size)),
+        };
+        let (cut, drawn) = (picture.cut(region)?.resized(size)?, mask.resized(size)?);
+        let cut = if part.fill == Fill::Colours { cut.filled_from_around(&drawn)? } else { cut };
+        let mask = if part.padding.is_some() { mask } else { mask.brightened() };
+        let frame = Frame { part, picture, mask, region };
+        Ok(Drawn { picture: cut, mask: Some(drawn), frame: Some(frame) })
+    }
+
+    /// The failure of a mask that shows nothing.
+    fn black(&self) -> Failure {
+        let name = self.start.mask.as_ref().map_or("mask", |file| file.name.as_str());
+        let message = format!("{name}: the mask shows nothing that is to be made anew");
+        Failure::new("bad_setting", message, "make white what is to be drawn")
+    }
+
     /// Reads the picture, brings it to the order's size and encodes it.
     ///
     /// # Errors
     /// What is wrong with the files, or the auto-encoder.
     pub fn canvas(self, order: &Order<'_>, parts: &Parts<'_>) -> Result<Canvas, Failure> {
-        let picture = of_file(&self.start.picture, Raster::read)?.resized(order.size)?;
-        let mask = self.mask()?.map(|mask| mask.resized(order.size)).transpose()?;
+        let Drawn { picture, mask: drawn, frame } = self.drawn(order.size)?;
         let encoder = parts.auto_encoder()?;
-        let mask: Option<Mask> = mask.as_ref().map(Raster::mask);
+        let mask: Option<Mask> = drawn.as_ref().map(Raster::mask);
         let how = (order.precision, parts.device);
         let of_unet = matches!(order.walk, Walk::Noise(..));
         let is_filling = mask.is_some() && of_unet && parts.is_filling(order.latent.channels)?;
@@ -124,7 +187,11 @@ impl<'a> Beginning<'a> {
                 }
             },
             left: left.transpose()?,
-            mask: mask.map(|mask| mask.latent(shrinking)).transpose()?,
+            mask: match (&frame, &drawn, &mask) {
+                (Some(_), Some(drawn), _) => Some(drawn.latent_mask(shrinking)?),
+                (_, _, mask) => mask.as_ref().map(|mask| mask.latent(shrinking)).transpose()?,
+            },
+            frame,
         })
     }
 }
@@ -156,6 +223,7 @@ impl Canvas {
             Picture::Seen { walked, .. } => walked.clone(),
         };
         let fresh = noise.first(shape)?;
+        let picture = self.emptied(picture, &fresh)?;
         let x = match self.mask.is_some() && is_whole {
             true => fresh.clone().scaled(Begin::Level.factor(sigma)),
             false => path.noised(&picture, &fresh, sigma)?,
@@ -167,6 +235,28 @@ impl Canvas {
             Some(left) => Ok(Begun { x, known: None, seen: Some(mask.beside(&left.sample(&open)?)?) }),
             None => Ok(Begun { x, known: Some(Known::new(picture, fresh, mask.clone())?), seen: None }),
         }
+    }
+
+    /// A picture's latents with noise, or nothing, in place of what is made anew, where that is wanted.
+    fn emptied(&self, picture: Latent, fresh: &Latent) -> Result<Latent, Failure> {
+        let (Some(mask), Some(frame)) = (&self.mask, &self.frame) else { return Ok(picture) };
+        match frame.part.fill {
+            Fill::Picture | Fill::Colours => Ok(picture),
+            Fill::Noise => Ok(picture.with(fresh, mask)?),
+            Fill::Nothing => {
+                let nothing = Latent::zeros(picture.shape())?;
+                Ok(picture.with(&nothing, mask)?)
+            }
+        }
+    }
+
+    /// The whole picture of which a part was drawn.
+    ///
+    /// # Errors
+    /// `Image` for pixels of another size than the order's, which is our own mistake.
+    pub fn framed(&self, drawn: Raster) -> Result<Raster, Failure> {
+        let Some(Frame { picture, mask, region, .. }) = &self.frame else { return Ok(drawn) };
+        Ok(picture.with(&drawn.resized(region.size)?, (mask, *region))?)
     }
 }
 

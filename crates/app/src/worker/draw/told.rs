@@ -82,9 +82,11 @@ impl Order<'_> {
             );
             (format!("{}{at}", repeat::CONTROL), said)
         };
+        let part = self.job.start.as_ref().filter(|start| start.mask.is_some()).and_then(|start| start.part);
         let controls = self.job.controls.iter().enumerate().map(control);
         let precision = repeat::precision_name(self.precision);
-        controls.chain([(repeat::PRECISION.to_owned(), precision.to_owned())]).collect()
+        let part = part.iter().flat_map(repeat::part_words);
+        controls.chain(part).chain([(repeat::PRECISION.to_owned(), precision.to_owned())]).collect()
     }
 
     fn recipe(&self, index: usize) -> Recipe {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use app::job::draw::Lora;
-use clap::builder::ValueParser;
+use app::job::draw::{Fill, Lora};
+use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, value_parser};
 
 /// All of them, in the order of the help.
@@ -83,6 +83,26 @@ fn beginning() -> Vec<Arg> {
             "What of it is made anew: where this picture is white, grey from half on",
         )
         .requires("image"),
+        flag(
+            ("mask-blur", "PIXELS"),
+            value_parser!(usize),
+            "Soften the mask's edge; what it does not show stays as it is",
+        )
+        .requires("mask"),
+        flag(
+            ("only-masked", "PADDING"),
+            value_parser!(usize),
+            "Draw only what the mask shows, as large as a whole picture, with so many pixels around it; 32 when left out",
+        )
+        .requires("mask")
+        .num_args(0..=1)
+        .default_missing_value("32"),
+        flag(
+            ("mask-fill", "WITH"),
+            PossibleValuesParser::new(Fill::NAMES.map(|(_, names)| names[0])),
+            "What that begins as: colours from around, the picture, noise or nothing",
+        )
+        .requires("mask"),
         flag(
             ("control", "MODEL=MAP[:WEIGHT[:FROM:TO]]"),
             control,

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::path::PathBuf;
 
 use app::Failure;
-use app::job::draw::{Control, Draw, File, Generator, Masked, Precision, Previews, Recipe, Start, Variation};
+use app::job::draw::{
+    Control, Draw, File, Fill, Generator, Masked, Part, Precision, Previews, Recipe, Start, Variation,
+};
 use clap::ArgMatches;
 
 use super::flags;
@@ -67,7 +69,20 @@ fn start(matches: &ArgMatches) -> Result<Option<Start>, Failure> {
         mask: file(matches, "mask")?,
         strength: one(matches, "strength").copied(),
         masked: Masked::White,
+        part: part(matches),
     }))
+}
+
+/// How a part of it is made anew, where a flag says something of that.
+fn part(matches: &ArgMatches) -> Option<Part> {
+    let (blur, padding) = (one::<usize>(matches, "mask-blur"), one::<usize>(matches, "only-masked"));
+    let fill = one::<String>(matches, "mask-fill");
+    let is_said = blur.is_some() || padding.is_some() || fill.is_some();
+    is_said.then(|| Part {
+        blur: [blur.copied().unwrap_or(0); 2],
+        padding: padding.copied(),
+        fill: fill.and_then(|name| Fill::named(name)).unwrap_or_default(),
+    })
 }
 
 /// The maps that guide it.

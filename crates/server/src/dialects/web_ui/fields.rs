@@ -10,6 +10,7 @@ const SIDE: Kind = Kind::Integer { least: 1, most: 4096 };
 const SEED: Kind = Kind::Integer { least: -1, most: (1 << 53) - 1 };
 const ANY_COUNT: Kind = Kind::Integer { least: i32::MIN as i64, most: i32::MAX as i64 };
 const ANY_NUMBER: Kind = Kind::Number { least: -1e9, most: 1e9 };
+const BLUR: Kind = Kind::Integer { least: 0, most: 64 };
 const LISTED: Kind = Kind::List { of: &SHORT, least: 0, most: 1000 };
 
 const NOT_HERE: &[Field] = &[
@@ -80,18 +81,27 @@ const OF_PICTURE: &[Field] = &[
     ),
     Field::may("mask", LONG, "A picture of its size: where it is white, the picture is made anew."),
     Field::may("inpainting_mask_invert", Kind::Integer { least: 0, most: 1 }, "With 1, where it is black."),
-    Field::may("mask_blur", ANY_COUNT, "With a mask: not here; 0 is passed over."),
-    Field::may("mask_blur_x", ANY_COUNT, "So too."),
-    Field::may("mask_blur_y", ANY_COUNT, "So too."),
+    Field::may(
+        "mask_blur",
+        BLUR,
+        "With a mask: pixels by which its edge is softened; 4 where nothing is said.",
+    ),
+    Field::may("mask_blur_x", BLUR, "The same across."),
+    Field::may("mask_blur_y", BLUR, "The same down."),
     Field::may(
         "inpainting_fill",
         Kind::Integer { least: 0, most: 3 },
-        "With a mask: what is begun with there; 1, the picture itself, is what is here.",
+        "With a mask, what is begun with there: 0 colours from around, 1 the picture, 2 noise, 3 nothing.",
     ),
     Field::may(
         "inpaint_full_res",
         Kind::Either(&[Kind::Flag, ANY_COUNT]),
-        "With a mask: not here; false is passed over.",
+        "With a mask, whether only what it shows is drawn, as large as a whole picture; true where nothing is said.",
+    ),
+    Field::may(
+        "inpaint_full_res_padding",
+        Kind::Integer { least: 0, most: 4096 },
+        "Pixels around that; 0 where nothing is said.",
     ),
     Field::may(
         "resize_mode",

@@ -1,6 +1,6 @@
 //! What a request for pictures says. What it does not say is as AUTOMATIC1111's web UI has it.
 
-use app::job::draw::{Draw, File, Generator, Masked, Previews, Start, Unfinished, Variation};
+use app::job::draw::{Draw, File, Fill, Generator, Masked, Part, Previews, Start, Unfinished, Variation};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
@@ -17,6 +17,7 @@ const SIDE: usize = 512;
 const GUIDANCE: f32 = 7.0;
 const SAMPLER: &str = "Euler";
 const STRENGTH: f64 = 0.75;
+const MASK_BLUR: usize = 4;
 /// The schedule that is the sampler's own.
 const AUTOMATIC: &str = "automatic";
 
@@ -27,9 +28,6 @@ const AUTOMATIC: &str = "automatic";
 pub async fn read(call: &Call, (set, start): (&options::Set, Option<Start>)) -> Result<Draw, Refusal> {
     let sampler = call.text("sampler_name").or(call.text("sampler_index")).unwrap_or(SAMPLER);
     expect_neutral(call, sampler)?;
-    if start.as_ref().is_some_and(|start| start.mask.is_some()) {
-        expect_neutral_mask(call)?;
-    }
     let seed = |name: &str| call.integer(name).and_then(|seed| u64::try_from(seed).ok());
     let strength = call.get("subseed_strength").and_then(Json::as_f64).filter(|strength| *strength > 0.0);
     let schedule =
@@ -65,6 +63,7 @@ pub fn start(call: &Call) -> Result<Start, Refusal> {
     let is_inverted = call.integer("inpainting_mask_invert") == Some(1);
     Ok(Start {
         picture,
+        part: mask.is_some().then(|| part(call)),
         mask,
         masked: if is_inverted { Masked::Black } else { Masked::White },
         strength: Some(call.get("denoising_strength").and_then(Json::as_f64).unwrap_or(STRENGTH)),
@@ -139,19 +138,20 @@ fn expect_neutral(call: &Call, sampler: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The same of a mask.
-fn expect_neutral_mask(call: &Call) -> Result<(), Refusal> {
-    for name in ["mask_blur", "mask_blur_x", "mask_blur_y"] {
-        if call.integer(name).is_some_and(|blur| blur != 0) {
-            return Err(not_here(name, "the edges of masks are not blurred here: send 0"));
-        }
+/// How what a mask shows is made anew.
+fn part(call: &Call) -> Part {
+    let both = call.count("mask_blur");
+    let blur = ["mask_blur_x", "mask_blur_y"].map(|name| both.or(call.count(name)).unwrap_or(MASK_BLUR));
+    // What is not said is as it is there.
+    let is_cut_out = match call.get("inpaint_full_res") {
+        Some(Json::Bool(is_cut_out)) => *is_cut_out,
+        Some(number) => number.as_i64() != Some(0),
+        None => true,
+    };
+    let fill = call.count("inpainting_fill").unwrap_or(0);
+    Part {
+        blur,
+        padding: is_cut_out.then(|| call.count("inpaint_full_res_padding").unwrap_or(0)),
+        fill: Fill::NAMES.get(fill).map(|(fill, _)| *fill).unwrap_or_default(),
     }
-    if call.integer("inpainting_fill").is_some_and(|fill| fill != 1) {
-        return Err(not_here("inpainting_fill", "what is made anew begins as it was: send 1"));
-    }
-    let full = call.get("inpaint_full_res");
-    if full == Some(&Json::Bool(true)) || full.and_then(Json::as_i64).is_some_and(|full| full != 0) {
-        return Err(not_here("inpaint_full_res", "the whole picture is drawn, not a part of it: send false"));
-    }
-    Ok(())
 }

@@ -125,6 +125,7 @@ fn start(call: &Call) -> Start {
         mask: file("mask"),
         masked: Masked::Clear,
         strength: call.get("strength").and_then(serde_json::Value::as_f64),
+        part: None,
     }
 }
 
