@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use app::event::library::Ability;
-use app::job::draw::{Draw, Masked, Start};
+use app::job::draw::{Draw, Masked, Precision, Start};
 use app::job::{Import, Placement};
 use app::{App, Event, Failure, Job, Settings};
 use formats::{Dtype, Metadata, TensorSpec, safetensors};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use super::{draw, drawn, expect_pixels, folder, seeded};
+use super::flow::psnr;
+use super::{draw, drawn, expect_pixels, folder, pixels, seeded};
+
+/// Of a picture whose products have operands of sixteen bits.
+const MIN_PSNR: f64 = 35.0;
 
 const CASES: &str = include_str!("../../../../fixtures/draw/single.json");
 
@@ -176,6 +180,18 @@ fn one_file_draws_what_diffusers_draws_with_it() {
         let (_place, file) = made(&case);
         let (pictures, _) = drawn(of(&case, &file)).unwrap();
         expect_pixels(&pictures[0], &case);
+    }
+}
+
+/// Operands of sixteen bits keep eight of a number's on some machines, eleven on others.
+#[test]
+fn pictures_of_sixteen_bits_are_near_those_of_diffusers() {
+    for case in cases() {
+        let (_place, file) = made(&case);
+        let job = Draw { precision: Some(Precision::Bf16), ..of(&case, &file) };
+        let psnr = psnr(&pixels(&drawn(job).unwrap().0[0]), &case["pixels"]);
+        println!("{}: {psnr:.1} dB", case["kind"]);
+        assert!(psnr >= MIN_PSNR, "{}: {psnr} dB", case["kind"]);
     }
 }
 

@@ -67,7 +67,8 @@ impl Resnet {
         let ([first_norm, second_norm], [first, second]) = (&self.norms, &self.convolutions);
         let mut y = first.forward(silu(first_norm.forward(x.clone())), precision); // [N, H, W, O]
         if let (Some(layer), Some(time)) = (&self.time, time) {
-            let shift = product(layer, time.clone(), precision); // [N, O]
+            // A row for each image, which is added to all of its pixels.
+            let shift = product(layer, time.clone(), Precision::F32); // [N, O]
             let [images, channels] = shift.dims();
             y = y + shift.reshape([images, 1, 1, channels]); // [N, H, W, O]
         }

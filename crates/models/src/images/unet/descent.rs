@@ -10,6 +10,9 @@ use crate::images::parts::{Bias, Parts, product};
 use crate::images::probe::{Stage, Watch};
 use crate::images::resnet::silu;
 
+/// What a row for each image is computed with, which costs nothing and acts on all of its pixels.
+const EXACT: Precision = Precision::F32;
+
 /// The way down with its weights.
 #[derive(Clone)]
 pub(super) struct Descent {
@@ -71,7 +74,7 @@ impl Descent {
         watch: &'a mut Watch<'p>,
     ) -> Bottom<'a, 'p> {
         self.check(&input);
-        let time = self.time(&input, precision); // [N, T]
+        let time = self.time(&input); // [N, T]
         let [images, tokens, width] = input.text.dims();
         let text = input.text.reshape([images * tokens, width]); // [N·S, D]
         let mut step = Step { time, text, precision, watch };
@@ -116,9 +119,8 @@ impl Descent {
     }
 
     /// The embedding of the time of each image behind its activation, `[N, T]`.
-    fn time(&self, input: &Input<'_>, precision: Precision) -> Tensor<2> {
-        let both =
-            |[first, second]: &[Linear; 2], x| product(second, silu(product(first, x, precision)), precision);
+    fn time(&self, input: &Input<'_>) -> Tensor<2> {
+        let both = |[first, second]: &[Linear; 2], x| product(second, silu(product(first, x, EXACT)), EXACT);
         let waves = |numbers: &[f32], width| {
             crate::images::waves::waves(numbers, width, self.config.waves, &self.device)
         };
