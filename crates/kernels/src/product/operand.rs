@@ -121,27 +121,20 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// Where each element of `outer` stands at one inner index.
-    pub fn outer_places(&self, outer: Range<usize>, inner: usize, places: &mut [usize]) {
+    /// Where each of some elements along one axis stands, at one index of the other.
+    pub fn places(&self, axis: Axis, along: Range<usize>, across: usize, places: &mut [usize]) {
+        let strides = (self.outer_stride, self.inner_stride);
+        let (stride, other) = if axis == Axis::Outer { strides } else { (strides.1, strides.0) };
+        let places = &mut places[..along.len()];
         match self.fold {
-            Some((Axis::Outer, fold)) => {
-                let places = &mut places[..outer.len()];
-                fold.places(outer, self.outer_stride, places);
-                places.iter_mut().for_each(|place| *place += inner * self.inner_stride);
+            Some((folded, fold)) if folded == axis => {
+                fold.places(along, stride, places);
+                places.iter_mut().for_each(|place| *place += across * other);
             }
-            _ => places.iter_mut().zip(outer).for_each(|(place, outer)| *place = self.place(outer, inner)),
-        }
-    }
-
-    /// Where each element of `inner` stands at one outer index.
-    pub fn inner_places(&self, outer: usize, inner: Range<usize>, places: &mut [usize]) {
-        match self.fold {
-            Some((Axis::Inner, fold)) => {
-                let places = &mut places[..inner.len()];
-                fold.places(inner, self.inner_stride, places);
-                places.iter_mut().for_each(|place| *place += outer * self.outer_stride);
+            _ => {
+                let first = if axis == Axis::Outer { self.place(0, across) } else { self.place(across, 0) };
+                places.iter_mut().zip(along).for_each(|(place, at)| *place = first + at * stride);
             }
-            _ => places.iter_mut().zip(inner).for_each(|(place, inner)| *place = self.place(outer, inner)),
         }
     }
 

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::K_BLOCK;
-use crate::product::operand::Operand;
+use crate::product::operand::{Axis, Operand};
 
 /// What an operand may hold, read sixteen at a time.
 pub(super) trait Element: Copy {
@@ -85,8 +85,8 @@ impl<'a, E: Element> Source<'a, E> {
         let is_by_columns = operand.is_by_columns();
         let mut places = [0; K_BLOCK];
         match is_by_columns {
-            true => operand.inner_places(outer.start, inner.clone(), &mut places),
-            false => operand.outer_places(outer.clone(), inner.start, &mut places),
+            true => operand.places(Axis::Inner, inner.clone(), outer.start, &mut places),
+            false => operand.places(Axis::Outer, outer.clone(), inner.start, &mut places),
         }
         let (n, k) = (outer.len(), inner.len());
         Self { first, outer_stride, inner_stride, is_by_columns, values, places, of: PhantomData, n, k }
