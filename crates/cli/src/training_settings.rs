@@ -266,6 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn products_of_a_training_on_pictures_can_be_exact_or_of_sixteen_bits() {
+        for said in [json!("bf16"), json!("f32"), json!(null)] {
+            let mut settings = Settings::default();
+            settings.set("batch", json!(3)).unwrap();
+            if said.is_string() {
+                settings.set("precision", said.clone()).unwrap();
+            }
+            let knobs = settings.pictures("p".into()).unwrap().knobs;
+            assert_eq!(serde_json::to_value(&knobs).unwrap()["precision"], said);
+        }
+    }
+
+    #[test]
     fn near_names_come_first() {
         let names = names();
         assert_eq!(nearest("learnig_rate", &names)[0], "learning_rate");

@@ -63,7 +63,7 @@ pub struct Knobs {
     /// Tokens of the vocabulary at most.
     pub vocabulary: Option<usize>,
     /// `f32` or `bf16`, for the large products.
-    #[serde(with = "precision", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "precision")]
     pub precision: Option<Precision>,
     /// How the numbers of the finished model are stored; as they were learned when absent.
     pub storage: Option<Storage>,
