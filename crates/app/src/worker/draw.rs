@@ -201,7 +201,10 @@ fn tell_pictures(
         let pixels = pipeline::pixels(&encoder, &order.unpacked(latent)?, (order.precision, parts.device))?;
         let pixels = pixels.into_iter().next().ok_or_else(Failure::internal)?;
         let drawn = Raster::new(pixels, order.size)?;
-        let mut picture = canvas.map_or(Ok(drawn.clone()), |canvas| canvas.framed(drawn))?;
+        let mut picture = match canvas {
+            Some(canvas) => canvas.framed(drawn)?,
+            None => drawn,
+        };
         if let Some(enlarger) = enlarger {
             let is_unwanted =
                 || if reporter.is_alone() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
